@@ -1,0 +1,21 @@
+package dev.kindling.tensor;
+
+/** Element types of a {@link Tensor}; {@code bytes} is the size of one element. */
+public enum DType {
+    F32(4),
+    BF16(2),
+    F16(2),
+    I32(4),
+    /** One byte a truth value: 0 is false, anything else true. */
+    BOOL(1);
+
+    private final int bytes;
+
+    DType(int bytes) {
+        this.bytes = bytes;
+    }
+
+    public int bytes() {
+        return bytes;
+    }
+}

@@ -1,0 +1,48 @@
+package dev.kindling.device;
+
+import dev.kindling.tensor.DType;
+
+/**
+ * What a backend must know to say whether it can run: everything but the data.
+ *
+ * @param batch B: sequences, packed or dense
+ * @param queryLength Tq; the longest when packed
+ * @param keyLength Tk; the longest when packed
+ * @param headDim D of query and key
+ * @param valueDim of value and output
+ */
+public record AttentionShape(
+        int batch,
+        int heads,
+        int queryLength,
+        int keyLength,
+        int headDim,
+        int valueDim,
+        DType dtype,
+        boolean causal,
+        MaskKind mask,
+        float dropout,
+        boolean packed) {
+    public enum MaskKind {
+        NONE,
+        BOOLEAN,
+        ADDITIVE
+    }
+
+    @Override
+    public String toString() {
+        return "B%d H%d Tq%d Tk%d D%d Dv%d %s%s%s%s%s"
+                .formatted(
+                        batch,
+                        heads,
+                        queryLength,
+                        keyLength,
+                        headDim,
+                        valueDim,
+                        dtype,
+                        causal ? " causal" : "",
+                        mask == MaskKind.NONE ? "" : " mask " + mask,
+                        dropout > 0 ? " dropout " + dropout : "",
+                        packed ? " packed" : "");
+    }
+}

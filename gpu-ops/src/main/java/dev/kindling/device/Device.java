@@ -1,0 +1,62 @@
+package dev.kindling.device;
+
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+
+/**
+ * One processor with its memory and its {@link Ops}. Used by one thread at a time. Work is enqueued in order;
+ * {@link #download} and {@link #synchronize} wait for it. Closing frees everything, arenas included.
+ */
+public interface Device extends AutoCloseable {
+    enum Kind {
+        CPU,
+        CUDA
+    }
+
+    Kind kind();
+
+    /** For people: model, threads or memory, vector width, e.g. {@code "NVIDIA H100 80GB HBM3 (GPU-...)"}. */
+    String description();
+
+    Precision precision();
+
+    /** The type of activations and working weights under {@link #precision}: F32 on the CPU. */
+    DType activationType();
+
+    Ops ops();
+
+    Arena arena(String name);
+
+    /** Copies floats into a dense tensor of F32, BF16 or F16 (rounded to nearest even) or BOOL (0 is false). */
+    void upload(float[] from, Tensor to);
+
+    /** Copies into a dense I32 tensor. */
+    void upload(int[] from, Tensor to);
+
+    /** Waits for all work enqueued so far, then copies a dense F32, BF16 or F16 tensor out. */
+    void download(Tensor from, float[] to);
+
+    void setStep(StepInputs inputs);
+
+    /** The norm that the last {@link Ops#gradientNorm} found; waits for it. */
+    float gradientNorm();
+
+    /**
+     * Captures {@code step} for replay. The step runs at least once during capture, so do not capture with state that
+     * must not move.
+     */
+    Replay capture(Runnable step);
+
+    /** Waits, for a bounded time, until all enqueued work is done. */
+    void synchronize();
+
+    /** Bytes allocated now over all arenas. */
+    long allocatedBytes();
+
+    /** The most bytes that were ever allocated at once. */
+    long peakBytes();
+
+    @Override
+    void close();
+}

@@ -1,0 +1,19 @@
+package dev.kindling.device;
+
+import dev.kindling.tensor.Tensor;
+import java.util.Optional;
+
+/** A device's fused attention kernel with O(T) memory; behind {@code FlashAttention} and {@code EfficientAttention}. */
+public interface FusedAttention {
+    /** Why this kernel cannot take such inputs (requirement and actual value), or empty if it can. */
+    Optional<String> whyNot(AttentionShape shape);
+
+    /**
+     * @param out (B, H, Tq, Dv), overwritten; may be strided
+     * @param logSumExp (B, H, Tq) F32 natural log, overwritten; +infinity for rows that see nothing
+     */
+    void forward(AttentionInputs inputs, Tensor out, Tensor logSumExp);
+
+    /** Overwrites dQuery, dKey, dValue; deterministic. */
+    void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients);
+}

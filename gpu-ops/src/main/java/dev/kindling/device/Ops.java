@@ -1,0 +1,79 @@
+package dev.kindling.device;
+
+import dev.kindling.tensor.Tensor;
+
+/**
+ * A device's operations: stateless functions over tensors, enqueued in order. Activations and their gradients are
+ * overwritten (=), parameter gradients accumulate (+=) in F32; every sum has a fixed order, so equal inputs give equal
+ * bits. Tensors are dense unless an op says otherwise. Errors: {@link IllegalArgumentException} naming the tensors when
+ * shapes or types do not fit.
+ */
+public interface Ops {
+    void fill(Tensor x, float value);
+
+    /** to = from, converting between floating types; same shape, {@code from} or {@code to} may be strided. */
+    void copy(Tensor from, Tensor to);
+
+    /** into += x; F32. */
+    void add(Tensor x, Tensor into);
+
+    /** x *= factor; F32. */
+    void scale(Tensor x, float factor);
+
+    /** total[0] += sum of x in a fixed order; F32. */
+    void sum(Tensor x, Tensor total);
+
+    /** sums (C) F32 += column sums of x (N, C): the gradient of a bias. */
+    void sumRows(Tensor x, Tensor sums);
+
+    /** y (N, C), overwritten. */
+    void embedding(EmbeddingOp op, Tensor y);
+
+    /** dTokenTable (V, C) and dPositionTable (T, C) F32, +=; dy (N, C) is read. */
+    void embeddingBackward(EmbeddingOp op, Tensor dy, Tensor dTokenTable, Tensor dPositionTable);
+
+    void residualLayerNorm(ResidualLayerNorm op);
+
+    void residualLayerNormBackward(ResidualLayerNorm op, ResidualLayerNorm.Gradients gradients);
+
+    void matmul(Matmul op);
+
+    /** y (N, C), overwritten; may be x. */
+    void gelu(Gelu op, Tensor x, Tensor y);
+
+    /** dx (N, C), overwritten, may be dy; dBias (C) F32 += or null. */
+    void geluBackward(Gelu op, Tensor x, Tensor dy, Tensor dx, Tensor dBias);
+
+    /** Losses alone; logits are kept. */
+    void crossEntropy(CrossEntropy op);
+
+    /**
+     * Losses, and logits overwritten by (softmax(logits) - onehot(target)) lossScale (see {@link StepInputs}), 0 in
+     * ignored rows and in the padding.
+     */
+    void crossEntropyWithGradient(CrossEntropy op);
+
+    /**
+     * MATH attention's middle: in place over scores (B, H, Tq, Tk) = q k^T (packed: (1, H, total, total)), probabilities
+     * = softmax(scale scores + mask), 0 in rows that see nothing; {@code dropped}, if not null, = dropout(probabilities).
+     */
+    void attentionSoftmax(AttentionInputs inputs, Tensor scores, Tensor dropped);
+
+    /**
+     * dScores, holding the gradient of the dropped probabilities on entry, becomes the gradient of the scores before
+     * scaling: scale P (dP - rowsum(P dP)).
+     */
+    void attentionSoftmaxBackward(AttentionInputs inputs, Tensor probabilities, Tensor dScores);
+
+    FusedAttention flash();
+
+    FusedAttention efficient();
+
+    /** The step's gradient norm = sqrt(sum of squares) and clip scale = min(1, maxNorm / (norm + 1e-6)); maxNorm 0: 1. */
+    void gradientNorm(Tensor gradients, float maxNorm);
+
+    void adamW(AdamWOp op);
+
+    /** Counts the dropout stream on by one; between micro-batches. */
+    void nextMicroBatch();
+}

@@ -1,0 +1,10 @@
+package dev.kindling.device;
+
+/**
+ * How a model computes. FP32: everything in float. BF16: activations and working weights bf16 with fp32 accumulation
+ * and fp32 master weights on CUDA; on the CPU activations stay float and matrix products take bf16 inputs.
+ */
+public enum Precision {
+    FP32,
+    BF16
+}

@@ -1,0 +1,15 @@
+package dev.kindling.device;
+
+/**
+ * What changes from one step to the next, kept in device memory so that a captured step can be replayed.
+ *
+ * @param seed of dropout, see {@link Dropout}
+ * @param stream number of the first micro-batch that runs; {@link Ops#nextMicroBatch} counts it on
+ * @param learningRate of this step
+ * @param beta1Correction 1 - beta1^t, t counting steps from 1
+ * @param beta2Correction 1 - beta2^t
+ * @param lossScale factor on every row's dlogits: 1 / (rows of the whole step) makes gradients a mean over all of
+ *     its micro-batches
+ */
+public record StepInputs(
+        long seed, long stream, float learningRate, float beta1Correction, float beta2Correction, float lossScale) {}

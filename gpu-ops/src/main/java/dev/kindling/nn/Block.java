@@ -8,7 +8,7 @@ import dev.kindling.tensor.Tensor;
  */
 final class Block {
     private final LayerNorm norm1;
-    private final CausalSelfAttention attention;
+    private final SelfAttention attention;
     private final LayerNorm norm2;
     private final Mlp mlp;
     private final Branch attentionBranch;
@@ -19,7 +19,10 @@ final class Block {
         int site = 3 * layer + 1;
         int width = context.config().width();
         norm1 = new LayerNorm(context, Parameters.block(layer, "ln_1"), residual, pending, false);
-        attention = new CausalSelfAttention(context, Parameters.block(layer, "attn"), site);
+        String name = Parameters.block(layer, "attn");
+        attention = context.cache() == null
+                ? new CausalSelfAttention(context, name, site)
+                : new CachedSelfAttention(context, name, layer);
         attentionBranch = Branch.of(
                 context,
                 context.workspace().shared("attention branch", width),

@@ -10,6 +10,7 @@ import dev.kindling.device.Ops;
  * What the modules of one {@link Gpt} share.
  *
  * @param sequences delimits packed documents; null for dense sequences
+ * @param cache of keys and values when tokens come one by one; else null
  */
 record BlockContext(
         GptConfig config,
@@ -18,6 +19,7 @@ record BlockContext(
         Sdpa sdpa,
         BatchShape shape,
         AttentionInputs.Sequences sequences,
+        KvCache cache,
         Workspace workspace) {
 
     Ops ops() {

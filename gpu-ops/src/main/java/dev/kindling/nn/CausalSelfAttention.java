@@ -9,7 +9,7 @@ import dev.kindling.tensor.Tensor;
  * projection's bias is left to the next layernorm. Heads are strided views of the (B, T, 3, H, D) product: nothing is
  * permuted in memory.
  */
-final class CausalSelfAttention {
+final class CausalSelfAttention implements SelfAttention {
     private final Linear qkvLinear;
     private final Linear projection;
     private final AttentionBackend backend;
@@ -70,15 +70,15 @@ final class CausalSelfAttention {
                 .transpose(1, 2);
     }
 
-    /** x, y (rows, C); overwrites y. */
-    void forward(Tensor x, Tensor y) {
+    @Override
+    public void forward(Tensor x, Tensor y) {
         qkvLinear.forward(x, qkv);
         backend.forward(inputs, outHeads, saved);
         projection.forward(out, y);
     }
 
-    /** Overwrites dx (rows, C). */
-    void backward(Tensor x, Tensor dy, Tensor dx) {
+    @Override
+    public void backward(Tensor x, Tensor dy, Tensor dx) {
         projection.backward(out, dy, dOut);
         backend.backward(inputs, outHeads, saved, gradients);
         qkvLinear.backward(x, dQkv, dx);

@@ -51,14 +51,20 @@ public final class Gpt {
 
     /** Builds the model over {@code parameters} on their device, with activations from {@code arena}. */
     public Gpt(Parameters parameters, BatchShape shape, Mode mode, Sdpa sdpa, DeviceMemory memory) {
+        this(parameters, shape, new Use(mode, null), sdpa, memory);
+    }
+
+    /** What a model is for; with a cache it takes one token a sequence. */
+    record Use(Mode mode, KvCache cache) {}
+
+    Gpt(Parameters parameters, BatchShape shape, Use use, Sdpa sdpa, DeviceMemory memory) {
         this.device = memory.device();
         this.ops = device.ops();
         this.parameters = parameters;
         this.shape = shape;
         Arena arena = memory.arena();
-        boolean training = mode == Mode.TRAINING;
-        GptConfig config =
-                training ? parameters.config() : parameters.config().withoutDropout();
+        boolean training = use.mode() == Mode.TRAINING;
+        GptConfig config = training ? parameters.config() : parameters.config().withoutDropout();
         if (shape.length() > config.blockSize()) {
             throw new IllegalArgumentException("sequences of %d tokens are longer than block_size %d"
                     .formatted(shape.length(), config.blockSize()));
@@ -70,7 +76,8 @@ public final class Gpt {
         lossSum = arena.allocate("loss", DType.F32, 1);
         sequences = shape.packed() ? allocateSequences(arena) : null;
         Workspace workspace = new Workspace(device, arena, rows, training);
-        BlockContext context = new BlockContext(config, parameters, device, sdpa, shape, sequences, workspace);
+        BlockContext context =
+                new BlockContext(config, parameters, device, sdpa, shape, sequences, use.cache(), workspace);
         residual = workspace.kept("embedding", "residual", config.width());
         embedding = new Embedding(context, tokens, positions);
         Tensor stream = residual;
@@ -83,8 +90,8 @@ public final class Gpt {
         }
         lastNorm = new LayerNorm(context, "ln_f", stream, pending, true);
         Tensor logits = workspace.shared("logits", parameters.paddedVocabulary());
-        crossEntropy = new CrossEntropy(
-                logits, targets, config.vocabulary(), arena.allocate("losses", DType.F32, rows));
+        crossEntropy =
+                new CrossEntropy(logits, targets, config.vocabulary(), arena.allocate("losses", DType.F32, rows));
         if (!shape.packed()) {
             device.upload(densePositions(), positions);
         }
@@ -144,6 +151,14 @@ public final class Gpt {
         device.upload(padded, sequences.cumulative());
     }
 
+    /** Uploads the tokens (B) that come at {@code position}; for a model with a cache. */
+    void load(int[] inputs, int position) {
+        int[] all = new int[inputs.length];
+        Arrays.fill(all, position);
+        device.upload(inputs, tokens);
+        device.upload(all, positions);
+    }
+
     /** Computes the logits of the loaded micro-batch. */
     public void forward() {
         embedding.forward(residual);
@@ -185,8 +200,7 @@ public final class Gpt {
         ops.sum(losses(), lossSum);
         Tensor dLogits = logits();
         Tensor table = parameters.weight("wte.weight");
-        ops.matmul(Matmul.accumulating(
-                dLogits.transpose(0, 1), lastNorm.output(), parameters.gradient("wte.weight")));
+        ops.matmul(Matmul.accumulating(dLogits.transpose(0, 1), lastNorm.output(), parameters.gradient("wte.weight")));
         ops.matmul(Matmul.of(dLogits, table, lastNorm.dOutput()));
         lastNorm.backward();
         Tensor dBranch = lastNorm.dBranch();

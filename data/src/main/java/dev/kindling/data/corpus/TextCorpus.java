@@ -3,6 +3,7 @@ package dev.kindling.data.corpus;
 import dev.kindling.data.DataException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharsetDecoder;
@@ -69,7 +70,7 @@ public final class TextCorpus implements Corpus {
                             .map(file -> TextSource.of(
                                     path.relativize(file).toString().replace('\\', '/'), file))
                             .toList());
-        } catch (IOException | java.io.UncheckedIOException e) {
+        } catch (IOException | UncheckedIOException e) {
             throw new DataException(
                     "cannot list corpus %s (%s); check the folder's permissions"
                             .formatted(path, DataException.reason(e)),

@@ -7,6 +7,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -73,6 +74,23 @@ public final class Shard implements TokenSequence {
         return reading(file.toString(), () -> {
             try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
                 return headerless(ShardSource.of(channel), file.toString());
+            }
+        });
+    }
+
+    /**
+     * Opens a {@code .bin} from another project: llm.c's where the file has its header, else nanoGPT's.
+     * The magic number, read as two GPT-2 ids, would be out of the vocabulary.
+     */
+    static Shard openBin(Path file) {
+        return reading(file.toString(), () -> {
+            try (InputStream in = Files.newInputStream(file)) {
+                byte[] head = in.readNBytes(Integer.BYTES);
+                int magic = head.length < Integer.BYTES
+                        ? 0
+                        : ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN).getInt();
+                boolean headed = magic == LLM_C_MAGIC || magic == LLM_C_UINT32_MAGIC;
+                return headed ? open(file) : openHeaderless(file);
             }
         });
     }

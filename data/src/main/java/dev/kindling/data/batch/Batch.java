@@ -1,0 +1,9 @@
+package dev.kindling.data.batch;
+
+/**
+ * One micro-batch. The arrays belong to whoever receives it.
+ *
+ * @param inputs (B, T) ids
+ * @param targets (B, T) ids: the token that follows each input
+ */
+public record Batch(int[] inputs, int[] targets, int B, int T) {}

@@ -84,7 +84,8 @@ public final class PackedBatchSampler {
             long start = documents.start(document);
             long length = documents.end(document) - start;
             if (length > T) {
-                start += CounterRandom.below(length - T + 1, seed, step, draw + 1);
+                // The token after the window is in the document too, so that every input has a target.
+                start += CounterRandom.below(length - T, seed, step, draw + 1);
             }
             int count = (int) Math.min(Math.min(length, T), size - at);
             tokens.copy(start, count, inputs, at);

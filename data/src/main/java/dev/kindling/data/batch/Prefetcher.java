@@ -95,7 +95,8 @@ public final class Prefetcher<E> implements AutoCloseable {
         // A DataException already says what, why and the fix, and keeps the cause that it came with.
         String message = last.failure() instanceof DataException data
                 ? data.getMessage()
-                : "drawing the next batch failed (%s); look at the cause".formatted(DataException.reason(last.failure()));
+                : "drawing the next batch failed (%s); look at the cause"
+                        .formatted(DataException.reason(last.failure()));
         throw new DataException(message, last.failure());
     }
 
@@ -103,9 +104,8 @@ public final class Prefetcher<E> implements AutoCloseable {
         try {
             Drawn<E> drawn = queue.poll(patience.toNanos(), TimeUnit.NANOSECONDS);
             if (drawn == null) {
-                throw new DataException(
-                        "no batch came within %.1f s; check that the storage of the shards answers"
-                                .formatted(patience.toMillis() / 1000.0));
+                throw new DataException("no batch came within %.1f s; check that the storage of the shards answers"
+                        .formatted(patience.toMillis() / 1000.0));
             }
             return drawn;
         } catch (InterruptedException e) {

@@ -26,8 +26,7 @@ public final class ValidationBatches {
         this.batches = batches;
         if (batches < 1) {
             throw new DataException(
-                    "%d validation batches measure nothing; raise train.eval_batches to at least 1"
-                            .formatted(batches));
+                    "%d validation batches measure nothing; raise train.eval_batches to at least 1".formatted(batches));
         }
     }
 

@@ -32,9 +32,8 @@ public record CorpusSplit(int document, int codePoint, long trainCodePoints, lon
      */
     public static CorpusSplit of(long[] codePoints, double valFraction) {
         if (!(valFraction >= 0 && valFraction < 1)) {
-            throw new DataException(
-                    "data.val_fraction %s is not in [0, 1); 0.1 keeps the last tenth for validation"
-                            .formatted(valFraction));
+            throw new DataException("data.val_fraction %s is not in [0, 1); 0.1 keeps the last tenth for validation"
+                    .formatted(valFraction));
         }
         long total = 0;
         for (long length : codePoints) {
@@ -57,7 +56,8 @@ public record CorpusSplit(int document, int codePoint, long trainCodePoints, lon
 
     /** Cuts documents that are in memory. */
     public static Parts cut(List<Document> documents, double valFraction) {
-        CorpusSplit split = of(documents.stream().mapToLong(Document::codePoints).toArray(), valFraction);
+        CorpusSplit split =
+                of(documents.stream().mapToLong(Document::codePoints).toArray(), valFraction);
         List<Document> train = new ArrayList<>();
         List<Document> val = new ArrayList<>();
         for (int index = 0; index < documents.size(); index++) {
@@ -74,8 +74,7 @@ public record CorpusSplit(int document, int codePoint, long trainCodePoints, lon
         }
         return codePoint == 0
                 ? Optional.empty()
-                : Optional.of(
-                        new Document(whole.id(), whole.text().substring(0, charOffset(whole))));
+                : Optional.of(new Document(whole.id(), whole.text().substring(0, charOffset(whole))));
     }
 
     /** The part of document number {@code index} that validates, if any. Keeps the document's id. */

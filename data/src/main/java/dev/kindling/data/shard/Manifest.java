@@ -52,9 +52,10 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
                     .with(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                     .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
                     .readTree(bytes);
-            if (!(tree instanceof ObjectNode json) || !FORMAT.equals(json.path("format").asText())) {
-                throw new DataException("%s is not the manifest of a shard set; restore it or run prepare again"
-                        .formatted(name));
+            if (!(tree instanceof ObjectNode json)
+                    || !FORMAT.equals(json.path("format").asText())) {
+                throw new DataException(
+                        "%s is not the manifest of a shard set; restore it or run prepare again".formatted(name));
             }
             int version = json.path("version").asInt();
             if (version != VERSION) {

@@ -114,8 +114,7 @@ public final class Shard implements TokenSequence {
         byte[] head = bytes(source.next(ShardHeader.BYTES));
         if (ShardHeader.hasMagic(head)) {
             ShardHeader header = ShardHeader.decode(head, name);
-            List<ByteBuffer> segments =
-                    segments(source, header.tokens() * header.bytesPerToken(), name);
+            List<ByteBuffer> segments = segments(source, header.tokens() * header.bytesPerToken(), name);
             requireChecksum(segments, header, name);
             return new Shard(name, segments, header.bytesPerToken(), header);
         }
@@ -154,9 +153,8 @@ public final class Shard implements TokenSequence {
             segment = source.next(SEGMENT_BYTES);
         }
         if (bytes == 0 || bytes % Short.BYTES != 0) {
-            throw new DataException(
-                    "%s holds %,d bytes, which is no sequence of uint16 ids; write nanoGPT's .bin again"
-                            .formatted(name, bytes));
+            throw new DataException("%s holds %,d bytes, which is no sequence of uint16 ids; write nanoGPT's .bin again"
+                    .formatted(name, bytes));
         }
         return new Shard(name, segments, Short.BYTES, null);
     }

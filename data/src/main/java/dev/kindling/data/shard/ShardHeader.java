@@ -24,8 +24,7 @@ record ShardHeader(String tokenizer, int vocabSize, long vocabularyHash, long to
     private static final int CHECKED_BYTES = BYTES - Integer.BYTES;
 
     static ShardHeader of(Tokenizer tokenizer, long tokens, int crc32c) {
-        return new ShardHeader(
-                tokenizer.id(), tokenizer.vocabSize(), tokenizer.vocabularyHash(), tokens, crc32c);
+        return new ShardHeader(tokenizer.id(), tokenizer.vocabSize(), tokenizer.vocabularyHash(), tokens, crc32c);
     }
 
     /** 2 where every id fits in 16 bits without sign, otherwise 4. */
@@ -41,13 +40,17 @@ record ShardHeader(String tokenizer, int vocabSize, long vocabularyHash, long to
         ByteBuffer bytes = ByteBuffer.allocate(BYTES).order(ByteOrder.LITTLE_ENDIAN);
         byte[] id = tokenizer.getBytes(StandardCharsets.US_ASCII);
         bytes.put(MAGIC).putInt(VERSION).putInt(bytesPerToken()).putLong(tokens).putLong(vocabularyHash);
-        bytes.put(Arrays.copyOf(id, TOKENIZER_BYTES)).putInt(vocabSize).putInt(crc32c).putInt(0);
+        bytes.put(Arrays.copyOf(id, TOKENIZER_BYTES))
+                .putInt(vocabSize)
+                .putInt(crc32c)
+                .putInt(0);
         return bytes.putInt(crc(bytes.array())).array();
     }
 
+    /** Also true of a file that was cut short within the magic. */
     static boolean hasMagic(byte[] head) {
-        return head.length >= MAGIC.length
-                && Arrays.equals(head, 0, MAGIC.length, MAGIC, 0, MAGIC.length);
+        int length = Math.min(head.length, MAGIC.length);
+        return Arrays.equals(head, 0, length, MAGIC, 0, length);
     }
 
     /** Expects the magic to be there. */

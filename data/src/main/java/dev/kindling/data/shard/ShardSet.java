@@ -142,9 +142,8 @@ public final class ShardSet {
     public static void requireNew(ShardFolder folder) {
         try {
             if (folder.exists(Manifest.FILE)) {
-                throw new DataException(
-                        "%s already holds a shard set; choose another folder, or delete this one"
-                                .formatted(folder.name()));
+                throw new DataException("%s already holds a shard set; choose another folder, or delete this one"
+                        .formatted(folder.name()));
             }
         } catch (IOException e) {
             throw new DataException(
@@ -180,8 +179,7 @@ public final class ShardSet {
             if (shard.length() != info.tokens() || !shard.crc32c().equals(info.crc32c())) {
                 throw new DataException(
                         "%s is not the shard that the manifest names: %,d tokens with CRC32C %s, not %,d with %s; restore it or run prepare again"
-                                .formatted(
-                                        shard.name(), shard.length(), shard.crc32c(), info.tokens(), info.crc32c()));
+                                .formatted(shard.name(), shard.length(), shard.crc32c(), info.tokens(), info.crc32c()));
             }
             return shard;
         } catch (IOException e) {
@@ -241,7 +239,8 @@ public final class ShardSet {
             }
             continues = shard.continues();
         }
-        return DocumentIndex.ofLengths(lengths.stream().mapToInt(Integer::intValue).toArray());
+        return DocumentIndex.ofLengths(
+                lengths.stream().mapToInt(Integer::intValue).toArray());
     }
 
     /**

@@ -35,8 +35,7 @@ public final class ShardWriter {
     public int write(OutputStream out, int[] ids, int offset, int length) throws IOException {
         Objects.checkFromIndexSize(offset, length, ids.length);
         int end = offset + length;
-        ByteBuffer chunk =
-                ByteBuffer.allocate(CHUNK_TOKENS * bytesPerToken).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer chunk = ByteBuffer.allocate(CHUNK_TOKENS * bytesPerToken).order(ByteOrder.LITTLE_ENDIAN);
         // The checksum stands before the ids and a stream cannot go back: encode twice, hold once.
         CRC32C crc = new CRC32C();
         for (int at = offset; at < end; at += CHUNK_TOKENS) {

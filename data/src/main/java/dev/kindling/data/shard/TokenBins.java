@@ -31,7 +31,8 @@ public final class TokenBins {
     public static ShardSet open(Path folder, Tokenizer tokenizer) {
         Map<String, ShardSet.Split> splits = new LinkedHashMap<>();
         for (String split : List.of(CorpusSplit.TRAIN, CorpusSplit.VAL)) {
-            List<Shard> shards = files(folder, split).stream().map(Shard::openBin).toList();
+            List<Shard> shards =
+                    files(folder, split).stream().map(Shard::openBin).toList();
             if (shards.isEmpty()) {
                 throw new DataException(
                         "%s has no .bin file with '%s' in its name; give the folder that nanoGPT's or llm.c's script wrote"
@@ -74,7 +75,6 @@ public final class TokenBins {
                 }
             }
         }
-        return new DocumentIndex(
-                starts.add(tokens.length()).build().distinct().toArray());
+        return new DocumentIndex(starts.add(tokens.length()).build().distinct().toArray());
     }
 }

@@ -16,13 +16,17 @@ import dev.kindling.data.token.Tokenizer;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -69,7 +73,7 @@ class ShardSetTest {
 
     @Test
     void putsTheSeriesOfSeveralTasksInOrder() {
-        List<ShardInfo> shards = new java.util.ArrayList<>(series("train-00000", 4));
+        List<ShardInfo> shards = new ArrayList<>(series("train-00000", 4));
         shards.addAll(series("train-00001", 5));
         ShardSet set = ShardSet.commit(store, "c", TOKENIZER, Map.of("train", shards));
         String text = String.join("", TEXTS);
@@ -112,7 +116,7 @@ class ShardSetTest {
         assertBadShard("train-0002.bin", "NoSuchFileException");
         Files.write(victim, Arrays.copyOf(good, good.length - 1));
         assertBadShard("train-0002.bin", "is truncated");
-        Files.copy(folder.resolve("train-0001.bin"), victim, java.nio.file.StandardCopyOption.REPLACE_EXISTING);
+        Files.copy(folder.resolve("train-0001.bin"), victim, StandardCopyOption.REPLACE_EXISTING);
         assertBadShard("train-0002.bin", "is not the shard that the manifest names");
         Files.write(victim, good);
         ShardSet.open(folder).verify();
@@ -216,7 +220,7 @@ class ShardSetTest {
     }
 
     private static TextCorpus corpus(String... texts) {
-        List<TextSource> sources = java.util.stream.IntStream.range(0, texts.length)
+        List<TextSource> sources = IntStream.range(0, texts.length)
                 .mapToObj(i -> new TextSource(
                         "d" + i, () -> new ByteArrayInputStream(texts[i].getBytes(StandardCharsets.UTF_8))))
                 .toList();
@@ -224,7 +228,7 @@ class ShardSetTest {
     }
 
     private static long[] lengths(DocumentIndex index) {
-        return java.util.stream.IntStream.range(0, index.count())
+        return IntStream.range(0, index.count())
                 .mapToLong(i -> index.end(i) - index.start(i))
                 .toArray();
     }
@@ -233,7 +237,7 @@ class ShardSetTest {
         try (Stream<Path> files = Files.list(folder)) {
             return files.map(file -> file.getFileName().toString()).sorted().toList();
         } catch (IOException e) {
-            throw new java.io.UncheckedIOException(e);
+            throw new UncheckedIOException(e);
         }
     }
 

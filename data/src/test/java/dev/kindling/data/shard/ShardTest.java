@@ -12,11 +12,13 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.IntStream;
+import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -65,8 +67,7 @@ class ShardTest {
     void laysIdsOutAsLittleEndianUint16() throws IOException {
         byte[] bytes = write(new BpeTokenizer(), new int[] {0x0102, 50256});
         assertThat(Arrays.copyOfRange(bytes, 64, 68)).containsExactly(0x02, 0x01, 0x50, 0xC4);
-        assertThat(new String(bytes, 0, 8, java.nio.charset.StandardCharsets.US_ASCII))
-                .isEqualTo("KNDLSHRD");
+        assertThat(new String(bytes, 0, 8, StandardCharsets.US_ASCII)).isEqualTo("KNDLSHRD");
         assertThat(ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getLong(16))
                 .isEqualTo(2);
     }
@@ -105,7 +106,7 @@ class ShardTest {
         byte[] bytes = write(SMALL, ids(SMALL, 13));
         ByteBuffer header =
                 ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putInt(8, 2);
-        java.util.zip.CRC32C crc = new java.util.zip.CRC32C();
+        CRC32C crc = new CRC32C();
         crc.update(bytes, 0, 60);
         header.putInt(60, (int) crc.getValue());
         assertThatThrownBy(() -> read(bytes))

@@ -66,7 +66,7 @@ final class PlayReader {
                     default -> null;
                 };
         if (name != null) {
-            scenes.add(new Document("%s/act-%d/%s".formatted(play, act, name), text.toString()));
+            scenes.add(new Document(String.join("/", play, "act-" + act, name), text.toString()));
             text = new StringBuilder();
         }
     }

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.OptionalInt;
 
 /**
@@ -93,7 +94,7 @@ public final class ShardSeries implements AutoCloseable {
     }
 
     private void flush(boolean documentContinues) {
-        String name = "%s-%04d.bin".formatted(prefix, shards.size());
+        String name = String.format(Locale.ROOT, "%s-%04d.bin", prefix, shards.size());
         int[] crc32c = new int[1];
         try {
             folder.write(name, out -> crc32c[0] = writer.write(out, buffer, 0, buffered));

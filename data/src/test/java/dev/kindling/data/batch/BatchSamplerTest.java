@@ -60,11 +60,9 @@ class BatchSamplerTest {
 
     @Test
     void neverChangesWhatASeedGives() {
-        // A resumed run must see the batches of the release that began it.
-        assertThat(new BatchSampler(TOKENS, 4, 1, 1337).sample(0, 0).inputs()).containsExactly(FIRST);
+        // A resumed run must see the batches of the release that began it. Computed apart, in Python.
+        assertThat(new BatchSampler(TOKENS, 4, 1, 1337).sample(0, 0).inputs()).containsExactly(354, 826, 496, 994);
     }
-
-    private static final int[] FIRST = {};
 
     @Test
     void drawsEveryStartAboutEquallyOften() {

@@ -128,7 +128,7 @@ class ShardTest {
         for (int id : new int[] {-1, 13, 65_536}) {
             assertThatThrownBy(() -> write(SMALL, new int[] {1, id}))
                     .isInstanceOf(DataException.class)
-                    .hasMessageContaining("at position 1: the char vocabulary has 13 ids");
+                    .hasMessageContaining("at position 4: the char vocabulary has 13 ids");
         }
     }
 

@@ -10,6 +10,7 @@ import dev.kindling.data.token.Tokenizer;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -146,6 +147,21 @@ class ShardTest {
                     .isInstanceOf(DataException.class)
                     .hasMessageStartingWith("train.bin holds");
         }
+    }
+
+    @Test
+    void mapsFilesLargerThanOneSegment() throws IOException {
+        long boundary = 1L << 26; // tokens in the 128 MiB that are mapped at once
+        Path file = folder.resolve("large.bin");
+        try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
+            sparse.seek(2 * (boundary - 2));
+            sparse.write(new byte[] {1, 0, 2, 0, 3, 0, 4, 0, 5, 0});
+        }
+        Shard shard = Shard.openHeaderless(file);
+        assertThat(shard.length()).isEqualTo(boundary + 3);
+        int[] dst = new int[6];
+        shard.copy(boundary - 3, 6, dst, 0);
+        assertThat(dst).containsExactly(0, 1, 2, 3, 4, 5);
     }
 
     @Test

@@ -11,7 +11,7 @@ import jdk.incubator.vector.FloatVector;
  */
 public final class VectorMatmul implements CpuMatmul {
     private static final int LANES = FloatVector.SPECIES_PREFERRED.length();
-    private static final boolean MANY_REGISTERS = FloatVector.SPECIES_PREFERRED.vectorBitSize() == 512
+    static final boolean MANY_REGISTERS = FloatVector.SPECIES_PREFERRED.vectorBitSize() == 512
             || System.getProperty("os.arch", "").startsWith("aarch64");
     /** A tile: rows of A by columns of B. */
     private static final int ROWS = MANY_REGISTERS ? VectorTile8.ROWS : VectorTile6.ROWS;

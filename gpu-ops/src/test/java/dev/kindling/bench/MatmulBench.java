@@ -80,10 +80,8 @@ public final class MatmulBench {
         try (CpuThreads threads = new CpuThreads(count);
                 NDManager manager = PyTorch.manager()) {
             VectorMatmul vector = new VectorMatmul(threads);
-            OneDnnMatmul oneDnn =
-                    OneDnnMatmul.whyNot().isPresent() ? null : new OneDnnMatmul(threads, vector);
-            System.out.printf(
-                    "%n%d thread(s)%n%-16s %10s %10s %12s%n", count, "", "vector", "pytorch", "oneDNN bf16");
+            OneDnnMatmul oneDnn = OneDnnMatmul.whyNot().isPresent() ? null : new OneDnnMatmul(threads, vector);
+            System.out.printf("%n%d thread(s)%n%-16s %10s %10s %12s%n", count, "", "vector", "pytorch", "oneDNN bf16");
             for (Product product : products(large)) {
                 List<Candidate> candidates = candidates(product, vector, oneDnn, manager);
                 double[] times = times(candidates, product, count);
@@ -106,8 +104,7 @@ public final class MatmulBench {
         }
     }
 
-    private static List<Candidate> candidates(
-            Product product, CpuMatmul vector, CpuMatmul oneDnn, NDManager manager) {
+    private static List<Candidate> candidates(Product product, CpuMatmul vector, CpuMatmul oneDnn, NDManager manager) {
         float[] a = gaussian(product.m() * product.k(), 1);
         float[] b = gaussian(product.k() * product.n(), 2);
         List<Candidate> candidates = new ArrayList<>();

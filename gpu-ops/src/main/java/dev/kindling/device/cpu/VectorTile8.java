@@ -8,7 +8,7 @@ import jdk.incubator.vector.VectorSpecies;
  *
  * <p>C = alpha A B + addend, where row i of the addend starts at {@code addAt + i * addStride}: C itself to
  * accumulate, a bias or zeros with stride 0. That spares a flag and a mask; with either, the compiler has been seen to
- * spill every sum and fall to a tenth of the speed. B is a packed panel: {@code b[bAt + p * COLUMNS + j]}.
+ * spill every sum and fall to a tenth of the speed; so it does where a helper method takes vectors, hence the repetition. B is a packed panel: {@code b[bAt + p * COLUMNS + j]}.
  */
 final class VectorTile8 {
     static final int ROWS = 8;
@@ -78,28 +78,36 @@ final class VectorTile8 {
         FloatVector scale = FloatVector.broadcast(LANES, alpha);
         int from = addAt;
         int to = cAt;
-        store(c00, c01, scale, add, from, c, to);
+        c00.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c01.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c10, c11, scale, add, from, c, to);
+        c10.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c11.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c20, c21, scale, add, from, c, to);
+        c20.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c21.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c30, c31, scale, add, from, c, to);
+        c30.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c31.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c40, c41, scale, add, from, c, to);
+        c40.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c41.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c50, c51, scale, add, from, c, to);
+        c50.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c51.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c60, c61, scale, add, from, c, to);
+        c60.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c61.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c70, c71, scale, add, from, c, to);
+        c70.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c71.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
     }
 
     /** A is read where it lies: element (i, p) is {@code a[aAt + i * aStride + p]}. */
@@ -172,34 +180,35 @@ final class VectorTile8 {
         FloatVector scale = FloatVector.broadcast(LANES, alpha);
         int from = addAt;
         int to = cAt;
-        store(c00, c01, scale, add, from, c, to);
+        c00.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c01.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c10, c11, scale, add, from, c, to);
+        c10.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c11.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c20, c21, scale, add, from, c, to);
+        c20.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c21.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c30, c31, scale, add, from, c, to);
+        c30.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c31.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c40, c41, scale, add, from, c, to);
+        c40.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c41.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c50, c51, scale, add, from, c, to);
+        c50.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c51.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c60, c61, scale, add, from, c, to);
+        c60.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c61.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
         from += addStride;
         to += cStride;
-        store(c70, c71, scale, add, from, c, to);
-    }
-
-    private static void store(
-            FloatVector left, FloatVector right, FloatVector scale, float[] add, int from, float[] c, int to) {
-        left.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
-        right.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length()))
-                .intoArray(c, to + LANES.length());
+        c70.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
+        c71.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
     }
 }

@@ -2,6 +2,8 @@ package dev.kindling.device.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.fail;
+import static org.assertj.core.api.Assertions.within;
 
 import java.util.Arrays;
 import java.util.Random;
@@ -69,8 +71,8 @@ abstract class CpuMatmulContract {
                 }
             }
             for (int at = 0; at < c.length; at++) {
-                if (!inside[at]) {
-                    assertThat(c[at]).as("untouched memory at %d", at).isEqualTo(GUARD);
+                if (!inside[at] && c[at] != GUARD) {
+                    fail("memory outside C at %d became %s", at, c[at]);
                 }
             }
         }
@@ -89,9 +91,9 @@ abstract class CpuMatmulContract {
                     : call.bias() != null ? call.bias()[call.biasOffset() + j] : 0;
             double expected = call.alpha() * sum + addend;
             double budget = tolerance * (Math.abs(call.alpha()) * magnitude + Math.abs(addend)) + 1e-30;
-            assertThat(Math.abs(actual - expected))
-                    .as("C[%d, %d] of %s is %s, expected %s", i, j, describe(), actual, expected)
-                    .isLessThanOrEqualTo(budget);
+            if (!(Math.abs(actual - expected) <= budget)) {
+                fail("C[%d, %d] of %s is %s, expected %s within %s", i, j, describe(), actual, expected, budget);
+            }
         }
 
         private String describe() {
@@ -196,8 +198,9 @@ abstract class CpuMatmulContract {
                         .scaledBy(0.25f);
                 matmul.multiply(one);
             }
-            assertThat(Arrays.copyOfRange(scores, 9, scores.length))
-                    .containsExactly(Arrays.copyOfRange(expected, 9, expected.length));
+            for (int i = 9; i < scores.length; i++) {
+                assertThat((double) scores[i]).isCloseTo(expected[i], within(0.25 * d * 10 * tolerance()));
+            }
             assertThat(scores[0]).isNaN();
             assertThat(scores[9]).isNotZero();
         }

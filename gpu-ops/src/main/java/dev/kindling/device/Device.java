@@ -43,8 +43,8 @@ public interface Device extends AutoCloseable {
     float gradientNorm();
 
     /**
-     * Captures {@code step} for replay. The step runs at least once during capture, so do not capture with state that
-     * must not move.
+     * Captures {@code step} for replay. CUDA runs the step at least once during capture, the CPU does not, so do not
+     * capture with state that must not move, nor count on its results.
      */
     Replay capture(Runnable step);
 

@@ -41,7 +41,8 @@ public final class CpuDevice implements Device {
         this.precision = precision;
         this.kernels = kernels;
         this.threads = new CpuThreads(threads);
-        products = kernels.products(this.threads);
+        CpuMatmul full = kernels.products().apply(this.threads);
+        products = precision == Precision.BF16 ? new OneDnnMatmul(this.threads, full) : full;
         ops = new CpuOps(this.threads, kernels, products, step);
     }
 
@@ -52,7 +53,7 @@ public final class CpuDevice implements Device {
 
     @Override
     public String description() {
-        return "CPU, %s, %s".formatted(kernels.description(), products.describe());
+        return "CPU, loops in %s, products in %s".formatted(kernels.description(), products.describe());
     }
 
     @Override
@@ -154,6 +155,9 @@ public final class CpuDevice implements Device {
     @Override
     public void close() {
         List.copyOf(arenas).forEach(CpuArena::close);
+        if (products instanceof OneDnnMatmul native16) {
+            native16.close();
+        }
         threads.close();
     }
 }

@@ -10,6 +10,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -41,7 +42,8 @@ public final class CpuDevice implements Device {
         this.precision = precision;
         this.kernels = kernels;
         this.threads = new CpuThreads(threads);
-        products = kernels.products(this.threads);
+        CpuMatmul full = kernels.products().apply(this.threads);
+        products = precision == Precision.BF16 ? new OneDnnMatmul(this.threads, full) : full;
         ops = new CpuOps(this.threads, kernels, products, step);
     }
 
@@ -52,7 +54,7 @@ public final class CpuDevice implements Device {
 
     @Override
     public String description() {
-        return "CPU, %s, %s".formatted(kernels.description(), products.describe());
+        return "CPU, loops in %s, products in %s".formatted(kernels.description(), products.describe());
     }
 
     @Override
@@ -114,6 +116,11 @@ public final class CpuDevice implements Device {
     }
 
     @Override
+    public Optional<float[]> hostArray(Tensor tensor) {
+        return Optional.of(CpuBuffer.floats(tensor));
+    }
+
+    @Override
     public void setStep(StepInputs inputs) {
         step.set(inputs);
     }
@@ -154,6 +161,9 @@ public final class CpuDevice implements Device {
     @Override
     public void close() {
         List.copyOf(arenas).forEach(CpuArena::close);
+        if (products instanceof OneDnnMatmul native16) {
+            native16.close();
+        }
         threads.close();
     }
 }

@@ -25,6 +25,11 @@ public final class CpuVectors {
         return REFUSAL.isPresent() ? new ScalarMatmul(threads) : new VectorMatmul(threads);
     }
 
+    /** The fastest inner loops that this JVM can run. */
+    static CpuKernels kernels() {
+        return REFUSAL.isPresent() ? CpuKernels.scalar() : CpuKernels.vector();
+    }
+
     private static Optional<String> decide() {
         Logger log = LoggerFactory.getLogger(CpuVectors.class);
         Optional<String> refusal = refusal();

@@ -28,7 +28,8 @@
 // flash_attention_backward          grid (splits, H, B)   block 256
 // flash_attention_backward_sum      grid (ceil(Tq / BACKWARD_M), H, B)   block 256   only if splits > 1
 // Dynamic shared memory: the constants FORWARD_SHARED and BACKWARD_SHARED below, also readable from the module
-// as the globals flash_attention_forward_shared, _backward_shared and the tile heights _forward_rows, _backward_rows.
+// as the globals flash_attention_forward_shared, _forward_rows, _forward_threads, _backward_shared, _backward_rows,
+// _backward_keys.
 #include "common.cuh"
 
 #ifndef HEAD_DIM
@@ -97,6 +98,7 @@ constexpr int CHUNKS = D / 8;
 constexpr int FORWARD_SHARED = (FORWARD_M + 2 * FORWARD_N) * D * 2;
 extern "C" __device__ const int flash_attention_forward_shared = FORWARD_SHARED;
 extern "C" __device__ const int flash_attention_forward_rows = FORWARD_M;
+extern "C" __device__ const int flash_attention_forward_threads = FORWARD_WARPS * 32;
 
 // One head of one sequence: lengths and the first row of each tensor.
 struct Sequence {

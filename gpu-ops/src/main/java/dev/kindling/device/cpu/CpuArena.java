@@ -46,16 +46,17 @@ public final class CpuArena implements Arena {
                 case F32 -> new float[count];
                 case I32 -> new int[count];
                 case BOOL -> new byte[count];
-                case BF16, F16 -> throw new IllegalArgumentException(
-                        "%s asks for %s but the CPU computes in F32; use device.activationType()"
-                                .formatted(what, dtype));
+                case BF16, F16 ->
+                    throw new IllegalArgumentException(
+                            "%s asks for %s but the CPU computes in F32; use device.activationType()"
+                                    .formatted(what, dtype));
             };
         } catch (OutOfMemoryError tooLittle) {
             Runtime heap = Runtime.getRuntime();
             long free = heap.maxMemory() - heap.totalMemory() + heap.freeMemory();
             throw new DeviceMemoryException(
                     "%s needs %,d bytes but about %,d of the heap's %,d are free; lower train.micro_batch, or raise the"
-                            .formatted(what, (long) count * dtype.bytes(), free, heap.maxMemory())
+                                    .formatted(what, (long) count * dtype.bytes(), free, heap.maxMemory())
                             + " heap (-Xmx, spark.executor.memory)");
         }
     }

@@ -43,8 +43,7 @@ final class CpuCopy {
         Object target = CpuBuffer.array(to);
         if (from.isDense() && to.isDense()) {
             int count = (int) from.count();
-            loops.flat(
-                    count, (at, n) -> System.arraycopy(source, offset(from) + at, target, offset(to) + at, n));
+            loops.flat(count, (at, n) -> System.arraycopy(source, offset(from) + at, target, offset(to) + at, n));
             return;
         }
         if (from.shape().rank() == 0) {
@@ -95,14 +94,14 @@ final class CpuCopy {
         CpuArguments.requireFloats("into", into, x.count());
         float[] from = floats(x);
         float[] to = floats(into);
-        loops.flat(
-                (int) x.count(), (at, n) -> loops.kernels().add(from, offset(x) + at, to, offset(into) + at, n));
+        loops.flat((int) x.count(), (at, n) -> loops.kernels().add(from, offset(x) + at, to, offset(into) + at, n));
     }
 
     void scale(Tensor x, float factor) {
         CpuArguments.requireFloats("x", x, x.count());
         float[] values = floats(x);
-        loops.flat((int) x.count(), (at, n) -> loops.kernels()
-                .scale(values, offset(x) + at, factor, values, offset(x) + at, n));
+        loops.flat(
+                (int) x.count(),
+                (at, n) -> loops.kernels().scale(values, offset(x) + at, factor, values, offset(x) + at, n));
     }
 }

@@ -10,6 +10,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -112,6 +113,12 @@ public final class CpuDevice implements Device {
     public void download(Tensor from, float[] to) {
         CpuArguments.requireFloats("the source of a download", from, to.length);
         System.arraycopy(CpuBuffer.floats(from), CpuBuffer.offset(from), to, 0, to.length);
+    }
+
+    @Override
+    public Optional<float[]> hostArray(Tensor tensor) {
+        CpuArguments.requireFloats("a host array", tensor, tensor.count());
+        return Optional.of(CpuBuffer.floats(tensor));
     }
 
     @Override

@@ -57,13 +57,7 @@ final class CpuEmbedding {
     }
 
     private void columns(
-            EmbeddingOp op,
-            Tensor dy,
-            Tensor dTokenTable,
-            Tensor dPositionTable,
-            int column,
-            int count,
-            float[] row) {
+            EmbeddingOp op, Tensor dy, Tensor dTokenTable, Tensor dPositionTable, int column, int count, float[] row) {
         int width = dy.size(-1);
         CpuDropout dropout = new CpuDropout(op.dropout(), step);
         float[] tokens = floats(dTokenTable);
@@ -99,7 +93,8 @@ final class CpuEmbedding {
         CpuArguments.requireFloats("y", y, y.count());
         CpuArguments.require("tokens", op.tokens(), DType.I32, rows);
         CpuArguments.require("positions", op.positions(), DType.I32, rows);
-        CpuArguments.requireFloats("tokenTable", op.tokenTable(), (long) op.tokenTable().size(0) * width);
+        CpuArguments.requireFloats(
+                "tokenTable", op.tokenTable(), (long) op.tokenTable().size(0) * width);
         CpuArguments.requireFloats(
                 "positionTable", op.positionTable(), (long) op.positionTable().size(0) * width);
         return width;

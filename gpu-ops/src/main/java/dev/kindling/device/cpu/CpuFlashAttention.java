@@ -68,8 +68,7 @@ final class CpuFlashAttention implements FusedAttention {
     }
 
     @Override
-    public void backward(
-            AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
+    public void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
         check(inputs, out, logSumExp);
         CpuArguments.requireSameShape(out, gradients.dOut());
         CpuArguments.requireSameShape(inputs.query(), gradients.dQuery());
@@ -96,9 +95,12 @@ final class CpuFlashAttention implements FusedAttention {
         int h = inputs.query().size(1);
         int tq = inputs.query().size(2);
         int tk = inputs.key().size(2);
-        CpuArguments.requireShape("key", inputs.key(), DType.F32, b, h, tk, inputs.query().size(3));
-        CpuArguments.requireShape("value", inputs.value(), DType.F32, b, h, tk, inputs.value().size(3));
-        CpuArguments.requireShape("out", out, DType.F32, b, h, tq, inputs.value().size(3));
+        CpuArguments.requireShape(
+                "key", inputs.key(), DType.F32, b, h, tk, inputs.query().size(3));
+        CpuArguments.requireShape(
+                "value", inputs.value(), DType.F32, b, h, tk, inputs.value().size(3));
+        CpuArguments.requireShape(
+                "out", out, DType.F32, b, h, tq, inputs.value().size(3));
         CpuArguments.requireShape("logSumExp", logSumExp, DType.F32, b, h, tq);
         if (inputs.sequences() != null && (b != 1 || tq != tk)) {
             throw new IllegalArgumentException(

@@ -55,8 +55,7 @@ final class CpuLayerNorm {
         float[] added = floats(op.branch());
         int addedAt = offset(op.branch()) + first;
         if (op.branchBias() != null) {
-            loops.kernels()
-                    .sum(added, addedAt, floats(op.branchBias()), offset(op.branchBias()), scratchRow, 0, width);
+            loops.kernels().sum(added, addedAt, floats(op.branchBias()), offset(op.branchBias()), scratchRow, 0, width);
             added = scratchRow;
             addedAt = 0;
         }

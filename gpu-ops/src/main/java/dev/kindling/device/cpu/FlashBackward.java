@@ -94,8 +94,7 @@ final class FlashBackward {
             int count = Math.min(width, tk - first);
             int keyAt = head.at(key) + first * keyStride;
             int valueAt = head.at(value) + first * valueStride;
-            FlashPanels.transposed(
-                    floats(key), keyAt, keyStride, count, depth, keysTransposed, first * depth, width);
+            FlashPanels.transposed(floats(key), keyAt, keyStride, count, depth, keysTransposed, first * depth, width);
             FlashPanels.transposed(
                     floats(value),
                     valueAt,
@@ -181,16 +180,7 @@ final class FlashBackward {
         for (int column = 0; column < padded; column += width) {
             int keyAt = column * head.tk() + first * width;
             tiles.product(
-                    gradients,
-                    i * stride,
-                    stride,
-                    keys,
-                    keyAt,
-                    seen,
-                    dQuery,
-                    i * padded + column,
-                    padded,
-                    first > 0);
+                    gradients, i * stride, stride, keys, keyAt, seen, dQuery, i * padded + column, padded, first > 0);
         }
     }
 

@@ -98,8 +98,7 @@ final class FlashForward {
         for (int first = 0; first < limit; first += BLOCK) {
             int n = Math.min(BLOCK, limit - first);
             for (int column = 0; column < n; column += width) {
-                tiles.product(
-                        query, 0, depth, keys, (first + column) * depth, depth, scores, column, BLOCK, false);
+                tiles.product(query, 0, depth, keys, (first + column) * depth, depth, scores, column, BLOCK, false);
             }
             for (int i = 0; i < count; i++) {
                 int visible = Math.max(0, Math.min(n, head.visible(row + i) - first));

@@ -25,7 +25,9 @@ record FlashHead(
         int at = CpuBuffer.offset(inputs.sequences().cumulative()) + s;
         int length = cumulative[at + 1] - cumulative[at];
         int longest = inputs.sequences().longest();
-        if (length < 0 || length > longest || cumulative[at + 1] > inputs.query().size(2)) {
+        if (length < 0
+                || length > longest
+                || cumulative[at + 1] > inputs.query().size(2)) {
             throw new IllegalArgumentException(
                     "sequence %d is rows %d .. %d, which does not fit the longest, %d, or the %d rows of %s"
                             .formatted(
@@ -36,8 +38,7 @@ record FlashHead(
                                     inputs.query().size(2),
                                     inputs.query()));
         }
-        return new FlashHead(
-                inputs, s, h, cumulative[at], length, length, (long) index * longest, (longest + 31) / 32);
+        return new FlashHead(inputs, s, h, cumulative[at], length, length, (long) index * longest, (longest + 31) / 32);
     }
 
     static int count(AttentionInputs inputs) {

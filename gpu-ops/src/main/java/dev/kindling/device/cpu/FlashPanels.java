@@ -18,8 +18,7 @@ final class FlashPanels {
      * The transpose of {@code rows} rows of {@code depth} floats, as one panel: to[toAt + d * width + r] = row r, element
      * d; zeros from r = rows to width.
      */
-    static void transposed(
-            float[] x, int at, int stride, int rows, int depth, float[] to, int toAt, int width) {
+    static void transposed(float[] x, int at, int stride, int rows, int depth, float[] to, int toAt, int width) {
         if (rows < width) {
             Arrays.fill(to, toAt, toAt + depth * width, 0f);
         }

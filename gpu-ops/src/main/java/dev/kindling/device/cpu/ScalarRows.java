@@ -164,8 +164,7 @@ final class ScalarRows implements RowKernels {
     }
 
     /** The second half of {@link #normalizeGradient}, over elements {@code from .. to-1}. */
-    static void spread(
-            NormalizedRow row, NormalizedGradient gradient, float mean, float projection, int from, int to) {
+    static void spread(NormalizedRow row, NormalizedGradient gradient, float mean, float projection, int from, int to) {
         float[] dx = gradient.dx();
         for (int i = from; i < to; i++) {
             float unit = (row.x()[row.xAt() + i] - row.mean()) * row.rstd();

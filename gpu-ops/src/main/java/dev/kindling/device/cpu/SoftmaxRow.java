@@ -25,8 +25,7 @@ record SoftmaxRow(int b, int h, int row, int first, int count, long dropoutRow, 
         return new SoftmaxRow(b, h, row, 0, count, index, (tk + 31) / 32);
     }
 
-    private static SoftmaxRow packed(
-            AttentionInputs.Sequences sequences, boolean causal, int heads, int h, int row) {
+    private static SoftmaxRow packed(AttentionInputs.Sequences sequences, boolean causal, int heads, int h, int row) {
         int[] cumulative = CpuBuffer.ints(sequences.cumulative());
         int start = CpuBuffer.offset(sequences.cumulative());
         int longest = sequences.longest();

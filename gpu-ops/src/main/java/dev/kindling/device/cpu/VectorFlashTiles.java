@@ -54,7 +54,8 @@ final class VectorFlashTiles implements FlashTiles {
     public void pack(float[] x, int at, int stride, int depth, float[] to) {
         if (MANY_REGISTERS) {
             for (int p = 0; p < depth; p++) {
-                FloatVector.fromArray(FloatVector.SPECIES_256, x, at + p * stride).intoArray(to, p * ROWS);
+                FloatVector.fromArray(FloatVector.SPECIES_256, x, at + p * stride)
+                        .intoArray(to, p * ROWS);
             }
         } else {
             for (int p = 0; p < depth; p++) {

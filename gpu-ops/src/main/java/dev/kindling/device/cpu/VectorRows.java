@@ -219,8 +219,7 @@ final class VectorRows implements RowKernels {
             (bias == null ? scaled : scaled.add(load(bias, biasAt + i))).intoArray(y, yAt + i);
         }
         if (i < n) {
-            NormalizedRow end = new NormalizedRow(
-                    x, row.xAt() + i, row.mean(), row.rstd(), weight, row.weightAt() + i);
+            NormalizedRow end = new NormalizedRow(x, row.xAt() + i, row.mean(), row.rstd(), weight, row.weightAt() + i);
             rest.normalize(end, bias, biasAt + i, y, yAt + i, n - i);
         }
     }

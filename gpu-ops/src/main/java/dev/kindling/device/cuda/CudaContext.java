@@ -1,0 +1,192 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.locks.LockSupport;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.CUevent;
+import jcuda.driver.CUevent_flags;
+import jcuda.driver.CUresult;
+import jcuda.driver.CUstream;
+import jcuda.driver.CUstream_flags;
+import jcuda.driver.JCudaDriver;
+
+/**
+ * What the operations of a device share: the primary context, the one stream that all work goes through, the kernels,
+ * the argument block and the scratch memory. Bound to the calling thread on entry, since Spark's tasks change threads.
+ */
+final class CudaContext implements AutoCloseable {
+    private static final long SPIN_NANOS = 200_000;
+    private static final long POLL_NANOS = 20_000;
+
+    private final CudaDeviceInfo info;
+    private final Duration patience;
+    private final CUdevice device = new CUdevice();
+    private final CUcontext context = new CUcontext();
+    private final CUstream stream = new CUstream();
+    private final DeviceMemory memory = new DeviceMemory(this);
+    private final LaunchArguments arguments = new LaunchArguments();
+    private final List<DeviceMemory.Block> scratches = new ArrayList<>();
+    private final KernelModules kernels;
+    private final StepState state;
+    private boolean capturing;
+
+    /** @param patience how long {@link #synchronize} waits before it gives the GPU up */
+    CudaContext(CudaDeviceInfo info, KernelCache cache, Duration patience) {
+        this.info = info;
+        this.patience = patience;
+        CudaCall.check(JCudaDriver.cuDeviceGet(device, info.driverOrdinal()), "take %s", info);
+        CudaCall.check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "retain the context of %s", info);
+        bind();
+        CudaCall.check(
+                JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING), "create a stream on %s", info);
+        this.kernels = new KernelModules(new Nvrtc(cache, info.architecture()));
+        this.state = new StepState(this);
+    }
+
+    /** Makes the context current on this thread. */
+    void bind() {
+        CudaCall.check(JCudaDriver.cuCtxSetCurrent(context), "bind the CUDA context");
+    }
+
+    CudaDeviceInfo info() {
+        return info;
+    }
+
+    CUstream stream() {
+        return stream;
+    }
+
+    DeviceMemory memory() {
+        return memory;
+    }
+
+    StepState state() {
+        return state;
+    }
+
+    boolean capturing() {
+        return capturing;
+    }
+
+    void capturing(boolean now) {
+        capturing = now;
+    }
+
+    /** The file's module under constants (names and values in turn), with ACTIVATION for {@code type}. */
+    CudaModule module(String stem, DType type, Object... constants) {
+        Object[] all = new Object[constants.length + 2];
+        all[0] = "ACTIVATION";
+        all[1] = kernelType(type);
+        System.arraycopy(constants, 0, all, 2, constants.length);
+        return kernels.module(stem, all);
+    }
+
+    CudaModule module(String stem) {
+        return kernels.module(stem);
+    }
+
+    private static String kernelType(DType type) {
+        return switch (type) {
+            case F32 -> "f32";
+            case BF16 -> "bf16";
+            case F16 -> "fp16";
+            case I32 -> "int";
+            case BOOL -> "u8";
+        };
+    }
+
+    /** The argument block, emptied, on the current thread's binding. Fill it, then {@link #launch}. */
+    LaunchArguments arguments() {
+        bind();
+        return arguments.clear();
+    }
+
+    void launch(CudaKernel kernel, CudaKernel.Grid grid) {
+        kernel.launch(stream, grid, arguments);
+    }
+
+    /**
+     * The address of at least {@code bytes} of memory that holds until the next op uses scratch. It never moves or
+     * shrinks while the device lives, since captured graphs remember it.
+     */
+    long scratch(long bytes) {
+        DeviceMemory.Block last = scratches.isEmpty() ? null : scratches.get(scratches.size() - 1);
+        if (last == null || last.bytes() < bytes) {
+            long doubled = last == null ? 1 << 20 : 2 * last.bytes();
+            last = memory.allocate("scratch", Math.max(bytes, doubled));
+            scratches.add(last);
+        }
+        return last.address().value();
+    }
+
+    /** Aligned to 16 bytes, as kernels with vector loads need; the address. */
+    static long aligned(Tensor tensor) {
+        long address = CudaBuffer.address(tensor);
+        if (address % 16 != 0) {
+            throw new IllegalArgumentException(
+                    "%s starts at a byte that 16 does not divide; align views of flat buffers".formatted(tensor));
+        }
+        return address;
+    }
+
+    /** Waits until everything enqueued is done. */
+    void synchronize() {
+        bind();
+        long start = System.nanoTime();
+        while (true) {
+            int result = JCudaDriver.cuStreamQuery(stream);
+            if (result != CUresult.CUDA_ERROR_NOT_READY) {
+                CudaCall.check(result, "finish the work on %s", info);
+                return;
+            }
+            long waited = System.nanoTime() - start;
+            if (waited > patience.toNanos()) {
+                throw new CudaException("%s did not finish its work within %d s; the GPU hangs or is shared with other work"
+                        .formatted(info, patience.toSeconds()));
+            }
+            if (waited < SPIN_NANOS) {
+                Thread.onSpinWait();
+            } else {
+                LockSupport.parkNanos(POLL_NANOS);
+            }
+        }
+    }
+
+    /** Milliseconds between events around {@code work}; waits for it. */
+    float millis(Runnable work) {
+        bind();
+        CUevent start = new CUevent();
+        CUevent end = new CUevent();
+        CudaCall.check(JCudaDriver.cuEventCreate(start, CUevent_flags.CU_EVENT_DEFAULT), "create an event");
+        CudaCall.check(JCudaDriver.cuEventCreate(end, CUevent_flags.CU_EVENT_DEFAULT), "create an event");
+        try {
+            CudaCall.check(JCudaDriver.cuEventRecord(start, stream), "record an event");
+            work.run();
+            CudaCall.check(JCudaDriver.cuEventRecord(end, stream), "record an event");
+            synchronize();
+            float[] millis = new float[1];
+            CudaCall.check(JCudaDriver.cuEventElapsedTime(millis, start, end), "read the timer");
+            return millis[0];
+        } finally {
+            JCudaDriver.cuEventDestroy(start);
+            JCudaDriver.cuEventDestroy(end);
+        }
+    }
+
+    @Override
+    public void close() {
+        bind();
+        synchronize();
+        state.close();
+        kernels.close();
+        scratches.forEach(memory::free);
+        scratches.clear();
+        CudaCall.check(JCudaDriver.cuStreamDestroy(stream), "destroy the stream of %s", info);
+        CudaCall.check(JCudaDriver.cuDevicePrimaryCtxRelease(device), "release the context of %s", info);
+    }
+}

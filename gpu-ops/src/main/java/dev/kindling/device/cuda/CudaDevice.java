@@ -1,0 +1,214 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.device.Device;
+import dev.kindling.device.Ops;
+import dev.kindling.device.Precision;
+import dev.kindling.device.Replay;
+import dev.kindling.device.StepInputs;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * One NVIDIA GPU: its primary context, one stream, cuBLAS and the kernels of resources/kernels, which are compiled at
+ * first use for the GPU at hand. Used by one thread at a time, not always the same.
+ */
+public final class CudaDevice implements Device {
+    private final CudaContext context;
+    private final Options options;
+    private final Staging staging;
+    private final CudaOps ops;
+    private final Set<CudaArena> arenas = new LinkedHashSet<>();
+    private boolean closed;
+
+    /**
+     * How to open a GPU.
+     *
+     * @param tf32 whether FP32 matrix products may round their inputs to TF32 (10 bits of fraction); off, they are exact
+     * @param cache of compiled kernels
+     * @param patience how long {@link #synchronize} waits
+     */
+    public record Options(Precision precision, boolean tf32, KernelCache cache, Duration patience) {
+        public static Options of(Precision precision) {
+            return new Options(precision, false, KernelCache.standard(System.getenv()), Duration.ofMinutes(5));
+        }
+    }
+
+    private CudaDevice(CudaDeviceInfo info, Options options) {
+        this.options = options;
+        this.context = new CudaContext(info, options.cache(), options.patience());
+        this.staging = new Staging(context);
+        this.ops = new CudaOps(context, options.tf32());
+    }
+
+    /** Why this machine has no usable GPU (no driver, no libraries, no device), or empty if it has one. */
+    public static Optional<String> whyNot() {
+        Optional<String> libraries = CudaLibraries.whyNot();
+        if (libraries.isPresent()) {
+            return libraries;
+        }
+        try {
+            return devices().isEmpty()
+                    ? Optional.of("the driver sees no GPU; check nvidia-smi and CUDA_VISIBLE_DEVICES")
+                    : Optional.empty();
+        } catch (CudaException e) {
+            return Optional.of(e.getMessage());
+        }
+    }
+
+    /** The GPUs in PCI bus order; a {@link CudaException} where {@link #whyNot} gives a reason. */
+    public static List<CudaDeviceInfo> devices() {
+        return CudaDeviceInfo.all();
+    }
+
+    public static int count() {
+        return devices().size();
+    }
+
+    /** Opens the GPU at a position of PCI bus order. */
+    public static CudaDevice open(int ordinal, Precision precision) {
+        return open(ordinal, Options.of(precision));
+    }
+
+    public static CudaDevice open(int ordinal, Options options) {
+        List<CudaDeviceInfo> all = devices();
+        if (ordinal < 0 || ordinal >= all.size()) {
+            throw new CudaException("there is no GPU %d; this process sees %s".formatted(ordinal, all));
+        }
+        return new CudaDevice(checked(all.get(ordinal)), options);
+    }
+
+    /** Opens the GPU of a UUID as nvidia-smi prints it (GPU-..., or its beginning if that is unique). */
+    public static CudaDevice open(String uuid, Options options) {
+        List<CudaDeviceInfo> all = devices();
+        List<CudaDeviceInfo> matching =
+                all.stream().filter(info -> info.uuid().startsWith(uuid)).toList();
+        if (matching.size() != 1) {
+            throw new CudaException(
+                    "GPU %s names %d of the GPUs that this process sees: %s".formatted(uuid, matching.size(), all));
+        }
+        return new CudaDevice(checked(matching.get(0)), options);
+    }
+
+    private static CudaDeviceInfo checked(CudaDeviceInfo info) {
+        if (info.compute() < 80) {
+            throw new CudaException("%s has compute capability %d.%d, Kindling needs 8.0 (Ampere) or newer"
+                    .formatted(info, info.compute() / 10, info.compute() % 10));
+        }
+        return info;
+    }
+
+    public CudaDeviceInfo info() {
+        return context.info();
+    }
+
+    public String uuid() {
+        return context.info().uuid();
+    }
+
+    @Override
+    public Kind kind() {
+        return Kind.CUDA;
+    }
+
+    @Override
+    public String description() {
+        return context.info().toString();
+    }
+
+    @Override
+    public Precision precision() {
+        return options.precision();
+    }
+
+    @Override
+    public DType activationType() {
+        return options.precision() == Precision.BF16 ? DType.BF16 : DType.F32;
+    }
+
+    @Override
+    public Ops ops() {
+        return ops;
+    }
+
+    @Override
+    public Arena arena(String name) {
+        CudaArena[] self = new CudaArena[1];
+        self[0] = new CudaArena(name, context.memory(), () -> arenas.remove(self[0]));
+        arenas.add(self[0]);
+        return self[0];
+    }
+
+    @Override
+    public void upload(float[] from, Tensor to) {
+        staging.upload(from, to);
+    }
+
+    @Override
+    public void upload(int[] from, Tensor to) {
+        staging.upload(from, to);
+    }
+
+    @Override
+    public void download(Tensor from, float[] to) {
+        staging.download(from, to);
+    }
+
+    @Override
+    public void setStep(StepInputs inputs) {
+        if (context.capturing()) {
+            throw new IllegalStateException("setStep inside a captured step; call it before each replay");
+        }
+        context.state().set(inputs);
+    }
+
+    @Override
+    public float gradientNorm() {
+        return context.state().gradientNorm();
+    }
+
+    @Override
+    public Replay capture(Runnable step) {
+        context.bind();
+        return CudaGraph.capture(context, step);
+    }
+
+    @Override
+    public void synchronize() {
+        context.synchronize();
+    }
+
+    @Override
+    public long allocatedBytes() {
+        return context.memory().allocated();
+    }
+
+    @Override
+    public long peakBytes() {
+        return context.memory().peak();
+    }
+
+    /** Of the device's timer: milliseconds that {@code work} takes from its first to its last kernel. */
+    public float millis(Runnable work) {
+        return context.millis(work);
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        context.synchronize();
+        new ArrayList<>(arenas).forEach(CudaArena::close);
+        ops.close();
+        staging.close();
+        context.close();
+    }
+}

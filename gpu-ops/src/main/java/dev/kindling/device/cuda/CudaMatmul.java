@@ -1,0 +1,180 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.device.Matmul;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.util.function.BiConsumer;
+import jcuda.Pointer;
+import jcuda.cudaDataType;
+import jcuda.jcublas.JCublas2;
+import jcuda.jcublas.cublasComputeType;
+import jcuda.jcublas.cublasGemmAlgo;
+import jcuda.jcublas.cublasHandle;
+import jcuda.jcublas.cublasOperation;
+import jcuda.runtime.cudaStream_t;
+
+/**
+ * Matrix products through cuBLAS, fp32 accumulation. cuBLAS is column-major: row-major c = a b is the column-major c^T =
+ * b^T a^T, so b goes first. A bias is written into c before, and the product added to it: one rounding, as in an
+ * epilogue.
+ */
+final class CudaMatmul implements AutoCloseable {
+    private static final long WORKSPACE_BYTES = 32L << 20;
+
+    private final CudaContext context;
+    private final boolean tf32;
+    private final BiConsumer<Tensor, Tensor> copy;
+    private final cublasHandle handle = new cublasHandle();
+    private final DeviceMemory.Block workspace;
+
+    /** @param copy writes its first tensor into its second, see {@code Ops.copy} */
+    CudaMatmul(CudaContext context, boolean tf32, BiConsumer<Tensor, Tensor> copy) {
+        this.context = context;
+        this.tf32 = tf32;
+        this.copy = copy;
+        context.bind();
+        CudaCall.checkCublas(JCublas2.cublasCreate(handle), "create a handle on %s", context.info());
+        CudaCall.checkCublas(
+                JCublas2.cublasSetStream(handle, new cudaStream_t(context.stream())), "set the stream");
+        workspace = context.memory().allocate("cuBLAS workspace", WORKSPACE_BYTES);
+        // After the stream: setting that resets the workspace. Captured graphs need a fixed one.
+        CudaCall.checkCublas(
+                JCublas2.cublasSetWorkspace(handle, workspace.address(), WORKSPACE_BYTES), "set the workspace");
+    }
+
+    void run(Matmul op) {
+        checkTypes(op);
+        if (op.c().count() == 0) {
+            return;
+        }
+        if (op.bias() != null) {
+            copy.accept(op.bias().reshape(op.bias().count()).broadcast(op.c().shape()), op.c());
+        }
+        context.bind();
+        Scalars scalars = new Scalars(op.alpha(), op.accumulate() || op.bias() != null ? 1 : 0);
+        if (op.a().shape().rank() == 2) {
+            product(op, scalars, Batch.ONE);
+            return;
+        }
+        int outer = op.c().size(0);
+        int inner = op.c().size(1);
+        if (collapses(op.a()) && collapses(op.b()) && collapses(op.c())) {
+            int along = inner > 1 ? 1 : 0;
+            product(op, scalars, new Batch(outer * inner, along, 0, 0));
+        } else {
+            // Views of (B, T, H, D): one strided batch along the longer dimension for each index of the other.
+            int along = inner >= outer ? 1 : 0;
+            for (int i = 0; i < Math.min(inner, outer); i++) {
+                product(op, scalars, new Batch(Math.max(inner, outer), along, 1 - along, i));
+            }
+        }
+    }
+
+    /** Do the first two dimensions have one stride, so that they are one batch? */
+    private static boolean collapses(Tensor x) {
+        return x.size(0) == 1 || x.size(1) == 1 || x.stride(0) == x.size(1) * x.stride(1);
+    }
+
+    private record Scalars(Pointer alpha, Pointer beta) {
+        Scalars(float alpha, float beta) {
+            this(Pointer.to(new float[] {alpha}), Pointer.to(new float[] {beta}));
+        }
+    }
+
+    /** {@code count} products along dimension {@code along}, at {@code index} of dimension {@code fixed}. */
+    private record Batch(int count, int along, int fixed, int index) {
+        static final Batch ONE = new Batch(1, -1, 0, 0);
+
+        Pointer pointer(Tensor x) {
+            long offset = index == 0 ? 0 : index * x.stride(fixed) * x.dtype().bytes();
+            return CudaBuffer.pointer(x).withByteOffset(offset);
+        }
+
+        long stride(Tensor x) {
+            return along < 0 ? 0 : x.stride(along);
+        }
+    }
+
+    /** One operand as cuBLAS sees it: its columns are our rows. */
+    private record Operand(int operation, int leading) {
+        static Operand of(Tensor x) {
+            long rows = x.size(-2);
+            long columns = x.size(-1);
+            if (x.stride(-1) == 1 || columns == 1 && x.stride(-2) != 1) {
+                return new Operand(cublasOperation.CUBLAS_OP_N, leading(x, rows == 1 ? columns : x.stride(-2), columns));
+            }
+            if (x.stride(-2) == 1 || rows == 1) {
+                return new Operand(cublasOperation.CUBLAS_OP_T, leading(x, columns == 1 ? rows : x.stride(-1), rows));
+            }
+            throw new IllegalArgumentException("of the last two dimensions of %s neither has stride 1".formatted(x));
+        }
+
+        private static int leading(Tensor x, long stride, long least) {
+            if (stride < least) {
+                throw new IllegalArgumentException("%s overlaps itself; a matrix must not".formatted(x));
+            }
+            return Math.toIntExact(Math.max(1, stride));
+        }
+    }
+
+    private void product(Matmul op, Scalars scalars, Batch batch) {
+        Tensor a = op.a();
+        Tensor b = op.b();
+        Tensor c = op.c();
+        Operand left = Operand.of(b);
+        Operand right = Operand.of(a);
+        Operand result = Operand.of(c);
+        if (result.operation() != cublasOperation.CUBLAS_OP_N) {
+            throw new IllegalArgumentException("the last dimension of the result %s must have stride 1".formatted(c));
+        }
+        int m = c.size(-1);
+        int n = c.size(-2);
+        int k = a.size(-1);
+        int compute = tf32 && a.dtype() == DType.F32
+                ? cublasComputeType.CUBLAS_COMPUTE_32F_FAST_TF32
+                : cublasComputeType.CUBLAS_COMPUTE_32F;
+        int status;
+        if (batch.count() == 1) {
+            status = JCublas2.cublasGemmEx(
+                    handle, left.operation(), right.operation(), m, n, k, scalars.alpha(),
+                    batch.pointer(b), type(b), left.leading(),
+                    batch.pointer(a), type(a), right.leading(), scalars.beta(),
+                    batch.pointer(c), type(c), result.leading(), compute, cublasGemmAlgo.CUBLAS_GEMM_DEFAULT);
+        } else {
+            status = JCublas2.cublasGemmStridedBatchedEx(
+                    handle, left.operation(), right.operation(), m, n, k, scalars.alpha(),
+                    batch.pointer(b), type(b), left.leading(), batch.stride(b),
+                    batch.pointer(a), type(a), right.leading(), batch.stride(a), scalars.beta(),
+                    batch.pointer(c), type(c), result.leading(), batch.stride(c), batch.count(),
+                    compute, cublasGemmAlgo.CUBLAS_GEMM_DEFAULT);
+        }
+        if (status != 0) {
+            CudaCall.checkCublas(status, "multiply %s x %s -> %s", a, b, c);
+        }
+    }
+
+    private static void checkTypes(Matmul op) {
+        DType in = op.a().dtype();
+        DType out = op.c().dtype();
+        boolean floating = in == DType.F32 || in == DType.BF16 || in == DType.F16;
+        if (!floating || op.b().dtype() != in || out != in && out != DType.F32) {
+            throw new IllegalArgumentException("cannot multiply %s x %s -> %s: a and b need one floating type, c that or F32"
+                    .formatted(op.a(), op.b(), op.c()));
+        }
+    }
+
+    private static int type(Tensor x) {
+        return switch (x.dtype()) {
+            case F32 -> cudaDataType.CUDA_R_32F;
+            case BF16 -> cudaDataType.CUDA_R_16BF;
+            case F16 -> cudaDataType.CUDA_R_16F;
+            default -> throw new IllegalArgumentException("cannot multiply " + x);
+        };
+    }
+
+    @Override
+    public void close() {
+        CudaCall.checkCublas(JCublas2.cublasDestroy(handle), "destroy its handle");
+        context.memory().free(workspace);
+    }
+}

@@ -1,0 +1,66 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.tensor.DeviceMemoryException;
+import jcuda.driver.CUresult;
+import jcuda.driver.JCudaDriver;
+
+/** The allocator: plain cuMemAlloc, counted. */
+final class DeviceMemory {
+    /** What cuMemAlloc aligns to, and what tensors within one block keep. */
+    static final int ALIGNMENT = 256;
+
+    private final CudaContext context;
+    private long allocated;
+    private long peak;
+
+    DeviceMemory(CudaContext context) {
+        this.context = context;
+    }
+
+    record Block(DeviceAddress address, long bytes) {}
+
+    long allocated() {
+        return allocated;
+    }
+
+    long peak() {
+        return peak;
+    }
+
+    /** @throws DeviceMemoryException if the device has too little */
+    Block allocate(String name, long bytes) {
+        context.bind();
+        if (context.capturing()) {
+            throw new IllegalStateException("%s: allocated %,d bytes while a step is captured; allocate before"
+                    .formatted(name, bytes));
+        }
+        DeviceAddress address = new DeviceAddress();
+        int result = JCudaDriver.cuMemAlloc(address, Math.max(bytes, ALIGNMENT));
+        if (result == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
+            throw new DeviceMemoryException(shortage(name, bytes));
+        }
+        CudaCall.check(result, "allocate %,d bytes for %s", bytes, name);
+        allocated += bytes;
+        peak = Math.max(peak, allocated);
+        return new Block(address, bytes);
+    }
+
+    void free(Block block) {
+        context.bind();
+        CudaCall.check(JCudaDriver.cuMemFree(block.address()), "free %,d bytes", block.bytes());
+        allocated -= block.bytes();
+    }
+
+    private String shortage(String name, long bytes) {
+        long[] free = new long[1];
+        long[] total = new long[1];
+        CudaCall.check(JCudaDriver.cuMemGetInfo(free, total), "ask for free memory");
+        return ("out of GPU memory on %s: %s asks for %s; %s of %s are free, this process holds %s. Lower train.micro_batch"
+                        + " (or model.block_size), or free the GPU (nvidia-smi lists its users)")
+                .formatted(context.info(), name, size(bytes), size(free[0]), size(total[0]), size(allocated));
+    }
+
+    static String size(long bytes) {
+        return bytes < 1 << 20 ? "%,d bytes".formatted(bytes) : "%.1f MiB".formatted(bytes / 1048576.0);
+    }
+}

@@ -1,0 +1,72 @@
+package dev.kindling.device.cuda;
+
+import com.sun.jna.Native;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import jcuda.Pointer;
+
+/**
+ * The one reusable block of native memory through which kernels get their arguments: the values, each at a multiple of 8
+ * bytes, and the table of their addresses that cuLaunchKernel takes. Saves JCuda from walking an array of objects at
+ * every launch.
+ */
+final class LaunchArguments {
+    private static final int MOST = 32;
+    private static final int VALUE_BYTES = 2048;
+
+    private final ByteBuffer block = ByteBuffer.allocateDirect(VALUE_BYTES + 8 * MOST).order(ByteOrder.nativeOrder());
+    private final long base = com.sun.jna.Pointer.nativeValue(Native.getDirectBufferPointer(block));
+    private final Pointer table;
+    private int count;
+    private int used;
+
+    LaunchArguments() {
+        this.table = Pointer.to(block.duplicate().position(VALUE_BYTES).slice());
+    }
+
+    LaunchArguments clear() {
+        count = 0;
+        used = 0;
+        return this;
+    }
+
+    LaunchArguments add(long value) {
+        next(8);
+        block.putLong(used, value);
+        used += 8;
+        return this;
+    }
+
+    LaunchArguments add(int value) {
+        next(4);
+        block.putInt(used, value);
+        used += 8;
+        return this;
+    }
+
+    LaunchArguments add(float value) {
+        next(4);
+        block.putFloat(used, value);
+        used += 8;
+        return this;
+    }
+
+    /** A struct by value: the caller fills {@code bytes} bytes at the returned place, aligned to 8. */
+    ByteBuffer struct(int bytes) {
+        next(bytes);
+        ByteBuffer place = block.slice(used, bytes).order(ByteOrder.nativeOrder());
+        used += (bytes + 7) / 8 * 8;
+        return place;
+    }
+
+    private void next(int bytes) {
+        if (count == MOST || used + bytes > VALUE_BYTES) {
+            throw new IllegalStateException("too many kernel arguments: %d of %d bytes".formatted(count + 1, used + bytes));
+        }
+        block.putLong(VALUE_BYTES + 8 * count++, base + used);
+    }
+
+    Pointer table() {
+        return table;
+    }
+}

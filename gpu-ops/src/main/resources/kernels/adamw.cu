@@ -1,0 +1,67 @@
+// adamw.cu: one AdamW step over a flat range of parameters. Loshchilov and Hutter, arXiv:1711.05101.
+//
+//   g = gradient * clipScale;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+//   master -= lr * (weightDecay * master + (m / beta1Correction) / (sqrt(v / beta2Correction) + epsilon))
+//   master, m, v (count) f32: updated in place; gradient (count) f32: read; working (count) activation type:
+//   overwritten with the rounded master, or null. lr, corrections and clipScale come from StepState.
+// Call once for the range with weight decay and once for the range without.
+// A gradient norm that is not finite leaves everything as it was: the trainer stops at the last good state.
+// -D  ACTIVATION
+// adamw   grid (ceil(count / 1024))   block 256; pointers aligned to 16 bytes (working: 4 elements)
+#include "common.cuh"
+
+struct AdamW {
+    float *master, *m, *v;
+    Activation *working;
+    const float *gradient;
+    const StepState *state;
+    i64 count;
+    float beta1, beta2, epsilon, weightDecay;
+};
+
+extern "C" __global__ void __launch_bounds__(256) adamw(const AdamW p) {
+    const StepState s = *p.state;
+    if (!(fabsf(s.gradNorm) < INFINITY_F)) return;
+    const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * 4;
+    const float rate1 = 1.0f / s.beta1Correction, rate2 = 1.0f / s.beta2Correction;
+    const int n = (int)min((i64)4, p.count - e);
+    if (n <= 0) return;
+    float w[4], m[4], v[4], g[4];
+    if (n == 4) {
+        load<float, 4>(w, p.master + e);
+        load<float, 4>(m, p.m + e);
+        load<float, 4>(v, p.v + e);
+        load<float, 4>(g, p.gradient + e);
+    } else {
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            const i64 at = e + min(j, n - 1);
+            w[j] = p.master[at];
+            m[j] = p.m[at];
+            v[j] = p.v[at];
+            g[j] = p.gradient[at];
+        }
+    }
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+        const float d = g[j] * s.clipScale;
+        m[j] = fmaf(1.0f - p.beta1, d - m[j], m[j]);
+        v[j] = fmaf(1.0f - p.beta2, d * d - v[j], v[j]);
+        w[j] -= s.lr * (p.weightDecay * w[j] + m[j] * rate1 / (sqrtf(v[j] * rate2) + p.epsilon));
+    }
+    if (n == 4) {
+        store<float, 4>(p.master + e, w);
+        store<float, 4>(p.m + e, m);
+        store<float, 4>(p.v + e, v);
+        if (p.working != nullptr) store<Activation, 4>(p.working + e, w);
+    } else {
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+            if (j < n) {
+                p.master[e + j] = w[j];
+                p.m[e + j] = m[j];
+                p.v[e + j] = v[j];
+                if (p.working != nullptr) p.working[e + j] = fromFloat<Activation>(w[j]);
+            }
+    }
+}

@@ -1,0 +1,114 @@
+// cross_entropy.cu: softmax, cross entropy and its gradient over a padded vocabulary, in one pass over memory.
+//
+//   logits (rows, PADDED) activations; columns VOCABULARY and beyond are padding, never read into the sum
+//   targets (rows) i32; -1: ignored (loss 0, gradient 0); another value outside the vocabulary gives loss NaN
+//   losses (rows) f32, overwritten: logsumexp(logits) - logits[target]
+//   cross_entropy_backward: logits become dlogits = (softmax - onehot) * scale[0]; padding becomes 0
+//   cross_entropy_sum: sums (2) f32 = {sum of losses, number of targets that count}, overwritten, fixed order
+// The row is staged in shared memory, each thread reading back only what it copied itself; a row too long for
+// shared memory (STAGED 0) is read twice.
+// -D  ACTIVATION, VOCABULARY, PADDED (a multiple of 8)
+// cross_entropy_loss, cross_entropy_backward  grid (rows)  block 512  dynamic shared memory cross_entropy_shared bytes
+// cross_entropy_sum                           grid 1       block 1024
+#include "common.cuh"
+
+#ifndef VOCABULARY
+#define VOCABULARY 50257
+#endif
+#ifndef PADDED
+#define PADDED 50304
+#endif
+constexpr int SIZE = (int)sizeof(Activation), V = 16 / SIZE; // one 16-byte vector
+static_assert(PADDED % 8 == 0 && PADDED >= VOCABULARY, "PADDED must be a multiple of 8, at least VOCABULARY");
+#ifndef STAGED
+#define STAGED (PADDED * SIZE <= 112 * 1024)
+#endif
+constexpr int THREADS = 512, WARPS = THREADS / 32, VECTORS = PADDED / V;
+extern "C" __device__ const int cross_entropy_shared = STAGED ? PADDED * SIZE : 0;
+
+// One vector of the row, -inf in the padding.
+__device__ __forceinline__ void logitsAt(float (&x)[V], const Activation *row, int vector) {
+    load<Activation, V>(x, row + vector * V);
+    if (VOCABULARY % V == 0 && VOCABULARY == PADDED) return;
+    if ((vector + 1) * V > VOCABULARY)
+#pragma unroll
+        for (int j = 0; j < V; j++)
+            if (vector * V + j >= VOCABULARY) x[j] = -INFINITY_F;
+}
+
+template <bool GRADIENT>
+__device__ __forceinline__ void classify(float *losses, Activation *logits, const int *targets, const float *scale) {
+    extern __shared__ __align__(16) u8 shared[];
+    __shared__ float scratch[WARPS];
+    const i64 rowIndex = blockIdx.x;
+    Activation *row = logits + rowIndex * PADDED;
+    const Activation *from = STAGED ? reinterpret_cast<const Activation *>(shared) : row;
+    const int target = targets[rowIndex];
+    if (target == -1) {
+        if (threadIdx.x == 0) losses[rowIndex] = 0.0f;
+        if (GRADIENT)
+            for (int i = threadIdx.x; i < VECTORS; i += THREADS) reinterpret_cast<uint4 *>(row)[i] = make_uint4(0, 0, 0, 0);
+        return;
+    }
+    if (STAGED) {
+        const u32 to = sharedAddress(shared);
+        for (int i = threadIdx.x; i < VECTORS; i += THREADS) copyAsync16(to + i * 16, row + i * V, true);
+        copyAsyncCommit();
+        copyAsyncWait<0>();
+    }
+    float best = -INFINITY_F;
+    for (int i = threadIdx.x; i < VECTORS; i += THREADS) {
+        float x[V];
+        logitsAt(x, from, i);
+#pragma unroll
+        for (int j = 0; j < V; j++) best = fmaxf(best, x[j]);
+    }
+    best = blockMax<WARPS>(best, scratch);
+    const float shift = -best * LOG2_E;
+    float sum = 0.0f;
+    for (int i = threadIdx.x; i < VECTORS; i += THREADS) {
+        float x[V];
+        logitsAt(x, from, i);
+#pragma unroll
+        for (int j = 0; j < V; j++) sum += exp2Fast(fmaf(x[j], LOG2_E, shift));
+    }
+    sum = blockSum<WARPS>(sum, scratch);
+    const bool known = target >= 0 && target < VOCABULARY;
+    if (threadIdx.x == 0) losses[rowIndex] = known ? logf(sum) + best - toFloat(from[target]) : NAN_F;
+    if (!GRADIENT) return;
+    if (!STAGED) __syncthreads(); // the target's logit is read before it is overwritten
+    const float factor = scale[0] / sum, hit = scale[0];
+    for (int i = threadIdx.x; i < VECTORS; i += THREADS) {
+        float x[V];
+        logitsAt(x, from, i);
+#pragma unroll
+        for (int j = 0; j < V; j++) x[j] = exp2Fast(fmaf(x[j], LOG2_E, shift)) * factor - (i * V + j == target ? hit : 0.0f);
+        store<Activation, V>(row + i * V, x);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
+cross_entropy_loss(float *losses, Activation *logits, const int *targets) {
+    classify<false>(losses, logits, targets, nullptr);
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 2)
+cross_entropy_backward(float *losses, Activation *logits, const int *targets, const float *scale) {
+    classify<true>(losses, logits, targets, scale);
+}
+
+extern "C" __global__ void __launch_bounds__(1024)
+cross_entropy_sum(float *sums, const float *losses, const int *targets, int rows) {
+    __shared__ float scratch[32];
+    float sum = 0.0f, count = 0.0f;
+    for (int i = threadIdx.x; i < rows; i += 1024) {
+        sum += losses[i];
+        count += targets[i] == -1 ? 0.0f : 1.0f;
+    }
+    sum = blockSum<32>(sum, scratch);
+    count = blockSum<32>(count, scratch);
+    if (threadIdx.x == 0) {
+        sums[0] = sum;
+        sums[1] = count;
+    }
+}

@@ -1,0 +1,178 @@
+// embedding.cu: x[b, t] = dropout(wte[token[b, t]] + wpe[t]), and its gradient, deterministic.
+//
+//   tokens (B, T) i32; wte (VOCABULARY, C), wpe (T, C) activation type; x, dx (B, T, C) activations, x overwritten
+//   dwte (VOCABULARY, C), dwpe (T, C) f32: +=
+// Backward sorts the B T positions by token (stable counting sort; a function of the tokens alone) and adds the
+// rows of each token in that order:
+//   embedding_count   each block ranks its 1024 positions: rank[i] = equal tokens before i in the chunk,
+//                     counts[chunk][v] = occurrences                                  (overwritten)
+//   embedding_prefix  counts[chunk][v] becomes the sum over earlier chunks; totals[v]  (overwritten)
+//   embedding_scan    starts (VOCABULARY + 1) = exclusive sum of totals; present[0] = number of tokens that occur,
+//                     present[1...] = those tokens, ascending                         (overwritten)
+//   embedding_place   order[starts[v] + counts[chunk][v] + rank] = position           (overwritten)
+//   embedding_backward_tokens, embedding_backward_positions   dwte +=, dwpe +=
+// Workspace, i32: rank (B T), counts (chunks, VOCABULARY), totals (VOCABULARY), starts (VOCABULARY + 1),
+// present (VOCABULARY + 1), order (B T); chunks = ceil(B T / 1024).
+// A token outside the vocabulary reads as NaN forward and is left out backward.
+//
+// -D  ACTIVATION, CHANNELS, VOCABULARY
+// embedding_forward              grid (ceil(B T C / (256 VECTOR)))  block 256
+// embedding_count                grid (chunks)                     block 1024
+// embedding_prefix               grid (ceil(VOCABULARY / 256))     block 256
+// embedding_scan                 grid 1                            block 1024
+// embedding_place                grid (chunks)                     block 1024
+// embedding_backward_tokens      grid (min(VOCABULARY, B T, 2048), ceil(C / (32 VECTOR)))  block (32, 16)
+// embedding_backward_positions   grid (ceil(T C / (256 VECTOR)))   block 256
+// VECTOR: the widest of 8, 4, 2, 1 that divides C; readable from the module as embedding_vector.
+#include "common.cuh"
+
+#ifndef CHANNELS
+#define CHANNELS 768
+#endif
+#ifndef VOCABULARY
+#define VOCABULARY 50257
+#endif
+constexpr int C = CHANNELS, V = vectorOf(C), CHUNK = 1024, GROUPS = 16;
+extern "C" __device__ const int embedding_vector = V;
+
+extern "C" __global__ void __launch_bounds__(256) embedding_forward(Activation *x, const int *tokens, const Activation *wte,
+        const Activation *wpe, int batch, int length, u32 threshold, u32 site, const StepState *state) {
+    const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * V;
+    if (e >= (i64)batch * length * C) return;
+    const i64 position = e / C;
+    const int c = (int)(e % C), token = tokens[position];
+    float a[V], b[V];
+    load<Activation, V>(b, wpe + (position % length) * C + c);
+    const bool known = token >= 0 && token < VOCABULARY;
+    if (known) load<Activation, V>(a, wte + (i64)token * C + c);
+#pragma unroll
+    for (int j = 0; j < V; j++) a[j] = known ? a[j] + b[j] : NAN_F;
+    dropout<V>(a, (u64)e, dropoutOf(state, threshold, site));
+    store<Activation, V>(x + e, a);
+}
+
+extern "C" __global__ void __launch_bounds__(CHUNK) embedding_count(int *rank, int *counts, const int *tokens, int positions) {
+    __shared__ int shared[CHUNK];
+    const int i = blockIdx.x * CHUNK + threadIdx.x;
+    const int token = i < positions ? tokens[i] : -1;
+    int *own = counts + (i64)blockIdx.x * VOCABULARY;
+    for (int v = threadIdx.x; v < VOCABULARY; v += CHUNK) own[v] = 0;
+    shared[threadIdx.x] = token;
+    __syncthreads();
+    int before = 0, after = 0;
+    for (int j = 0; j < CHUNK; j++) {
+        const int same = shared[j] == token ? 1 : 0;
+        before += j < threadIdx.x ? same : 0;
+        after += j > threadIdx.x ? same : 0;
+    }
+    if (i < positions) rank[i] = before;
+    if (token >= 0 && token < VOCABULARY && after == 0) own[token] = before + 1; // the last of its kind
+}
+
+extern "C" __global__ void __launch_bounds__(256) embedding_prefix(int *counts, int *totals, int chunks) {
+    const int v = blockIdx.x * 256 + threadIdx.x;
+    if (v >= VOCABULARY) return;
+    int sum = 0;
+    for (int k = 0; k < chunks; k++) {
+        const int count = counts[(i64)k * VOCABULARY + v];
+        counts[(i64)k * VOCABULARY + v] = sum;
+        sum += count;
+    }
+    totals[v] = sum;
+}
+
+// Exclusive scan over the block of a pair packed in 64 bits.
+__device__ __forceinline__ u64 blockScan(u64 x, u64 *shared) {
+    shared[threadIdx.x] = x;
+    __syncthreads();
+    for (int d = 1; d < 1024; d <<= 1) {
+        const u64 left = threadIdx.x >= d ? shared[threadIdx.x - d] : 0;
+        __syncthreads();
+        shared[threadIdx.x] += left;
+        __syncthreads();
+    }
+    return shared[threadIdx.x] - x;
+}
+
+extern "C" __global__ void __launch_bounds__(1024) embedding_scan(int *starts, int *present, const int *totals) {
+    __shared__ u64 shared[1024];
+    constexpr int PER = (VOCABULARY + 1023) / 1024;
+    const int begin = min(VOCABULARY, (int)threadIdx.x * PER), end = min(VOCABULARY, begin + PER);
+    u64 own = 0; // low half: occurrences, high half: tokens that occur
+    for (int v = begin; v < end; v++) own += (u64)totals[v] + (totals[v] > 0 ? 1ull << 32 : 0);
+    u64 at = blockScan(own, shared);
+    for (int v = begin; v < end; v++) {
+        starts[v] = (int)(u32)at;
+        if (totals[v] > 0) present[1 + (int)(at >> 32)] = v;
+        at += (u64)totals[v] + (totals[v] > 0 ? 1ull << 32 : 0);
+    }
+    if (threadIdx.x == 1023) {
+        starts[VOCABULARY] = (int)(u32)at;
+        present[0] = (int)(at >> 32);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(CHUNK) embedding_place(
+        int *order, const int *starts, const int *counts, const int *rank, const int *tokens, int positions) {
+    const int i = blockIdx.x * CHUNK + threadIdx.x;
+    if (i >= positions) return;
+    const int token = tokens[i];
+    if (token >= 0 && token < VOCABULARY)
+        order[starts[token] + counts[(i64)blockIdx.x * VOCABULARY + token] + rank[i]] = i;
+}
+
+extern "C" __global__ void __launch_bounds__(32 * GROUPS) embedding_backward_tokens(float *dwte, const Activation *dx,
+        const int *order, const int *starts, const int *present, u32 threshold, u32 site, const StepState *state) {
+    __shared__ float shared[GROUPS][32 * V];
+    const int c = (blockIdx.y * 32 + threadIdx.x) * V;
+    const Dropout drop = dropoutOf(state, threshold, site);
+    const int number = present[0];
+    for (int u = blockIdx.x; u < number; u += gridDim.x) {
+        const int token = present[1 + u], begin = starts[token], end = starts[token + 1];
+        float sum[V];
+#pragma unroll
+        for (int j = 0; j < V; j++) sum[j] = 0.0f;
+        if (c < C) {
+#pragma unroll 4
+            for (int k = begin + threadIdx.y; k < end; k += GROUPS) {
+                const i64 e = (i64)order[k] * C + c;
+                float d[V];
+                load<Activation, V>(d, dx + e);
+                dropout<V>(d, (u64)e, drop);
+#pragma unroll
+                for (int j = 0; j < V; j++) sum[j] += d[j];
+            }
+        }
+#pragma unroll
+        for (int j = 0; j < V; j++) shared[threadIdx.y][threadIdx.x * V + j] = sum[j];
+        __syncthreads();
+        const int groups = min(GROUPS, end - begin);
+        for (int i = threadIdx.y * 32 + threadIdx.x; i < 32 * V; i += 32 * GROUPS) {
+            const int column = blockIdx.y * 32 * V + i;
+            float total = 0.0f;
+            for (int k = 0; k < groups; k++) total += shared[k][i];
+            if (column < C) dwte[(i64)token * C + column] += total;
+        }
+        __syncthreads();
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256) embedding_backward_positions(
+        float *dwpe, const Activation *dx, int batch, int length, u32 threshold, u32 site, const StepState *state) {
+    const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * V, count = (i64)length * C;
+    if (e >= count) return;
+    const Dropout drop = dropoutOf(state, threshold, site);
+    float sum[V];
+#pragma unroll
+    for (int j = 0; j < V; j++) sum[j] = 0.0f;
+#pragma unroll 4
+    for (int b = 0; b < batch; b++) {
+        float d[V];
+        load<Activation, V>(d, dx + b * count + e);
+        dropout<V>(d, (u64)(b * count + e), drop);
+#pragma unroll
+        for (int j = 0; j < V; j++) sum[j] += d[j];
+    }
+#pragma unroll
+    for (int j = 0; j < V; j++) dwpe[e + j] += sum[j];
+}

@@ -1,0 +1,113 @@
+// gelu.cu: y = gelu(x + bias), erf or tanh form, and its gradient. Hendrycks and Gimpel, arXiv:1606.08415.
+//
+//   x, y (rows, F) activations; y may be x only if backward is never called, since backward recomputes from x
+//   bias (F) activation type, may be null
+//   forward   y overwritten
+//   backward  dx = dy gelu'(x + bias), overwritten, may be dy; partial (gridDim.y, F) f32, overwritten: column sums
+//             of dx over the block's rows; null: not made
+//   reduce    dBias += the partial sums in order
+// -D  ACTIVATION, CHANNELS (F), GELU_TANH 0 | 1
+// gelu_forward   grid (ceil(rows F / (256 VECTOR)))   block 256
+// gelu_backward  grid (ceil(F / (32 VECTOR)), row groups: any fixed number)   block (32, 8)
+// gelu_reduce    grid (ceil(F / 32))   block (32, 32)
+// VECTOR = 8, 4, 2, 1: the widest that divides F; readable from the module as gelu_vector.
+#include "common.cuh"
+
+#ifndef CHANNELS
+#define CHANNELS 3072
+#endif
+#ifndef GELU_TANH
+#define GELU_TANH 0
+#endif
+
+constexpr int F = CHANNELS;
+constexpr int V = vectorOf(F);
+extern "C" __device__ const int gelu_vector = V;
+
+constexpr float SQRT_2_OVER_PI = 0.7978845608028654f, CUBE = 0.044715f;
+
+// tanh through one exp2; exact to rounding for large |x|, no cancellation trouble at half precision.
+__device__ __forceinline__ float tanhFast(float x) {
+    return 1.0f - __fdividef(2.0f, 1.0f + exp2Fast(fminf(x, 40.0f) * (2.0f * LOG2_E)));
+}
+
+__device__ __forceinline__ float gelu(float x) {
+    if (GELU_TANH) return 0.5f * x * (1.0f + tanhFast(SQRT_2_OVER_PI * (x + CUBE * x * x * x)));
+    return 0.5f * x * (1.0f + erff(x * 0.7071067811865476f));
+}
+
+__device__ __forceinline__ float geluSlope(float x) {
+    if (GELU_TANH) {
+        const float t = tanhFast(SQRT_2_OVER_PI * (x + CUBE * x * x * x));
+        return 0.5f * (1.0f + t) + 0.5f * x * (1.0f - t * t) * SQRT_2_OVER_PI * (1.0f + 3.0f * CUBE * x * x);
+    }
+    return 0.5f * (1.0f + erff(x * 0.7071067811865476f)) + x * 0.3989422804014327f * exp2Fast(-0.5f * LOG2_E * x * x);
+}
+
+extern "C" __global__ void __launch_bounds__(256)
+gelu_forward(Activation *y, const Activation *x, const Activation *bias, i64 count) {
+    const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * V;
+    if (e >= count) return;
+    float v[V];
+    load<Activation, V>(v, x + e);
+    if (bias != nullptr) {
+        float b[V];
+        load<Activation, V>(b, bias + e % F);
+#pragma unroll
+        for (int j = 0; j < V; j++) v[j] += b[j];
+    }
+#pragma unroll
+    for (int j = 0; j < V; j++) v[j] = gelu(v[j]);
+    store<Activation, V>(y + e, v);
+}
+
+extern "C" __global__ void __launch_bounds__(256) gelu_backward(
+        Activation *dx, float *partial, const Activation *dy, const Activation *x, const Activation *bias, int rows) {
+    __shared__ float shared[8][32 * V];
+    const int c = (blockIdx.x * 32 + threadIdx.x) * V;
+    const int per = (rows + gridDim.y - 1) / gridDim.y, begin = blockIdx.y * per, end = min(rows, begin + per);
+    float b[V], sum[V];
+#pragma unroll
+    for (int j = 0; j < V; j++) b[j] = sum[j] = 0.0f;
+    if (c < F) {
+        if (bias != nullptr) load<Activation, V>(b, bias + c);
+#pragma unroll 2
+        for (int row = begin + threadIdx.y; row < end; row += 8) {
+            float v[V], d[V];
+            load<Activation, V>(v, x + (i64)row * F + c);
+            load<Activation, V>(d, dy + (i64)row * F + c);
+#pragma unroll
+            for (int j = 0; j < V; j++) {
+                d[j] *= geluSlope(v[j] + b[j]);
+                sum[j] += d[j];
+            }
+            store<Activation, V>(dx + (i64)row * F + c, d);
+        }
+    }
+    if (partial == nullptr) return;
+#pragma unroll
+    for (int j = 0; j < V; j++) shared[threadIdx.y][threadIdx.x * V + j] = sum[j];
+    __syncthreads();
+    for (int i = threadIdx.y * 32 + threadIdx.x; i < 32 * V; i += 256) {
+        const int column = blockIdx.x * 32 * V + i;
+        float total = 0.0f;
+#pragma unroll
+        for (int k = 0; k < 8; k++) total += shared[k][i];
+        if (column < F) partial[(i64)blockIdx.y * F + column] = total;
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(1024) gelu_reduce(float *dBias, const float *partial, int groups) {
+    __shared__ float shared[32][33];
+    const int c = blockIdx.x * 32 + threadIdx.x;
+    float sum = 0.0f;
+    if (c < F)
+        for (int g = threadIdx.y; g < groups; g += 32) sum += partial[(i64)g * F + c];
+    shared[threadIdx.y][threadIdx.x] = sum;
+    __syncthreads();
+    if (threadIdx.y == 0 && c < F) {
+        float total = 0.0f;
+        for (int i = 0; i < 32; i++) total += shared[i][threadIdx.x];
+        dBias[c] += total;
+    }
+}

@@ -1,0 +1,237 @@
+"""Judges flash_attention.cu against float64 and times it beside PyTorch.
+
+usage: judge_flash_attention.py CUBIN_DIR [check] [time] [VARIANT...]
+cubins: flash_attention.{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}[.VARIANT].cubin"""
+import os
+import struct
+import sys
+
+import torch
+import torch.nn.functional as F
+
+from kernel_driver import Module, Report, attention_factor, micros, pointer, relative, step_state
+
+TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+report = Report()
+modules = {}
+
+
+def module(directory, dtype, d, causal, dropout, variant=""):
+    name = f"flash_attention.{dtype}.d{d}.c{int(causal)}.r{int(dropout)}{'.' + variant if variant else ''}.cubin"
+    if name not in modules:
+        modules[name] = Module(os.path.join(directory, name))
+    return modules[name]
+
+
+class Flash:
+    """One call's buffers. q, k, v, o, dO: (B, H, T, D) views with contiguous last dimension; packed: (1, H, total, D)."""
+
+    def __init__(self, mod, q, k, v, threshold=0, site=7, splits=1, cu_q=None, cu_k=None, lengths=None, state=None):
+        self.mod, self.q, self.k, self.v = mod, q, k, v
+        self.threshold, self.site, self.splits, self.cu_q, self.cu_k = threshold, site, splits, cu_q, cu_k
+        self.state = state if state is not None else step_state()
+        self.batch, self.heads = (q.shape[0] if cu_q is None else cu_q.numel() - 1), q.shape[1]
+        self.tq, self.tk = (q.shape[2], k.shape[2]) if lengths is None else lengths
+        self.d = q.shape[3]
+        self.scale = self.d**-0.5
+        poison = float("nan")
+        b, h, t, d = q.shape
+        self.o = torch.full((b, t, h, d), poison, device="cuda", dtype=q.dtype).transpose(1, 2)
+        self.lse = torch.full((b, h, t), poison, device="cuda")
+        self.dq = torch.full_like(self.o, poison)
+        self.dkv = torch.full((b, k.shape[2], 2, h, d), poison, device="cuda", dtype=q.dtype)
+        self.dk, self.dv = self.dkv[:, :, 0].transpose(1, 2), self.dkv[:, :, 1].transpose(1, 2)
+        self.stats_rows = self.batch * ((self.tq + 127) // 128 * 128) if cu_q is None else (t + 128 * self.batch + 127) // 128 * 128
+        self.stats = torch.full((h, self.stats_rows, 2), poison, device="cuda")
+        self.partial = torch.full((splits, h, self.stats_rows, d), poison, device="cuda")
+
+    def params(self, dO=None):
+        t = [self.q, self.k, self.v, self.o, self.lse, dO, self.dq, self.dk, self.dv, self.stats, self.partial, self.cu_q, self.cu_k, self.state]
+        packed = struct.pack("<14Q", *[pointer(x) for x in t])
+        for x in [self.q, self.k, self.v, self.o, dO, self.dq, self.dk, self.dv]:
+            packed += struct.pack("<3q", *((0, 0, 0) if x is None else (x.stride(0), x.stride(1), x.stride(2))))
+        packed += struct.pack("<3q", self.lse.stride(0), self.lse.stride(1), 1)
+        return packed + struct.pack("<6if2I4x", self.batch, self.heads, self.tq, self.tk, self.stats_rows, self.splits, self.scale, self.threshold, self.site)
+
+    def forward(self):
+        rows, m = self.mod.constant("flash_attention_forward_rows"), self.mod
+        grid, shared, p = ((self.tq + rows - 1) // rows, self.heads, self.batch), m.constant("flash_attention_forward_shared"), self.params()
+        return lambda: m.launch("flash_attention_forward", grid, m.constant("flash_attention_forward_threads"), p, shared=shared)
+
+    def backward(self, dO):
+        m, p, h, b = self.mod, self.params(dO), self.heads, self.batch
+        rows, shared = m.constant("flash_attention_backward_rows"), m.constant("flash_attention_backward_shared")
+
+        def run():
+            m.launch("flash_attention_backward_rows_sum", ((self.tq + 127) // 128, h, b), 256, p)
+            m.launch("flash_attention_backward", (self.splits, h, b), 256, p, shared=shared)
+            if self.splits > 1:
+                m.launch("flash_attention_backward_sum", ((self.tq + rows - 1) // rows, h, b), 256, p)
+
+        return run
+
+
+def reference(q, k, v, dO, causal, factor, dtype):
+    """softmax attention composed of plain products in dtype; gradients by autograd. Rows that see nothing give zeros."""
+    q, k, v = (x.detach().to(dtype).requires_grad_() for x in (q, k, v))
+    s = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
+    if causal:
+        tq, tk = s.shape[-2:]
+        seen = torch.ones(tq, tk, dtype=torch.bool, device="cuda").tril(tk - tq)
+        s = s.masked_fill(~seen, float("-inf"))
+    lse = torch.logsumexp(s.double(), -1)
+    p = torch.softmax(s, -1).nan_to_num(0.0) if causal else torch.softmax(s, -1)
+    if factor is not None:
+        p = p * factor.to(dtype)
+    o = p @ v
+    o.backward(dO.to(dtype))
+    return o.detach(), lse.detach().masked_fill(lse == float("-inf"), float("inf")), q.grad.nan_to_num(0.0), k.grad.nan_to_num(0.0), v.grad
+
+
+def compare(what, flash, q, k, v, dO, causal, factor, limit):
+    exact = reference(q, k, v, dO, causal, factor, torch.float64)
+    plain = reference(q, k, v, dO, causal, factor, q.dtype)
+    names, outs = ["o", "dq", "dk", "dv"], [flash.o, flash.dq, flash.dk, flash.dv]
+    worst = 0.0
+    for name, out, e, p in zip(names, outs, [exact[0], *exact[2:]], [plain[0], *plain[2:]]):
+        error = (out.double() - e).abs().max().item()
+        budget = 2 * (p.double() - e).abs().max().item() + 1e-5 if name == "o" else 3 * (p.double() - e).abs().max().item() + 2e-4
+        report.expect(f"{what} {name} max", error, budget)
+        r = relative(out, e) if e.norm() > 1e-3 else 0.0
+        worst = max(worst, r)
+        report.expect(f"{what} {name} relative", r, limit)
+    finite = torch.isfinite(exact[1])
+    if finite.any():
+        report.expect(f"{what} lse", (flash.lse.double() - exact[1])[finite].abs().max().item(), 2e-3)
+    report.expect(f"{what} lse of empty rows", 0.0 if (flash.lse[~finite] == float("inf")).all() else 1.0, 0.0)
+    return worst
+
+
+def dense(directory, dtype, d, causal, tq, tk, p=0.0, splits=1, scale=1.0, batch=2, heads=3, seed=0):
+    torch.manual_seed(seed)
+    threshold = round(p * 65536)
+    T = TYPES[dtype]
+    pad = 5  # rows past the end hold NaN: nothing may read them
+    make = lambda t: torch.randn(batch, t + pad, heads, d, device="cuda").mul(scale).to(T).transpose(1, 2)
+    q, k, v, dO = make(tq), make(tk), make(tk), make(tq)
+    for x, t in ((q, tq), (k, tk), (v, tk), (dO, tq)):
+        x[:, :, t:] = float("nan")
+    q, k, v, dO = q[:, :, :tq], k[:, :, :tk], v[:, :, :tk], dO[:, :, :tq]
+    flash = Flash(module(directory, dtype, d, causal, p > 0), q, k, v, threshold, splits=splits)
+    flash.forward()()
+    flash.backward(dO)()
+    torch.cuda.synchronize()
+    factor = attention_factor(batch, heads, tq, tk, threshold, flash.site) if p else None
+    what = f"{dtype} D{d} {'causal' if causal else 'full'} {tq}x{tk} p{p} splits{splits} scale{scale}"
+    return compare(what, flash, q, k, v, dO, causal, factor, 1e-2)
+
+
+def packed(directory, dtype, d, causal, lengths, p, splits):
+    torch.manual_seed(3)
+    threshold, T, heads, total = round(p * 65536), TYPES[dtype], 3, sum(lengths)
+    cu = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()], dtype=torch.int32, device="cuda")
+    qkv = torch.randn(1, total, 3, heads, d, device="cuda").to(T)
+    q, k, v = (qkv[:, :, i].transpose(1, 2) for i in range(3))
+    dO = torch.randn(1, total, heads, d, device="cuda").to(T).transpose(1, 2)
+    longest = max(lengths)
+    flash = Flash(module(directory, dtype, d, causal, p > 0), q, k, v, threshold, splits=splits, cu_q=cu, cu_k=cu, lengths=(longest, longest))
+    flash.forward()()
+    flash.backward(dO)()
+    torch.cuda.synchronize()
+    whole = attention_factor(len(lengths), heads, longest, longest, threshold, flash.site) if p else None
+
+    class Part:
+        pass
+
+    for i, n in enumerate(lengths):
+        at, part = slice(int(cu[i]), int(cu[i + 1])), Part()
+        for name in ("o", "dq", "dk", "dv"):
+            setattr(part, name, getattr(flash, name)[:, :, at])
+        part.lse = flash.lse[:, :, at]
+        factor = whole[i : i + 1, :, :n, :n] if p else None
+        compare(f"packed {dtype} D{d} p{p} splits{splits} sequence {i}", part, q[:, :, at], k[:, :, at], v[:, :, at], dO[:, :, at], causal, factor, 1e-2)
+
+
+def repeatable(directory, dtype, d, p, splits):
+    torch.manual_seed(4)
+    q, k, v, dO = (torch.randn(4, 6, 640, d, device="cuda").to(TYPES[dtype]) for _ in range(4))
+    first = None
+    for _ in range(50):
+        flash = Flash(module(directory, dtype, d, True, p > 0), q, k, v, round(p * 65536), splits=splits)
+        flash.forward()()
+        flash.backward(dO)()
+        outs = [flash.o, flash.dq, flash.dk, flash.dv, flash.lse]
+        if first is None:
+            first = outs
+        elif not all(torch.equal(a, b) for a, b in zip(first, outs)):
+            report.expect(f"bitwise equal {dtype} D{d} p{p} splits{splits}", 1.0, 0.0)
+            return
+
+
+def check(directory):
+    for dtype, d in (("bf16", 64), ("fp16", 32), ("bf16", 128)):
+        worst = 0.0
+        for causal in (False, True):
+            for t in (1, 63, 64, 65, 127, 129, 1000, 1024):
+                worst = max(worst, dense(directory, dtype, d, causal, t, t))
+            for tq, tk in ((65, 129), (129, 65), (300, 20), (7, 700), (257, 383)):
+                worst = max(worst, dense(directory, dtype, d, causal, tq, tk))
+            for splits in (2, 3, 16):
+                worst = max(worst, dense(directory, dtype, d, causal, 517, 640, splits=splits))
+            worst = max(worst, dense(directory, dtype, d, causal, 200, 200, scale=6.0))
+            for tq, tk in ((64, 64), (129, 200), (333, 333)):
+                worst = max(worst, dense(directory, dtype, d, causal, tq, tk, p=0.2, splits=1 + tq % 2))
+        packed(directory, dtype, d, True, [1, 130, 64, 257, 31], 0.0, 1)
+        packed(directory, dtype, d, True, [1, 130, 64, 257, 31], 0.2, 2)
+        for p, splits in ((0.0, 1), (0.0, 3), (0.2, 1)):
+            repeatable(directory, dtype, d, p, splits)
+        print(f"checked {dtype} D{d}: worst relative error {worst:.2e}, failures so far {report.failures}", flush=True)
+
+
+SHAPES = [("bf16", 32, 12, 1024, 64, True), ("fp16", 32, 32, 1024, 32, False), ("fp16", 32, 32, 1024, 32, True),
+          ("bf16", 64, 6, 256, 64, True), ("bf16", 4, 16, 4096, 128, True)]
+
+
+def time(directory, variants):
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    for dtype, b, h, t, d, causal in SHAPES:
+        qkv = torch.randn(b, t, 3, h, d, device="cuda").to(TYPES[dtype])
+        q, k, v = (qkv[:, :, i].transpose(1, 2) for i in range(3))
+        dO = torch.randn(b, t, h, d, device="cuda").to(TYPES[dtype]).transpose(1, 2)
+        line = f"{dtype} B{b} H{h} T{t} D{d} {'causal' if causal else 'full'}:"
+        for p in (0.0, 0.2):
+            for variant in [""] + variants:
+                try:
+                    mod = module(directory, dtype, d, causal, p > 0, variant)
+                except RuntimeError:
+                    continue
+                splits = max(1, min(264 // (b * h), (t + 127) // 128))
+                flash = Flash(mod, q, k, v, round(p * 65536), splits=splits)
+                forward, backward = flash.forward(), flash.backward(dO)
+                line += f" p{p} {variant or 'default'} {micros(forward):.0f}"
+                line += f"+{micros(backward):.0f}"
+                if variant:
+                    plain = Flash(module(directory, dtype, d, causal, p > 0), q, k, v, round(p * 65536), splits=splits)
+                    plain.forward()()
+                    plain.backward(dO)()
+                    error = max(relative(x, y) for x, y in ((flash.o, plain.o), (flash.dq, plain.dq), (flash.dk, plain.dk), (flash.dv, plain.dv)))
+                    report.expect(f"variant {variant} {line}", error, 5e-3)
+        for name, backend in (("torch FLASH", SDPBackend.FLASH_ATTENTION), ("EFFICIENT", SDPBackend.EFFICIENT_ATTENTION)):
+            with sdpa_kernel(backend):
+                x, y, z = (a.detach().requires_grad_() for a in (q, k, v))
+                out = F.scaled_dot_product_attention(x, y, z, is_causal=causal)
+                f = micros(lambda: F.scaled_dot_product_attention(q, k, v, is_causal=causal), 10)
+                g = micros(lambda: torch.autograd.grad(out, (x, y, z), dO, retain_graph=True), 10)
+                line += f" | {name} {f:.0f}+{g:.0f}"
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    where, wanted = sys.argv[1], sys.argv[2:]
+    print(torch.cuda.get_device_name(), "torch", torch.__version__)
+    if "check" in wanted:
+        check(where)
+    if "time" in wanted:
+        time(where, [w for w in wanted if w not in ("check", "time")])
+    print("failures:", report.failures)
+    sys.exit(1 if report.failures else 0)

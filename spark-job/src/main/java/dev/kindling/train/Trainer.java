@@ -117,7 +117,7 @@ final class Trainer {
     private void restore(long start) throws IOException {
         String initFrom = config.train().initFrom();
         if (start > 0) {
-            Checkpoint checkpoint = rank.store().load(rank.store().path(start));
+            Checkpoint checkpoint = rank.store().load(rank.store().committed(start));
             weights.load(checkpoint, adamW, device);
             bestValLoss = checkpoint.state().bestValLoss().orElse(Double.POSITIVE_INFINITY);
         } else if (initFrom.equals("scratch")) {

@@ -159,9 +159,10 @@ def embedding(directory):
         mod, T, n = Module(f"{directory}/embedding.{dt}.{c}.{vocabulary}.cubin"), TYPES[dt], batch * length
         threshold, site, state, v = round(p * 65536), 9, step_state(), mod.constant("embedding_vector")
         tokens = (torch.rand(batch, length, device="cuda") ** 4 * vocabulary).int().clamp_max(vocabulary - 1)
+        positions = torch.arange(length, dtype=torch.int32, device="cuda").repeat(batch)
         wte, wpe, dx = randn(vocabulary, c, dtype=T), randn(length, c, dtype=T), randn(n, c, dtype=T)
         x = nan_like(dx)
-        mod.launch("embedding_forward", -(-n * c // (256 * v)), 256, x, tokens, wte, wpe, batch, length, c_uint(threshold), c_uint(site), state)
+        mod.launch("embedding_forward", -(-n * c // (256 * v)), 256, x, tokens, positions, wte, wpe, c_longlong(n), c_uint(threshold), c_uint(site), state)
         factor = elementwise_factor(n * c, threshold, site).view(n, c) if p else 1.0
         exact = (wte.double()[tokens.long().flatten()] + wpe.double().repeat(batch, 1)) * factor
         report.expect(f"embedding {dt} {c} x", relative(x, exact), LIMIT[dt])

@@ -10,5 +10,4 @@ import dev.kindling.tensor.Tensor;
  * @param tokenTable (V, C) activation type
  * @param positionTable (T, C) activation type
  */
-public record EmbeddingOp(
-        Tensor tokens, Tensor positions, Tensor tokenTable, Tensor positionTable, Dropout dropout) {}
+public record EmbeddingOp(Tensor tokens, Tensor positions, Tensor tokenTable, Tensor positionTable, Dropout dropout) {}

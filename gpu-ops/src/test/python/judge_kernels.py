@@ -51,9 +51,11 @@ class LayerNorm:
         x = self.out if self.branch is not None else self.res
         packed = struct.pack("<9Qi2I4x", *[pointer(t) for t in (dres, dbranch, self.partial, dy, x, self.w, self.mean, self.rstd, self.state)], self.rows, self.threshold, self.site)
 
+        threads = self.mod.constant("residual_layernorm_backward_threads")
+
         def run():
-            self.mod.launch("residual_layernorm_backward", self.blocks, 128, packed)
-            self.mod.launch("residual_layernorm_reduce", -(-self.c // 32), (32, 32), *grads, self.partial, self.blocks)
+            self.mod.launch("residual_layernorm_backward", self.blocks, threads, packed)
+            self.mod.launch("residual_layernorm_reduce", (-(-self.c // 32), 3), (32, 32), *grads, self.partial, self.blocks)
 
         return run
 
@@ -93,7 +95,7 @@ def layernorm(directory):
     ln = LayerNorm(Module(f"{directory}/residual_layernorm.bf16.768.cubin"), rows, c, torch.bfloat16)
     timing("residual_layernorm forward 32768x768 bf16", ln.forward(), rows * c * 8)
     dy, dres, grads = randn(rows, c, dtype=torch.bfloat16), randn(rows, c, dtype=torch.bfloat16), [randn(c) for _ in range(3)]
-    for blocks in (264, 396, 528, 792):
+    for blocks in (528, 792, 1056, 1320):
         ln.blocks, ln.partial = blocks, torch.zeros(blocks, 3, c, device="cuda")
         timing(f"residual_layernorm backward, {blocks} blocks", ln.backward(dres, None, dy, grads), rows * c * 8)
 

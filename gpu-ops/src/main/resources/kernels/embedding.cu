@@ -1,7 +1,9 @@
-// embedding.cu: x[b, t] = dropout(wte[token[b, t]] + wpe[t]), and its gradient, deterministic.
+// embedding.cu: x[n] = dropout(wte[tokens[n]] + wpe[positions[n]]), and its gradient, deterministic.
 //
-//   tokens (B, T) i32; wte (VOCABULARY, C), wpe (T, C) activation type; x, dx (B, T, C) activations, x overwritten
-//   dwte (VOCABULARY, C), dwpe (T, C) f32: +=
+//   tokens, positions (N) i32, N = B T; wte (VOCABULARY, C), wpe (T, C) activation type; x, dx (N, C) activations, x
+//   overwritten; dwte (VOCABULARY, C), dwpe (T, C) f32: +=
+// dwpe for any positions is dwte's kernels over the positions, VOCABULARY being T; where the positions are 0 .. T-1
+// again and again, embedding_backward_positions is faster.
 // Backward sorts the B T positions by token (stable counting sort; a function of the tokens alone) and adds the
 // rows of each token in that order:
 //   embedding_count   each block ranks its 1024 positions: rank[i] = equal tokens before i in the chunk,
@@ -35,14 +37,14 @@
 constexpr int C = CHANNELS, V = vectorOf(C), CHUNK = 1024, GROUPS = 16;
 extern "C" __device__ const int embedding_vector = V;
 
-extern "C" __global__ void __launch_bounds__(256) embedding_forward(Activation *x, const int *tokens, const Activation *wte,
-        const Activation *wpe, int batch, int length, u32 threshold, u32 site, const StepState *state) {
+extern "C" __global__ void __launch_bounds__(256) embedding_forward(Activation *x, const int *tokens, const int *positions,
+        const Activation *wte, const Activation *wpe, i64 rows, u32 threshold, u32 site, const StepState *state) {
     const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * V;
-    if (e >= (i64)batch * length * C) return;
-    const i64 position = e / C;
-    const int c = (int)(e % C), token = tokens[position];
+    if (e >= rows * C) return;
+    const i64 row = e / C;
+    const int c = (int)(e % C), token = tokens[row];
     float a[V], b[V];
-    load<Activation, V>(b, wpe + (position % length) * C + c);
+    load<Activation, V>(b, wpe + (i64)positions[row] * C + c);
     const bool known = token >= 0 && token < VOCABULARY;
     if (known) load<Activation, V>(a, wte + (i64)token * C + c);
 #pragma unroll

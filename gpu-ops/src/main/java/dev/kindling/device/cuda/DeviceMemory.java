@@ -31,8 +31,8 @@ final class DeviceMemory {
     Block allocate(String name, long bytes) {
         context.bind();
         if (context.capturing()) {
-            throw new IllegalStateException("%s: allocated %,d bytes while a step is captured; allocate before"
-                    .formatted(name, bytes));
+            throw new IllegalStateException(
+                    "%s: allocated %,d bytes while a step is captured; allocate before".formatted(name, bytes));
         }
         DeviceAddress address = new DeviceAddress();
         int result = JCudaDriver.cuMemAlloc(address, Math.max(bytes, ALIGNMENT));

@@ -78,7 +78,11 @@ final class Nvrtc {
                         .formatted(source.name(), options, nvrtcResult.stringFor(result), log));
             }
             if (log.contains(SERIALIZED_WGMMA)) {
-                LOG.warn("kernel {}: the compiler serialized its wgmma instructions ({}): {}", source.name(), SERIALIZED_WGMMA, log);
+                LOG.warn(
+                        "kernel {}: the compiler serialized its wgmma instructions ({}): {}",
+                        source.name(),
+                        SERIALIZED_WGMMA,
+                        log);
             }
             long[] size = new long[1];
             CudaCall.checkNvrtc(JNvrtc.nvrtcGetCUBINSize(program, size), "size the cubin of %s", source.name());

@@ -83,9 +83,8 @@ public final class Generations {
         ReduceServer server =
                 star ? new ReduceServer(generation.number(), generation.worldSize(), plan.maxElements()) : null;
         try {
-            Peer reducer = star
-                    ? new Peer(-1, server.host(), server.port(), "driver", "")
-                    : new Peer(-1, "", 0, "driver", "");
+            Peer reducer =
+                    star ? new Peer(-1, server.host(), server.port(), "driver", "") : new Peer(-1, "", 0, "driver", "");
             Board board = new Board(generation, plan.limits(), reducer);
             coordinator.open(board);
             return watch(board, submit(generation, body));
@@ -137,17 +136,22 @@ public final class Generations {
     private FirstCause account(Board board, Throwable sparkFailure) {
         long end = System.nanoTime() + ACCOUNT_MILLIS * 1_000_000L;
         Optional<FirstCause> known = board.problem();
-        while (known.isEmpty() && System.nanoTime() - end < 0 && !Thread.currentThread().isInterrupted()) {
+        while (known.isEmpty()
+                && System.nanoTime() - end < 0
+                && !Thread.currentThread().isInterrupted()) {
             pause();
             known = board.problem();
         }
-        String what = String.valueOf(sparkFailure.getMessage()).lines().findFirst().orElse("Spark job failed");
+        String what =
+                String.valueOf(sparkFailure.getMessage()).lines().findFirst().orElse("Spark job failed");
         return known.orElseGet(() -> new FirstCause(-1, "", what, "", false));
     }
 
     private void awaitLeave(Board board) {
         long end = System.nanoTime() + 2 * plan.limits().stop() * 1_000_000L;
-        while (!board.everyoneLeft() && System.nanoTime() - end < 0 && !Thread.currentThread().isInterrupted()) {
+        while (!board.everyoneLeft()
+                && System.nanoTime() - end < 0
+                && !Thread.currentThread().isInterrupted()) {
             pause();
         }
     }

@@ -1,8 +1,10 @@
 package dev.kindling.job;
 
+import dev.kindling.coordinate.CoordinatorPlugin;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.NearestName;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -53,11 +55,31 @@ public final class Kindling {
                 .setExecutionExceptionHandler((e, command, parsed) -> failure(e, command));
     }
 
+    /** The command line of the jar. Jobs are made when they run, so that help loads no Spark class. */
+    public static void main(String[] args) {
+        Jobs jobs = new Jobs(
+                options -> new TrainJob(sessions()).run(options),
+                options -> new PrepareJob(sessions()).run(options),
+                options -> new GenerateJob().run(options));
+        PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+        PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+        System.exit(new Kindling(jobs, Clock.systemDefaultZone(), out, err).run(args));
+    }
+
+    private static SparkSessions sessions() {
+        return new SparkSessions(conf -> {
+            CoordinatorPlugin.configure(conf);
+            KryoRegistrations.configure(conf);
+        });
+    }
+
     /** Runs one command; returns the exit code: 0 done, 2 usage or configuration error, 1 any other failure. */
     public int run(String... args) {
         if (args.length == 0) {
-            commandLine.getErr().println("kindling: a command is missing; it may be "
-                    + String.join(", ", commandLine.getSubcommands().keySet()) + " (--help says more)");
+            commandLine
+                    .getErr()
+                    .println("kindling: a command is missing; it may be "
+                            + String.join(", ", commandLine.getSubcommands().keySet()) + " (--help says more)");
             return USAGE;
         }
         try {
@@ -82,7 +104,8 @@ public final class Kindling {
         if (e instanceof UnmatchedArgumentException unmatched) {
             String argument = unmatched.getUnmatched().get(0);
             boolean option = argument.startsWith("-");
-            Collection<String> known = option ? options(command) : command.getSubcommands().keySet();
+            Collection<String> known =
+                    option ? options(command) : command.getSubcommands().keySet();
             return NearestName.of(argument.replaceFirst("=.*", ""), known)
                     .map(nearest -> "unknown " + (option ? "option" : "command") + " '" + argument + "'; did you mean '"
                             + nearest + "'?")
@@ -118,9 +141,14 @@ public final class Kindling {
                     told = cause;
                 }
             }
-            boolean bug = told instanceof RuntimeException && told.getClass().getPackageName().startsWith("java.");
+            boolean bug = told instanceof RuntimeException
+                    && told.getClass().getPackageName().startsWith("java.");
             String message = told.getMessage() == null ? "" : told.getMessage();
-            String line = message.lines().map(String::strip).filter(text -> !text.isEmpty()).findFirst().orElse("");
+            String line = message.lines()
+                    .map(String::strip)
+                    .filter(text -> !text.isEmpty())
+                    .findFirst()
+                    .orElse("");
             boolean unnamed = line.isEmpty() || bug || told instanceof Error;
             err.println("kindling: " + (unnamed ? told.getClass().getSimpleName() + (line.isEmpty() ? "" : ": ") : "")
                     + line + (unnamed && !verbose ? " (-v shows where)" : ""));

@@ -2,6 +2,7 @@ package dev.kindling.job;
 
 import com.sun.management.OperatingSystemMXBean;
 import dev.kindling.train.ConfigException;
+import dev.kindling.train.ExecutorDevice;
 import java.lang.management.ManagementFactory;
 import java.util.Locale;
 import java.util.function.Consumer;
@@ -16,8 +17,6 @@ import org.apache.spark.sql.SparkSession;
 public final class SparkSessions {
     /** Set by submit.sh where no master is given: real executor processes on this host. */
     static final String EMBEDDED = "spark.kindling.embedded";
-    /** Threads of an executor's CPU device. */
-    static final String CPU_THREADS = "spark.kindling.cpu.threads";
 
     private static final int MIN_EXECUTOR_MEBIBYTES = 1024;
     private static final int MAX_EXECUTOR_MEBIBYTES = 8192;
@@ -71,7 +70,7 @@ public final class SparkSessions {
         long memory = JavaUtils.byteStringAsMb(conf.get("spark.executor.memory"));
         conf.setMaster(String.format(Locale.ROOT, "local-cluster[%d,%d,%d]", executors, cores, memory));
         conf.setIfMissing(
-                CPU_THREADS,
+                ExecutorDevice.CPU_THREADS,
                 Integer.toString(Math.max(1, Runtime.getRuntime().availableProcessors() / executors)));
     }
 
@@ -80,14 +79,5 @@ public final class SparkSessions {
         OperatingSystemMXBean host = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
         long share = host.getTotalMemorySize() / 2 / executors >> 20;
         return Math.max(MIN_EXECUTOR_MEBIBYTES, Math.min(MAX_EXECUTOR_MEBIBYTES, share));
-    }
-
-    /** The CPU device's threads in an executor: as configured, else the cores that Spark gave it. */
-    public static int cpuThreads(SparkConf conf) {
-        int threads = conf.getInt(CPU_THREADS, conf.getInt("spark.executor.cores", 1));
-        if (threads < 1) {
-            throw new ConfigException(CPU_THREADS + " is " + threads + "; set it to 1 or more");
-        }
-        return threads;
     }
 }

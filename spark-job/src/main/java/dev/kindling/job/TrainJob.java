@@ -79,8 +79,7 @@ final class TrainJob implements Job<TrainOptions> {
     }
 
     /** Prepares shards and writes config.yaml; a new run directory does not outlive a failure here. */
-    private static Path settle(
-            TrainConfig config, Path run, Storage storage, JavaSparkContext spark, boolean resume)
+    private static Path settle(TrainConfig config, Path run, Storage storage, JavaSparkContext spark, boolean resume)
             throws IOException {
         try {
             Path shards = shards(config, run, spark);

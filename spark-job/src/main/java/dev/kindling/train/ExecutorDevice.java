@@ -30,7 +30,7 @@ public final class ExecutorDevice {
         ResourceInformation gpu = task.resourcesJMap().get("gpu");
         DeviceChoice choice = config.cluster().device();
         if (choice == DeviceChoice.CPU || (choice == DeviceChoice.AUTO && gpu == null)) {
-            return new CpuDevice(cpuThreads(), precision(config, Precision.FP32));
+            return new CpuDevice(cpuThreads(SparkEnv.get().conf()), precision(config, Precision.FP32));
         }
         if (gpu == null) {
             throw new FatalJobException(
@@ -41,17 +41,16 @@ public final class ExecutorDevice {
             throw new FatalJobException(
                     "cannot use GPU %s: %s; fix that, or use --device cpu".formatted(gpu.addresses()[0], reason.get()));
         }
-        CudaDevice device =
-                CudaDevice.open(Integer.parseInt(gpu.addresses()[0]), precision(config, Precision.BF16));
+        CudaDevice device = CudaDevice.open(Integer.parseInt(gpu.addresses()[0]), precision(config, Precision.BF16));
         member.claimGpu(device.uuid());
         return device;
     }
 
-    private static int cpuThreads() {
-        SparkConf conf = SparkEnv.get().conf();
+    /** The threads of an executor's CPU device. */
+    public static int cpuThreads(SparkConf conf) {
         int threads = conf.getInt(CPU_THREADS, conf.getInt("spark.executor.cores", 1));
         if (threads < 1) {
-            throw new FatalJobException("%s is %d; set it to 1 or more".formatted(CPU_THREADS, threads));
+            throw new ConfigException("%s is %d; set it to 1 or more".formatted(CPU_THREADS, threads));
         }
         return threads;
     }

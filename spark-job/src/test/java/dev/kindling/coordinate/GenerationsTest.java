@@ -28,8 +28,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(90)
 class GenerationsTest {
     private static final int[] LENGTHS = {1, 2, 13, 207, 4098, 70_001, 1_700_003};
-    private static final Limits LIMITS =
-            new Limits(20_000, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
+    private static final Limits LIMITS = new Limits(20_000, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
 
     private static EmbeddedCluster cluster;
 
@@ -90,8 +89,8 @@ class GenerationsTest {
             float[] expected = expected(member.worldSize(), length);
             for (int i = 0; i < length; i++) {
                 if (Float.floatToRawIntBits(data[3 + i]) != Float.floatToRawIntBits(expected[i])) {
-                    throw new AssertionError("length " + length + " at " + i + ": " + data[3 + i] + " is not "
-                            + expected[i]);
+                    throw new AssertionError(
+                            "length " + length + " at " + i + ": " + data[3 + i] + " is not " + expected[i]);
                 }
             }
             if (data[2] != -5f || data[length + 3] != -5f) {
@@ -234,10 +233,12 @@ class GenerationsTest {
             for (int i = 0; i < state.length; i++) {
                 state[i] = 0.9f * state[i] + gradient[i];
             }
-            member.report("step", ByteBuffer.allocate(16)
-                    .putLong(step)
-                    .putLong(ProcessHandle.current().pid())
-                    .array());
+            member.report(
+                    "step",
+                    ByteBuffer.allocate(16)
+                            .putLong(step)
+                            .putLong(ProcessHandle.current().pid())
+                            .array());
             if (member.rank() == 0 && step % 5 == 4) {
                 ByteBuffer snapshot = ByteBuffer.allocate(8 + 4 * state.length).putLong(step + 1);
                 snapshot.asFloatBuffer().put(state);
@@ -270,7 +271,9 @@ class GenerationsTest {
                 state = new byte[in.remaining()];
                 in.get(state);
             } else if (topic.equals("step") && generation.number() == 1 && rank == 1 && in.getLong() == faultAt) {
-                new ProcessBuilder("kill", signal, String.valueOf(in.getLong())).start().waitFor();
+                new ProcessBuilder("kill", signal, String.valueOf(in.getLong()))
+                        .start()
+                        .waitFor();
             }
             return topic.equals("load") ? state : null;
         }
@@ -278,7 +281,8 @@ class GenerationsTest {
 
     private static byte[] undisturbed() {
         Store store = new Store(-1, "");
-        return run(plan(3, Transport.RING), GenerationsTest::training, store, store.committed).result();
+        return run(plan(3, Transport.RING), GenerationsTest::training, store, store.committed)
+                .result();
     }
 
     @Order(8)
@@ -305,6 +309,8 @@ class GenerationsTest {
             Assertions.assertThat(e.getMessage()).contains("slots");
             return;
         }
-        assertThat(outcome.failures().get(0).describe()).contains("rank 1 (executor ").contains("no heartbeat");
+        assertThat(outcome.failures().get(0).describe())
+                .contains("rank 1 (executor ")
+                .contains("no heartbeat");
     }
 }

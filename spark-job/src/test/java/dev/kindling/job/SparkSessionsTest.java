@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.train.ConfigException;
+import dev.kindling.train.ExecutorDevice;
 import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.Test;
 
@@ -12,7 +13,8 @@ class SparkSessionsTest {
 
     @Test
     void anEmbeddedClusterHasAProcessForEachExecutor() {
-        SparkConf conf = new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
+        SparkConf conf =
+                new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
 
         sessions.configure(conf, "train", 3);
 
@@ -20,7 +22,7 @@ class SparkSessionsTest {
         assertThat(conf.get("spark.cores.max")).isEqualTo("3");
         assertThat(conf.get("spark.plugins")).isEqualTo("p");
         assertThat(conf.get("spark.kryo.registrationRequired")).isEqualTo("true");
-        assertThat(SparkSessions.cpuThreads(conf)).isPositive();
+        assertThat(ExecutorDevice.cpuThreads(conf)).isPositive();
     }
 
     @Test
@@ -35,7 +37,7 @@ class SparkSessionsTest {
         assertThat(conf.get("spark.master")).isEqualTo("spark://h:7077");
         assertThat(conf.get("spark.cores.max")).isEqualTo("8");
         assertThat(conf.get("spark.ui.showConsoleProgress")).isEqualTo("true");
-        assertThat(SparkSessions.cpuThreads(conf)).isEqualTo(4);
+        assertThat(ExecutorDevice.cpuThreads(conf)).isEqualTo(4);
     }
 
     @Test

@@ -56,8 +56,10 @@ public final class Kindling {
     /** Runs one command; returns the exit code: 0 done, 2 usage or configuration error, 1 any other failure. */
     public int run(String... args) {
         if (args.length == 0) {
-            commandLine.getErr().println("kindling: a command is missing; it may be "
-                    + String.join(", ", commandLine.getSubcommands().keySet()) + " (--help says more)");
+            commandLine
+                    .getErr()
+                    .println("kindling: a command is missing; it may be "
+                            + String.join(", ", commandLine.getSubcommands().keySet()) + " (--help says more)");
             return USAGE;
         }
         try {
@@ -82,7 +84,8 @@ public final class Kindling {
         if (e instanceof UnmatchedArgumentException unmatched) {
             String argument = unmatched.getUnmatched().get(0);
             boolean option = argument.startsWith("-");
-            Collection<String> known = option ? options(command) : command.getSubcommands().keySet();
+            Collection<String> known =
+                    option ? options(command) : command.getSubcommands().keySet();
             return NearestName.of(argument.replaceFirst("=.*", ""), known)
                     .map(nearest -> "unknown " + (option ? "option" : "command") + " '" + argument + "'; did you mean '"
                             + nearest + "'?")
@@ -118,9 +121,14 @@ public final class Kindling {
                     told = cause;
                 }
             }
-            boolean bug = told instanceof RuntimeException && told.getClass().getPackageName().startsWith("java.");
+            boolean bug = told instanceof RuntimeException
+                    && told.getClass().getPackageName().startsWith("java.");
             String message = told.getMessage() == null ? "" : told.getMessage();
-            String line = message.lines().map(String::strip).filter(text -> !text.isEmpty()).findFirst().orElse("");
+            String line = message.lines()
+                    .map(String::strip)
+                    .filter(text -> !text.isEmpty())
+                    .findFirst()
+                    .orElse("");
             boolean unnamed = line.isEmpty() || bug || told instanceof Error;
             err.println("kindling: " + (unnamed ? told.getClass().getSimpleName() + (line.isEmpty() ? "" : ": ") : "")
                     + line + (unnamed && !verbose ? " (-v shows where)" : ""));

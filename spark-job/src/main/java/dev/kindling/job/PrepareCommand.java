@@ -6,10 +6,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-@Command(
-        name = "prepare",
-        description = "Turn text into checked shards of tokens, in parallel.",
-        sortOptions = false)
+@Command(name = "prepare", description = "Turn text into checked shards of tokens, in parallel.", sortOptions = false)
 final class PrepareCommand implements Callable<Integer> {
     @Option(
             names = "--corpus",
@@ -36,8 +33,7 @@ final class PrepareCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         if (!tokenizer.equals("char") && !tokenizer.equals("gpt2")) {
-            throw new ConfigException(
-                    "--tokenizer is '" + tokenizer + "', but it must be char or gpt2");
+            throw new ConfigException("--tokenizer is '" + tokenizer + "', but it must be char or gpt2");
         }
         job.run(new PrepareOptions(corpus, tokenizer, out, common.verbose()));
         return Kindling.DONE;

@@ -18,8 +18,7 @@ import picocli.CommandLine.Option;
         description = "Train a GPT on the executors of a Spark cluster, then print a sample.",
         sortOptions = false)
 final class TrainCommand implements Callable<Integer> {
-    private static final DateTimeFormatter TIMESTAMP =
-            DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss", Locale.ROOT);
+    private static final DateTimeFormatter TIMESTAMP = DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss", Locale.ROOT);
 
     @Option(
             names = "--config",
@@ -46,10 +45,7 @@ final class TrainCommand implements Callable<Integer> {
             description = "auto, math, flash or efficient (cluster.attention).")
     private String attention;
 
-    @Option(
-            names = "--allreduce",
-            paramLabel = "NAME",
-            description = "auto, driver, ring or nccl (cluster.allreduce).")
+    @Option(names = "--allreduce", paramLabel = "NAME", description = "auto, driver, ring or nccl (cluster.allreduce).")
     private String allreduce;
 
     @Option(
@@ -72,12 +68,10 @@ final class TrainCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         if (resume && out == null) {
-            throw new ConfigException(
-                    "--resume needs to know which run; give its directory with --out DIR");
+            throw new ConfigException("--resume needs to know which run; give its directory with --out DIR");
         }
         List<String> overrides = new ArrayList<>(set);
-        overrides.addAll(
-                new TrainOptions.ClusterShortForms(executors, device, attention, allreduce).overrides());
+        overrides.addAll(new TrainOptions.ClusterShortForms(executors, device, attention, allreduce).overrides());
         String directory = out == null ? "runs/" + TIMESTAMP.format(LocalDateTime.now(clock)) : out;
         job.run(new TrainOptions(
                 Optional.ofNullable(config), directory, resume, List.copyOf(overrides), common.verbose()));

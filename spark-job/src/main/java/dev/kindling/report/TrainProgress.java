@@ -54,8 +54,8 @@ public final class TrainProgress implements AutoCloseable {
 
     public void update(StepMetrics metrics) {
         if (metrics.valLoss().isPresent()) {
-            validation = String.format(
-                    Locale.ROOT, "  val %.4f", metrics.valLoss().getAsDouble());
+            validation =
+                    String.format(Locale.ROOT, "  val %.4f", metrics.valLoss().getAsDouble());
         }
         String numbers = String.format(
                 Locale.ROOT, "loss %.4f%s  %,.0f tokens/s", metrics.loss(), validation, metrics.tokensPerSecond());
@@ -67,8 +67,7 @@ public final class TrainProgress implements AutoCloseable {
         long now = System.nanoTime();
         if (now - printedNanos >= lineNanos || metrics.valLoss().isPresent() || metrics.step() == maxSteps) {
             printedNanos = now;
-            out.printf(
-                    Locale.ROOT, "step %d/%d  %s  ETA %s%n", metrics.step(), maxSteps, numbers, eta(metrics, now));
+            out.printf(Locale.ROOT, "step %d/%d  %s  ETA %s%n", metrics.step(), maxSteps, numbers, eta(metrics, now));
         }
     }
 

@@ -31,8 +31,7 @@ class KindlingTest {
     void trainWithoutOptionsHasADirectoryOfItsOwn() {
         assertThat(run(ran::add, "train")).isZero();
         assertThat(ran)
-                .containsExactly(
-                        new TrainOptions(Optional.empty(), "runs/20261124-183005", false, List.of(), false));
+                .containsExactly(new TrainOptions(Optional.empty(), "runs/20261124-183005", false, List.of(), false));
         assertThat(err.toString()).isEmpty();
     }
 
@@ -58,8 +57,10 @@ class KindlingTest {
 
     @Test
     void prepareAndGenerateTakeTheirOptions() {
-        assertThat(run(ran::add, "prepare", "--corpus", "a b.txt", "--tokenizer", "gpt2", "--out", "d")).isZero();
-        assertThat(run(ran::add, "generate", "--checkpoint", "r", "--prompt", "ROMEO:", "--seed", "1")).isZero();
+        assertThat(run(ran::add, "prepare", "--corpus", "a b.txt", "--tokenizer", "gpt2", "--out", "d"))
+                .isZero();
+        assertThat(run(ran::add, "generate", "--checkpoint", "r", "--prompt", "ROMEO:", "--seed", "1"))
+                .isZero();
         assertThat(ran)
                 .containsExactly(
                         new PrepareOptions("a b.txt", "gpt2", "d", false),
@@ -67,10 +68,7 @@ class KindlingTest {
     }
 
     @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            textBlock =
-                    """
+    @CsvSource(delimiter = '|', textBlock = """
             trian                       | unknown command 'trian'; did you mean 'train'?
             train --resme               | unknown option '--resme'; did you mean '--resume'?
             train --configg=x           | unknown option '--configg=x'; did you mean '--config'?
@@ -97,7 +95,9 @@ class KindlingTest {
     @Test
     void noCommandNamesTheCommands() {
         assertThat(run(ran::add)).isEqualTo(2);
-        assertThat(err.toString()).contains("a command is missing", "train, prepare, generate").hasLineCount(1);
+        assertThat(err.toString())
+                .contains("a command is missing", "train, prepare, generate")
+                .hasLineCount(1);
     }
 
     @Test
@@ -149,7 +149,6 @@ class KindlingTest {
                 },
                 "train");
         assertThat(code).isEqualTo(1);
-        assertThat(err.toString().strip())
-                .isEqualTo("kindling: OutOfMemoryError: Java heap space (-v shows where)");
+        assertThat(err.toString().strip()).isEqualTo("kindling: OutOfMemoryError: Java heap space (-v shows where)");
     }
 }

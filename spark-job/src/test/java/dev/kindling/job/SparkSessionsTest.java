@@ -12,7 +12,8 @@ class SparkSessionsTest {
 
     @Test
     void anEmbeddedClusterHasAProcessForEachExecutor() {
-        SparkConf conf = new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
+        SparkConf conf =
+                new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
 
         sessions.configure(conf, "train", 3);
 

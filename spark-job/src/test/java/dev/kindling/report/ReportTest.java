@@ -122,7 +122,8 @@ class ReportTest {
         assertThat(file.getFileName().toString()).startsWith("events.out.tfevents.1700000000.kindling.");
         ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
         byte[] first = record(bytes);
-        assertThat(ByteBuffer.wrap(first).order(ByteOrder.LITTLE_ENDIAN).getDouble(1)).isEqualTo(1.7e9);
+        assertThat(ByteBuffer.wrap(first).order(ByteOrder.LITTLE_ENDIAN).getDouble(1))
+                .isEqualTo(1.7e9);
         assertThat(new String(first, StandardCharsets.ISO_8859_1)).endsWith("\u001a\rbrain.Event:2");
         String second = new String(record(bytes), StandardCharsets.ISO_8859_1);
         assertThat(second).contains("\u0010\u00ac\u0002").contains("loss/train", "loss/val", "grad_norm");
@@ -157,8 +158,8 @@ class ReportTest {
         byte[] length = new byte[8];
         bytes.get(length);
         assertThat(bytes.getInt()).isEqualTo(TensorBoard.maskedCrc(length));
-        byte[] data =
-                new byte[(int) ByteBuffer.wrap(length).order(ByteOrder.LITTLE_ENDIAN).getLong()];
+        byte[] data = new byte
+                [(int) ByteBuffer.wrap(length).order(ByteOrder.LITTLE_ENDIAN).getLong()];
         bytes.get(data);
         assertThat(bytes.getInt()).isEqualTo(TensorBoard.maskedCrc(data));
         return data;

@@ -119,16 +119,36 @@ launch() {
 
 # Work directories of the embedded cluster; kept after a failure, for the executors' logs.
 work=""
+clean=()
+clean_up() {
+  # Executors may still be closing their files.
+  [ ${#clean[@]} -eq 0 ] || rm -rf "${clean[@]}" 2>/dev/null || { sleep 1 && rm -rf "${clean[@]}"; } || true
+}
 make_work() {
   local parent="$target"
   [ -w "$parent" ] || parent="${TMPDIR:-/tmp}"
   work="$(mktemp -d "$parent/run.XXXXXX")"
-  export SPARK_WORKER_DIR="$work/work" SPARK_LOCAL_DIRS="$work/local" SPARK_LOCAL_IP=127.0.0.1
-  mkdir -p "$SPARK_WORKER_DIR" "$SPARK_LOCAL_DIRS"
-  if [ -z "${SPARK_HOME:-}" ]; then
-    mkdir -p "$work/spark"
-    ln -s "$spark_jars" "$work/spark/jars"
+  clean=("$work")
+  trap clean_up EXIT
+  mkdir -p "$work/spark/work" "$work/local"
+  ln -s "$spark_jars" "$work/spark/jars"
+  # A Spark home of our own: the embedded workers write to its work folder.
+  if [ -n "${SPARK_HOME:-}" ]; then
+    export SPARK_CONF_DIR="${SPARK_CONF_DIR:-$SPARK_HOME/conf}"
+  else
+    export SPARK_CONF_DIR="${SPARK_CONF_DIR:-$here/conf}"
   fi
+  if [ "$embedded" = true ]; then
+    export SPARK_HOME="$work/spark" SPARK_LOCAL_DIRS="$work/local" SPARK_LOCAL_IP=127.0.0.1
+    spark_options+=(--conf spark.kindling.embedded=true)
+  else
+    export SPARK_HOME="${SPARK_HOME:-$work/spark}"
+  fi
+  export SPARK_SCALA_VERSION=2.13
+  # The driver's console is quiet, whatever the configuration of Spark and the executors is.
+  export SPARK_SUBMIT_OPTS="-Dkindling.console.level=error ${SPARK_SUBMIT_OPTS:-}"
+  [ ! -f "$here/conf/log4j2.properties" ] \
+    || SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=\"$here/conf/log4j2.properties\" $SPARK_SUBMIT_OPTS"
 }
 
 main() {
@@ -141,22 +161,11 @@ main() {
   fi
   find_spark
   make_work
-  if [ -z "${SPARK_HOME:-}" ]; then
-    export SPARK_HOME="$work/spark" SPARK_CONF_DIR="${SPARK_CONF_DIR:-$here/conf}"
-  fi
-  export SPARK_SCALA_VERSION=2.13 SPARK_SUBMIT_OPTS="-Dkindling.console.level=error ${SPARK_SUBMIT_OPTS:-}"
-  if [ "$embedded" = true ]; then
-    spark_options+=(--conf spark.kindling.embedded=true)
-  else
-    unset SPARK_LOCAL_IP SPARK_LOCAL_DIRS
-  fi
   local code=0
   launch "${spark_options[@]}" --class dev.kindling.job.Kindling "$jar" "${kindling_options[@]}" || code=$?
-  if [ "$code" -eq 1 ] && [ -n "$(find "$SPARK_WORKER_DIR" -name stderr -size +0 -print -quit)" ]; then
-    rm -rf "$SPARK_LOCAL_DIRS"
-    echo "kindling: the executors' logs are in $SPARK_WORKER_DIR" >&2
-  else
-    rm -rf "$work"
+  if [ "$code" -eq 1 ] && [ -n "$(find "$work/spark/work" -name stderr -size +0 -print -quit)" ]; then
+    echo "kindling: the executors' logs are in $work/spark/work" >&2
+    clean=("$work/local")
   fi
   exit "$code"
 }

@@ -33,7 +33,7 @@ build() {
     fail "spark-job/target/kindling.jar is not built and there is no mvn on the PATH; install Maven 3.8 or newer" 1
   fi
   echo "kindling: building spark-job/target/kindling.jar (a minute or two on first use) ..." >&2
-  mvn -q -B -f "$here/pom.xml" -DskipTests package >&2 || fail "the build failed; see Maven's messages above" 1
+  mvn -q -B -f "$here/pom.xml" -Dmaven.test.skip=true package >&2 || fail "the build failed; see Maven's messages above" 1
   touch "$jar"
 }
 
@@ -53,7 +53,7 @@ find_spark() {
     command -v mvn >/dev/null || fail "there is no Spark: set SPARK_HOME or SPARK_JARS, or install Maven 3.8 or newer" 1
     echo "kindling: resolving Spark's jars with Maven (once) ..." >&2
     rm -rf "$target/spark"
-    mvn -q -B -f "$here/pom.xml" -pl spark-job -am -Pspark-jars -DskipTests package >&2 \
+    mvn -q -B -f "$here/pom.xml" -pl spark-job -am -Pspark-jars -Dmaven.test.skip=true package >&2 \
       || fail "Maven could not resolve Spark's jars; see its messages above, or set SPARK_HOME" 1
     touch "$jar" "$target/spark/complete"
   fi

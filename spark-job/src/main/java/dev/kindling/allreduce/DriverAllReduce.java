@@ -85,7 +85,8 @@ public final class DriverAllReduce implements AllReduce {
     @Override
     public byte[][] allGather(byte[] payload) {
         if (payload.length > MAX_GATHER_BYTES) {
-            throw new IllegalArgumentException("allGather of " + payload.length + " bytes; at most " + MAX_GATHER_BYTES);
+            throw new IllegalArgumentException(
+                    "allGather of " + payload.length + " bytes; at most " + MAX_GATHER_BYTES);
         }
         synchronized (lock) {
             if (inFlight > 0) {

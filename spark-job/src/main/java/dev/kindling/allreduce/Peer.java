@@ -15,6 +15,7 @@ public record Peer(int rank, String host, int port, String executorId, String gp
 
     /** For messages to people: "rank 1 (executor 3 on node7, GPU 0)". */
     public String describe() {
-        return "rank " + rank + " (executor " + executorId + " on " + host + (gpu.isEmpty() ? "" : ", GPU " + gpu) + ")";
+        return "rank " + rank + " (executor " + executorId + " on " + host + (gpu.isEmpty() ? "" : ", GPU " + gpu)
+                + ")";
     }
 }

@@ -69,8 +69,8 @@ public final class ReduceServer implements AutoCloseable {
         public void receive(TransportClient client, ByteBuffer message, RpcResponseCallback callback) {
             Header header = Header.decode(message, generation, worldSize);
             if (message.remaining() != header.bytes()) {
-                throw new IllegalArgumentException("gradient message of " + message.remaining() + " bytes, "
-                        + header.bytes() + " announced");
+                throw new IllegalArgumentException(
+                        "gradient message of " + message.remaining() + " bytes, " + header.bytes() + " announced");
             }
             Round full = add(header, message, callback);
             if (full != null) {

@@ -103,7 +103,8 @@ public final class RingAllReduce implements AllReduce {
     @Override
     public byte[][] allGather(byte[] payload) {
         if (payload.length > MAX_GATHER_BYTES) {
-            throw new IllegalArgumentException("allGather of " + payload.length + " bytes; at most " + MAX_GATHER_BYTES);
+            throw new IllegalArgumentException(
+                    "allGather of " + payload.length + " bytes; at most " + MAX_GATHER_BYTES);
         }
         byte[][] all = new byte[worldSize()][];
         all[rank()] = payload.clone();
@@ -208,7 +209,11 @@ public final class RingAllReduce implements AllReduce {
             int from = chunkStart(bucket, owner);
             int count = chunkStart(bucket, owner + 1) - from;
             if (count > 0) {
-                outbox.send(Header.Kind.CONTRIBUTION, bucket.sequence, owner, Floats.encode(mailbox.pool(), bucket.data, from, count));
+                outbox.send(
+                        Header.Kind.CONTRIBUTION,
+                        bucket.sequence,
+                        owner,
+                        Floats.encode(mailbox.pool(), bucket.data, from, count));
             }
         }
         synchronized (mailbox) {
@@ -277,14 +282,15 @@ public final class RingAllReduce implements AllReduce {
         if (deadline.passed()) {
             throw new AllReduceException(
                     from,
-                    peer(from).describe() + " sent nothing for " + deadline.millis()
-                            + " ms while rank " + rank() + " waited for it in allreduce");
+                    peer(from).describe() + " sent nothing for " + deadline.millis() + " ms while rank " + rank()
+                            + " waited for it in allreduce");
         }
         try {
             mailbox.wait(POLL_MILLIS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new AllReduceException(from, "interrupted while waiting for " + peer(from).describe(), e);
+            throw new AllReduceException(
+                    from, "interrupted while waiting for " + peer(from).describe(), e);
         }
     }
 }

@@ -73,9 +73,10 @@ public final class RingEndpoint implements AutoCloseable {
         public StreamCallbackWithID receiveStream(
                 TransportClient client, ByteBuffer message, RpcResponseCallback callback) {
             Header header = Header.decode(message, generation, worldSize);
-            if (!Integer.valueOf(header.from()).equals(ranks.get(client.getChannel().id()))) {
-                throw new IllegalArgumentException("gradient message of rank " + header.from()
-                        + " on a connection that is not its own; refused");
+            if (!Integer.valueOf(header.from())
+                    .equals(ranks.get(client.getChannel().id()))) {
+                throw new IllegalArgumentException(
+                        "gradient message of rank " + header.from() + " on a connection that is not its own; refused");
             }
             return new Incoming(header, mailbox.stage(header));
         }
@@ -111,7 +112,8 @@ public final class RingEndpoint implements AutoCloseable {
         @Override
         public void onData(String streamId, ByteBuffer data) {
             if (data.remaining() > staged.remaining()) {
-                throw new IllegalStateException("gradient message longer than the " + header.bytes() + " bytes announced");
+                throw new IllegalStateException(
+                        "gradient message longer than the " + header.bytes() + " bytes announced");
             }
             staged.put(data);
         }
@@ -119,7 +121,8 @@ public final class RingEndpoint implements AutoCloseable {
         @Override
         public void onComplete(String streamId) {
             if (staged.hasRemaining()) {
-                throw new IllegalStateException("gradient message shorter than the " + header.bytes() + " bytes announced");
+                throw new IllegalStateException(
+                        "gradient message shorter than the " + header.bytes() + " bytes announced");
             }
             mailbox.deliver(header, staged.flip());
         }

@@ -55,8 +55,8 @@ final class Board {
     synchronized Reply receive(Message message) {
         int rank = message.rank();
         if (message.generation() != generation.number() || rank < 0 || rank >= seats.length) {
-            return new Reply.Stop("generation " + message.generation() + " is over, the driver is at "
-                    + generation.number());
+            return new Reply.Stop(
+                    "generation " + message.generation() + " is over, the driver is at " + generation.number());
         }
         Seat seat = seats[rank];
         if (seat != null) {
@@ -92,7 +92,8 @@ final class Board {
         if (joined() < seats.length) {
             return new Reply.Waiting();
         }
-        return new Reply.Roster(new ArrayList<>(Arrays.stream(seats).map(s -> s.peer).toList()), reducer);
+        return new Reply.Roster(
+                new ArrayList<>(Arrays.stream(seats).map(s -> s.peer).toList()), reducer);
     }
 
     private Reply claim(Message.Claim claim) {
@@ -165,14 +166,18 @@ final class Board {
             boolean first = seat.step < 0;
             long bound = first ? limits.firstStep() : limits.step();
             if (millisSince(seat.heard) > limits.silence()) {
-                return watchdog(seat, "no heartbeat for " + limits.silence()
-                        + " ms: its process is frozen, killed, or cut off from the driver");
+                return watchdog(
+                        seat,
+                        "no heartbeat for " + limits.silence()
+                                + " ms: its process is frozen, killed, or cut off from the driver");
             }
             // A rank that waits for a slower one is not the one to blame: the slowest has moved least recently.
             boolean slowest = Arrays.stream(seats).noneMatch(s -> !s.left && s.moved < seat.moved);
             if (slowest && millisSince(first ? Math.max(seat.moved, lastJoin) : seat.moved) > bound) {
-                return watchdog(seat, "no progress for " + bound + " ms in stage '" + seat.stage + "', "
-                        + (first ? "before its first step" : "after step " + seat.step));
+                return watchdog(
+                        seat,
+                        "no progress for " + bound + " ms in stage '" + seat.stage + "', "
+                                + (first ? "before its first step" : "after step " + seat.step));
             }
         }
         return null;
@@ -222,7 +227,10 @@ final class Board {
 
     /** The smallest step that every rank has reached; -1 before the first. */
     synchronized long stepOfAll() {
-        return Arrays.stream(seats).mapToLong(s -> s == null ? -1 : s.step).min().orElse(-1);
+        return Arrays.stream(seats)
+                .mapToLong(s -> s == null ? -1 : s.step)
+                .min()
+                .orElse(-1);
     }
 
     private int joined() {

@@ -97,8 +97,7 @@ public final class Coordinator implements AutoCloseable {
             }
             Settled settled;
             try {
-                byte[] answer =
-                        handler.handle(of.generation(), request.rank(), request.topic(), request.payload());
+                byte[] answer = handler.handle(of.generation(), request.rank(), request.topic(), request.payload());
                 settled = new Settled(answer == null ? new byte[0] : answer, null);
             } catch (Exception e) {
                 settled = new Settled(null, e.toString());

@@ -85,9 +85,8 @@ public final class Generations {
         ReduceServer server =
                 star ? new ReduceServer(generation.number(), generation.worldSize(), plan.maxElements()) : null;
         try {
-            Peer reducer = star
-                    ? new Peer(-1, server.host(), server.port(), "driver", "")
-                    : new Peer(-1, "", 0, "driver", "");
+            Peer reducer =
+                    star ? new Peer(-1, server.host(), server.port(), "driver", "") : new Peer(-1, "", 0, "driver", "");
             Board board = new Board(generation, plan.limits(), reducer);
             coordinator.open(board);
             return watch(board, submit(generation, body));
@@ -139,11 +138,14 @@ public final class Generations {
     private FirstCause account(Board board, Throwable sparkFailure) {
         long end = System.nanoTime() + ACCOUNT_MILLIS * 1_000_000L;
         Optional<FirstCause> known = board.problem();
-        while (known.isEmpty() && System.nanoTime() - end < 0 && !Thread.currentThread().isInterrupted()) {
+        while (known.isEmpty()
+                && System.nanoTime() - end < 0
+                && !Thread.currentThread().isInterrupted()) {
             pause();
             known = board.problem();
         }
-        String what = String.valueOf(sparkFailure.getMessage()).lines().findFirst().orElse("Spark job failed");
+        String what =
+                String.valueOf(sparkFailure.getMessage()).lines().findFirst().orElse("Spark job failed");
         return known.orElseGet(() -> new FirstCause(-1, "", what, "", false));
     }
 
@@ -154,13 +156,18 @@ public final class Generations {
     private void awaitLeave(Board board) {
         long end = System.nanoTime() + (plan.limits().stop() + LEAVE_SLACK_MILLIS) * 1_000_000L;
         List<String> stayers = board.stayers();
-        while (!stayers.isEmpty() && System.nanoTime() - end < 0 && !Thread.currentThread().isInterrupted()) {
+        while (!stayers.isEmpty()
+                && System.nanoTime() - end < 0
+                && !Thread.currentThread().isInterrupted()) {
             pause();
             stayers = board.stayers();
         }
         for (String executor : stayers) {
             if (!executor.equals("driver")) {
-                LOG.warn("executor {} did not leave generation {}: replacing it", executor, board.generation().number());
+                LOG.warn(
+                        "executor {} did not leave generation {}: replacing it",
+                        executor,
+                        board.generation().number());
                 sc.sc().killAndReplaceExecutor(executor);
             }
         }

@@ -130,7 +130,8 @@ public final class Member implements AutoCloseable {
             }
             sleep();
         }
-        throw new IllegalStateException("rendezvous: the other ranks did not join within " + limits.rendezvous() + " ms");
+        throw new IllegalStateException(
+                "rendezvous: the other ranks did not join within " + limits.rendezvous() + " ms");
     }
 
     Group group(List<Peer> peers) {

@@ -50,7 +50,8 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
                 boolean secondary = e instanceof FencedException
                         || e instanceof AllReduceException
                         || e instanceof InterruptedException;
-                member.failed(new FirstCause(rank, "", oneLine(e), stackOf(e), e instanceof FatalJobException), secondary);
+                member.failed(
+                        new FirstCause(rank, "", oneLine(e), stackOf(e), e instanceof FatalJobException), secondary);
                 throw new IllegalStateException(oneLine(e), e);
             }
         } finally {

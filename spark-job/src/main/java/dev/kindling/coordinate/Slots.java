@@ -34,7 +34,8 @@ final class Slots {
             return offered;
         }
         throw new FatalJobException("the cluster " + sc.master() + " offers " + offered + " of the " + plan.worldSize()
-                + " slots that " + plan.worldSize() + " ranks need (waited " + plan.limits().slots()
+                + " slots that " + plan.worldSize() + " ranks need (waited "
+                + plan.limits().slots()
                 + " ms); start more executors, free busy ones, or lower --executors to " + Math.max(1, offered));
     }
 

@@ -37,7 +37,8 @@ final class Wire {
             in.setObjectInputFilter(OURS);
             return type.cast(in.readObject());
         } catch (IOException | ClassNotFoundException | ClassCastException e) {
-            throw new IllegalArgumentException("not a " + type.getSimpleName() + " of this version of Kindling: " + e, e);
+            throw new IllegalArgumentException(
+                    "not a " + type.getSimpleName() + " of this version of Kindling: " + e, e);
         }
     }
 

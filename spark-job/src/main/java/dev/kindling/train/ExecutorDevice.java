@@ -36,8 +36,7 @@ final class ExecutorDevice {
             throw new FatalJobException(
                     "cannot use GPU %s: %s; fix that, or use --device cpu".formatted(gpu.addresses()[0], reason.get()));
         }
-        CudaDevice device =
-                CudaDevice.open(Integer.parseInt(gpu.addresses()[0]), precision(config, Precision.BF16));
+        CudaDevice device = CudaDevice.open(Integer.parseInt(gpu.addresses()[0]), precision(config, Precision.BF16));
         member.claimGpu(device.uuid());
         return device;
     }

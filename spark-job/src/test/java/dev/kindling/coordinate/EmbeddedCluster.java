@@ -24,9 +24,11 @@ public final class EmbeddedCluster implements AutoCloseable {
     public EmbeddedCluster(int executors, Map<String, String> settings) {
         String home = System.getenv("SPARK_HOME");
         if (home == null) {
-            throw new IllegalStateException("SPARK_HOME is not set; run the test by Maven, which sets it for the tests");
+            throw new IllegalStateException(
+                    "SPARK_HOME is not set; run the test by Maven, which sets it for the tests");
         }
-        List<String> classPath = Stream.of(System.getProperty("java.class.path").split(File.pathSeparator)).toList();
+        List<String> classPath = Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .toList();
         linkJars(Path.of(home, "jars"), classPath);
         String folders = String.join(
                 File.pathSeparator,

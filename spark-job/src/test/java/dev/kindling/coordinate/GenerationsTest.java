@@ -27,8 +27,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 @Timeout(90)
 class GenerationsTest {
     private static final int[] LENGTHS = {1, 2, 13, 207, 4098, 70_001, 1_700_003};
-    private static final Limits LIMITS =
-            new Limits(20_000, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
+    private static final Limits LIMITS = new Limits(20_000, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
 
     private static EmbeddedCluster cluster;
 
@@ -89,8 +88,8 @@ class GenerationsTest {
             float[] expected = expected(member.worldSize(), length);
             for (int i = 0; i < length; i++) {
                 if (Float.floatToRawIntBits(data[3 + i]) != Float.floatToRawIntBits(expected[i])) {
-                    throw new AssertionError("length " + length + " at " + i + ": " + data[3 + i] + " is not "
-                            + expected[i]);
+                    throw new AssertionError(
+                            "length " + length + " at " + i + ": " + data[3 + i] + " is not " + expected[i]);
                 }
             }
             if (data[2] != -5f || data[length + 3] != -5f) {
@@ -233,10 +232,12 @@ class GenerationsTest {
             for (int i = 0; i < state.length; i++) {
                 state[i] = 0.9f * state[i] + gradient[i];
             }
-            member.report("step", ByteBuffer.allocate(16)
-                    .putLong(step)
-                    .putLong(ProcessHandle.current().pid())
-                    .array());
+            member.report(
+                    "step",
+                    ByteBuffer.allocate(16)
+                            .putLong(step)
+                            .putLong(ProcessHandle.current().pid())
+                            .array());
             if (member.rank() == 0 && step % 5 == 4) {
                 ByteBuffer snapshot = ByteBuffer.allocate(8 + 4 * state.length).putLong(step + 1);
                 snapshot.asFloatBuffer().put(state);
@@ -269,7 +270,9 @@ class GenerationsTest {
                 state = new byte[in.remaining()];
                 in.get(state);
             } else if (topic.equals("step") && generation.number() == 1 && rank == 1 && in.getLong() == faultAt) {
-                new ProcessBuilder("kill", signal, String.valueOf(in.getLong())).start().waitFor();
+                new ProcessBuilder("kill", signal, String.valueOf(in.getLong()))
+                        .start()
+                        .waitFor();
             }
             return topic.equals("load") ? state : null;
         }
@@ -277,7 +280,8 @@ class GenerationsTest {
 
     private static byte[] undisturbed() {
         Store store = new Store(-1, "");
-        return run(plan(3, Transport.RING), GenerationsTest::training, store, store.committed).result();
+        return run(plan(3, Transport.RING), GenerationsTest::training, store, store.committed)
+                .result();
     }
 
     @Order(8)
@@ -299,7 +303,9 @@ class GenerationsTest {
         Store store = new Store(7, "-STOP");
         Outcome outcome = run(plan(3, Transport.DRIVER), GenerationsTest::training, store, store.committed);
         assertThat(outcome.generations()).hasSize(2);
-        assertThat(outcome.failures().get(0).describe()).contains("rank 1 (executor ").contains("no heartbeat");
+        assertThat(outcome.failures().get(0).describe())
+                .contains("rank 1 (executor ")
+                .contains("no heartbeat");
         assertThat(outcome.result()).isEqualTo(undisturbed());
     }
 }

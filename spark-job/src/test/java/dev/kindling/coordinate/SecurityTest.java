@@ -57,7 +57,8 @@ class SecurityTest {
 
     private static void strangersAreRefused(SparkConf conf) throws Exception {
         try (RingEndpoint endpoint = new RingEndpoint(1, 2, 1000)) {
-            TransportConf client = SparkTransportConf.fromSparkConf(conf, "kindling", 1, Option.empty(), Option.empty());
+            TransportConf client =
+                    SparkTransportConf.fromSparkConf(conf, "kindling", 1, Option.empty(), Option.empty());
             ByteBuffer hello = header(1, 1, 0);
             try (TransportContext context = new TransportContext(client, new NoOpRpcHandler());
                     TransportClient noSecret =
@@ -79,11 +80,12 @@ class SecurityTest {
             TransportConf client = SparkTransportConf.fromSparkConf(
                     cluster.sc().getConf(), "kindling", 1, Option.empty(), Option.empty());
             try (TransportContext context = new TransportContext(client, new NoOpRpcHandler());
-                    TransportClient open = context.createClientFactory()
-                            .createClient(endpoint.host(), endpoint.port())) {
+                    TransportClient open =
+                            context.createClientFactory().createClient(endpoint.host(), endpoint.port())) {
                 assertThatThrownBy(() -> open.sendRpcSync(header(6, 1, 0), 5_000))
                         .hasMessageContaining("message of generation 6 refused, this is generation 7");
-                assertThatThrownBy(() -> open.sendRpcSync(header(7, 9, 0), 5_000)).hasMessageContaining("rank 9 of 2");
+                assertThatThrownBy(() -> open.sendRpcSync(header(7, 9, 0), 5_000))
+                        .hasMessageContaining("rank 9 of 2");
                 assertThatThrownBy(() -> open.sendRpcSync(header(7, 1, Integer.MAX_VALUE), 5_000))
                         .hasMessageContaining("2147483647 bytes refused");
                 assertThatThrownBy(() -> open.sendRpcSync(ByteBuffer.allocate(3), 5_000))

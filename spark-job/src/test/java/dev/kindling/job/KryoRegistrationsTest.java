@@ -38,7 +38,8 @@ class KryoRegistrationsTest {
 
     @Test
     void everyRegisteredRecordComesBackEqual() {
-        assertThat(SAMPLES.stream().map(Record::getClass)).containsExactlyInAnyOrderElementsOf(KryoRegistrations.records());
+        assertThat(SAMPLES.stream().map(Record::getClass))
+                .containsExactlyInAnyOrderElementsOf(KryoRegistrations.records());
         for (Record sample : SAMPLES) {
             assertThat(roundTrip(sample)).isEqualTo(sample).isNotSameAs(sample);
         }

@@ -216,8 +216,13 @@ final class Board {
         }
     }
 
-    synchronized boolean everyoneLeft() {
-        return Arrays.stream(seats).allMatch(s -> s == null || s.left);
+    /** The executors whose ranks have joined and not left. */
+    synchronized List<String> stayers() {
+        return Arrays.stream(seats)
+                .filter(s -> s != null && !s.left)
+                .map(s -> s.peer.executorId())
+                .distinct()
+                .toList();
     }
 
     /** The smallest step that every rank has reached; -1 before the first. */

@@ -24,6 +24,8 @@ import scala.reflect.ClassTag$;
 public final class Generations {
     private static final Logger LOG = LoggerFactory.getLogger(Generations.class);
     private static final long WATCH_MILLIS = 50;
+    /** For news of a process that ended itself to reach the driver. */
+    private static final long LEAVE_SLACK_MILLIS = 1_000;
     /** How long a failed Spark job waits for the rank's own account of it. */
     private static final long ACCOUNT_MILLIS = 2_500;
 
@@ -60,7 +62,7 @@ public final class Generations {
                 return new Outcome(ended.result, generations, failures);
             }
             failures.add(ended.failure);
-            LOG.warn("generation {} failed: {}", generation.number(), ended.failure.describe());
+            LOG.warn("Generation {} failed: {}", generation.number(), ended.failure.describe());
             if (ended.failure.fatal()) {
                 throw new FatalJobException(ended.failure.describe());
             }
@@ -147,12 +149,27 @@ public final class Generations {
         return known.orElseGet(() -> new FirstCause(-1, "", what, "", false));
     }
 
+    /**
+     * A rank that is alive leaves, or ends its process, within the bound; a frozen one can do neither, and would keep
+     * its slot until Spark misses it after minutes, so its executor is replaced.
+     */
     private void awaitLeave(Board board) {
-        long end = System.nanoTime() + 2 * plan.limits().stop() * 1_000_000L;
-        while (!board.everyoneLeft()
+        long end = System.nanoTime() + (plan.limits().stop() + LEAVE_SLACK_MILLIS) * 1_000_000L;
+        List<String> stayers = board.stayers();
+        while (!stayers.isEmpty()
                 && System.nanoTime() - end < 0
                 && !Thread.currentThread().isInterrupted()) {
             pause();
+            stayers = board.stayers();
+        }
+        for (String executor : stayers) {
+            if (!executor.equals("driver")) {
+                LOG.warn(
+                        "executor {} did not leave generation {}: replacing it",
+                        executor,
+                        board.generation().number());
+                sc.sc().killAndReplaceExecutor(executor);
+            }
         }
     }
 

@@ -181,7 +181,7 @@ def embedding(directory):
             mod.launch("embedding_prefix", -(-vocabulary // 256), 256, counts, totals, chunks)
             mod.launch("embedding_scan", 1, 1024, starts, present, totals)
             mod.launch("embedding_place", chunks, 1024, order, starts, counts, rank, tokens, n)
-            mod.launch("embedding_backward_tokens", (min(vocabulary, n, 2048), -(-c // (32 * v))), (32, 16), dwte, dx, order, starts, present, c_uint(threshold), c_uint(site), state)
+            mod.launch("embedding_backward_tokens", (-(-min(vocabulary, n) // 16), -(-c // (32 * v))), (32, 16), dwte, dx, order, starts, present, c_uint(threshold), c_uint(site), state)
             mod.launch("embedding_backward_positions", -(-length * c // (256 * v)), 256, dwpe, dx, batch, length, c_uint(threshold), c_uint(site), state)
 
         backward()

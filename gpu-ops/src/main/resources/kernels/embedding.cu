@@ -21,7 +21,7 @@
 // embedding_prefix               grid (ceil(VOCABULARY / 256))     block 256
 // embedding_scan                 grid 1                            block 1024
 // embedding_place                grid (chunks)                     block 1024
-// embedding_backward_tokens      grid (ceil(min(VOCABULARY, B T) / 16), ceil(C / (32 VECTOR)))  block (32, 16)
+// embedding_backward_tokens      grid (min(VOCABULARY, B T, 1024), ceil(C / (32 VECTOR)))  block (32, 16)
 // embedding_backward_positions   grid (ceil(T C / (256 VECTOR)))   block 256
 // VECTOR: the widest of 8, 4, 2, 1 that divides C; readable from the module as embedding_vector.
 #include "common.cuh"
@@ -175,45 +175,43 @@ __device__ __forceinline__ void addRows(float (&sum)[V], const Activation *dx, c
     }
 }
 
-// A block takes GROUPS tokens, far apart in the vocabulary (frequent tokens are neighbours): one a warp where the
-// token is rare, then the frequent ones one after another with all warps.
+// Rare tokens take a warp each, frequent ones a block each. Frequent tokens are neighbours in most vocabularies, so
+// consecutive ones go to different blocks.
 extern "C" __global__ void __launch_bounds__(32 * GROUPS) embedding_backward_tokens(float *dwte, const Activation *dx,
         const int *order, const int *starts, const int *present, u32 threshold, u32 site, const StepState *state) {
     __shared__ float shared[GROUPS][32 * V];
     const int c = (blockIdx.y * 32 + threadIdx.x) * V;
     const Dropout drop = dropoutOf(state, threshold, site);
-    const int number = present[0], stride = (number + GROUPS - 1) / GROUPS;
-    for (int u = blockIdx.x; u < stride; u += gridDim.x) {
-        const int own = u + threadIdx.y * stride;
-        const int ownToken = own < number ? present[1 + own] : -1;
-        if (ownToken >= 0 && starts[ownToken + 1] - starts[ownToken] <= RARE) {
-            float sum[V];
+    const int number = present[0];
+    for (int k = blockIdx.x; k < number; k += gridDim.x) {
+        const int token = present[1 + k], begin = starts[token], end = starts[token + 1];
+        if (end - begin <= RARE) continue;
+        float sum[V];
 #pragma unroll
-            for (int j = 0; j < V; j++) sum[j] = 0.0f;
-            addRows(sum, dx, order, starts[ownToken], starts[ownToken + 1], 32, c, drop);
-            if (c < C)
+        for (int j = 0; j < V; j++) sum[j] = 0.0f;
+        addRows(sum, dx, order, begin + (int)threadIdx.y * 32, end, 32 * GROUPS, c, drop);
 #pragma unroll
-                for (int j = 0; j < V; j++) dwte[(i64)ownToken * C + c + j] += sum[j];
+        for (int j = 0; j < V; j++) shared[threadIdx.y][threadIdx.x * V + j] = sum[j];
+        __syncthreads();
+        for (int i = threadIdx.y * 32 + threadIdx.x; i < 32 * V; i += 32 * GROUPS) {
+            const int column = blockIdx.y * 32 * V + i;
+            float total = 0.0f;
+#pragma unroll
+            for (int w = 0; w < GROUPS; w++) total += shared[w][i];
+            if (column < C) dwte[(i64)token * C + column] += total;
         }
-        for (int k = u; k < number; k += stride) {
-            const int token = present[1 + k], begin = starts[token], end = starts[token + 1];
-            if (end - begin <= RARE) continue;
-            float sum[V];
+        __syncthreads();
+    }
+    for (int k = blockIdx.x * GROUPS + threadIdx.y; k < number; k += gridDim.x * GROUPS) {
+        const int token = present[1 + k], begin = starts[token], end = starts[token + 1];
+        if (end - begin > RARE) continue;
+        float sum[V];
 #pragma unroll
-            for (int j = 0; j < V; j++) sum[j] = 0.0f;
-            addRows(sum, dx, order, begin + (int)threadIdx.y * 32, end, 32 * GROUPS, c, drop);
+        for (int j = 0; j < V; j++) sum[j] = 0.0f;
+        addRows(sum, dx, order, begin, end, 32, c, drop);
+        if (c < C)
 #pragma unroll
-            for (int j = 0; j < V; j++) shared[threadIdx.y][threadIdx.x * V + j] = sum[j];
-            __syncthreads();
-            for (int i = threadIdx.y * 32 + threadIdx.x; i < 32 * V; i += 32 * GROUPS) {
-                const int column = blockIdx.y * 32 * V + i;
-                float total = 0.0f;
-#pragma unroll
-                for (int w = 0; w < GROUPS; w++) total += shared[w][i];
-                if (column < C) dwte[(i64)token * C + column] += total;
-            }
-            __syncthreads();
-        }
+            for (int j = 0; j < V; j++) dwte[(i64)token * C + c + j] += sum[j];
     }
 }
 

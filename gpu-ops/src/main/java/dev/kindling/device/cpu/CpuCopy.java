@@ -62,7 +62,7 @@ final class CpuCopy {
     private static void copyRow(Object source, int sourceAt, int step, Object target, int targetAt, Tensor to) {
         int width = to.size(-1);
         int toStep = (int) to.stride(-1);
-        if (width == 1 || step == 1 && toStep == 1) {
+        if (width == 1 || (step == 1 && toStep == 1)) {
             System.arraycopy(source, sourceAt, target, targetAt, width);
         } else if (to.dtype() == DType.F32) {
             float[] in = (float[]) source;

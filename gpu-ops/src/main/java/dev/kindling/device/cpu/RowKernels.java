@@ -45,6 +45,7 @@ interface RowKernels {
     void geluGradient(GeluRow row, float[] dy, int dyAt, float[] dx, int dxAt, int n);
 
     /** Where {@link #geluGradient} finds its input. */
+    @SuppressWarnings("ArrayRecordComponent") // a view that nobody compares
     record GeluRow(Gelu.Form form, float[] x, int xAt, float[] bias, int biasAt) {}
 
     /** y = (x - mean) rstd weight + bias; bias may be null. */
@@ -57,9 +58,11 @@ interface RowKernels {
     void normalizeGradient(NormalizedRow row, NormalizedGradient gradient, int n);
 
     /** A row of layernorm's input with its statistics and the weight. */
+    @SuppressWarnings("ArrayRecordComponent") // a view that nobody compares
     record NormalizedRow(float[] x, int xAt, float mean, float rstd, float[] weight, int weightAt) {}
 
     /** Gradients of {@link NormalizedRow}; dWeight and dBias lie in {@code sums}, dBias at -1 is not wanted. */
+    @SuppressWarnings("ArrayRecordComponent") // a view that nobody compares
     record NormalizedGradient(
             float[] dy, int dyAt, float[] dx, int dxAt, boolean accumulate, float[] sums, int dWeightAt, int dBiasAt) {}
 
@@ -67,6 +70,7 @@ interface RowKernels {
     void adamW(AdamWArrays arrays, int at, int n);
 
     /** Arrays, their offsets, and the step's constants, see {@link dev.kindling.device.AdamWOp}. */
+    @SuppressWarnings("ArrayRecordComponent") // a view that nobody compares
     record AdamWArrays(
             float[] p,
             int pAt,

@@ -1,5 +1,7 @@
 package dev.kindling.device.cpu;
 
+import java.util.Arrays;
+
 /** {@link FlashTiles} in plain Java. */
 final class ScalarFlashTiles implements FlashTiles {
     private static final int ROWS = 8;
@@ -30,7 +32,7 @@ final class ScalarFlashTiles implements FlashTiles {
         for (int i = 0; i < ROWS; i++) {
             int row = cAt + i * cStride;
             if (!accumulate) {
-                java.util.Arrays.fill(c, row, row + COLUMNS, 0f);
+                Arrays.fill(c, row, row + COLUMNS, 0f);
             }
             for (int p = 0; p < depth; p++) {
                 addRow(a[aAt + i * aStride + p], b, bAt + p * COLUMNS, c, row);

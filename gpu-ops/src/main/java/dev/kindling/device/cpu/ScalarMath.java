@@ -6,43 +6,43 @@ package dev.kindling.device.cpu;
  */
 final class ScalarMath {
     /** exp below this would be subnormal and is 0. */
-    static final float LOWEST = -87.33654f;
+    static final float LOWEST = (float) -87.33654;
     /** exp above this would overflow and stays at the value here, about 3.4e38. */
-    static final float HIGHEST = 88.72283f;
+    static final float HIGHEST = (float) 88.72283;
 
-    static final float LOG2_E = 1.44269504f;
+    static final float LOG2_E = (float) 1.44269504;
     /** 1.5 * 2^23: adding it rounds to an integer, which is then found in the low bits. */
     static final float ROUNDER = 12582912f;
     /** ln 2 in two parts, the first exact in few bits. */
-    static final float LN2_HIGH = 0.693359375f;
+    static final float LN2_HIGH = (float) 0.693359375;
 
-    static final float LN2_LOW = -2.12194440e-4f;
+    static final float LN2_LOW = (float) -2.12194440e-4;
 
     /** exp(r) = 1 + r + r^2 (E0 + r (E1 + ...)) for |r| <= ln 2 / 2; relative error 1e-7. */
-    static final float E0 = 5.0000001201e-1f;
+    static final float E0 = (float) 5.0000001201e-1;
 
-    static final float E1 = 1.6666665459e-1f;
-    static final float E2 = 4.1665795894e-2f;
-    static final float E3 = 8.3334519073e-3f;
-    static final float E4 = 1.3981999507e-3f;
-    static final float E5 = 1.9875691500e-4f;
+    static final float E1 = (float) 1.6666665459e-1;
+    static final float E2 = (float) 4.1665795894e-2;
+    static final float E3 = (float) 8.3334519073e-3;
+    static final float E4 = (float) 1.3981999507e-3;
+    static final float E5 = (float) 1.9875691500e-4;
 
     /** erfc(z) = t (A1 + t (A2 + ...)) exp(-z^2), t = 1 / (1 + P z), Abramowitz and Stegun 7.1.26; error 1.5e-7. */
-    static final float P = 0.3275911f;
+    static final float P = (float) 0.3275911;
 
-    static final float A1 = 0.254829592f;
-    static final float A2 = -0.284496736f;
-    static final float A3 = 1.421413741f;
-    static final float A4 = -1.453152027f;
-    static final float A5 = 1.061405429f;
+    static final float A1 = (float) 0.254829592;
+    static final float A2 = (float) -0.284496736;
+    static final float A3 = (float) 1.421413741;
+    static final float A4 = (float) -1.453152027;
+    static final float A5 = (float) 1.061405429;
 
-    static final float ROOT_HALF = 0.70710678f;
+    static final float ROOT_HALF = (float) 0.70710678;
     /** 1 / sqrt(2 pi). */
-    static final float NORMAL_PEAK = 0.39894228f;
+    static final float NORMAL_PEAK = (float) 0.39894228;
     /** GELU's tanh form: tanh(u), u = ROOT_2_PI (x + CUBIC x^3). */
-    static final float ROOT_2_PI = 0.79788456f;
+    static final float ROOT_2_PI = (float) 0.79788456;
 
-    static final float CUBIC = 0.044715f;
+    static final float CUBIC = (float) 0.044715;
 
     private ScalarMath() {}
 

@@ -82,6 +82,7 @@ final class CudaContext implements AutoCloseable {
 
     /** The file's module under constants (names and values in turn), with ACTIVATION for {@code type}. */
     CudaModule module(String stem, DType type, Object... constants) {
+        bind();
         Object[] all = new Object[constants.length + 2];
         all[0] = "ACTIVATION";
         all[1] = kernelType(type);
@@ -90,6 +91,7 @@ final class CudaContext implements AutoCloseable {
     }
 
     CudaModule module(String stem) {
+        bind();
         return kernels.module(stem);
     }
 

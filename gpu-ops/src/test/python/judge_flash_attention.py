@@ -1,7 +1,7 @@
 """Judges flash_attention.cu against float64 and times it beside PyTorch.
 
 usage: judge_flash_attention.py CUBIN_DIR [check] [time] [VARIANT...]
-cubins: flash_attention.{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}[.VARIANT].cubin"""
+cubins (build_cubins.sh): flash_attention.{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}[.VARIANT].cubin"""
 import os
 import struct
 import sys

@@ -1,8 +1,6 @@
 """Judges the fused elementwise, normalization, classifier and optimizer kernels against float64, and times them.
 
-usage: judge_kernels.py CUBIN_DIR
-cubins: {file}.{bf16|f32}.{first -D value}[...].cubin as listed by `modules` in build order below"""
-import os
+usage: judge_kernels.py CUBIN_DIR   (made by build_cubins.sh CUBIN_DIR)"""
 import struct
 import sys
 
@@ -182,7 +180,7 @@ def embedding(directory):
             mod.launch("embedding_prefix", -(-vocabulary // 256), 256, counts, totals, chunks)
             mod.launch("embedding_scan", 1, 1024, starts, present, totals)
             mod.launch("embedding_place", chunks, 1024, order, starts, counts, rank, tokens, n)
-            mod.launch("embedding_backward_tokens", (min(vocabulary, n, 2048), -(-c // (32 * v))), (32, 16), dwte, dx, order, starts, present, c_uint(threshold), c_uint(site), state)
+            mod.launch("embedding_backward_tokens", (min(vocabulary, n, 1024), -(-c // (32 * v))), (32, 16), dwte, dx, order, starts, present, c_uint(threshold), c_uint(site), state)
             mod.launch("embedding_backward_positions", -(-length * c // (256 * v)), 256, dwpe, dx, batch, length, c_uint(threshold), c_uint(site), state)
 
         backward()

@@ -41,7 +41,7 @@
 #define DROPOUT 0
 #endif
 #ifndef FORWARD_M
-#define FORWARD_M 128
+#define FORWARD_M (HEAD_DIM == 64 ? 64 : 128)
 #endif
 #ifndef FORWARD_N
 #define FORWARD_N 64
@@ -50,7 +50,7 @@
 #define FORWARD_WARPS 4
 #endif
 #ifndef FORWARD_BLOCKS // thread blocks that must fit a multiprocessor's registers
-#define FORWARD_BLOCKS (HEAD_DIM == 32 && !DROPOUT ? 3 : 2)
+#define FORWARD_BLOCKS (HEAD_DIM == 64 ? (DROPOUT ? 3 : 4) : HEAD_DIM == 32 && !DROPOUT ? 3 : 2)
 #endif
 // Of every POLYNOMIAL score tiles one takes exp2 on the multiply-add units (0: none). At D 32 the
 // special-function unit is the bottleneck.

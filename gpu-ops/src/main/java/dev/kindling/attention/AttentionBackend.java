@@ -8,7 +8,7 @@ import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
 /** One way to compute scaled dot product attention. See {@link Sdpa} for the choice between them. */
-public sealed interface AttentionBackend permits MathAttention, FlashAttention, EfficientAttention {
+public sealed interface AttentionBackend permits MathAttention, FusedBackend {
     enum Kind {
         MATH,
         FLASH,

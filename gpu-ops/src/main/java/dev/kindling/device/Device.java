@@ -3,6 +3,7 @@ package dev.kindling.device;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Optional;
 
 /**
  * One processor with its memory and its {@link Ops}. Used by one thread at a time. Work is enqueued in order;
@@ -37,14 +38,20 @@ public interface Device extends AutoCloseable {
     /** Waits for all work enqueued so far, then copies a dense F32, BF16 or F16 tensor out. */
     void download(Tensor from, float[] to);
 
+    /**
+     * The heap array whose elements from {@link Tensor#offset} on are a dense F32 tensor, where the device computes in
+     * host memory; empty elsewhere. Reads and writes through it must not overlap with work on the tensor.
+     */
+    Optional<float[]> hostArray(Tensor tensor);
+
     void setStep(StepInputs inputs);
 
     /** The norm that the last {@link Ops#gradientNorm} found; waits for it. */
     float gradientNorm();
 
     /**
-     * Captures {@code step} for replay. The step runs at least once during capture, so do not capture with state that
-     * must not move.
+     * Captures {@code step} for replay; nothing it enqueues is executed by that. Everything it uses must have been
+     * allocated before.
      */
     Replay capture(Runnable step);
 

@@ -1,0 +1,56 @@
+package dev.kindling.data.batch;
+
+import dev.kindling.data.DataException;
+import dev.kindling.data.shard.TokenSequence;
+import java.util.Objects;
+
+/**
+ * The windows that every evaluation looks at: {@code batches * B} of them, evenly placed from the first
+ * token of a split to its last. A pure function of the batch's number, so the validation loss depends
+ * neither on the world size nor on when it is measured, and has no sampling noise between
+ * evaluations. Safe to share between threads.
+ */
+public final class ValidationBatches {
+    private final Windows windows;
+    private final int batches;
+
+    /**
+     * @param tokens the split to look at
+     * @param batches {@code train.eval_batches}
+     * @param B sequences in a batch
+     * @param T tokens in a sequence: the block size
+     * @throws DataException if the split is shorter than T + 1 tokens, or there are no batches
+     */
+    public ValidationBatches(TokenSequence tokens, int batches, int B, int T) {
+        this.windows = new Windows(tokens, B, T);
+        this.batches = batches;
+        if (batches < 1) {
+            throw new DataException(
+                    "%d validation batches measure nothing; raise train.eval_batches to at least 1".formatted(batches));
+        }
+    }
+
+    /** How many there are. */
+    public int count() {
+        return batches;
+    }
+
+    /**
+     * One of them.
+     *
+     * @param index from 0 to {@link #count()} - 1
+     */
+    public Batch batch(int index) {
+        Objects.checkIndex(index, batches);
+        Batch batch = windows.empty();
+        long last = windows.starts() - 1;
+        long gaps = Math.max(1, (long) batches * windows.B() - 1);
+        for (int row = 0; row < windows.B(); row++) {
+            long sequence = (long) index * windows.B() + row;
+            // last * sequence / gaps, in parts that cannot overflow.
+            long start = last / gaps * sequence + last % gaps * sequence / gaps;
+            windows.copy(start, row, batch);
+        }
+        return batch;
+    }
+}

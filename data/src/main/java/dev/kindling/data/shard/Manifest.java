@@ -1,0 +1,88 @@
+package dev.kindling.data.shard;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.data.DataException;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import java.util.Map;
+import java.util.zip.CRC32C;
+
+/**
+ * {@code manifest.json}: what a shard set holds. Its {@code crc32c} is over the rest of it, written
+ * compactly, so the layout of the file is free.
+ *
+ * @param corpus {@link dev.kindling.data.corpus.Corpus#id()}
+ * @param tokenizer the vocabulary
+ * @param splits the shards of each split, in order
+ */
+record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> splits) {
+    static final String FILE = "manifest.json";
+    static final int VERSION = 1;
+
+    private static final String FORMAT = "kindling-shards";
+    private static final JsonMapper JSON = JsonMapper.builder()
+            .enable(SerializationFeature.ORDER_MAP_ENTRIES_BY_KEYS)
+            .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
+            .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+            .build();
+
+    byte[] encode() {
+        try {
+            ObjectNode json = JSON.createObjectNode();
+            json.put("format", FORMAT).put("version", VERSION);
+            json.setAll((ObjectNode) JSON.valueToTree(this));
+            json.put("crc32c", checksum(json));
+            return JSON.writeValueAsBytes(json);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("a manifest of strings and numbers can always be written", e);
+        }
+    }
+
+    static Manifest decode(byte[] bytes, String name) {
+        try {
+            // A duplicate of a key, or bytes after the object, would not show in the checksum.
+            JsonNode tree = JSON.reader()
+                    .with(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+                    .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+                    .readTree(bytes);
+            if (!(tree instanceof ObjectNode json)
+                    || !FORMAT.equals(json.path("format").asText())) {
+                throw new DataException(
+                        "%s is not the manifest of a shard set; restore it or run prepare again".formatted(name));
+            }
+            int version = json.path("version").asInt();
+            if (version != VERSION) {
+                throw new DataException(
+                        "%s is a manifest of version %d, where this Kindling reads version %d; run prepare again, or use the Kindling that wrote it"
+                                .formatted(name, version, VERSION));
+            }
+            JsonNode crc32c = json.remove("crc32c");
+            if (crc32c == null || !crc32c.asText().equals(checksum(json))) {
+                throw new DataException(
+                        "%s was altered: it does not have the checksum it was written with; restore it or run prepare again"
+                                .formatted(name));
+            }
+            json.remove(List.of("format", "version"));
+            return JSON.treeToValue(json, Manifest.class);
+        } catch (IOException e) {
+            String why = e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.getMessage();
+            throw new DataException(
+                    "%s is truncated or altered (%s); restore it or run prepare again"
+                            .formatted(name, why.replaceAll("\\s*\\R\\s*", " ")),
+                    e);
+        }
+    }
+
+    private static String checksum(ObjectNode json) throws JsonProcessingException {
+        CRC32C crc = new CRC32C();
+        crc.update(JSON.writeValueAsString(json).getBytes(StandardCharsets.UTF_8));
+        return "%08x".formatted((int) crc.getValue());
+    }
+}

@@ -1,0 +1,254 @@
+package dev.kindling.data.shard;
+
+import dev.kindling.data.DataException;
+import dev.kindling.data.corpus.Corpus;
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.corpus.Document;
+import dev.kindling.data.token.Tokenizer;
+import dev.kindling.data.token.Tokenizers;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+
+/**
+ * A tokenised corpus: a folder of shards and {@code manifest.json}, which is written last, so that a
+ * folder without it is an unfinished one. Shards are read, and checked, when they are first used.
+ * Safe to share between threads.
+ */
+public final class ShardSet {
+    /** A split's tokens, and its documents, which are put together when first asked for. */
+    record Split(SplitTokens tokens, Supplier<DocumentIndex> documents) {}
+
+    private final String folder;
+    private final String corpus;
+    private final Tokenizer tokenizer;
+    private final Map<String, Split> splits;
+
+    ShardSet(String folder, String corpus, Tokenizer tokenizer, Map<String, Split> splits) {
+        this.folder = folder;
+        this.corpus = corpus;
+        this.tokenizer = tokenizer;
+        this.splits = splits;
+    }
+
+    private static ShardSet of(ShardFolder folder, Manifest manifest) {
+        Tokenizer tokenizer = Tokenizers.fromJson(manifest.tokenizer(), folder.name() + "/" + Manifest.FILE);
+        Map<String, Split> splits = new LinkedHashMap<>();
+        manifest.splits().forEach((split, shards) -> {
+            long[] lengths = shards.stream().mapToLong(ShardInfo::tokens).toArray();
+            SplitTokens tokens = new SplitTokens(lengths, index -> read(folder, tokenizer, shards.get(index)));
+            splits.put(split, new Split(tokens, () -> documents(shards)));
+        });
+        return new ShardSet(folder.name(), manifest.corpus(), tokenizer, splits);
+    }
+
+    /**
+     * Opens a shard set; of the shards, nothing is read yet.
+     *
+     * @throws DataException if the folder holds no finished set, or its manifest is truncated, altered
+     *     or of another version
+     */
+    public static ShardSet open(ShardFolder folder) {
+        String name = folder.name() + "/" + Manifest.FILE;
+        try {
+            if (!folder.exists(Manifest.FILE)) {
+                throw new DataException(
+                        "%s holds no finished shard set: manifest.json is missing; run prepare (into a new folder, if this one was cut short)"
+                                .formatted(folder.name()));
+            }
+            try (InputStream in = folder.open(Manifest.FILE)) {
+                return of(folder, Manifest.decode(in.readAllBytes(), name));
+            }
+        } catch (IOException e) {
+            throw new DataException(
+                    "cannot read %s (%s); check that it may be read".formatted(name, DataException.reason(e)), e);
+        }
+    }
+
+    /** Opens a shard set in a local folder. */
+    public static ShardSet open(Path folder) {
+        return open(new LocalShardFolder(folder));
+    }
+
+    /**
+     * Tokenises a corpus that fits in memory and commits it.
+     *
+     * @param valFraction {@code data.val_fraction}, see {@link CorpusSplit}
+     * @throws DataException if the folder already holds a set, or the corpus cannot be read, split or
+     *     encoded, or the shards cannot be written; then none of them is left behind
+     */
+    public static ShardSet write(ShardFolder folder, Corpus corpus, Tokenizer tokenizer, double valFraction) {
+        requireNew(folder);
+        List<Document> documents;
+        try (Stream<Document> read = corpus.documents()) {
+            documents = read.toList();
+        }
+        CorpusSplit.Parts parts = CorpusSplit.cut(documents, valFraction);
+        int shardTokens = ShardSeries.DEFAULT_SHARD_TOKENS;
+        try (ShardSeries train = new ShardSeries(folder, tokenizer, CorpusSplit.TRAIN, shardTokens);
+                ShardSeries val = new ShardSeries(folder, tokenizer, CorpusSplit.VAL, shardTokens)) {
+            for (int i = 0; i < parts.train().size(); i++) {
+                Document document = parts.train().get(i);
+                // Equal length: the cut did not shorten it.
+                if (document.text().length() == documents.get(i).text().length()) {
+                    train.add(document);
+                } else {
+                    train.addBeginning(document);
+                }
+            }
+            parts.val().forEach(val::add);
+            return finish(folder, corpus.id(), tokenizer, train, val);
+        }
+    }
+
+    private static ShardSet finish(
+            ShardFolder folder, String corpus, Tokenizer tokenizer, ShardSeries train, ShardSeries val) {
+        Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
+        try {
+            splits.put(CorpusSplit.TRAIN, train.finish());
+            splits.put(CorpusSplit.VAL, val.finish());
+            return commit(folder, corpus, tokenizer, splits);
+        } catch (DataException e) {
+            splits.values().forEach(shards -> discard(folder, shards));
+            throw e;
+        }
+    }
+
+    /** Removes shards that will not be committed. */
+    public static void discard(ShardFolder folder, List<ShardInfo> shards) {
+        try {
+            for (ShardInfo shard : shards) {
+                folder.delete(shard.name());
+            }
+        } catch (IOException e) {
+            throw new DataException(
+                    "cannot remove the unfinished shards from %s (%s); delete the folder"
+                            .formatted(folder.name(), DataException.reason(e)),
+                    e);
+        }
+    }
+
+    /**
+     * Refuses a folder in which a set was already committed.
+     *
+     * @throws DataException if there is one
+     */
+    public static void requireNew(ShardFolder folder) {
+        try {
+            if (folder.exists(Manifest.FILE)) {
+                throw new DataException("%s already holds a shard set; choose another folder, or delete this one"
+                        .formatted(folder.name()));
+            }
+        } catch (IOException e) {
+            throw new DataException(
+                    "cannot look into %s (%s); check the path".formatted(folder.name(), DataException.reason(e)), e);
+        }
+    }
+
+    /**
+     * Makes shards that were written a set, by writing its manifest.
+     *
+     * @param corpus {@link Corpus#id()}
+     * @param splits the shards of each split in corpus order: the series of every task, one after the
+     *     other
+     */
+    public static ShardSet commit(
+            ShardFolder folder, String corpus, Tokenizer tokenizer, Map<String, List<ShardInfo>> splits) {
+        Manifest manifest = new Manifest(corpus, tokenizer.toJson(), splits);
+        try {
+            folder.write(Manifest.FILE, out -> out.write(manifest.encode()));
+        } catch (IOException e) {
+            throw new DataException(
+                    "cannot write %s/%s (%s); free space or choose another folder"
+                            .formatted(folder.name(), Manifest.FILE, DataException.reason(e)),
+                    e);
+        }
+        return of(folder, manifest);
+    }
+
+    private static Shard read(ShardFolder folder, Tokenizer tokenizer, ShardInfo info) {
+        try {
+            Shard shard = folder.shard(info.name());
+            shard.requireVocabulary(tokenizer);
+            if (shard.length() != info.tokens() || !shard.crc32c().equals(info.crc32c())) {
+                throw new DataException(
+                        "%s is not the shard that the manifest names: %,d tokens with CRC32C %s, not %,d with %s; restore it or run prepare again"
+                                .formatted(shard.name(), shard.length(), shard.crc32c(), info.tokens(), info.crc32c()));
+            }
+            return shard;
+        } catch (IOException e) {
+            throw new DataException(
+                    "cannot read shard %s/%s (%s); restore it or run prepare again"
+                            .formatted(folder.name(), info.name(), DataException.reason(e)),
+                    e);
+        }
+    }
+
+    public Tokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    /** The corpus as it was named when the set was written. */
+    public String corpus() {
+        return corpus;
+    }
+
+    /**
+     * The tokens of a split.
+     *
+     * @param split {@link CorpusSplit#TRAIN} or {@link CorpusSplit#VAL}
+     * @throws DataException if the set has no such split; while copying, if a shard is missing,
+     *     truncated, altered, or of another version
+     */
+    public TokenSequence tokens(String split) {
+        return require(split).tokens();
+    }
+
+    /** The documents of a split; put together on each call. */
+    public DocumentIndex documents(String split) {
+        return require(split).documents().get();
+    }
+
+    private Split require(String split) {
+        Split found = splits.get(split);
+        if (found == null) {
+            throw new DataException(
+                    "%s has no split '%s', only %s; run prepare again".formatted(folder, split, splits.keySet()));
+        }
+        return found;
+    }
+
+    private static DocumentIndex documents(List<ShardInfo> shards) {
+        List<Integer> lengths = new ArrayList<>();
+        boolean continues = false;
+        for (ShardInfo shard : shards) {
+            for (int i = 0; i < shard.documents().size(); i++) {
+                int length = shard.documents().get(i);
+                if (i == 0 && continues) {
+                    int last = lengths.size() - 1;
+                    lengths.set(last, Math.addExact(lengths.get(last), length));
+                } else {
+                    lengths.add(length);
+                }
+            }
+            continues = shard.continues();
+        }
+        return DocumentIndex.ofLengths(
+                lengths.stream().mapToInt(Integer::intValue).toArray());
+    }
+
+    /**
+     * Reads every shard, so that damage is found before the work begins.
+     *
+     * @throws DataException naming the first shard that is damaged
+     */
+    public void verify() {
+        splits.values().forEach(split -> split.tokens().readAll());
+    }
+}

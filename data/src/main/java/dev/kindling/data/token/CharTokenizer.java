@@ -1,0 +1,162 @@
+package dev.kindling.data.token;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.data.DataException;
+import dev.kindling.data.corpus.Corpus;
+import dev.kindling.data.corpus.Document;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+
+/**
+ * One id for each distinct character (Unicode code point) of the corpus, in ascending order, as
+ * nanoGPT's {@code sorted(list(set(data)))}.
+ */
+public final class CharTokenizer implements Tokenizer {
+    public static final String ID = "char";
+
+    private final int[] codePoints;
+
+    private CharTokenizer(int[] codePoints) {
+        this.codePoints = codePoints;
+    }
+
+    /**
+     * The vocabulary of these code points, in any order and with repetitions: the union of what
+     * several machines found.
+     *
+     * @throws DataException if there are none
+     */
+    public static CharTokenizer of(IntStream codePoints) {
+        int[] distinct = codePoints.sorted().distinct().toArray();
+        if (distinct.length == 0) {
+            throw new DataException(
+                    "a char vocabulary needs at least one character, but the corpus has none; set data.corpus to text that is not empty");
+        }
+        return new CharTokenizer(distinct);
+    }
+
+    /** The vocabulary of a text. */
+    public static CharTokenizer of(String text) {
+        return of(distinct(text));
+    }
+
+    /** The vocabulary of a corpus, read once. */
+    public static CharTokenizer of(Corpus corpus) {
+        try (Stream<Document> documents = corpus.documents()) {
+            return of(documents.flatMapToInt(document -> distinct(document.text())));
+        }
+    }
+
+    /** Distinct code points of a text, ascending, counted in little memory however long the text is. */
+    public static IntStream distinct(String text) {
+        BitSet seen = new BitSet();
+        text.codePoints().forEach(seen::set);
+        return seen.stream();
+    }
+
+    /** The code point of each id, ascending. */
+    public int[] codePoints() {
+        return codePoints.clone();
+    }
+
+    @Override
+    public String id() {
+        return ID;
+    }
+
+    @Override
+    public int vocabSize() {
+        return codePoints.length;
+    }
+
+    @Override
+    public OptionalInt endOfText() {
+        return OptionalInt.empty();
+    }
+
+    @Override
+    public int[] encode(String text) {
+        int[] ids = new int[text.codePointCount(0, text.length())];
+        int position = 0;
+        for (int at = 0; at < text.length(); position++) {
+            int codePoint = text.codePointAt(at);
+            int id = Arrays.binarySearch(codePoints, codePoint);
+            if (id < 0) {
+                throw new DataException(
+                        "character %s (U+%04X) at position %,d is not among the %,d of the char vocabulary; remove it from the text, or use a model trained on text that has it or with data.tokenizer gpt2"
+                                .formatted(quote(codePoint), codePoint, position, codePoints.length));
+            }
+            ids[position] = id;
+            at += Character.charCount(codePoint);
+        }
+        return ids;
+    }
+
+    private static String quote(int codePoint) {
+        return Character.isISOControl(codePoint) || Character.getType(codePoint) == Character.SURROGATE
+                ? "(unprintable)"
+                : "'" + Character.toString(codePoint) + "'";
+    }
+
+    @Override
+    public String decode(int[] ids) {
+        StringBuilder text = new StringBuilder(ids.length);
+        for (int position = 0; position < ids.length; position++) {
+            text.appendCodePoint(codePoints[Tokenizers.checkId(this, ids[position], position)]);
+        }
+        return text.toString();
+    }
+
+    /** {@code {"tokenizer": "char", "characters": ["\n", " ", ...]}}, in the order of the ids. */
+    @Override
+    public JsonNode toJson() {
+        ObjectNode json = JsonNodeFactory.instance.objectNode().put("tokenizer", ID);
+        ArrayNode characters = json.putArray("characters");
+        for (int codePoint : codePoints) {
+            characters.add(Character.toString(codePoint));
+        }
+        return json;
+    }
+
+    static CharTokenizer fromJson(JsonNode json, String name) {
+        JsonNode characters = json.path("characters");
+        int[] codePoints = new int[characters.size()];
+        for (int id = 0; id < codePoints.length; id++) {
+            String character = characters.get(id).asText();
+            boolean one = character.length() > 0 && character.codePointCount(0, character.length()) == 1;
+            if (!one || (id > 0 && character.codePointAt(0) <= codePoints[id - 1])) {
+                throw new DataException(
+                        "%s: character %d of the vocabulary is not one character above its predecessor, so the file was altered; restore it or run prepare again"
+                                .formatted(name, id));
+            }
+            codePoints[id] = character.codePointAt(0);
+        }
+        if (codePoints.length == 0) {
+            throw new DataException(
+                    "%s: the char vocabulary has no characters, so the file was altered; restore it or run prepare again"
+                            .formatted(name));
+        }
+        return new CharTokenizer(codePoints);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof CharTokenizer that && Arrays.equals(codePoints, that.codePoints);
+    }
+
+    @Override
+    public int hashCode() {
+        return Arrays.hashCode(codePoints);
+    }
+
+    @Override
+    public String toString() {
+        return "char (%,d characters)".formatted(codePoints.length);
+    }
+}

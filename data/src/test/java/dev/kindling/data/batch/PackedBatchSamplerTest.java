@@ -1,0 +1,99 @@
+package dev.kindling.data.batch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.data.DataException;
+import dev.kindling.data.shard.DocumentIndex;
+import dev.kindling.data.shard.TokenSequence;
+import java.util.Arrays;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class PackedBatchSamplerTest {
+    private static final DocumentIndex INDEX = DocumentIndex.ofLengths(3, 1, 40, 7, 13, 2, 1, 207, 14);
+    private static final TokenSequence TOKENS =
+            TokenSequence.of(IntStream.range(0, 288).toArray());
+
+    @ParameterizedTest
+    @CsvSource({"1,1", "1,2", "4,13", "3,64", "1,300", "7,5"})
+    void neverCrossesADocument(int B, int T) {
+        PackedBatchSampler sampler = sampler(B, T, 1337);
+        for (int step = 0; step < 100; step++) {
+            PackedBatch batch = sampler.sample(step, step % 4);
+            int[] cumulative = batch.cumulativeLengths();
+            assertThat(cumulative[0]).isZero();
+            assertThat(cumulative[batch.sequences()]).isEqualTo(B * T);
+            int longest = 0;
+            for (int sequence = 0; sequence < batch.sequences(); sequence++) {
+                checkSequence(batch, cumulative[sequence], cumulative[sequence + 1], T);
+                longest = Math.max(longest, cumulative[sequence + 1] - cumulative[sequence]);
+            }
+            assertThat(batch.maxLength()).isEqualTo(longest);
+            assertThat(Arrays.stream(batch.targets()).max().getAsInt())
+                    .as("something to learn")
+                    .isNotNegative();
+        }
+    }
+
+    private static void checkSequence(PackedBatch batch, int from, int to, int T) {
+        int first = batch.inputs()[from];
+        int document = INDEX.containing(first);
+        assertThat(to - from).isBetween(1, T);
+        if (INDEX.end(document) - INDEX.start(document) <= T) {
+            assertThat(first).as("begins at its document's beginning").isEqualTo((int) INDEX.start(document));
+        }
+        for (int i = from; i < to; i++) {
+            int token = first + i - from;
+            assertThat(batch.inputs()[i]).isEqualTo(token);
+            assertThat(batch.positions()[i]).isEqualTo(i - from);
+            assertThat(INDEX.containing(token)).isEqualTo(document);
+            boolean ends = token + 1 == INDEX.end(document);
+            assertThat(batch.targets()[i]).isEqualTo(ends ? PackedBatch.NO_TARGET : token + 1);
+        }
+    }
+
+    @Test
+    void isAPureFunctionOfSeedStepAndMicroBatch() {
+        PackedBatch one = sampler(4, 13, 7).sample(3, 2);
+        PackedBatchSampler other = sampler(4, 13, 7);
+        other.sample(0, 0);
+        PackedBatch same = other.sample(3, 2);
+        assertThat(same.inputs()).isEqualTo(one.inputs());
+        assertThat(same.targets()).isEqualTo(one.targets());
+        assertThat(same.cumulativeLengths()).isEqualTo(one.cumulativeLengths());
+        assertThat(other.sample(3, 1).inputs()).isNotEqualTo(one.inputs());
+        assertThat(other.sample(4, 2).inputs()).isNotEqualTo(one.inputs());
+        assertThat(sampler(4, 13, 8).sample(3, 2).inputs()).isNotEqualTo(one.inputs());
+    }
+
+    @Test
+    void drawsDocumentsInProportionToTheirTokens() {
+        int[] counts = new int[INDEX.count()];
+        PackedBatchSampler sampler = sampler(1, 300, 3);
+        for (int step = 0; step < 4000; step++) {
+            counts[INDEX.containing(sampler.sample(step, 0).inputs()[0])]++;
+        }
+        assertThat(counts[1] + counts[6]).as("single tokens").isZero();
+        assertThat(counts[7] / 4000.0).isBetween(207 / 286.0 - 0.03, 207 / 286.0 + 0.03);
+        assertThat(Arrays.stream(counts).filter(count -> count > 0).count()).isEqualTo(7);
+    }
+
+    @Test
+    void refusesDocumentsWithNothingToPredict() {
+        assertThatThrownBy(() -> new PackedBatchSampler(
+                        new PackedBatchSampler.Documents(TokenSequence.of(1, 2), DocumentIndex.ofLengths(1, 1)),
+                        1,
+                        4,
+                        0))
+                .isInstanceOf(DataException.class)
+                .hasMessageContaining("none of the split's 2 documents has two tokens");
+        assertThatThrownBy(() -> sampler(0, 4, 0)).isInstanceOf(DataException.class);
+    }
+
+    private static PackedBatchSampler sampler(int B, int T, long seed) {
+        return new PackedBatchSampler(new PackedBatchSampler.Documents(TOKENS, INDEX), B, T, seed);
+    }
+}

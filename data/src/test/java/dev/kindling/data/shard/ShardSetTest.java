@@ -1,0 +1,281 @@
+package dev.kindling.data.shard;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.kindling.data.DataException;
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.corpus.Document;
+import dev.kindling.data.corpus.ShakespeareCorpus;
+import dev.kindling.data.corpus.TextCorpus;
+import dev.kindling.data.corpus.TextSource;
+import dev.kindling.data.token.BpeTokenizer;
+import dev.kindling.data.token.CharTokenizer;
+import dev.kindling.data.token.Tokenizer;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ShardSetTest {
+    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij");
+    private static final List<String> TEXTS = List.of("abcdefg", "a", "", "bcd", "jihgfedcbaabcdefghij", "ab");
+
+    @TempDir
+    Path temporary;
+
+    private Path folder;
+    private ShardFolder store;
+
+    @BeforeEach
+    void makeFolder() {
+        folder = temporary.resolve("shards");
+        store = new LocalShardFolder(folder);
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3, 7, 10, 13, 32, 33, 100})
+    void joinsShardsOfAnySize(int shardTokens) {
+        ShardSet written = ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", shardTokens)));
+        for (ShardSet set : List.of(written, ShardSet.open(folder), ShardSet.open(onHeap()))) {
+            TokenSequence tokens = set.tokens("train");
+            int[] expected = TOKENIZER.encode(String.join("", TEXTS));
+            assertThat(ShardTest.all(tokens)).isEqualTo(expected);
+            for (int offset = 0; offset <= expected.length; offset++) {
+                for (int length = 0; length <= expected.length - offset; length++) {
+                    int[] dst = new int[length];
+                    tokens.copy(offset, length, dst, 0);
+                    assertThat(dst).isEqualTo(Arrays.copyOfRange(expected, offset, offset + length));
+                }
+            }
+            assertThat(lengths(set.documents("train"))).containsExactly(7L, 1L, 3L, 20L, 2L);
+            assertThat(set.tokenizer()).isEqualTo(TOKENIZER);
+            set.verify();
+        }
+    }
+
+    @Test
+    void putsTheSeriesOfSeveralTasksInOrder() {
+        List<ShardInfo> shards = new ArrayList<>(series("train-00000", 4));
+        shards.addAll(series("train-00001", 5));
+        ShardSet set = ShardSet.commit(store, "c", TOKENIZER, Map.of("train", shards));
+        String text = String.join("", TEXTS);
+        assertThat(ShardTest.all(set.tokens("train"))).isEqualTo(TOKENIZER.encode(text + text));
+        assertThat(set.documents("train").count()).isEqualTo(10);
+    }
+
+    @Test
+    void writesShakespeareSplitAsNanoGptDoes() {
+        ShakespeareCorpus corpus = new ShakespeareCorpus();
+        CharTokenizer tokenizer = CharTokenizer.of(corpus);
+        ShardSet.write(store, corpus, tokenizer, 0.1);
+        ShardSet set = ShardSet.open(folder);
+        String all = corpus.documents().map(Document::text).collect(Collectors.joining());
+        int cut = (int) (all.length() * 0.9);
+        assertThat(tokenizer.decode(ShardTest.all(set.tokens(CorpusSplit.TRAIN))))
+                .isEqualTo(all.substring(0, cut));
+        assertThat(tokenizer.decode(ShardTest.all(set.tokens(CorpusSplit.VAL)))).isEqualTo(all.substring(cut));
+        int documents = set.documents("train").count() + set.documents("val").count();
+        assertThat(documents).as("one scene lies across the cut").isEqualTo(74 + 1);
+        assertThat(set.corpus()).isEqualTo("shakespeare");
+        assertThat(names()).containsExactly("manifest.json", "train-0000.bin", "val-0000.bin");
+    }
+
+    @Test
+    void endsWholeDocumentsWithEndOfText() {
+        ShardSet set = ShardSet.write(store, corpus("one two", "three four five"), new BpeTokenizer(), 0.5);
+        BpeTokenizer tokenizer = new BpeTokenizer();
+        assertThat(tokenizer.decode(ShardTest.all(set.tokens("train")))).isEqualTo("one two<|endoftext|>thre");
+        assertThat(tokenizer.decode(ShardTest.all(set.tokens("val")))).isEqualTo("e four five<|endoftext|>");
+        assertThat(set.documents("train").count()).isEqualTo(2);
+    }
+
+    @Test
+    void findsDamagedShardsByName() throws IOException {
+        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10)));
+        Path victim = folder.resolve("train-0002.bin");
+        byte[] good = Files.readAllBytes(victim);
+        Files.delete(victim);
+        assertBadShard("train-0002.bin", "NoSuchFileException");
+        Files.write(victim, Arrays.copyOf(good, good.length - 1));
+        assertBadShard("train-0002.bin", "is truncated");
+        Files.copy(folder.resolve("train-0001.bin"), victim, StandardCopyOption.REPLACE_EXISTING);
+        assertBadShard("train-0002.bin", "is not the shard that the manifest names");
+        Files.write(victim, good);
+        ShardSet.open(folder).verify();
+    }
+
+    @Test
+    void findsAnAlteredManifest() throws IOException {
+        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10)));
+        Path manifest = folder.resolve("manifest.json");
+        byte[] good = Files.readAllBytes(manifest);
+        for (int at = 0; at < good.length; at++) {
+            byte[] bad = good.clone();
+            bad[at] ^= 1;
+            Files.write(manifest, bad);
+            assertThatThrownBy(() -> ShardSet.open(folder))
+                    .as("byte %d of %s", at, new String(bad, StandardCharsets.ISO_8859_1))
+                    .isInstanceOf(DataException.class)
+                    .hasMessageContaining("manifest.json")
+                    .hasMessageContaining("run prepare again")
+                    .hasMessageNotContaining("\n");
+            Files.write(manifest, Arrays.copyOf(good, at));
+            assertThatThrownBy(() -> ShardSet.open(folder)).isInstanceOf(DataException.class);
+        }
+        Files.writeString(manifest, new String(good, StandardCharsets.UTF_8).replace("\"version\":1", "\"version\":2"));
+        assertThatThrownBy(() -> ShardSet.open(folder)).hasMessageContaining("is a manifest of version 2");
+    }
+
+    @Test
+    void refusesAnUnfinishedFolderAndOneThatIsTaken() {
+        series("train", 10);
+        assertThatThrownBy(() -> ShardSet.open(folder))
+                .isInstanceOf(DataException.class)
+                .hasMessageContaining("holds no finished shard set: manifest.json is missing; run prepare");
+        ShardSet.write(store, corpus("abcdefghij"), TOKENIZER, 0.1);
+        assertThatThrownBy(() -> ShardSet.write(store, corpus("abc"), TOKENIZER, 0.1))
+                .isInstanceOf(DataException.class)
+                .hasMessageContaining("already holds a shard set; choose another folder");
+        assertThatThrownBy(() -> ShardSet.open(folder).tokens("test"))
+                .isInstanceOf(DataException.class)
+                .hasMessageContaining("has no split 'test', only [train, val]");
+    }
+
+    @Test
+    void leavesNothingBehindWhenADocumentCannotBeEncoded() {
+        try (ShardSeries series = new ShardSeries(store, TOKENIZER, "train", 2)) {
+            series.add(new Document("one", "abcdef"));
+            assertThat(names()).isNotEmpty();
+            assertThatThrownBy(() -> series.add(new Document("two", "abX")))
+                    .isInstanceOf(DataException.class)
+                    .hasMessageStartingWith("document two: character 'X' (U+0058) at position 2");
+        }
+        assertThat(names()).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"train-0000.bin", "val-0000.bin", "manifest.json"})
+    void leavesNothingBehindWhenTheDiskIsFull(String full) throws IOException {
+        ShardFolder failing = new Forwarding(store) {
+            @Override
+            public void write(String file, Content content) throws IOException {
+                store.write(file, out -> {
+                    content.writeTo(out);
+                    if (file.equals(full)) {
+                        throw new IOException("No space left on device");
+                    }
+                });
+            }
+        };
+        assertThatThrownBy(() -> ShardSet.write(failing, corpus("abcdefghij"), TOKENIZER, 0.1))
+                .isInstanceOf(DataException.class)
+                .hasMessageEndingWith(
+                        full + " (IOException: No space left on device); free space or choose another folder");
+        assertThat(names()).isEmpty();
+    }
+
+    @Test
+    void reportsWhatARealFullDeviceSays() throws IOException {
+        Path device = Path.of("/dev/full");
+        assumeTrue(Files.exists(device), "this system has no /dev/full");
+        try (var out = Files.newOutputStream(device)) {
+            assertThatThrownBy(() -> new ShardWriter(TOKENIZER).write(out, new int[100], 0, 100))
+                    .isInstanceOf(IOException.class);
+        }
+    }
+
+    private void assertBadShard(String name, String why) {
+        ShardSet set = ShardSet.open(folder);
+        assertThatThrownBy(set::verify)
+                .isInstanceOf(DataException.class)
+                .hasMessageContaining(name)
+                .hasMessageContaining(why);
+        assertThatThrownBy(() -> set.tokens("train").copy(25, 1, new int[1], 0)).hasMessageContaining(why);
+        set.tokens("train").copy(0, 10, new int[10], 0);
+    }
+
+    private List<ShardInfo> series(String prefix, int shardTokens) {
+        try (ShardSeries series = new ShardSeries(store, TOKENIZER, prefix, shardTokens)) {
+            TEXTS.forEach(text -> series.add(new Document(text, text)));
+            return series.finish();
+        }
+    }
+
+    private static TextCorpus corpus(String... texts) {
+        List<TextSource> sources = IntStream.range(0, texts.length)
+                .mapToObj(i -> new TextSource(
+                        "d" + i, () -> new ByteArrayInputStream(texts[i].getBytes(StandardCharsets.UTF_8))))
+                .toList();
+        return new TextCorpus("given", sources);
+    }
+
+    private static long[] lengths(DocumentIndex index) {
+        return IntStream.range(0, index.count())
+                .mapToLong(i -> index.end(i) - index.start(i))
+                .toArray();
+    }
+
+    private List<String> names() {
+        try (Stream<Path> files = Files.list(folder)) {
+            return files.map(file -> file.getFileName().toString()).sorted().toList();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** As a remote store: streams only. */
+    private ShardFolder onHeap() {
+        return new Forwarding(store);
+    }
+
+    private static class Forwarding implements ShardFolder {
+        private final ShardFolder target;
+
+        Forwarding(ShardFolder target) {
+            this.target = target;
+        }
+
+        @Override
+        public String name() {
+            return target.name();
+        }
+
+        @Override
+        public boolean exists(String file) throws IOException {
+            return target.exists(file);
+        }
+
+        @Override
+        public InputStream open(String file) throws IOException {
+            return target.open(file);
+        }
+
+        @Override
+        public void write(String file, Content content) throws IOException {
+            target.write(file, content);
+        }
+
+        @Override
+        public void delete(String file) throws IOException {
+            target.delete(file);
+        }
+    }
+}

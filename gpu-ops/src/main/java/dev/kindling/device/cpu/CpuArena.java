@@ -1,0 +1,77 @@
+package dev.kindling.device.cpu;
+
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.DeviceMemoryException;
+import dev.kindling.tensor.Shape;
+import dev.kindling.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Heap arrays that become garbage when the arena is closed. */
+public final class CpuArena implements Arena {
+    private final String name;
+    private final CpuDevice device;
+    private final List<CpuBuffer> buffers = new ArrayList<>();
+    private long bytes;
+    private boolean closed;
+
+    CpuArena(String name, CpuDevice device) {
+        this.name = name;
+        this.device = device;
+    }
+
+    @Override
+    public Tensor allocate(String what, DType dtype, Shape shape) {
+        if (closed) {
+            throw new IllegalStateException("arena %s is closed; %s cannot be allocated".formatted(name, what));
+        }
+        String full = name + "/" + what;
+        long count = shape.count();
+        if (count > Integer.MAX_VALUE - 8) {
+            throw new DeviceMemoryException(
+                    "%s %s has %,d elements but a Java array holds at most %,d; lower train.micro_batch or model.block_size"
+                            .formatted(full, shape, count, Integer.MAX_VALUE - 8));
+        }
+        CpuBuffer buffer = new CpuBuffer(full, dtype, (int) count, array(full, dtype, (int) count));
+        buffers.add(buffer);
+        bytes += count * dtype.bytes();
+        device.allocated(count * dtype.bytes());
+        return Tensor.dense(buffer, 0, shape);
+    }
+
+    private static Object array(String what, DType dtype, int count) {
+        try {
+            return switch (dtype) {
+                case F32 -> new float[count];
+                case I32 -> new int[count];
+                case BOOL -> new byte[count];
+                case BF16, F16 ->
+                    throw new IllegalArgumentException(
+                            "%s asks for %s but the CPU computes in F32; use device.activationType()"
+                                    .formatted(what, dtype));
+            };
+        } catch (OutOfMemoryError tooLittle) {
+            Runtime heap = Runtime.getRuntime();
+            long free = heap.maxMemory() - heap.totalMemory() + heap.freeMemory();
+            throw new DeviceMemoryException(
+                    "%s needs %,d bytes but about %,d of the heap's %,d are free; lower train.micro_batch, or raise the"
+                                    .formatted(what, (long) count * dtype.bytes(), free, heap.maxMemory())
+                            + " heap (-Xmx, spark.executor.memory)");
+        }
+    }
+
+    @Override
+    public long bytes() {
+        return bytes;
+    }
+
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            buffers.forEach(CpuBuffer::release);
+            device.released(this, bytes);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+package dev.kindling.device.cpu;
+
+import static dev.kindling.device.cpu.CpuBuffer.floats;
+import static dev.kindling.device.cpu.CpuBuffer.offset;
+
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.lang.reflect.Array;
+import java.util.Arrays;
+
+/** Fills, copies between strided views, and elementwise sums. */
+final class CpuCopy {
+    private final CpuLoops loops;
+
+    CpuCopy(CpuLoops loops) {
+        this.loops = loops;
+    }
+
+    void fill(Tensor x, float value) {
+        CpuArguments.require("x", x, x.dtype(), x.count());
+        int at = offset(x);
+        int end = at + (int) x.count();
+        switch (x.dtype()) {
+            case F32 -> {
+                float[] values = floats(x);
+                loops.flat(end - at, (from, n) -> Arrays.fill(values, at + from, at + from + n, value));
+            }
+            case I32 -> Arrays.fill(CpuBuffer.ints(x), at, end, (int) value);
+            case BOOL -> Arrays.fill(CpuBuffer.booleans(x), at, end, (byte) (value == 0 ? 0 : 1));
+            default -> throw new IllegalArgumentException("%s cannot be on the CPU".formatted(x));
+        }
+    }
+
+    void copy(Tensor from, Tensor to) {
+        CpuArguments.requireSameShape(from, to);
+        if (from.dtype() != to.dtype()) {
+            throw new IllegalArgumentException("cannot convert %s to %s".formatted(from, to));
+        }
+        if (from.count() == 0) {
+            return;
+        }
+        Object source = CpuBuffer.array(from);
+        Object target = CpuBuffer.array(to);
+        if (from.isDense() && to.isDense()) {
+            int count = (int) from.count();
+            loops.flat(count, (at, n) -> System.arraycopy(source, offset(from) + at, target, offset(to) + at, n));
+            return;
+        }
+        if (from.shape().rank() == 0) {
+            System.arraycopy(source, offset(from), target, offset(to), 1);
+            return;
+        }
+        int width = from.size(-1);
+        int rows = (int) (from.count() / width);
+        loops.rows(rows, width, (worker, first, last) -> {
+            for (int row = first; row < last; row++) {
+                copyRow(source, rowOffset(from, row), (int) from.stride(-1), target, rowOffset(to, row), to);
+            }
+        });
+    }
+
+    private static void copyRow(Object source, int sourceAt, int step, Object target, int targetAt, Tensor to) {
+        int width = to.size(-1);
+        int toStep = (int) to.stride(-1);
+        if (width == 1 || (step == 1 && toStep == 1)) {
+            System.arraycopy(source, sourceAt, target, targetAt, width);
+        } else if (to.dtype() == DType.F32) {
+            float[] in = (float[]) source;
+            float[] out = (float[]) target;
+            for (int i = 0; i < width; i++) {
+                out[targetAt + i * toStep] = in[sourceAt + i * step];
+            }
+        } else {
+            for (int i = 0; i < width; i++) {
+                Array.set(target, targetAt + i * toStep, Array.get(source, sourceAt + i * step));
+            }
+        }
+    }
+
+    /** Where row {@code row}, counted over all dimensions but the last, starts. */
+    private static int rowOffset(Tensor tensor, int row) {
+        long at = tensor.offset();
+        int left = row;
+        for (int d = tensor.shape().rank() - 2; d >= 0; d--) {
+            int extent = tensor.size(d);
+            at += left % extent * tensor.stride(d);
+            left /= extent;
+        }
+        return (int) at;
+    }
+
+    void add(Tensor x, Tensor into) {
+        CpuArguments.requireFloats("x", x, x.count());
+        CpuArguments.requireFloats("into", into, x.count());
+        float[] from = floats(x);
+        float[] to = floats(into);
+        loops.flat((int) x.count(), (at, n) -> loops.kernels().add(from, offset(x) + at, to, offset(into) + at, n));
+    }
+
+    void scale(Tensor x, float factor) {
+        CpuArguments.requireFloats("x", x, x.count());
+        float[] values = floats(x);
+        loops.flat(
+                (int) x.count(),
+                (at, n) -> loops.kernels().scale(values, offset(x) + at, factor, values, offset(x) + at, n));
+    }
+}

@@ -1,0 +1,92 @@
+package dev.kindling.device.cpu;
+
+import static dev.kindling.device.cpu.CpuBuffer.floats;
+import static dev.kindling.device.cpu.CpuBuffer.offset;
+
+import dev.kindling.device.CrossEntropy;
+import dev.kindling.tensor.DType;
+import java.util.Arrays;
+
+/** {@link CrossEntropy}, with the gradient in place of the logits where asked. */
+final class CpuCrossEntropy {
+    private final CpuLoops loops;
+    private final CpuStep step;
+    private final CpuRowScratch scratch;
+
+    CpuCrossEntropy(CpuLoops loops, CpuStep step) {
+        this.loops = loops;
+        this.step = step;
+        this.scratch = new CpuRowScratch(loops.threads());
+    }
+
+    /** Losses alone. */
+    void losses(CrossEntropy op) {
+        int vocabulary = check(op);
+        int padded = op.logits().size(-1);
+        loops.rows(CpuArguments.rows(op.logits()), 3L * padded, (worker, from, to) -> {
+            float[] exponentials = scratch.row(worker, vocabulary);
+            for (int row = from; row < to; row++) {
+                if (target(op, row) < 0) {
+                    floats(op.losses())[offset(op.losses()) + row] = 0f;
+                } else {
+                    loss(op, row, exponentials, 0);
+                }
+            }
+        });
+    }
+
+    /** Losses, and dlogits over the logits. */
+    void lossesAndGradient(CrossEntropy op) {
+        int vocabulary = check(op);
+        int padded = op.logits().size(-1);
+        float[] logits = floats(op.logits());
+        float lossScale = step.inputs().lossScale();
+        loops.rows(CpuArguments.rows(op.logits()), 3L * padded, (worker, from, to) -> {
+            for (int row = from; row < to; row++) {
+                int at = offset(op.logits()) + row * padded;
+                int target = target(op, row);
+                if (target < 0) {
+                    floats(op.losses())[offset(op.losses()) + row] = 0f;
+                    Arrays.fill(logits, at, at + padded, 0f);
+                    continue;
+                }
+                float sum = loss(op, row, logits, at);
+                loops.kernels().scale(logits, at, lossScale / sum, logits, at, vocabulary);
+                logits[at + target] -= lossScale;
+                Arrays.fill(logits, at + vocabulary, at + padded, 0f);
+            }
+        });
+    }
+
+    /** Writes the row's loss, and exp(logit - max) at {@code at}, which may be the logits; returns their sum. */
+    private float loss(CrossEntropy op, int row, float[] exponentials, int at) {
+        float[] logits = floats(op.logits());
+        int first = offset(op.logits()) + row * op.logits().size(-1);
+        float max = loops.kernels().max(logits, first, op.vocabulary());
+        float chosen = logits[first + target(op, row)];
+        float sum = loops.kernels().exponentials(logits, first, 1f, max, exponentials, at, op.vocabulary());
+        floats(op.losses())[offset(op.losses()) + row] = (float) (Math.log(sum) + max - chosen);
+        return sum;
+    }
+
+    private static int target(CrossEntropy op, int row) {
+        int target = CpuBuffer.ints(op.targets())[offset(op.targets()) + row];
+        if (target < -1 || target >= op.vocabulary()) {
+            throw new IllegalArgumentException(
+                    "target %d of row %d is outside of -1 .. %d".formatted(target, row, op.vocabulary() - 1));
+        }
+        return target;
+    }
+
+    private static int check(CrossEntropy op) {
+        int rows = CpuArguments.rows(op.logits());
+        CpuArguments.requireFloats("logits", op.logits(), op.logits().count());
+        CpuArguments.require("targets", op.targets(), DType.I32, rows);
+        CpuArguments.requireFloats("losses", op.losses(), rows);
+        if (op.vocabulary() < 1 || op.vocabulary() > op.logits().size(-1)) {
+            throw new IllegalArgumentException(
+                    "a vocabulary of %d does not fit %s".formatted(op.vocabulary(), op.logits()));
+        }
+        return op.vocabulary();
+    }
+}

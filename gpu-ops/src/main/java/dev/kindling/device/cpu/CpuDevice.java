@@ -1,0 +1,169 @@
+package dev.kindling.device.cpu;
+
+import dev.kindling.device.Device;
+import dev.kindling.device.Ops;
+import dev.kindling.device.Precision;
+import dev.kindling.device.Replay;
+import dev.kindling.device.StepInputs;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * The CPU: heap arrays, fp32 activations, ops that run at once on a fixed number of threads. Results do not depend on
+ * that number. Uses the Vector API where the JVM has it, see {@link CpuVectors}.
+ */
+public final class CpuDevice implements Device {
+    private final Precision precision;
+    private final CpuKernels kernels;
+    private final CpuThreads threads;
+    private final CpuMatmul products;
+    private final CpuStep step = new CpuStep();
+    private final CpuOps ops;
+    private final Set<CpuArena> arenas = new LinkedHashSet<>();
+    private long allocatedBytes;
+    private long peakBytes;
+
+    /**
+     * @param threads that share an operation, the caller's included
+     * @param precision BF16: matrix products by oneDNN with bf16 inputs
+     * @throws IllegalStateException if BF16 is asked for and oneDNN cannot be used; it says why
+     */
+    public CpuDevice(int threads, Precision precision) {
+        this(threads, precision, CpuVectors.kernels());
+    }
+
+    /** With the given inner loops; plain Java's come with plain Java's matrix products. */
+    CpuDevice(int threads, Precision precision, CpuKernels kernels) {
+        this.precision = precision;
+        this.kernels = kernels;
+        this.threads = new CpuThreads(threads);
+        CpuMatmul full = kernels.products().apply(this.threads);
+        products = precision == Precision.BF16 ? new OneDnnMatmul(this.threads, full) : full;
+        ops = new CpuOps(this.threads, kernels, products, step);
+    }
+
+    @Override
+    public Kind kind() {
+        return Kind.CPU;
+    }
+
+    @Override
+    public String description() {
+        return "CPU, loops in %s, products in %s".formatted(kernels.description(), products.describe());
+    }
+
+    @Override
+    public Precision precision() {
+        return precision;
+    }
+
+    @Override
+    public DType activationType() {
+        return DType.F32;
+    }
+
+    @Override
+    public Ops ops() {
+        return ops;
+    }
+
+    @Override
+    public Arena arena(String name) {
+        CpuArena arena = new CpuArena(name, this);
+        arenas.add(arena);
+        return arena;
+    }
+
+    void allocated(long bytes) {
+        allocatedBytes += bytes;
+        peakBytes = Math.max(peakBytes, allocatedBytes);
+    }
+
+    void released(CpuArena arena, long bytes) {
+        arenas.remove(arena);
+        allocatedBytes -= bytes;
+    }
+
+    @Override
+    public void upload(float[] from, Tensor to) {
+        CpuArguments.require("the target of an upload", to, to.dtype(), from.length);
+        int at = CpuBuffer.offset(to);
+        if (to.dtype() == DType.BOOL) {
+            byte[] booleans = CpuBuffer.booleans(to);
+            for (int i = 0; i < from.length; i++) {
+                booleans[at + i] = (byte) (from[i] == 0 ? 0 : 1);
+            }
+        } else {
+            System.arraycopy(from, 0, CpuBuffer.floats(to), at, from.length);
+        }
+    }
+
+    @Override
+    public void upload(int[] from, Tensor to) {
+        CpuArguments.require("the target of an upload", to, DType.I32, from.length);
+        System.arraycopy(from, 0, CpuBuffer.ints(to), CpuBuffer.offset(to), from.length);
+    }
+
+    @Override
+    public void download(Tensor from, float[] to) {
+        CpuArguments.requireFloats("the source of a download", from, to.length);
+        System.arraycopy(CpuBuffer.floats(from), CpuBuffer.offset(from), to, 0, to.length);
+    }
+
+    @Override
+    public Optional<float[]> hostArray(Tensor tensor) {
+        return Optional.of(CpuBuffer.floats(tensor));
+    }
+
+    @Override
+    public void setStep(StepInputs inputs) {
+        step.set(inputs);
+    }
+
+    @Override
+    public float gradientNorm() {
+        return step.gradientNorm();
+    }
+
+    /** Runs nothing now: each {@link Replay#run} runs the step. */
+    @Override
+    public Replay capture(Runnable body) {
+        return new Replay() {
+            @Override
+            public void run() {
+                body.run();
+            }
+
+            @Override
+            public void close() {}
+        };
+    }
+
+    /** Nothing to wait for: ops have finished when they return. */
+    @Override
+    public void synchronize() {}
+
+    @Override
+    public long allocatedBytes() {
+        return allocatedBytes;
+    }
+
+    @Override
+    public long peakBytes() {
+        return peakBytes;
+    }
+
+    @Override
+    public void close() {
+        List.copyOf(arenas).forEach(CpuArena::close);
+        if (products instanceof OneDnnMatmul native16) {
+            native16.close();
+        }
+        threads.close();
+    }
+}

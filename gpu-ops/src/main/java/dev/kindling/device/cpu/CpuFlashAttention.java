@@ -1,0 +1,110 @@
+package dev.kindling.device.cpu;
+
+import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.AttentionShape;
+import dev.kindling.device.Dropout;
+import dev.kindling.device.FusedAttention;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.util.Optional;
+
+/**
+ * Attention with an online softmax in fp32; memory O(T) per thread. Heads are shared between threads, and the forward's
+ * query rows too where there are few heads. A row's result does not depend on which thread computes it.
+ */
+final class CpuFlashAttention implements FusedAttention {
+    private static final int MOST_DEPTH = 256;
+
+    private final CpuThreads threads;
+    private final CpuStep step;
+    private final FlashForward[] forwards;
+    private final FlashBackward[] backwards;
+    private final int stripRows;
+
+    CpuFlashAttention(CpuLoops loops, CpuStep step, FlashTiles tiles) {
+        this.threads = loops.threads();
+        this.step = step;
+        stripRows = tiles.rows();
+        forwards = new FlashForward[threads.threads()];
+        backwards = new FlashBackward[threads.threads()];
+        for (int i = 0; i < forwards.length; i++) {
+            forwards[i] = new FlashForward(tiles, loops.kernels());
+            backwards[i] = new FlashBackward(tiles, loops.kernels());
+        }
+    }
+
+    @Override
+    public Optional<String> whyNot(AttentionShape shape) {
+        if (shape.dtype() != DType.F32) {
+            return Optional.of("data type " + shape.dtype() + "; FLASH on the CPU takes F32");
+        }
+        if (shape.mask() != AttentionShape.MaskKind.NONE) {
+            return Optional.of("mask " + shape.mask() + "; FLASH takes no mask but causal");
+        }
+        if (shape.headDim() > MOST_DEPTH || shape.valueDim() > MOST_DEPTH) {
+            return Optional.of("head dimension " + Math.max(shape.headDim(), shape.valueDim()) + " > " + MOST_DEPTH);
+        }
+        return Optional.empty();
+    }
+
+    @Override
+    public void forward(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
+        check(inputs, out, logSumExp);
+        int heads = FlashHead.count(inputs);
+        int longest = inputs.shape().queryLength();
+        int parts = heads >= 4 * threads.threads() ? 1 : threads.threads();
+        int perPart = FlashPanels.roundUp((longest + parts - 1) / parts, stripRows);
+        threads.ranges(heads * parts, (worker, from, to) -> {
+            CpuDropout dropout = dropout(inputs.dropout());
+            for (int item = from; item < to; item++) {
+                FlashHead head = FlashHead.of(inputs, item / parts);
+                int first = item % parts * perPart;
+                int end = Math.min(head.tq(), first + perPart);
+                if (first < end) {
+                    forwards[worker].run(head, first, end, dropout, out, logSumExp);
+                }
+            }
+        });
+    }
+
+    @Override
+    public void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
+        check(inputs, out, logSumExp);
+        CpuArguments.requireSameShape(out, gradients.dOut());
+        CpuArguments.requireSameShape(inputs.query(), gradients.dQuery());
+        CpuArguments.requireSameShape(inputs.key(), gradients.dKey());
+        CpuArguments.requireSameShape(inputs.value(), gradients.dValue());
+        threads.ranges(FlashHead.count(inputs), (worker, from, to) -> {
+            CpuDropout dropout = dropout(inputs.dropout());
+            for (int item = from; item < to; item++) {
+                FlashHead head = FlashHead.of(inputs, item);
+                backwards[worker].run(head, dropout, out, logSumExp, gradients);
+            }
+        });
+    }
+
+    private CpuDropout dropout(Dropout dropout) {
+        return dropout.active() ? new CpuDropout(dropout, step) : null;
+    }
+
+    private void check(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
+        whyNot(inputs.shape()).ifPresent(reason -> {
+            throw new IllegalArgumentException("FLASH cannot run " + inputs.shape() + ": " + reason);
+        });
+        int b = inputs.query().size(0);
+        int h = inputs.query().size(1);
+        int tq = inputs.query().size(2);
+        int tk = inputs.key().size(2);
+        CpuArguments.requireShape(
+                "key", inputs.key(), DType.F32, b, h, tk, inputs.query().size(3));
+        CpuArguments.requireShape(
+                "value", inputs.value(), DType.F32, b, h, tk, inputs.value().size(3));
+        CpuArguments.requireShape(
+                "out", out, DType.F32, b, h, tq, inputs.value().size(3));
+        CpuArguments.requireShape("logSumExp", logSumExp, DType.F32, b, h, tq);
+        if (inputs.sequences() != null && (b != 1 || tq != tk)) {
+            throw new IllegalArgumentException(
+                    "packed sequences need B = 1 and Tq = Tk, not %s and %s".formatted(inputs.query(), inputs.key()));
+        }
+    }
+}

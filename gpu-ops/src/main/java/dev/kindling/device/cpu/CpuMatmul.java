@@ -1,0 +1,17 @@
+package dev.kindling.device.cpu;
+
+/**
+ * Dense matrix products on heap arrays. The order of every sum is fixed by the shape, so results do not depend on the
+ * number of threads. An instance reuses its scratch memory: calls from several threads take turns.
+ */
+public interface CpuMatmul {
+
+    /** Runs one product, spread over the threads. C is overwritten or accumulated into, as the call says. */
+    void multiply(MatmulCall call);
+
+    /** Runs the product at each place that the batch names, each by one thread; for many small matrices. */
+    void multiply(MatmulCall call, MatmulBatch batch);
+
+    /** For logs and reports: the implementation and its arithmetic. */
+    String describe();
+}

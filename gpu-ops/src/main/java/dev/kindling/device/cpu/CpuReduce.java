@@ -1,0 +1,68 @@
+package dev.kindling.device.cpu;
+
+import static dev.kindling.device.cpu.CpuBuffer.floats;
+import static dev.kindling.device.cpu.CpuBuffer.offset;
+
+import dev.kindling.tensor.Tensor;
+
+/** Sums and the gradient norm: blocks of fixed size, added in order in double. */
+final class CpuReduce {
+    private final CpuLoops loops;
+    private final ColumnSums columns;
+    private double[] partial = new double[0];
+
+    CpuReduce(CpuLoops loops) {
+        this.loops = loops;
+        this.columns = new ColumnSums(loops);
+    }
+
+    void sum(Tensor x, Tensor total) {
+        CpuArguments.requireFloats("x", x, x.count());
+        CpuArguments.requireFloats("total", total, 1);
+        float[] values = floats(x);
+        double sum = blocks(x, (at, n) -> loops.kernels().total(values, at, n));
+        floats(total)[offset(total)] += (float) sum;
+    }
+
+    /** The square root of the sum of squares. */
+    float norm(Tensor x) {
+        CpuArguments.requireFloats("gradients", x, x.count());
+        float[] values = floats(x);
+        return (float) Math.sqrt(blocks(x, (at, n) -> loops.kernels().squares(values, at, n, 0f)));
+    }
+
+    @FunctionalInterface
+    private interface BlockSum {
+        double of(int at, int n);
+    }
+
+    private double blocks(Tensor x, BlockSum sum) {
+        int count = Math.toIntExact(x.count());
+        int start = offset(x);
+        int blocks = CpuLoops.blocks(count);
+        if (partial.length < blocks) {
+            partial = new double[blocks];
+        }
+        loops.flat(count, (at, n) -> partial[at / CpuLoops.BLOCK] = sum.of(start + at, n));
+        double total = 0;
+        for (int block = 0; block < blocks; block++) {
+            total += partial[block];
+        }
+        return total;
+    }
+
+    void sumRows(Tensor x, Tensor sums) {
+        int width = x.size(-1);
+        int rows = CpuArguments.rows(x);
+        CpuArguments.requireFloats("x", x, x.count());
+        CpuArguments.requireFloats("sums", sums, width);
+        float[] values = floats(x);
+        int start = offset(x);
+        columns.run(rows, width, width, (worker, from, to, partials, at) -> {
+            for (int row = from; row < to; row++) {
+                loops.kernels().add(values, start + row * width, partials, at, width);
+            }
+        });
+        columns.addTo(0, width, floats(sums), offset(sums));
+    }
+}

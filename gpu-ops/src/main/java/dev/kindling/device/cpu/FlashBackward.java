@@ -1,0 +1,232 @@
+package dev.kindling.device.cpu;
+
+import static dev.kindling.device.cpu.CpuBuffer.floats;
+import static dev.kindling.device.cpu.FlashPanels.grown;
+import static dev.kindling.device.cpu.FlashPanels.roundUp;
+
+import dev.kindling.device.AttentionInputs;
+import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
+
+/**
+ * Attention's backward for one worker and one head at a time (FlashAttention-2, Alg. 2): P is computed again from the
+ * log-sum-exp, in tiles of queries by keys; dQ is finished per query tile, dK and dV are summed over the query tiles in
+ * order. With S = scale Q K^T: dV = Pd^T dO, dS = P (dP - rowsum(dO O)), dQ = scale dS K, dK = dS^T (scale Q).
+ */
+final class FlashBackward {
+    /** Keys per tile; queries are as many, rounded down to whole strips. */
+    private static final int TILE = 64;
+
+    private final FlashTiles tiles;
+    private final RowKernels kernels;
+    private final int rows;
+    private final int width;
+    private final int tileRows;
+    private final int stride;
+    private final float[] probabilities;
+    private final float[] gradients;
+    private final float[] keep = new float[TILE];
+    private final float[] group;
+    private final float[] delta;
+    private float[] keysTransposed = new float[0];
+    private float[] valuesTransposed = new float[0];
+    private float[] keys = new float[0];
+    private float[] dKeys = new float[0];
+    private float[] dValues = new float[0];
+    private float[] query = new float[0];
+    private float[] dOut = new float[0];
+    private float[] queryPanels = new float[0];
+    private float[] dOutPanels = new float[0];
+    private float[] dQuery = new float[0];
+
+    private FlashHead head;
+    private AttentionInputs inputs;
+    private CpuDropout dropout;
+    private int depth;
+    private int valueDepth;
+    private int padded;
+    private int valuePadded;
+
+    FlashBackward(FlashTiles tiles, RowKernels kernels) {
+        this.tiles = tiles;
+        this.kernels = kernels;
+        rows = tiles.rows();
+        width = tiles.columns();
+        tileRows = TILE / rows * rows;
+        // A group of keys may reach over the tile's end by less than a group.
+        stride = TILE + rows;
+        probabilities = new float[tileRows * stride];
+        gradients = new float[tileRows * stride];
+        group = new float[tileRows * rows];
+        delta = new float[tileRows];
+    }
+
+    void run(FlashHead next, CpuDropout drops, Tensor out, Tensor logSumExp, AttentionInputs.Gradients target) {
+        head = next;
+        inputs = next.inputs();
+        dropout = drops;
+        depth = inputs.query().size(3);
+        valueDepth = inputs.value().size(3);
+        padded = roundUp(depth, width);
+        valuePadded = roundUp(valueDepth, width);
+        packHead();
+        for (int row = 0; row < head.tq(); row += tileRows) {
+            queryTile(row, Math.min(tileRows, head.tq() - row), out, logSumExp, target);
+        }
+        storeRows(dKeys, padded, 0, head.tk(), 1f, target.dKey());
+        storeRows(dValues, valuePadded, 0, head.tk(), 1f, target.dValue());
+    }
+
+    private void packHead() {
+        int tk = head.tk();
+        Tensor key = inputs.key();
+        Tensor value = inputs.value();
+        keysTransposed = grown(keysTransposed, roundUp(tk, width) * depth);
+        valuesTransposed = grown(valuesTransposed, roundUp(tk, width) * valueDepth);
+        keys = grown(keys, tk * padded);
+        dKeys = grown(dKeys, (tk + rows) * padded);
+        dValues = grown(dValues, (tk + rows) * valuePadded);
+        Arrays.fill(dKeys, 0, tk * padded, 0f);
+        Arrays.fill(dValues, 0, tk * valuePadded, 0f);
+        int keyStride = (int) key.stride(2);
+        int valueStride = (int) value.stride(2);
+        for (int first = 0; first < tk; first += width) {
+            int count = Math.min(width, tk - first);
+            int keyAt = head.at(key) + first * keyStride;
+            int valueAt = head.at(value) + first * valueStride;
+            FlashPanels.transposed(floats(key), keyAt, keyStride, count, depth, keysTransposed, first * depth, width);
+            FlashPanels.transposed(
+                    floats(value),
+                    valueAt,
+                    valueStride,
+                    count,
+                    valueDepth,
+                    valuesTransposed,
+                    first * valueDepth,
+                    width);
+        }
+        FlashPanels.rows(floats(key), head.at(key), keyStride, tk, depth, keys, 0, tk, width);
+    }
+
+    private void queryTile(int row, int count, Tensor out, Tensor logSumExp, AttentionInputs.Gradients target) {
+        loadTile(row, count, out, target.dOut());
+        int limit = head.visible(row + count - 1);
+        if (limit == 0) {
+            Arrays.fill(dQuery, 0, tileRows * padded, 0f);
+        }
+        for (int first = 0; first < limit; first += TILE) {
+            int n = Math.min(TILE, limit - first);
+            for (int i = 0; i < count; i += rows) {
+                strip(row, i, Math.min(rows, count - i), first, n, logSumExp);
+            }
+            for (int key = 0; key < n; key += rows) {
+                keyGroup(row, count, first, key);
+            }
+        }
+        storeRows(dQuery, padded, row, count, inputs.scale(), target.dQuery());
+    }
+
+    private void loadTile(int row, int count, Tensor out, Tensor dOutTensor) {
+        query = grown(query, tileRows * depth);
+        dOut = grown(dOut, tileRows * valueDepth);
+        queryPanels = grown(queryPanels, tileRows * padded);
+        dOutPanels = grown(dOutPanels, tileRows * valuePadded);
+        dQuery = grown(dQuery, tileRows * padded);
+        Tensor q = inputs.query();
+        for (int i = 0; i < count; i++) {
+            int qAt = head.at(q) + (row + i) * (int) q.stride(2);
+            kernels.scale(floats(q), qAt, inputs.scale(), query, i * depth, depth);
+            int gradientAt = head.at(dOutTensor) + (row + i) * (int) dOutTensor.stride(2);
+            System.arraycopy(floats(dOutTensor), gradientAt, dOut, i * valueDepth, valueDepth);
+            int outAt = head.at(out) + (row + i) * (int) out.stride(2);
+            delta[i] = kernels.dot(dOut, i * valueDepth, floats(out), outAt, valueDepth);
+        }
+        int whole = roundUp(count, rows);
+        Arrays.fill(query, count * depth, whole * depth, 0f);
+        Arrays.fill(dOut, count * valueDepth, whole * valueDepth, 0f);
+        FlashPanels.rows(query, 0, depth, whole, depth, queryPanels, 0, tileRows, width);
+        FlashPanels.rows(dOut, 0, valueDepth, whole, valueDepth, dOutPanels, 0, tileRows, width);
+    }
+
+    /** P and dS of a strip of queries against keys {@code first .. first+n-1}, and their part of dQ. */
+    private void strip(int row, int i, int count, int first, int n, Tensor logSumExp) {
+        int seen = Math.max(0, Math.min(n, head.visible(row + i + count - 1) - first));
+        for (int column = 0; column < seen; column += width) {
+            int key = first + column;
+            int at = i * stride + column;
+            tiles.product(
+                    query, i * depth, depth, keysTransposed, key * depth, depth, probabilities, at, stride, false);
+            tiles.product(
+                    dOut,
+                    i * valueDepth,
+                    valueDepth,
+                    valuesTransposed,
+                    key * valueDepth,
+                    valueDepth,
+                    gradients,
+                    at,
+                    stride,
+                    false);
+        }
+        for (int j = i; j < i + rows; j++) {
+            int visible = j < i + count ? Math.max(0, Math.min(n, head.visible(row + j) - first)) : 0;
+            int at = j * stride;
+            if (visible > 0) {
+                gradientRow(row + j, delta[j], at, first, visible, logSumExp);
+            }
+            Arrays.fill(probabilities, at + visible, at + stride, 0f);
+            Arrays.fill(gradients, at + visible, at + stride, 0f);
+        }
+        for (int column = 0; column < padded; column += width) {
+            int keyAt = column * head.tk() + first * width;
+            tiles.product(
+                    gradients, i * stride, stride, keys, keyAt, seen, dQuery, i * padded + column, padded, first > 0);
+        }
+    }
+
+    private void gradientRow(int row, float rowDelta, int at, int first, int visible, Tensor logSumExp) {
+        float lse = floats(logSumExp)[head.at(logSumExp) + row * (int) logSumExp.stride(2)];
+        kernels.exponentials(probabilities, at, 1f, lse, probabilities, at, visible);
+        if (dropout != null) {
+            dropout.attentionRow(head.first() + row, head.blocksPerRow(), first, visible, keep, 0);
+            kernels.multiply(gradients, at, keep, 0, gradients, at, visible);
+        }
+        kernels.softmaxGradient(probabilities, at, gradients, at, rowDelta, 1f, visible);
+        if (dropout != null) {
+            kernels.multiply(probabilities, at, keep, 0, probabilities, at, visible);
+        }
+    }
+
+    /** dV and dK of a group of keys, from the queries of the tile that see them. */
+    private void keyGroup(int row, int count, int first, int key) {
+        int start = 0;
+        if (inputs.causal()) {
+            int earliest = first + key - (head.tk() - head.tq()) - row;
+            start = Math.max(0, earliest) / rows * rows;
+        }
+        int queries = roundUp(count, rows) - start;
+        if (queries <= 0) {
+            return;
+        }
+        int at = start * stride + key;
+        tiles.pack(probabilities, at, stride, queries, group);
+        for (int column = 0; column < valuePadded; column += width) {
+            int to = (first + key) * valuePadded + column;
+            tiles.packedProduct(
+                    group, dOutPanels, column * tileRows + start * width, queries, dValues, to, valuePadded);
+        }
+        tiles.pack(gradients, at, stride, queries, group);
+        for (int column = 0; column < padded; column += width) {
+            int to = (first + key) * padded + column;
+            tiles.packedProduct(group, queryPanels, column * tileRows + start * width, queries, dKeys, to, padded);
+        }
+    }
+
+    private void storeRows(float[] from, int fromStride, int row, int count, float factor, Tensor to) {
+        int n = to.size(3);
+        for (int i = 0; i < count; i++) {
+            int at = head.at(to) + (row + i) * (int) to.stride(2);
+            kernels.scale(from, i * fromStride, factor, floats(to), at, n);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+package dev.kindling.device.cpu;
+
+import static dev.kindling.device.cpu.CpuBuffer.floats;
+import static dev.kindling.device.cpu.FlashPanels.grown;
+import static dev.kindling.device.cpu.FlashPanels.roundUp;
+
+import dev.kindling.device.AttentionInputs;
+import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
+
+/**
+ * Attention's forward for one worker: strips of a few query rows walk the keys in blocks with a running maximum and sum
+ * (FlashAttention-2, arXiv:2307.08691, Alg. 1). Keys and values of the head at hand are packed as far as needed.
+ */
+final class FlashForward {
+    /** Keys per block. */
+    private static final int BLOCK = 256;
+
+    private final FlashTiles tiles;
+    private final RowKernels kernels;
+    private final int rows;
+    private final int width;
+    private final float[] scores;
+    private final float[] keep = new float[BLOCK];
+    private final float[] maxima;
+    private final float[] sums;
+    private float[] keys = new float[0];
+    private float[] values = new float[0];
+    private float[] query = new float[0];
+    private float[] output = new float[0];
+    private int packed;
+
+    FlashForward(FlashTiles tiles, RowKernels kernels) {
+        this.tiles = tiles;
+        this.kernels = kernels;
+        rows = tiles.rows();
+        width = tiles.columns();
+        scores = new float[rows * BLOCK];
+        maxima = new float[rows];
+        sums = new float[rows];
+    }
+
+    /** Rows {@code from .. to-1} of a head. */
+    void run(FlashHead head, int from, int to, CpuDropout dropout, Tensor out, Tensor logSumExp) {
+        AttentionInputs inputs = head.inputs();
+        int depth = inputs.query().size(3);
+        int valueDepth = inputs.value().size(3);
+        keys = grown(keys, roundUp(head.tk(), width) * depth);
+        values = grown(values, head.tk() * roundUp(valueDepth, width));
+        query = grown(query, rows * depth);
+        output = grown(output, rows * roundUp(valueDepth, width));
+        packed = 0;
+        for (int row = from; row < to; row += rows) {
+            int count = Math.min(rows, to - row);
+            int limit = head.visible(row + count - 1);
+            pack(head, limit);
+            loadQuery(head, row, count);
+            strip(head, row, count, limit, dropout);
+            store(head, row, count, out, logSumExp);
+        }
+    }
+
+    private void pack(FlashHead head, int limit) {
+        Tensor key = head.inputs().key();
+        Tensor value = head.inputs().value();
+        int depth = key.size(3);
+        int keyStride = (int) key.stride(2);
+        int valueStride = (int) value.stride(2);
+        while (packed < limit) {
+            int count = Math.min(width, head.tk() - packed);
+            int keyAt = head.at(key) + packed * keyStride;
+            FlashPanels.transposed(floats(key), keyAt, keyStride, count, depth, keys, packed * depth, width);
+            int valueAt = head.at(value) + packed * valueStride;
+            FlashPanels.rows(
+                    floats(value), valueAt, valueStride, count, value.size(3), values, packed, head.tk(), width);
+            packed += count;
+        }
+    }
+
+    private void loadQuery(FlashHead head, int row, int count) {
+        Tensor q = head.inputs().query();
+        int depth = q.size(3);
+        for (int i = 0; i < count; i++) {
+            int at = head.at(q) + (row + i) * (int) q.stride(2);
+            kernels.scale(floats(q), at, head.inputs().scale(), query, i * depth, depth);
+        }
+        Arrays.fill(query, count * depth, rows * depth, 0f);
+    }
+
+    private void strip(FlashHead head, int row, int count, int limit, CpuDropout dropout) {
+        int depth = head.inputs().query().size(3);
+        int padded = roundUp(head.inputs().value().size(3), width);
+        Arrays.fill(maxima, Float.NEGATIVE_INFINITY);
+        Arrays.fill(sums, 0f);
+        if (limit == 0) {
+            Arrays.fill(output, 0f);
+        }
+        for (int first = 0; first < limit; first += BLOCK) {
+            int n = Math.min(BLOCK, limit - first);
+            for (int column = 0; column < n; column += width) {
+                tiles.product(query, 0, depth, keys, (first + column) * depth, depth, scores, column, BLOCK, false);
+            }
+            for (int i = 0; i < count; i++) {
+                int visible = Math.max(0, Math.min(n, head.visible(row + i) - first));
+                softmaxRow(i, visible, first > 0, padded);
+                Arrays.fill(scores, i * BLOCK + visible, i * BLOCK + n, 0f);
+                if (dropout != null && visible > 0) {
+                    dropout.attentionRow(head.first() + row + i, head.blocksPerRow(), first, visible, keep, 0);
+                    kernels.multiply(scores, i * BLOCK, keep, 0, scores, i * BLOCK, visible);
+                }
+            }
+            for (int column = 0; column < padded; column += width) {
+                int at = column * head.tk() + first * width;
+                tiles.product(scores, 0, BLOCK, values, at, n, output, column, padded, first > 0);
+            }
+        }
+    }
+
+    private void softmaxRow(int i, int visible, boolean rescale, int padded) {
+        if (visible == 0) {
+            return;
+        }
+        int at = i * BLOCK;
+        float before = maxima[i];
+        float max = Math.max(before, kernels.max(scores, at, visible));
+        float sum = kernels.exponentials(scores, at, 1f, max, scores, at, visible);
+        if (rescale && max > before) {
+            float factor = (float) Math.exp(before - max);
+            sums[i] *= factor;
+            kernels.scale(output, i * padded, factor, output, i * padded, padded);
+        }
+        sums[i] += sum;
+        maxima[i] = max;
+    }
+
+    private void store(FlashHead head, int row, int count, Tensor out, Tensor logSumExp) {
+        int depth = out.size(3);
+        int padded = roundUp(depth, width);
+        float[] lse = floats(logSumExp);
+        for (int i = 0; i < count; i++) {
+            boolean seen = sums[i] > 0;
+            float factor = seen ? 1 / sums[i] : sums[i] == 0 ? 0f : Float.NaN;
+            int at = head.at(out) + (row + i) * (int) out.stride(2);
+            kernels.scale(output, i * padded, factor, floats(out), at, depth);
+            lse[head.at(logSumExp) + (row + i) * (int) logSumExp.stride(2)] =
+                    sums[i] == 0 ? Float.POSITIVE_INFINITY : (float) (maxima[i] + Math.log(sums[i]));
+        }
+    }
+}

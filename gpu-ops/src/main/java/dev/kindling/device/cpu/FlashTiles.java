@@ -1,0 +1,30 @@
+package dev.kindling.device.cpu;
+
+/**
+ * The products inside {@link CpuFlashAttention}: tiles of {@link #rows} x {@link #columns}. B is a packed panel,
+ * {@code b[bAt + p * columns + j]}.
+ */
+interface FlashTiles {
+    int rows();
+
+    int columns();
+
+    /** C (=, or += with accumulate) A B, A row-major: element (i, p) is {@code a[aAt + i * aStride + p]}. */
+    void product(
+            float[] a,
+            int aAt,
+            int aStride,
+            float[] b,
+            int bAt,
+            int depth,
+            float[] c,
+            int cAt,
+            int cStride,
+            boolean accumulate);
+
+    /** C += A B, A packed by {@link #pack}: element (i, p) is {@code a[p * rows + i]}. */
+    void packedProduct(float[] a, float[] b, int bAt, int depth, float[] c, int cAt, int cStride);
+
+    /** to[p * rows + i] = x[at + p * stride + i], i below rows, p below depth. */
+    void pack(float[] x, int at, int stride, int depth, float[] to);
+}

@@ -1,0 +1,68 @@
+package dev.kindling.device.cpu;
+
+import jdk.incubator.vector.FloatVector;
+
+/** {@link FlashTiles} on the register tiles of {@link VectorMatmul}. */
+final class VectorFlashTiles implements FlashTiles {
+    private static final boolean MANY_REGISTERS = VectorMatmul.MANY_REGISTERS;
+    private static final int ROWS = MANY_REGISTERS ? VectorTile8.ROWS : VectorTile6.ROWS;
+    private static final int COLUMNS = 2 * FloatVector.SPECIES_PREFERRED.length();
+    private static final float[] ZEROS = new float[COLUMNS];
+
+    @Override
+    public int rows() {
+        return ROWS;
+    }
+
+    @Override
+    public int columns() {
+        return COLUMNS;
+    }
+
+    @Override
+    public void product(
+            float[] a,
+            int aAt,
+            int aStride,
+            float[] b,
+            int bAt,
+            int depth,
+            float[] c,
+            int cAt,
+            int cStride,
+            boolean accumulate) {
+        float[] add = accumulate ? c : ZEROS;
+        int addAt = accumulate ? cAt : 0;
+        int addStride = accumulate ? cStride : 0;
+        if (MANY_REGISTERS) {
+            VectorTile8.direct(a, aAt, aStride, b, bAt, depth, 1f, add, addAt, addStride, c, cAt, cStride);
+        } else {
+            VectorTile6.direct(a, aAt, aStride, b, bAt, depth, 1f, add, addAt, addStride, c, cAt, cStride);
+        }
+    }
+
+    @Override
+    public void packedProduct(float[] a, float[] b, int bAt, int depth, float[] c, int cAt, int cStride) {
+        if (MANY_REGISTERS) {
+            VectorTile8.packed(a, 0, b, bAt, depth, 1f, c, cAt, cStride, c, cAt, cStride);
+        } else {
+            VectorTile6.packed(a, 0, b, bAt, depth, 1f, c, cAt, cStride, c, cAt, cStride);
+        }
+    }
+
+    @Override
+    public void pack(float[] x, int at, int stride, int depth, float[] to) {
+        if (MANY_REGISTERS) {
+            for (int p = 0; p < depth; p++) {
+                FloatVector.fromArray(FloatVector.SPECIES_256, x, at + p * stride)
+                        .intoArray(to, p * ROWS);
+            }
+        } else {
+            for (int p = 0; p < depth; p++) {
+                for (int i = 0; i < ROWS; i++) {
+                    to[p * ROWS + i] = x[at + p * stride + i];
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,30 @@
+package dev.kindling.nn;
+
+/**
+ * The extents of a micro-batch.
+ *
+ * @param batch B, sequences
+ * @param length T, tokens each
+ * @param packedSequences 0 for dense sequences; else all B T rows are one pack of up to so many documents, which
+ *     cumulative lengths delimit
+ */
+public record BatchShape(int batch, int length, int packedSequences) {
+    public BatchShape {
+        if (batch < 1 || length < 1 || packedSequences < 0) {
+            throw new IllegalArgumentException(
+                    "a batch of %d x %d, packed %d, has no tokens".formatted(batch, length, packedSequences));
+        }
+    }
+
+    public static BatchShape dense(int batch, int length) {
+        return new BatchShape(batch, length, 0);
+    }
+
+    public int rows() {
+        return Math.multiplyExact(batch, length);
+    }
+
+    public boolean packed() {
+        return packedSequences > 0;
+    }
+}

@@ -1,0 +1,66 @@
+package dev.kindling.nn;
+
+import dev.kindling.tensor.Tensor;
+
+/**
+ * A pre-norm transformer block: r += attention(layernorm(r)); r += mlp(layernorm(r)). The second addition is pending, as a
+ * {@link Branch}, until the next layernorm fuses it.
+ */
+final class Block {
+    private final LayerNorm norm1;
+    private final SelfAttention attention;
+    private final LayerNorm norm2;
+    private final Mlp mlp;
+    private final Branch attentionBranch;
+    private final Branch mlpBranch;
+
+    /** @param pending the branch of the block below, or null for the first */
+    Block(BlockContext context, int layer, Tensor residual, Branch pending) {
+        int site = 3 * layer + 1;
+        int width = context.config().width();
+        norm1 = new LayerNorm(context, Parameters.block(layer, "ln_1"), residual, pending, false);
+        String name = Parameters.block(layer, "attn");
+        attention = context.cache() == null
+                ? new CausalSelfAttention(context, name, site)
+                : new CachedSelfAttention(context, name, layer);
+        attentionBranch = Branch.of(
+                context,
+                context.workspace().shared("attention branch", width),
+                Parameters.block(layer, "attn.c_proj"),
+                site + 1);
+        norm2 = new LayerNorm(context, Parameters.block(layer, "ln_2"), norm1.residual(), attentionBranch, false);
+        mlp = new Mlp(context, Parameters.block(layer, "mlp"));
+        mlpBranch = Branch.of(
+                context,
+                context.workspace().shared("mlp branch", width),
+                Parameters.block(layer, "mlp.c_proj"),
+                site + 2);
+    }
+
+    Tensor residual() {
+        return norm2.residual();
+    }
+
+    Branch branch() {
+        return mlpBranch;
+    }
+
+    void forward() {
+        norm1.forward();
+        attention.forward(norm1.output(), attentionBranch.values());
+        norm2.forward();
+        mlp.forward(norm2.output(), mlpBranch.values());
+    }
+
+    /**
+     * @param dBranch the gradient of {@link #branch}, (rows, C)
+     * @return the gradient of the pending branch of the block below
+     */
+    Tensor backward(Tensor dBranch) {
+        mlp.backward(norm2.output(), dBranch, norm2.dOutput());
+        norm2.backward();
+        attention.backward(norm1.output(), norm2.dBranch(), norm1.dOutput());
+        norm1.backward();
+        return norm1.dBranch();
+    }
+}

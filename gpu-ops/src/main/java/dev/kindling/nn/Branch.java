@@ -1,0 +1,20 @@
+package dev.kindling.nn;
+
+import dev.kindling.device.Dropout;
+import dev.kindling.tensor.Tensor;
+
+/**
+ * The output of a residual branch, before its bias and dropout, which the next layernorm applies as it adds the branch to
+ * the residual stream.
+ *
+ * @param values (rows, C)
+ * @param bias (C) or null
+ * @param dBias (C) F32 or null
+ */
+record Branch(Tensor values, Tensor bias, Tensor dBias, Dropout dropout) {
+    static Branch of(BlockContext context, Tensor values, String projection, int site) {
+        Parameters parameters = context.parameters();
+        String bias = projection + ".bias";
+        return new Branch(values, parameters.weight(bias), parameters.gradient(bias), context.dropout(site));
+    }
+}

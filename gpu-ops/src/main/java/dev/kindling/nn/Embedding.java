@@ -1,0 +1,36 @@
+package dev.kindling.nn;
+
+import dev.kindling.device.EmbeddingOp;
+import dev.kindling.device.Ops;
+import dev.kindling.tensor.Tensor;
+
+/** y = dropout(wte[tokens] + wpe[positions]). */
+final class Embedding {
+    private final Ops ops;
+    private final EmbeddingOp op;
+    private final Tensor dTokenTable;
+    private final Tensor dPositionTable;
+
+    Embedding(BlockContext context, Tensor tokens, Tensor positions) {
+        ops = context.ops();
+        Parameters parameters = context.parameters();
+        op = new EmbeddingOp(
+                tokens,
+                positions,
+                parameters.weight("wte.weight"),
+                parameters.weight("wpe.weight"),
+                context.dropout(0));
+        dTokenTable = parameters.gradient("wte.weight");
+        dPositionTable = parameters.gradient("wpe.weight");
+    }
+
+    /** Overwrites y (rows, C). */
+    void forward(Tensor y) {
+        ops.embedding(op, y);
+    }
+
+    /** Accumulates both tables' gradients from dy (rows, C). */
+    void backward(Tensor dy) {
+        ops.embeddingBackward(op, dy, dTokenTable, dPositionTable);
+    }
+}

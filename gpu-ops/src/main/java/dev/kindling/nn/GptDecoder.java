@@ -1,0 +1,65 @@
+package dev.kindling.nn;
+
+import dev.kindling.attention.Sdpa;
+
+/**
+ * Runs a model token by token with a key/value cache: the logits of each next token cost one row a sequence. Not
+ * thread-safe.
+ */
+public final class GptDecoder {
+    private final Gpt gpt;
+    private final KvCache cache;
+    private final Gpt.DeviceMemory memory;
+    private final int vocabulary;
+    private final int padded;
+    private final float[] logits;
+
+    /** @param batch B, sequences decoded side by side */
+    public GptDecoder(Parameters parameters, int batch, Sdpa sdpa, Gpt.DeviceMemory memory) {
+        this.memory = memory;
+        vocabulary = parameters.config().vocabulary();
+        padded = parameters.paddedVocabulary();
+        cache = new KvCache(parameters.config(), batch, memory.device(), memory.arena());
+        gpt = new Gpt(parameters, BatchShape.dense(batch, 1), new Gpt.Use(Gpt.Mode.INFERENCE, cache), sdpa, memory);
+        logits = new float[batch * padded];
+    }
+
+    public int batch() {
+        return gpt.shape().batch();
+    }
+
+    /** Tokens a sequence that the context still takes before it must be {@link #clear}ed. */
+    public int room() {
+        return cache.capacity() - cache.length();
+    }
+
+    public int capacity() {
+        return cache.capacity();
+    }
+
+    /** Forgets all tokens. */
+    public void clear() {
+        cache.clear();
+    }
+
+    /**
+     * Takes one more token of each sequence.
+     *
+     * @param tokens (B)
+     * @param next (B, V), overwritten with the logits of the tokens that follow
+     * @throws IllegalStateException if the context is full
+     */
+    public void next(int[] tokens, float[] next) {
+        if (room() == 0) {
+            throw new IllegalStateException(
+                    "the context of %d tokens is full; clear it and start from the last ones".formatted(capacity()));
+        }
+        gpt.load(tokens, cache.length());
+        gpt.forward();
+        cache.advance();
+        memory.device().download(gpt.logits(), logits);
+        for (int b = 0; b < batch(); b++) {
+            System.arraycopy(logits, b * padded, next, b * vocabulary, vocabulary);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+package dev.kindling.nn;
+
+import dev.kindling.device.Dropout;
+import dev.kindling.device.Ops;
+import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.tensor.Tensor;
+
+/**
+ * Adds the pending {@link Branch} to the residual stream and normalises the sum: residual += dropout(branch + bias); y =
+ * layernorm(residual). Backward adds this layernorm's gradient to the residual's and leaves the branch's gradient in
+ * {@link #dBranch}.
+ */
+final class LayerNorm {
+    private final Ops ops;
+    private final ResidualLayerNorm op;
+    private final ResidualLayerNorm.Gradients gradients;
+    private final Tensor dBranch;
+
+    /**
+     * @param branch what to add first, or null
+     * @param last whether this is the model's last layernorm, where the residual's gradient starts
+     */
+    LayerNorm(BlockContext context, String name, Tensor residual, Branch branch, boolean last) {
+        ops = context.ops();
+        Workspace workspace = context.workspace();
+        Parameters parameters = context.parameters();
+        int width = context.config().width();
+        Tensor sum = branch == null || !workspace.training() ? residual : workspace.kept(name, "residual", width);
+        op = new ResidualLayerNorm(
+                residual,
+                branch == null ? null : branch.values(),
+                branch == null ? null : branch.bias(),
+                branch == null ? Dropout.NONE : branch.dropout(),
+                sum,
+                parameters.weight(name + ".weight"),
+                parameters.weight(name + ".bias"),
+                workspace.kept(name, "norm", width),
+                workspace.keptFloats(name, "mean"),
+                workspace.keptFloats(name, "rstd"));
+        if (!workspace.training()) {
+            gradients = null;
+            dBranch = null;
+            return;
+        }
+        Tensor dResidual = workspace.shared("gradient of residual", width);
+        boolean masked = branch != null && branch.dropout().active();
+        dBranch = masked ? workspace.shared("gradient of branch", width) : dResidual;
+        gradients = new ResidualLayerNorm.Gradients(
+                workspace.shared("gradient of norm", width),
+                dResidual,
+                !last,
+                masked ? dBranch : null,
+                parameters.gradient(name + ".weight"),
+                parameters.gradient(name + ".bias"),
+                branch == null ? null : branch.dBias());
+    }
+
+    void forward() {
+        ops.residualLayerNorm(op);
+    }
+
+    void backward() {
+        ops.residualLayerNormBackward(op, gradients);
+    }
+
+    /** The residual stream after the addition, (rows, C). */
+    Tensor residual() {
+        return op.residualOut();
+    }
+
+    /** The normalised sum, (rows, C). */
+    Tensor output() {
+        return op.y();
+    }
+
+    /** Where the gradient of {@link #output} is expected, (rows, C). */
+    Tensor dOutput() {
+        return gradients.dy();
+    }
+
+    /** The gradient of the residual stream below this layernorm, (rows, C). */
+    Tensor dResidual() {
+        return gradients.dResidual();
+    }
+
+    /** The gradient of the branch that was added, (rows, C); valid until the next layernorm's backward. */
+    Tensor dBranch() {
+        return dBranch;
+    }
+}

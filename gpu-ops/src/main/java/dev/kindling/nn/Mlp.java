@@ -1,0 +1,45 @@
+package dev.kindling.nn;
+
+import dev.kindling.device.Gelu;
+import dev.kindling.device.Ops;
+import dev.kindling.tensor.Tensor;
+
+/** y = gelu(x W_fc + b) W_proj; the projection's bias is left to the next layernorm. */
+final class Mlp {
+    private final Ops ops;
+    private final Linear fc;
+    private final Linear projection;
+    private final Gelu gelu;
+    private final Tensor dBias;
+    private final Tensor hidden;
+    private final Tensor activated;
+    private final Tensor dHidden;
+
+    Mlp(BlockContext context, String name) {
+        ops = context.ops();
+        Parameters parameters = context.parameters();
+        Workspace workspace = context.workspace();
+        fc = Linear.withoutBias(ops, parameters, name + ".c_fc");
+        projection = Linear.withoutBias(ops, parameters, name + ".c_proj");
+        gelu = new Gelu(context.config().activation(), parameters.weight(name + ".c_fc.bias"));
+        dBias = parameters.gradient(name + ".c_fc.bias");
+        long wide = 4L * context.config().width();
+        hidden = workspace.kept(name, "hidden", wide);
+        activated = workspace.kept(name, "activated", wide);
+        dHidden = workspace.training() ? workspace.shared("gradient of hidden", wide) : null;
+    }
+
+    /** x, y (rows, C); overwrites y. */
+    void forward(Tensor x, Tensor y) {
+        fc.forward(x, hidden);
+        ops.gelu(gelu, hidden, activated);
+        projection.forward(activated, y);
+    }
+
+    /** Overwrites dx (rows, C). */
+    void backward(Tensor x, Tensor dy, Tensor dx) {
+        projection.backward(activated, dy, dHidden);
+        ops.geluBackward(gelu, hidden, dHidden, dHidden, dBias);
+        fc.backward(x, dHidden, dx);
+    }
+}

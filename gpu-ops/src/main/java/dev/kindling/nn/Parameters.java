@@ -1,0 +1,222 @@
+package dev.kindling.nn;
+
+import dev.kindling.device.Device;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Shape;
+import dev.kindling.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+
+/**
+ * All weights of a {@link Gpt} in one flat F32 buffer, all gradients in another, so that clip, AdamW, allreduce and
+ * checkpoint are each one pass. Where activations are half precision there is a third, the working copy that the forward
+ * and backward passes read; AdamW writes it.
+ *
+ * <p>Names and layouts are those of Hugging Face's GPT-2: linear weights are (in, out). Weights that decay (matrices and
+ * embeddings) come first, block after block, then the others. The token table has rows of zeros up to the padded
+ * vocabulary.
+ */
+public final class Parameters {
+    /** Where one weight lies in the flat buffers. */
+    public record Entry(String name, Shape shape, long offset, boolean decays) {}
+
+    /** A range of the flat buffers. */
+    public record Range(long offset, long length) {}
+
+    private final GptConfig config;
+    private final Map<String, Entry> entries = new LinkedHashMap<>();
+    private final List<Range> buckets;
+    private final int paddedVocabulary;
+    private long count;
+    private final long decaying;
+    private final Device device;
+    private final Tensor master;
+    private final Tensor working;
+    private final Tensor gradients;
+
+    /** Allocates without initialising; see {@link #initialise} and {@link #load}. */
+    public Parameters(GptConfig config, Device device, Arena arena, boolean training) {
+        this.config = config;
+        this.device = device;
+        int multiple = device.kind() == Device.Kind.CUDA ? 64 : 1;
+        paddedVocabulary = (config.vocabulary() + multiple - 1) / multiple * multiple;
+        buckets = new ArrayList<>();
+        layOutDecaying();
+        decaying = count;
+        layOutOthers();
+        buckets.add(new Range(decaying, count - decaying));
+        master = arena.allocate("weights", DType.F32, count);
+        working = device.activationType() == DType.F32
+                ? master
+                : arena.allocate("working weights", device.activationType(), count);
+        gradients = training ? arena.allocate("gradients", DType.F32, count) : null;
+    }
+
+    private void layOutDecaying() {
+        int c = config.width();
+        add("wte.weight", true, paddedVocabulary, c);
+        add("wpe.weight", true, config.blockSize(), c);
+        Range embeddings = new Range(0, count);
+        for (int i = 0; i < config.layers(); i++) {
+            long start = count;
+            add(block(i, "attn.c_attn.weight"), true, c, 3L * c);
+            add(block(i, "attn.c_proj.weight"), true, c, c);
+            add(block(i, "mlp.c_fc.weight"), true, c, 4L * c);
+            add(block(i, "mlp.c_proj.weight"), true, 4L * c, c);
+            buckets.add(0, new Range(start, count - start));
+        }
+        buckets.add(embeddings);
+    }
+
+    private void layOutOthers() {
+        int c = config.width();
+        for (int i = 0; i < config.layers(); i++) {
+            addNorm(block(i, "ln_1"));
+            addNorm(block(i, "ln_2"));
+            if (config.bias()) {
+                add(block(i, "attn.c_attn.bias"), false, 3L * c);
+                add(block(i, "attn.c_proj.bias"), false, c);
+                add(block(i, "mlp.c_fc.bias"), false, 4L * c);
+                add(block(i, "mlp.c_proj.bias"), false, c);
+            }
+        }
+        addNorm("ln_f");
+    }
+
+    private void addNorm(String name) {
+        add(name + ".weight", false, config.width());
+        if (config.bias()) {
+            add(name + ".bias", false, config.width());
+        }
+    }
+
+    private void add(String name, boolean decays, long... extents) {
+        Entry entry = new Entry(name, Shape.of(extents), count, decays);
+        entries.put(name, entry);
+        count += entry.shape().count();
+    }
+
+    static String block(int layer, String name) {
+        return "h." + layer + "." + name;
+    }
+
+    public GptConfig config() {
+        return config;
+    }
+
+    public int paddedVocabulary() {
+        return paddedVocabulary;
+    }
+
+    public long count() {
+        return count;
+    }
+
+    public List<Entry> entries() {
+        return List.copyOf(entries.values());
+    }
+
+    /**
+     * Ranges that tile the flat buffers, in the order in which backward completes their gradients: the last block first,
+     * the embeddings and then the undecayed weights at the end.
+     */
+    public List<Range> buckets() {
+        return List.copyOf(buckets);
+    }
+
+    /** The prefix that decays. */
+    public Range decaying() {
+        return new Range(0, decaying);
+    }
+
+    /** The rest, which does not. */
+    public Range undecayed() {
+        return new Range(decaying, count - decaying);
+    }
+
+    /** (count) F32. */
+    public Tensor master() {
+        return master;
+    }
+
+    /** (count) activation type; the same tensor as {@link #master} where that is F32. */
+    public Tensor working() {
+        return working;
+    }
+
+    /** (count) F32. */
+    public Tensor gradients() {
+        if (gradients == null) {
+            throw new IllegalStateException("these parameters were made for inference and have no gradients");
+        }
+        return gradients;
+    }
+
+    /** The working copy of a weight, or null for a bias that the model does not have. */
+    public Tensor weight(String name) {
+        return view(working, name);
+    }
+
+    /** The gradient of a weight, or null for a bias that the model does not have. */
+    public Tensor gradient(String name) {
+        return gradients == null ? null : view(gradients, name);
+    }
+
+    private Tensor view(Tensor flat, String name) {
+        Entry entry = entries.get(name);
+        if (entry != null) {
+            return Tensor.dense(flat.buffer(), flat.offset() + entry.offset(), entry.shape());
+        }
+        if (!config.bias() && name.endsWith(".bias")) {
+            return null;
+        }
+        throw new IllegalArgumentException("no weight is called " + name);
+    }
+
+    /**
+     * GPT-2's initialisation: N(0, 0.02) for matrices and embeddings, N(0, 0.02 / sqrt(2 layers)) for the two projections
+     * into the residual stream, ones for layernorm weights, zeros for biases. Each weight is drawn from its own stream,
+     * seeded by {@code seed} and its name.
+     */
+    public void initialise(long seed) {
+        float[] values = new float[Math.toIntExact(count)];
+        for (Entry entry : entries.values()) {
+            int start = (int) entry.offset();
+            int end = start + (int) entry.shape().count();
+            if (!entry.decays()) {
+                java.util.Arrays.fill(values, start, end, entry.name().endsWith(".weight") ? 1 : 0);
+                continue;
+            }
+            double deviation = entry.name().endsWith("c_proj.weight") ? 0.02 / Math.sqrt(2.0 * config.layers()) : 0.02;
+            Random random = new Random(seed * 0x9E3779B97F4A7C15L + entry.name().hashCode());
+            int drawn = entry.name().equals("wte.weight") ? start + config.vocabulary() * config.width() : end;
+            for (int i = start; i < drawn; i++) {
+                values[i] = (float) (deviation * random.nextGaussian());
+            }
+        }
+        load(values);
+    }
+
+    /** Takes all weights from a flat array in the layout of {@link #entries}. */
+    public void load(float[] flat) {
+        if (flat.length != count) {
+            throw new IllegalArgumentException(
+                    "the model has %,d weights, and %,d were given".formatted(count, flat.length));
+        }
+        device.upload(flat, master);
+        if (working != master) {
+            device.upload(flat, working);
+        }
+    }
+
+    /** A flat copy of all weights in F32. */
+    public float[] download() {
+        float[] flat = new float[Math.toIntExact(count)];
+        device.download(master, flat);
+        return flat;
+    }
+}

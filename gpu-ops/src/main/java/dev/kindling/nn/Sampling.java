@@ -1,0 +1,58 @@
+package dev.kindling.nn;
+
+import java.util.Arrays;
+import java.util.random.RandomGenerator;
+
+/**
+ * How the next token is drawn: logits / temperature, cut to the {@code topK} largest and then to the smallest set of
+ * probability {@code topP} (Holtzman et al., arXiv:1904.09751), softmax.
+ *
+ * @param temperature 0 takes the likeliest token
+ * @param topK 0 for no limit
+ * @param topP 1 for no limit
+ */
+public record Sampling(float temperature, int topK, float topP) {
+    public Sampling {
+        if (!(temperature >= 0) || Float.isInfinite(temperature)) {
+            throw new IllegalArgumentException(
+                    "temperature %s is not a finite number from 0 on; use e.g. 0.8".formatted(temperature));
+        }
+        if (topK < 0) {
+            throw new IllegalArgumentException("top-k %d is negative; use 0 for no limit".formatted(topK));
+        }
+        if (!(topP > 0 && topP <= 1)) {
+            throw new IllegalArgumentException("top-p %s is not in (0, 1]; use 1 for no limit".formatted(topP));
+        }
+    }
+
+    /** Draws from the row of {@code vocabulary} logits at {@code offset}; equal random states give equal tokens. */
+    public int draw(float[] logits, int offset, int vocabulary, RandomGenerator random) {
+        Integer[] order = new Integer[vocabulary];
+        Arrays.setAll(order, i -> i);
+        Arrays.sort(order, (a, b) -> Float.compare(logits[offset + b], logits[offset + a]));
+        if (temperature == 0) {
+            return order[0];
+        }
+        int candidates = topK > 0 ? Math.min(topK, vocabulary) : vocabulary;
+        double[] weights = new double[candidates];
+        double largest = logits[offset + order[0]];
+        double total = 0;
+        for (int i = 0; i < candidates; i++) {
+            weights[i] = Math.exp((logits[offset + order[i]] - largest) / temperature);
+            total += weights[i];
+        }
+        double kept = 0;
+        int count = 0;
+        while (count < candidates && (count == 0 || kept < topP * total)) {
+            kept += weights[count++];
+        }
+        double point = random.nextDouble() * kept;
+        for (int i = 0; i < count; i++) {
+            point -= weights[i];
+            if (point < 0) {
+                return order[i];
+            }
+        }
+        return order[count - 1];
+    }
+}

@@ -1,0 +1,12 @@
+package dev.kindling.nn;
+
+import dev.kindling.tensor.Tensor;
+
+/** A block's attention layer: of whole sequences, or of one new token against a cache. */
+sealed interface SelfAttention permits CausalSelfAttention, CachedSelfAttention {
+    /** x, y (rows, C); overwrites y. */
+    void forward(Tensor x, Tensor y);
+
+    /** Overwrites dx (rows, C). */
+    void backward(Tensor x, Tensor dy, Tensor dx);
+}

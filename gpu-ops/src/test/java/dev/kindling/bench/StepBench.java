@@ -1,0 +1,148 @@
+package dev.kindling.bench;
+
+import dev.kindling.attention.AttentionBackend.Kind;
+import dev.kindling.attention.Sdpa;
+import dev.kindling.device.Device;
+import dev.kindling.device.Gelu;
+import dev.kindling.device.Precision;
+import dev.kindling.device.StepInputs;
+import dev.kindling.device.cpu.CpuDevice;
+import dev.kindling.nn.BatchShape;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.Parameters;
+import dev.kindling.optim.AdamW;
+import dev.kindling.optim.GradientClip;
+import dev.kindling.tensor.Arena;
+import java.util.Arrays;
+import java.util.EnumSet;
+import java.util.Random;
+
+/**
+ * Milliseconds per training step (forward, backward, clip, AdamW) on the CPU, beside PyTorch's in the same run.
+ * Candidates take turns within every round; medians are printed. Arguments: {@code cpu} (4 layers, width 128, block 64,
+ * batch 12) or {@code gpu} (6 layers, width 384, block 256, batch 8), then numbers of threads.
+ *
+ * <p>Run with {@code --add-modules=jdk.incubator.vector} and the test class path.
+ */
+public final class StepBench {
+    private static final int ROUNDS = 7;
+
+    private StepBench() {}
+
+    public static void main(String[] args) {
+        PyTorchPeer.Config config =
+                args.length > 0 && args[0].equals("gpu") ? PyTorchPeer.Config.gpu() : PyTorchPeer.Config.cpu();
+        int[] counts = args.length > 1
+                ? Arrays.stream(args).skip(1).mapToInt(Integer::parseInt).toArray()
+                : new int[] {1, 2};
+        int stepsPerRound = config.nEmbd() > 128 ? 2 : 40;
+        System.out.printf(
+                "%s; PyTorch %s, JDK %s, %d CPUs; median of %d interleaved rounds, ms per step%n",
+                config, PyTorch.load(), Runtime.version(), Runtime.getRuntime().availableProcessors(), ROUNDS);
+        for (int threads : counts) {
+            measure(config, threads, stepsPerRound);
+        }
+    }
+
+    private static void measure(PyTorchPeer.Config config, int threads, int stepsPerRound) {
+        try (PyTorchPeer peer = new PyTorchPeer(config, 1337);
+                Step fp32 = new Step(config, threads, Precision.FP32);
+                Step bf16 = new Step(config, threads, Precision.BF16)) {
+            peer.threads(threads);
+            double[][] millis = new double[3][ROUNDS];
+            for (int round = -2; round < ROUNDS; round++) {
+                for (int candidate = 0; candidate < 3; candidate++) {
+                    long begin = System.nanoTime();
+                    for (int i = 0; i < stepsPerRound; i++) {
+                        switch (candidate) {
+                            case 0 -> peer.stepMillis();
+                            case 1 -> fp32.run();
+                            default -> bf16.run();
+                        }
+                    }
+                    if (round >= 0) {
+                        millis[candidate][round] = (System.nanoTime() - begin) / 1e6 / stepsPerRound;
+                    }
+                }
+            }
+            double base = median(millis[0]);
+            System.out.printf(
+                    "%d threads: PyTorch %.2f, fp32 %.2f (x %.2f), bf16 %.2f (x %.2f)%n",
+                    threads,
+                    base,
+                    median(millis[1]),
+                    median(millis[1]) / base,
+                    median(millis[2]),
+                    median(millis[2]) / base);
+            System.out.printf(
+                    "  losses of the last step: PyTorch %.4f, fp32 %.4f, bf16 %.4f%n", peer.loss(), fp32.loss(), bf16.loss());
+        }
+    }
+
+    private static double median(double[] values) {
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        return sorted[sorted.length / 2];
+    }
+
+    /** One model with its optimiser, fed with the same random micro-batch again and again. */
+    private static final class Step implements AutoCloseable {
+        private final Device device;
+        private final Arena arena;
+        private final Parameters parameters;
+        private final Gpt gpt;
+        private final AdamW adamW;
+        private final GradientClip clip;
+        private final int[] inputs;
+        private final int[] targets;
+        private long step;
+
+        Step(PyTorchPeer.Config peer, int threads, Precision precision) {
+            device = new CpuDevice(threads, precision);
+            arena = device.arena("benchmark");
+            GptConfig config = new GptConfig(
+                    peer.vocab(), peer.block(), peer.nLayer(), peer.nHead(), peer.nEmbd(), 0, false, Gelu.Form.ERF);
+            parameters = new Parameters(config, device, arena, true);
+            parameters.initialise(1337);
+            gpt = new Gpt(
+                    parameters,
+                    BatchShape.dense(peer.batch(), peer.block()),
+                    Gpt.Mode.TRAINING,
+                    new Sdpa(device, arena, EnumSet.allOf(Kind.class)),
+                    new Gpt.DeviceMemory(device, arena));
+            adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), device, arena);
+            clip = new GradientClip(device.ops(), 1);
+            Random random = new Random(1);
+            int rows = peer.batch() * peer.block();
+            inputs = random.ints(rows, 0, peer.vocab()).toArray();
+            targets = random.ints(rows, 0, peer.vocab()).toArray();
+        }
+
+        void run() {
+            device.setStep(new StepInputs(
+                    1, step, 1e-3f, adamW.beta1Correction(step), adamW.beta2Correction(step), 1f / inputs.length));
+            device.ops().fill(parameters.gradients(), 0);
+            device.ops().fill(gpt.lossSum(), 0);
+            gpt.load(inputs, targets);
+            gpt.forward();
+            gpt.backward(bucket -> {});
+            clip.apply(parameters.gradients());
+            adamW.step();
+            device.synchronize();
+            step++;
+        }
+
+        double loss() {
+            float[] sum = new float[1];
+            device.download(gpt.lossSum(), sum);
+            return sum[0] / inputs.length;
+        }
+
+        @Override
+        public void close() {
+            arena.close();
+            device.close();
+        }
+    }
+}

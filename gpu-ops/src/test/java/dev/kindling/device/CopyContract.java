@@ -1,0 +1,88 @@
+package dev.kindling.device;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.api.Test;
+
+/** Fill, copy, add, scale, sum, sumRows. */
+public interface CopyContract extends OpsUnderTest {
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 13, 207, 4098, 70001})
+    default void addsScalesAndSums(int count) {
+        OpsFixture f = fixture();
+        Tensor x = f.floats(count);
+        Tensor into = f.floats(count);
+        double[] a = f.read(x);
+        double[] b = f.read(into);
+        f.ops().add(x, into);
+        f.ops().scale(into, -0.75f);
+        double[] expected = new double[count];
+        double sum = 0;
+        double magnitude = 0;
+        for (int i = 0; i < count; i++) {
+            expected[i] = -0.75 * (a[i] + b[i]);
+        }
+        f.assertClose("-3/4 (x + into)", into, expected, 3e-7);
+        for (double value : f.read(into)) {
+            sum += value;
+            magnitude += Math.abs(value);
+        }
+        Tensor total = f.of(DType.F32, new double[] {100}, 1);
+        f.ops().sum(into, total);
+        assertThat(f.read(total)[0] - 100 - sum).isBetween(-1e-6 * (magnitude + 100), 1e-6 * (magnitude + 100));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 13, 63, 65, 129, 1000})
+    default void sumsRowsOntoWhatIsThere(int rows) {
+        OpsFixture f = fixture();
+        for (int width : new int[] {1, 40, 130}) {
+            Tensor x = f.activation(rows, width);
+            Tensor sums = f.floats(width);
+            double[] expected = f.read(sums);
+            for (double[] row : f.rows(x)) {
+                for (int c = 0; c < width; c++) {
+                    expected[c] += row[c];
+                }
+            }
+            f.ops().sumRows(x, sums);
+            f.assertClose("column sums", sums, expected, 3e-6);
+        }
+    }
+
+    @Test
+    default void copiesBetweenStridedViews() {
+        OpsFixture f = fixture();
+        Tensor from = f.activation(3, 5, 7);
+        Tensor to = f.poisoned(5, 7, 9).slice(2, 4, 3);
+        f.ops().copy(from.transpose(0, 1).transpose(1, 2), to);
+        double[] source = f.read(from);
+        double[] target = f.read(to);
+        for (int i = 0; i < 3; i++) {
+            for (int j = 0; j < 35; j++) {
+                assertThat(target[j * 3 + i]).isEqualTo(source[i * 35 + j]);
+            }
+        }
+        assertThatThrownBy(() -> f.ops().copy(from, to))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("(3, 5, 7)");
+    }
+
+    @Test
+    default void fillsAndLeavesNeighboursAlone() {
+        OpsFixture f = fixture();
+        Tensor x = f.floats(3, 13);
+        double[] before = f.read(x);
+        f.ops().fill(x.slice(0, 1, 1), 2.5f);
+        double[] after = f.read(x);
+        Arrays.fill(before, 13, 26, 2.5);
+        assertThat(after).containsExactly(before);
+    }
+}

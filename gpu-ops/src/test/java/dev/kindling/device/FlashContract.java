@@ -1,0 +1,154 @@
+package dev.kindling.device;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.device.AttentionCase.Sizes;
+import dev.kindling.reference.ReferenceAttention;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Fused attention, dense and packed, on strided views that lie in NaN. */
+public interface FlashContract extends OpsUnderTest {
+    /** Gradients of a row that sees one key are 0, the difference of numbers of about this size or more. */
+    double CANCELLED = 0.01;
+
+    @ParameterizedTest(name = "B{0} H{1} Tq{2} Tk{3} D{4} causal {5} dropout {6} logits {7}")
+    @CsvSource({
+        "1, 1, 1, 1, 32, true, 0, 1",
+        "2, 3, 13, 13, 32, true, 0.2, 1",
+        "1, 2, 63, 63, 64, true, 0, 1",
+        "2, 2, 64, 64, 32, true, 0.1, 1",
+        "1, 2, 65, 65, 64, false, 0, 1",
+        "1, 2, 127, 127, 128, true, 0, 1",
+        "1, 3, 129, 129, 32, true, 0.3, 2",
+        "1, 1, 300, 300, 64, true, 0.1, 1",
+        "1, 1, 13, 520, 64, false, 0, 1",
+        "1, 2, 1, 77, 32, true, 0, 1",
+        "1, 2, 40, 129, 64, true, 0.2, 1",
+        "1, 2, 129, 40, 64, true, 0, 1",
+        "1, 2, 65, 64, 64, true, 0, 6"
+    })
+    default void flashMatchesTheFormula(
+            int b, int h, int tq, int tk, int d, boolean causal, float probability, double spread) {
+        check(AttentionCase.dense(
+                fixture(), new Sizes(b, h, tq, tk, d), causal, new Dropout(probability, 3), spread));
+    }
+
+    @ParameterizedTest
+    @MethodSource("dev.kindling.device.SoftmaxContract#packings")
+    default void flashKeepsPackedSequencesApart(int[] cumulative) {
+        check(AttentionCase.packed(fixture(), 2, 32, cumulative, true, new Dropout(0.25f, 1)));
+        check(AttentionCase.packed(fixture(), 3, 64, cumulative, false, Dropout.NONE));
+    }
+
+    private void check(AttentionCase c) {
+        OpsFixture f = fixture();
+        Result result = run(f, c);
+        double tolerance = 2 * f.attentionTolerance();
+        for (int s = 0; s < c.sequences(); s++) {
+            for (int h = 0; h < c.heads(); h++) {
+                ReferenceAttention reference = c.reference(s, h);
+                double[][][] gradients = reference.backward(f.rows(c.part(c.dOut, s, h)));
+                close(f, "out", c.part(result.out, s, h), reference.out(), tolerance);
+                close(f, "dQuery", c.part(result.gradients.dQuery(), s, h), gradients[1], 3 * tolerance);
+                close(f, "dKey", c.part(result.gradients.dKey(), s, h), gradients[2], 3 * tolerance);
+                close(f, "dValue", c.part(result.gradients.dValue(), s, h), gradients[3], 3 * tolerance);
+                f.assertClose("logSumExp", c.part(result.lse, s, h), reference.logSumExp(), tolerance);
+            }
+        }
+    }
+
+    private static void close(OpsFixture f, String what, Tensor actual, double[][] expected, double tolerance) {
+        f.assertClose(what, actual, OpsFixture.flat(expected), tolerance, CANCELLED);
+    }
+
+    /** Outputs of both directions. */
+    record Result(Tensor out, Tensor lse, AttentionInputs.Gradients gradients) {
+        double[][] read(OpsFixture f) {
+            return new double[][] {
+                f.read(out),
+                f.read(lse),
+                f.read(gradients.dQuery()),
+                f.read(gradients.dKey()),
+                f.read(gradients.dValue())
+            };
+        }
+    }
+
+    private static Result run(OpsFixture f, AttentionCase c) {
+        AttentionInputs in = c.inputs;
+        Tensor out = poisonedLike(f, in.query(), in.value().size(3));
+        Tensor lse = f.poisoned(
+                DType.F32, in.query().size(0), in.query().size(1), in.query().size(2));
+        AttentionInputs.Gradients gradients = new AttentionInputs.Gradients(
+                c.dOut,
+                poisonedLike(f, in.query(), in.query().size(3)),
+                poisonedLike(f, in.key(), in.key().size(3)),
+                poisonedLike(f, in.value(), in.value().size(3)));
+        f.ops().flash().forward(in, out, lse);
+        f.ops().flash().backward(in, out, lse, gradients);
+        return new Result(out, lse, gradients);
+    }
+
+    private static Tensor poisonedLike(OpsFixture f, Tensor like, int depth) {
+        Tensor whole = f.poisoned(like.size(0), like.size(2), like.size(1), depth);
+        return whole.transpose(1, 2);
+    }
+
+    @Test
+    default void flashLargeLogitsStayExact() {
+        OpsFixture f = fixture();
+        Sizes sizes = new Sizes(1, 1, 65, 65, 64);
+        AttentionCase c = AttentionCase.dense(f, sizes, true, Dropout.NONE, 11);
+        double[] out = run(f, c).read(f)[0];
+        assertThat(Arrays.stream(out).allMatch(Double::isFinite)).isTrue();
+        f.assertClose(
+                "out", run(f, c).out, OpsFixture.flat(c.reference(0, 0).out()), Math.max(1e-4, 4 * f.tolerance()));
+    }
+
+    @Test
+    default void flashRowsThatSeeNothingGiveZeroAndInfinity() {
+        OpsFixture f = fixture();
+        AttentionCase c = AttentionCase.dense(f, new Sizes(1, 1, 40, 7, 32), true, Dropout.NONE, 1);
+        double[][] result = run(f, c).read(f);
+        for (int i = 0; i < 33 * 32; i++) {
+            assertThat(result[0][i]).isZero();
+            assertThat(result[2][i]).isZero();
+        }
+        for (int i = 0; i < 40; i++) {
+            assertThat(result[1][i]).satisfies(i < 33 ? v -> assertThat(v).isInfinite() : v -> assertThat(v)
+                    .isFinite());
+        }
+    }
+
+    @Test
+    default void flashRepeatedRunsAreEqualBitForBit() {
+        OpsFixture f = fixture();
+        Sizes sizes = new Sizes(2, 3, 129, 129, 64);
+        AttentionCase c = AttentionCase.dense(f, sizes, true, new Dropout(0.2f, 3), 1);
+        double[][] first = run(f, c).read(f);
+        for (int i = 0; i < 10; i++) {
+            assertThat(Arrays.deepEquals(first, run(f, c).read(f))).isTrue();
+        }
+    }
+
+    @Test
+    default void flashRefusesAMaskAndNamesIt() {
+        OpsFixture f = fixture();
+        AttentionCase c = AttentionCase.dense(f, new Sizes(1, 1, 13, 13, 32), false, Dropout.NONE, 1);
+        double[] zeros = new double[13];
+        AttentionInputs masked = c.masked(f.of(DType.F32, zeros, 1, 1, 1, 13), zeros).inputs;
+        assertThat(f.ops().flash().whyNot(masked.shape())).hasValueSatisfying(reason -> assertThat(reason)
+                .contains("ADDITIVE"));
+        Tensor out = poisonedLike(f, masked.query(), 32);
+        assertThatThrownBy(() -> f.ops().flash().forward(masked, out, f.poisoned(DType.F32, 1, 1, 13)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("ADDITIVE");
+    }
+}

@@ -1,0 +1,59 @@
+package dev.kindling.device;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Gradient norm, clip and AdamW. */
+public interface OptimizerContract extends OpsUnderTest {
+
+    @ParameterizedTest
+    @CsvSource({"1, 0", "13, 1", "4097, 1", "70001, 1000"})
+    default void stepsWithTheClippedGradient(int count, float maxNorm) {
+        OpsFixture f = fixture();
+        boolean separate = f.device().activationType() != DType.F32;
+        Tensor p = f.floats(count);
+        Tensor g = f.floats(count);
+        Tensor m = f.floats(count);
+        Tensor v = f.floats(count);
+        double[] second = f.read(v);
+        for (int i = 0; i < count; i++) {
+            second[i] *= second[i];
+        }
+        v = f.of(DType.F32, second, count);
+        AdamWOp op = new AdamWOp(
+                p, separate ? f.poisoned(count) : p, g, m, v, 0.9f, 0.99f, 1e-8f, 0.1f);
+        double[] gradient = f.read(g);
+        double squares = 0;
+        for (double value : gradient) {
+            squares += value * value;
+        }
+        double norm = Math.sqrt(squares);
+        double clip = maxNorm == 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
+        double[][] expected = adamW(f.read(p), gradient, f.read(m), f.read(v), clip);
+        f.ops().gradientNorm(g, maxNorm);
+        assertThat((double) f.device().gradientNorm()).isBetween(norm * (1 - 3e-6), norm * (1 + 3e-6));
+        f.ops().adamW(op);
+        f.assertClose("p", p, expected[0], 3e-6);
+        f.assertClose("m", m, expected[1], 3e-6);
+        f.assertClose("v", v, expected[2], 3e-6);
+        f.assertClose("working", op.working(), expected[0]);
+        f.assertClose("g", g, gradient, 0);
+    }
+
+    private static double[][] adamW(double[] p, double[] g, double[] m, double[] v, double clip) {
+        StepInputs step = OpsFixture.STEP;
+        for (int i = 0; i < p.length; i++) {
+            double gradient = clip * g[i];
+            m[i] = 0.9 * m[i] + 0.1 * gradient;
+            v[i] = 0.99 * v[i] + 0.01 * gradient * gradient;
+            double unbiased = m[i] / step.beta1Correction();
+            double root = Math.sqrt(v[i] / step.beta2Correction());
+            p[i] -= step.learningRate() * (unbiased / (root + 1e-8) + 0.1 * p[i]);
+        }
+        return new double[][] {p, m, v};
+    }
+}

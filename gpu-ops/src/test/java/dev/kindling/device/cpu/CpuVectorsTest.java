@@ -1,0 +1,53 @@
+package dev.kindling.device.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+
+class CpuVectorsTest {
+
+    @Test
+    void takesTheVectorApiWhereTheModuleIs() {
+        assertThat(CpuVectors.whyNot()).isEmpty();
+        try (CpuThreads threads = new CpuThreads(1)) {
+            assertThat(CpuVectors.matmul(threads)).isInstanceOf(VectorMatmul.class);
+        }
+    }
+
+    @Test
+    void withoutTheModuleItSaysOnceWhichFlagHelpsAndStillMultiplies() throws IOException, InterruptedException {
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        Process process = new ProcessBuilder(
+                        java, "-cp", System.getProperty("java.class.path"), Without.class.getName())
+                .redirectErrorStream(true)
+                .start();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(output).isZero();
+        assertThat(output).contains("product 22.0").contains("plain Java, fp32");
+        assertThat(output).containsOnlyOnce("--add-modules=jdk.incubator.vector");
+    }
+
+    /** Run in a JVM of its own, without the module. */
+    static final class Without {
+        private Without() {}
+
+        public static void main(String[] args) {
+            try (CpuThreads threads = new CpuThreads(2)) {
+                float[] c = {Float.NaN};
+                MatmulCall call = MatmulCall.of(
+                        1,
+                        1,
+                        2,
+                        MatrixView.of(new float[] {2, 4}, 0, 2),
+                        MatrixView.of(new float[] {3, 4}, 0, 1),
+                        MatrixView.of(c, 0, 1));
+                CpuVectors.matmul(threads).multiply(call);
+                System.out.println(
+                        "product " + c[0] + " by " + CpuVectors.matmul(threads).describe());
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+package dev.kindling.device.cpu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIf;
+
+@DisabledIf(value = "unusable", disabledReason = "this CPU or platform has no bf16 products by oneDNN")
+class OneDnnMatmulTest extends CpuMatmulContract {
+    static boolean unusable() {
+        return OneDnnMatmul.whyNot().isPresent();
+    }
+
+    @Override
+    CpuMatmul create(CpuThreads threads) {
+        return new OneDnnMatmul(threads, CpuVectors.matmul(threads));
+    }
+
+    /** Each factor is rounded by at most 2^-8 of itself. */
+    @Override
+    double tolerance() {
+        return 0x1.01p-7;
+    }
+
+    @Test
+    void infinitiesAndNansSurviveTheRounding() {
+        float[] specials = {Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN, 1f, -0f, 1.00390625f};
+        float[] rounded = new float[specials.length];
+        for (int i = 0; i < specials.length; i++) {
+            rounded[i] = Float.intBitsToFloat(Bf16Rows.bits(specials[i]) << 16);
+        }
+        // 1 + 2^-8 lies between two bf16 numbers and goes to the even one.
+        assertThat(rounded).containsExactly(Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN, 1f, -0f, 1f);
+    }
+}

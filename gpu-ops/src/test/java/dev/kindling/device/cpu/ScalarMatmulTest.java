@@ -1,0 +1,13 @@
+package dev.kindling.device.cpu;
+
+class ScalarMatmulTest extends CpuMatmulContract {
+    @Override
+    CpuMatmul create(CpuThreads threads) {
+        return new ScalarMatmul(threads);
+    }
+
+    @Override
+    double tolerance() {
+        return 1e-6;
+    }
+}

@@ -1,0 +1,259 @@
+package dev.kindling.nn;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.kindling.attention.AttentionBackend.Kind;
+import dev.kindling.attention.Sdpa;
+import dev.kindling.device.Device;
+import dev.kindling.device.Gelu;
+import dev.kindling.device.StepInputs;
+import dev.kindling.tensor.Arena;
+import java.util.EnumSet;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What {@link Gpt} must do on every device; a subclass says which device, and how exact it is. */
+abstract class GptContract {
+    private static final int BATCH = 3;
+    private static final int LENGTH = 13;
+
+    private Device device;
+    private Arena arena;
+
+    abstract Device open();
+
+    /** Relative error allowed in losses and directional derivatives. */
+    abstract double tolerance();
+
+    @BeforeEach
+    void openDevice() {
+        device = open();
+        arena = device.arena("test");
+    }
+
+    @AfterEach
+    void closeDevice() {
+        arena.close();
+        device.close();
+    }
+
+    private static GptConfig config(boolean bias, Gelu.Form form, float dropout) {
+        return new GptConfig(29, 16, 2, 2, 64, dropout, bias, form);
+    }
+
+    private Gpt gpt(Parameters parameters, BatchShape shape, Kind... kinds) {
+        EnumSet<Kind> allowed =
+                kinds.length == 0 ? EnumSet.allOf(Kind.class) : EnumSet.copyOf(java.util.List.of(kinds));
+        return new Gpt(
+                parameters,
+                shape,
+                Gpt.Mode.TRAINING,
+                new Sdpa(device, arena, allowed),
+                new Gpt.DeviceMemory(device, arena));
+    }
+
+    /** Weights larger than at initialisation, so that every term shows in the loss. */
+    private Parameters parameters(GptConfig config) {
+        Parameters parameters = new Parameters(config, device, arena, true);
+        parameters.initialise(7);
+        float[] flat = parameters.download();
+        Random random = new Random(11);
+        for (int i = 0; i < flat.length; i++) {
+            flat[i] = flat[i] * 6 + 0.02f * (float) random.nextGaussian();
+        }
+        parameters.load(flat);
+        return parameters;
+    }
+
+    private static int[] tokens(long seed, int vocabulary) {
+        return new Random(seed).ints(BATCH * LENGTH, 0, vocabulary).toArray();
+    }
+
+    private double run(Gpt gpt, Parameters parameters, int[] inputs, int[] targets) {
+        device.ops().fill(parameters.gradients(), 0);
+        device.ops().fill(gpt.lossSum(), 0);
+        device.setStep(new StepInputs(5, 3, 1e-3f, 0.1f, 0.1f, 1f / inputs.length));
+        gpt.load(inputs, targets);
+        gpt.forward();
+        gpt.backward(bucket -> {});
+        float[] sum = new float[1];
+        device.download(gpt.lossSum(), sum);
+        return sum[0] / inputs.length;
+    }
+
+    @ParameterizedTest
+    @EnumSource(Gelu.Form.class)
+    void lossAndGradientsAgreeWithDoublePrecision(Gelu.Form form) {
+        boolean bias = form == Gelu.Form.TANH;
+        Parameters parameters = parameters(config(bias, form, 0));
+        Gpt gpt = gpt(parameters, BatchShape.dense(BATCH, LENGTH));
+        int[] inputs = tokens(1, 29);
+        int[] targets = tokens(2, 29);
+        double loss = run(gpt, parameters, inputs, targets);
+        ReferenceGpt reference = new ReferenceGpt(parameters);
+        double[] weights = toDouble(parameters.download());
+        double expected = reference.loss(weights, inputs, targets, LENGTH);
+        assertThat(loss).isCloseTo(expected, within(expected * tolerance()));
+
+        float[] gradient = new float[(int) parameters.count()];
+        device.download(parameters.gradients(), gradient);
+        for (Parameters.Entry entry : parameters.entries()) {
+            checkDerivative(entry, reference, weights, gradient, inputs, targets);
+        }
+    }
+
+    /** The derivative along the gradient's own direction within one weight, by central differences in double. */
+    private void checkDerivative(
+            Parameters.Entry entry,
+            ReferenceGpt reference,
+            double[] weights,
+            float[] gradient,
+            int[] inputs,
+            int[] targets) {
+        int start = (int) entry.offset();
+        int end = start + (int) entry.shape().count();
+        double norm = 0;
+        for (int i = start; i < end; i++) {
+            norm += (double) gradient[i] * gradient[i];
+        }
+        norm = Math.sqrt(norm);
+        assertThat(norm).as("gradient of %s", entry.name()).isGreaterThan(1e-7);
+        double step = 1e-4;
+        double[] moved = weights.clone();
+        for (int i = start; i < end; i++) {
+            moved[i] = weights[i] + step * gradient[i] / norm;
+        }
+        double above = reference.loss(moved, inputs, targets, LENGTH);
+        for (int i = start; i < end; i++) {
+            moved[i] = weights[i] - step * gradient[i] / norm;
+        }
+        double below = reference.loss(moved, inputs, targets, LENGTH);
+        double derivative = (above - below) / (2 * step);
+        assertThat(norm)
+                .as("derivative along the gradient of %s", entry.name())
+                .isCloseTo(derivative, within(derivative * 10 * tolerance() + 1e-7));
+    }
+
+    private static double[] toDouble(float[] values) {
+        double[] doubles = new double[values.length];
+        for (int i = 0; i < values.length; i++) {
+            doubles[i] = values[i];
+        }
+        return doubles;
+    }
+
+    @Test
+    void backendsAgreeUnderDropout() {
+        Parameters parameters = parameters(config(true, Gelu.Form.ERF, 0.3f));
+        int[] inputs = tokens(3, 29);
+        int[] targets = tokens(4, 29);
+        float[] flash = new float[(int) parameters.count()];
+        float[] math = new float[(int) parameters.count()];
+        double flashLoss =
+                run(gpt(parameters, BatchShape.dense(BATCH, LENGTH), Kind.FLASH), parameters, inputs, targets);
+        device.download(parameters.gradients(), flash);
+        double mathLoss =
+                run(gpt(parameters, BatchShape.dense(BATCH, LENGTH), Kind.MATH), parameters, inputs, targets);
+        device.download(parameters.gradients(), math);
+        assertThat(flashLoss).isCloseTo(mathLoss, within(mathLoss * tolerance()));
+        double difference = 0;
+        double size = 0;
+        for (int i = 0; i < math.length; i++) {
+            difference += Math.pow(flash[i] - math[i], 2);
+            size += Math.pow(math[i], 2);
+        }
+        assertThat(Math.sqrt(difference / size)).isLessThan(10 * tolerance());
+    }
+
+    @Test
+    void runsAreBitwiseEqual() {
+        Parameters parameters = parameters(config(true, Gelu.Form.TANH, 0.1f));
+        Gpt gpt = gpt(parameters, BatchShape.dense(BATCH, LENGTH));
+        int[] inputs = tokens(5, 29);
+        int[] targets = tokens(6, 29);
+        float[] first = new float[(int) parameters.count()];
+        float[] again = new float[(int) parameters.count()];
+        run(gpt, parameters, inputs, targets);
+        device.download(parameters.gradients(), first);
+        for (int i = 0; i < 5; i++) {
+            run(gpt, parameters, inputs, targets);
+            device.download(parameters.gradients(), again);
+            assertThat(again).isEqualTo(first);
+        }
+    }
+
+    @Test
+    void packedDocumentsGiveTheLossesOfEachAlone() {
+        Parameters parameters = parameters(config(false, Gelu.Form.ERF, 0));
+        int rows = BATCH * LENGTH;
+        int[] cumulative = {0, 5, 5, 18, 26, rows};
+        int[] positions = new int[rows];
+        for (int s = 0; s + 1 < cumulative.length; s++) {
+            for (int i = cumulative[s]; i < cumulative[s + 1]; i++) {
+                positions[i] = i - cumulative[s];
+            }
+        }
+        int[] inputs = tokens(7, 29);
+        int[] targets = tokens(8, 29);
+        for (Kind kind : new Kind[] {Kind.FLASH, Kind.MATH}) {
+            Gpt packed = gpt(parameters, new BatchShape(BATCH, LENGTH, 8), kind);
+            device.setStep(new StepInputs(5, 3, 1e-3f, 0.1f, 0.1f, 1f / rows));
+            packed.loadPacked(inputs, targets, positions, cumulative);
+            packed.forward();
+            packed.evaluate();
+            float[] losses = new float[rows];
+            device.download(packed.losses(), losses);
+            ReferenceGpt reference = new ReferenceGpt(parameters);
+            double[] weights = toDouble(parameters.download());
+            for (int s = 0; s + 1 < cumulative.length; s++) {
+                int length = cumulative[s + 1] - cumulative[s];
+                if (length == 0) {
+                    continue;
+                }
+                double mean = 0;
+                for (int i = cumulative[s]; i < cumulative[s + 1]; i++) {
+                    mean += losses[i] / length;
+                }
+                double expected = reference.loss(
+                        weights,
+                        java.util.Arrays.copyOfRange(inputs, cumulative[s], cumulative[s + 1]),
+                        java.util.Arrays.copyOfRange(targets, cumulative[s], cumulative[s + 1]),
+                        length);
+                assertThat(mean).as("%s, document %d", kind, s).isCloseTo(expected, within(expected * tolerance()));
+            }
+        }
+    }
+
+    @Test
+    void decodingTokenByTokenGivesTheLogitsOfTheWhole() {
+        Parameters parameters = parameters(config(true, Gelu.Form.ERF, 0));
+        GptDecoder decoder = new GptDecoder(
+                parameters,
+                BATCH,
+                new Sdpa(device, arena, EnumSet.allOf(Kind.class)),
+                new Gpt.DeviceMemory(device, arena));
+        int[] inputs = tokens(9, 29);
+        double[] weights = toDouble(parameters.download());
+        ReferenceGpt reference = new ReferenceGpt(parameters);
+        float[] logits = new float[BATCH * 29];
+        for (int t = 0; t < LENGTH; t++) {
+            int[] column = new int[BATCH];
+            for (int b = 0; b < BATCH; b++) {
+                column[b] = inputs[b * LENGTH + t];
+            }
+            decoder.next(column, logits);
+        }
+        for (int b = 0; b < BATCH; b++) {
+            double[] expected = reference.logits(weights, inputs, b * LENGTH, LENGTH)[LENGTH - 1];
+            for (int v = 0; v < 29; v++) {
+                assertThat((double) logits[b * 29 + v])
+                        .isCloseTo(expected[v], within(Math.max(1, Math.abs(expected[v])) * 20 * tolerance()));
+            }
+        }
+    }
+}

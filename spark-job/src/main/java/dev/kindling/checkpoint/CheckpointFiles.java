@@ -1,0 +1,137 @@
+package dev.kindling.checkpoint;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.storage.Storage;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.Map;
+import java.util.zip.CRC32C;
+import java.util.zip.CheckedInputStream;
+import java.util.zip.CheckedOutputStream;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * The three files of one checkpoint directory. {@code state.json} is written last and holds the length and CRC32C of
+ * the two tensor files and a CRC32C of itself, so that any change to any of them is found.
+ */
+final class CheckpointFiles {
+    static final String MODEL = "model.safetensors";
+    static final String OPTIMIZER = "optimizer.safetensors";
+    static final String STATE = "state.json";
+    static final int VERSION = 1;
+
+    private static final String FORMAT = "kindling-checkpoint";
+    private static final int BUFFER_BYTES = 1 << 16;
+    /** The format tag by which Hugging Face's loaders know row-major weights. */
+    private static final Map<String, String> METADATA = Map.of("format", "pt");
+
+    private static final JsonMapper JSON =
+            JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+    private static final JsonMapper COMPACT = JsonMapper.builder().build();
+
+    private final Storage storage;
+
+    CheckpointFiles(Storage storage) {
+        this.storage = storage;
+    }
+
+    void write(Path directory, Checkpoint checkpoint) throws IOException {
+        ObjectNode body = checkpoint.state().toJson();
+        ObjectNode files = body.putObject("files");
+        files.set(MODEL, writeTensors(new Path(directory, MODEL), checkpoint.model()));
+        files.set(OPTIMIZER, writeTensors(new Path(directory, OPTIMIZER), checkpoint.optimizer()));
+        ObjectNode root = JSON.createObjectNode().put("format", FORMAT).put("version", VERSION);
+        root.put("crc32c", crc(body)).set("state", body);
+        byte[] json = JSON.writeValueAsBytes(root);
+        storage.create(new Path(directory, STATE), out -> out.write(json));
+    }
+
+    Checkpoint read(Path directory) throws IOException {
+        ReadState state = readState(directory);
+        return new Checkpoint(
+                state.state,
+                readTensors(new Path(directory, MODEL), state.files.path(MODEL)),
+                readTensors(new Path(directory, OPTIMIZER), state.files.path(OPTIMIZER)));
+    }
+
+    /** The state and the model, without the optimizer's moments: what sampling and evaluation need. */
+    Checkpoint readModel(Path directory) throws IOException {
+        ReadState state = readState(directory);
+        return new Checkpoint(state.state, readTensors(new Path(directory, MODEL), state.files.path(MODEL)), Map.of());
+    }
+
+    private record ReadState(CheckpointState state, JsonNode files) {}
+
+    private ReadState readState(Path directory) throws IOException {
+        Path path = new Path(directory, STATE);
+        JsonNode root;
+        try {
+            root = COMPACT.readTree(storage.read(path));
+        } catch (FileNotFoundException e) {
+            throw new CheckpointException(
+                    directory + " is no committed checkpoint: it holds no " + STATE + "; use another directory", e);
+        } catch (JsonProcessingException e) {
+            throw new CheckpointException(path + " is damaged: it is not JSON; use another checkpoint", e);
+        }
+        if (!root.path("format").asText().equals(FORMAT)) {
+            throw new CheckpointException(path + " is not of the format " + FORMAT + "; use a Kindling checkpoint");
+        }
+        if (root.path("version").asInt(-1) != VERSION) {
+            throw new CheckpointException(
+                    path + " has version " + root.path("version").asText() + ", but this Kindling" + " reads version "
+                            + VERSION + "; use the Kindling that wrote it");
+        }
+        JsonNode body = root.path("state");
+        if (root.path("crc32c").asLong(-1) != crc(body)) {
+            throw new CheckpointException(
+                    path + " is damaged: its checksum does not match its content; use another checkpoint");
+        }
+        return new ReadState(CheckpointState.fromJson(body, path.toString()), body.path("files"));
+    }
+
+    private ObjectNode writeTensors(Path path, Map<String, TensorSlice> tensors) throws IOException {
+        CRC32C crc = new CRC32C();
+        storage.create(path, out -> new SafeTensors(tensors, METADATA).writeTo(new CheckedOutputStream(out, crc)));
+        return JSON.createObjectNode()
+                .put("bytes", storage.files().getFileStatus(path).getLen())
+                .put("crc32c", crc.getValue());
+    }
+
+    private Map<String, TensorSlice> readTensors(Path path, JsonNode recorded) throws IOException {
+        long bytes = length(path);
+        if (bytes != recorded.path("bytes").asLong(-1)) {
+            throw new CheckpointException(path + " is damaged: it has " + bytes + " bytes, but "
+                    + recorded.path("bytes").asText("none") + " were written; use another checkpoint");
+        }
+        try (InputStream in = storage.files().open(path, BUFFER_BYTES)) {
+            CheckedInputStream checked = new CheckedInputStream(in, new CRC32C());
+            SafeTensors read = SafeTensors.read(checked, bytes, path.toString());
+            if (checked.getChecksum().getValue() != recorded.path("crc32c").asLong(-1)) {
+                throw new CheckpointException(
+                        path + " is damaged: its checksum is not the one recorded when it was written;"
+                                + " use another checkpoint");
+            }
+            return read.tensors();
+        }
+    }
+
+    private long length(Path path) throws IOException {
+        try {
+            return storage.files().getFileStatus(path).getLen();
+        } catch (FileNotFoundException e) {
+            throw new CheckpointException(
+                    path.getParent() + " is damaged: it lacks " + path.getName() + "; use another checkpoint", e);
+        }
+    }
+
+    private static long crc(JsonNode body) throws JsonProcessingException {
+        CRC32C crc = new CRC32C();
+        crc.update(COMPACT.writeValueAsBytes(body));
+        return crc.getValue();
+    }
+}

@@ -1,0 +1,209 @@
+package dev.kindling.checkpoint;
+
+import dev.kindling.storage.Storage;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * The checkpoints of a run: {@code checkpoints/step-0000250/} on any Hadoop FileSystem. A checkpoint is staged in a
+ * directory of another name, forced to disk, and committed by a rename; older ones go only after that. One writer at a
+ * time; any number of readers.
+ */
+public final class CheckpointStore {
+    private static final Pattern COMMITTED = Pattern.compile("step-(\\d{7,18})");
+    private static final String STAGED = ".staged-";
+    private static final String REPLACED = ".replaced-";
+
+    private final Storage storage;
+    private final Path directory;
+    private final int keep;
+    private final CheckpointFiles files;
+
+    /**
+     * @param directory the run directory's {@code checkpoints}
+     * @param keep how many committed checkpoints {@link #save} leaves, 1 or more
+     */
+    public CheckpointStore(Storage storage, Path directory, int keep) {
+        if (keep < 1) {
+            throw new IllegalArgumentException("keep is " + keep + "; a store keeps one checkpoint or more");
+        }
+        this.storage = storage;
+        this.directory = directory;
+        this.keep = keep;
+        this.files = new CheckpointFiles(storage);
+    }
+
+    /** The store in {@code runDirectory/checkpoints}. */
+    public static CheckpointStore ofRun(Path runDirectory, int keep, Configuration hadoop) throws IOException {
+        return new CheckpointStore(Storage.of(runDirectory, hadoop), new Path(runDirectory, "checkpoints"), keep);
+    }
+
+    /** {@link #stage}, then {@link #commit}. */
+    public Path save(Checkpoint checkpoint) throws IOException {
+        return commit(stage(checkpoint), checkpoint.state().step());
+    }
+
+    /**
+     * Writes a checkpoint where no reader looks. When that fails, for a full disk for example, nothing of it is left.
+     *
+     * @return the staged directory, for {@link #commit}
+     */
+    public Path stage(Checkpoint checkpoint) throws IOException {
+        Path staged = new Path(directory, STAGED + name(checkpoint.state().step()) + "-" + UUID.randomUUID());
+        try {
+            storage.files().mkdirs(staged);
+            files.write(staged, checkpoint);
+            return staged;
+        } catch (IOException | RuntimeException e) {
+            storage.deleteQuietly(staged, e);
+            throw new CheckpointException(
+                    "could not write checkpoint " + name(checkpoint.state().step()) + " in " + directory + ": "
+                            + e.getMessage() + "; free space or fix permissions there, then run again with --resume",
+                    e);
+        }
+    }
+
+    /**
+     * Makes a staged checkpoint the committed one of its step, replacing a former one of the same step; then deletes
+     * all but the newest {@code keep} up to that step and whatever was staged and never committed.
+     *
+     * @return the committed directory
+     */
+    public Path commit(Path staged, long step) throws IOException {
+        Path committed = new Path(directory, name(step));
+        if (storage.files().exists(committed)) { // a rename onto a directory would move into it
+            storage.rename(committed, new Path(directory, REPLACED + name(step) + "-" + UUID.randomUUID()));
+        }
+        storage.rename(staged, committed);
+        for (Path surplus : surplus(step)) {
+            storage.files().delete(surplus, true);
+        }
+        for (FileStatus status : statuses()) {
+            String name = status.getPath().getName();
+            if (name.startsWith(STAGED) || name.startsWith(REPLACED)) {
+                storage.files().delete(status.getPath(), true);
+            }
+        }
+        return committed;
+    }
+
+    /** Committed checkpoints, newest first. */
+    public List<Path> list() throws IOException {
+        return Stream.of(statuses())
+                .filter(FileStatus::isDirectory)
+                .map(FileStatus::getPath)
+                .filter(path -> COMMITTED.matcher(path.getName()).matches())
+                .sorted(Comparator.comparingLong(CheckpointStore::step).reversed())
+                .toList();
+    }
+
+    /** The newest committed checkpoint. */
+    public Optional<Path> latest() throws IOException {
+        return list().stream().findFirst();
+    }
+
+    /**
+     * The newest committed checkpoint that passes every check, and those that were passed over on the way.
+     *
+     * @param found empty when there is none
+     * @param skipped one line each: which, and what is wrong with it
+     */
+    public record Recovery(Optional<Checkpoint> found, List<String> skipped) {}
+
+    public Recovery latestValid() throws IOException {
+        List<String> skipped = new ArrayList<>();
+        for (Path path : list()) {
+            try {
+                return new Recovery(Optional.of(load(path)), List.copyOf(skipped));
+            } catch (CheckpointException e) {
+                skipped.add("skipped " + path.getName() + ": " + e.getMessage());
+            }
+        }
+        return new Recovery(Optional.empty(), List.copyOf(skipped));
+    }
+
+    /**
+     * Loads a committed checkpoint, verifying every length and checksum.
+     *
+     * @throws CheckpointException when a file is missing, truncated, altered or of another version
+     */
+    public Checkpoint load(Path committed) throws IOException {
+        return sameStep(committed, files.read(committed));
+    }
+
+    /** Like {@link #load}, without the optimizer's moments. */
+    public Checkpoint loadModel(Path committed) throws IOException {
+        return sameStep(committed, files.readModel(committed));
+    }
+
+    /**
+     * The checkpoint directory that {@code path} means: itself, or the newest committed one of a run directory.
+     *
+     * @throws CheckpointException when it is neither
+     */
+    public static Path resolve(Path path, Configuration hadoop) throws IOException {
+        Storage storage = Storage.of(path, hadoop);
+        if (!storage.files().exists(path)) {
+            throw new CheckpointException(path + " does not exist; give a run directory or a checkpoint directory");
+        }
+        if (storage.files().exists(new Path(path, CheckpointFiles.STATE))) {
+            return path;
+        }
+        for (Path candidate : List.of(new Path(path, "checkpoints"), path)) {
+            Optional<Path> latest = new CheckpointStore(storage, candidate, 1).latest();
+            if (latest.isPresent()) {
+                return latest.get();
+            }
+        }
+        throw new CheckpointException(
+                path + " holds no committed checkpoint; give a run directory or a checkpoint directory");
+    }
+
+    private static Checkpoint sameStep(Path path, Checkpoint checkpoint) throws CheckpointException {
+        Matcher name = COMMITTED.matcher(path.getName());
+        if (name.matches()
+                && Long.parseLong(name.group(1)) != checkpoint.state().step()) {
+            throw new CheckpointException(
+                    path + " holds step " + checkpoint.state().step()
+                            + ", not the step of its name; rename it back or use another checkpoint");
+        }
+        return checkpoint;
+    }
+
+    /** Newer ones, which a run that went back behind damaged checkpoints has left, are the first to go. */
+    private List<Path> surplus(long step) throws IOException {
+        List<Path> all = list();
+        Stream<Path> older = all.stream().filter(path -> step(path) <= step);
+        Stream<Path> newer = all.stream().filter(path -> step(path) > step);
+        return Stream.concat(older, newer).skip(keep).toList();
+    }
+
+    private FileStatus[] statuses() throws IOException {
+        try {
+            return storage.files().listStatus(directory);
+        } catch (FileNotFoundException e) {
+            return new FileStatus[0];
+        }
+    }
+
+    private static long step(Path committed) {
+        Matcher name = COMMITTED.matcher(committed.getName());
+        return name.matches() ? Long.parseLong(name.group(1)) : -1;
+    }
+
+    static String name(long step) {
+        return String.format(Locale.ROOT, "step-%07d", step);
+    }
+}

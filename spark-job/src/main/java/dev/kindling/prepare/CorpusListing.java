@@ -1,0 +1,84 @@
+package dev.kindling.prepare;
+
+import dev.kindling.data.DataException;
+import dev.kindling.data.corpus.Document;
+import dev.kindling.data.corpus.ShakespeareCorpus;
+import dev.kindling.data.corpus.TextCorpus;
+import dev.kindling.data.corpus.TextSource;
+import dev.kindling.storage.Storage;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocatedFileStatus;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
+
+/** The documents of a corpus, listed by the driver: {@code shakespeare}, or text on any Hadoop FileSystem. */
+final class CorpusListing {
+    static final String SHAKESPEARE = "shakespeare";
+
+    private CorpusListing() {}
+
+    /** @throws DataException if there is no such corpus, or it has no text files */
+    static List<SourceDocument> of(String corpus, Configuration hadoop) {
+        if (corpus.equals(SHAKESPEARE)) {
+            ShakespeareCorpus plays = new ShakespeareCorpus();
+            try (Stream<Document> scenes = plays.documents()) {
+                return scenes.map(scene -> SourceDocument.inline(plays.id(), scene)).toList();
+            }
+        }
+        try {
+            return files(corpus, resolve(corpus, hadoop), hadoop);
+        } catch (FileNotFoundException e) {
+            throw new DataException(
+                    "corpus %s does not exist; set data.corpus to shakespeare, a text file, or a folder of text or shards"
+                            .formatted(corpus),
+                    e);
+        } catch (IOException e) {
+            throw new DataException(
+                    "cannot list corpus %s (%s); check the path and its permissions"
+                            .formatted(corpus, DataException.reason(e)),
+                    e);
+        }
+    }
+
+    /** A path as the user wrote it: local if that exists, else on Hadoop's default file system. */
+    static Path resolve(String location, Configuration hadoop) throws IOException {
+        java.io.File local = new java.io.File(location);
+        Path path = local.exists() ? new Path(local.getAbsoluteFile().toURI()) : new Path(location);
+        return Storage.of(path, hadoop).files().makeQualified(path);
+    }
+
+    private static List<SourceDocument> files(String corpus, Path root, Configuration hadoop) throws IOException {
+        FileSystem files = Storage.of(root, hadoop).files();
+        FileStatus status = files.getFileStatus(root);
+        List<TextSource> sources = new ArrayList<>();
+        if (status.isFile()) {
+            sources.add(source(root.getName(), root, files));
+        } else {
+            RemoteIterator<LocatedFileStatus> walk = files.listFiles(root, true);
+            while (walk.hasNext()) {
+                Path file = walk.next().getPath();
+                String name = root.toUri().relativize(file.toUri()).getPath();
+                if (Stream.of(name.split("/")).noneMatch(part -> part.startsWith(".") || part.startsWith("_"))) {
+                    sources.add(source(name, file, files));
+                }
+            }
+        }
+        Path folder = status.isFile() ? root.getParent() : root;
+        return new TextCorpus(corpus, sources)
+                .sources().stream()
+                        .map(source -> new SourceDocument(
+                                corpus, source.name(), null, new Path(folder, source.name()).toString()))
+                        .toList();
+    }
+
+    private static TextSource source(String name, Path file, FileSystem files) {
+        return new TextSource(name, () -> files.open(file));
+    }
+}

@@ -1,0 +1,118 @@
+package dev.kindling.storage;
+
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.StandardOpenOption;
+import java.util.UUID;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.FileContext;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.LocalFileSystem;
+import org.apache.hadoop.fs.Options;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.UnsupportedFileSystemException;
+
+/**
+ * Files of a run on any Hadoop FileSystem: a file appears whole or not at all. Kindling's files carry their own
+ * checksums, so the local file system is used without Hadoop's {@code .crc} files beside them.
+ */
+public final class Storage {
+    private final FileSystem files;
+    private final Configuration hadoop;
+
+    public Storage(FileSystem files, Configuration hadoop) {
+        this.files = files instanceof LocalFileSystem local ? local.getRawFileSystem() : files;
+        this.hadoop = hadoop;
+    }
+
+    /** The storage that holds {@code path}; a path without a scheme is on Hadoop's default file system. */
+    public static Storage of(Path path, Configuration hadoop) throws IOException {
+        return new Storage(path.getFileSystem(hadoop), hadoop);
+    }
+
+    public FileSystem files() {
+        return files;
+    }
+
+    /** What {@link #write} writes. */
+    public interface Content {
+        void writeTo(OutputStream out) throws IOException;
+    }
+
+    /** Creates {@code path} and forces it to disk; a failed write is closed and leaves the rest to the caller. */
+    public void create(Path path, Content content) throws IOException {
+        try (FSDataOutputStream out = files.create(path, true)) {
+            content.writeTo(out);
+            out.hsync();
+        }
+    }
+
+    /** Writes {@code path} beside itself, then renames over what was there: readers see the old file or the new one. */
+    public void write(Path path, Content content) throws IOException {
+        Path part = new Path(path.getParent(), "." + path.getName() + "." + UUID.randomUUID());
+        try {
+            create(part, content);
+            replace(part, path);
+        } catch (IOException | RuntimeException e) {
+            deleteQuietly(part, e);
+            throw e;
+        }
+    }
+
+    public void write(Path path, String text) throws IOException {
+        write(path, out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    public String read(Path path) throws IOException {
+        try (var in = files.open(path)) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        }
+    }
+
+    /** Renames, and forces the directory entry to disk where the file system is local. */
+    public void rename(Path from, Path to) throws IOException {
+        if (!files.rename(from, to)) {
+            throw new IOException(
+                    "could not rename " + from + " to " + to + "; check permissions and free space there");
+        }
+        syncDirectory(to.getParent());
+    }
+
+    /** Deletes what a failure left, if it can; a second failure goes with the first. */
+    public void deleteQuietly(Path path, Exception failure) {
+        try {
+            files.delete(path, true);
+        } catch (IOException e) {
+            failure.addSuppressed(e);
+        }
+    }
+
+    private void replace(Path from, Path to) throws IOException {
+        if (isLocal()) { // rename(2) replaces a file
+            rename(from, to);
+            return;
+        }
+        try {
+            FileContext.getFileContext(files.getUri(), hadoop).rename(from, to, Options.Rename.OVERWRITE);
+        } catch (UnsupportedFileSystemException e) { // no atomic replace there: the next best
+            files.delete(to, false);
+            rename(from, to);
+        }
+    }
+
+    private void syncDirectory(Path directory) throws IOException {
+        if (isLocal()) {
+            java.nio.file.Path local = java.nio.file.Path.of(directory.toUri().getPath());
+            try (FileChannel channel = FileChannel.open(local.toAbsolutePath(), StandardOpenOption.READ)) {
+                channel.force(true);
+            }
+        }
+    }
+
+    private boolean isLocal() {
+        return "file".equals(files.getUri().getScheme());
+    }
+}

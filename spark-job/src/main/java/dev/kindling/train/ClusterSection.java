@@ -1,0 +1,46 @@
+package dev.kindling.train;
+
+import static dev.kindling.train.ConfigException.check;
+
+import java.io.Serializable;
+
+/**
+ * {@code cluster}: how many executors train (one rank each), the fewest that a generation may start with, and what
+ * they run on. AUTO picks the best usable one and says which; a choice by name that cannot run is an error.
+ */
+public record ClusterSection(
+        int executors, int minExecutors, DeviceChoice device, AttentionChoice attention, AllReduceChoice allreduce)
+        implements Serializable {
+
+    public enum DeviceChoice {
+        AUTO,
+        CPU,
+        CUDA
+    }
+
+    public enum AttentionChoice {
+        AUTO,
+        MATH,
+        FLASH,
+        EFFICIENT
+    }
+
+    public enum AllReduceChoice {
+        AUTO,
+        DRIVER,
+        RING,
+        NCCL
+    }
+
+    static final ClusterSection DEFAULT =
+            new ClusterSection(2, 1, DeviceChoice.AUTO, AttentionChoice.AUTO, AllReduceChoice.AUTO);
+
+    public ClusterSection {
+        check(executors >= 1, "cluster.executors is %d, but a run needs one; set it to 1 or more", executors);
+        check(
+                minExecutors >= 1 && minExecutors <= executors,
+                "cluster.min_executors is %d; set it between 1 and cluster.executors %d",
+                minExecutors,
+                executors);
+    }
+}

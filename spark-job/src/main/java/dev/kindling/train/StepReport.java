@@ -1,0 +1,33 @@
+package dev.kindling.train;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+
+/**
+ * What a rank tells the driver of each step.
+ *
+ * @param step counted from 1: steps done
+ * @param lossSum over this rank's rows, in nats
+ * @param stepMillis wall time of the step, evaluation and checkpoint not counted
+ * @param valLoss in nats a token, or null where this step was not evaluated
+ */
+public record StepReport(
+        long step, double lossSum, double learningRate, double gradientNorm, double stepMillis, Double valLoss) {
+    /** The topic under which reports travel. */
+    public static final String TOPIC = "step";
+
+    private static final JsonMapper JSON = new JsonMapper();
+
+    byte[] encode() {
+        try {
+            return JSON.writeValueAsBytes(this);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("a record of numbers can always be written", e);
+        }
+    }
+
+    public static StepReport decode(byte[] json) throws IOException {
+        return JSON.readValue(json, StepReport.class);
+    }
+}

@@ -1,0 +1,30 @@
+package dev.kindling.train;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+
+/**
+ * What rank 0 hands back when training is done.
+ *
+ * @param bestValLoss the lowest validation loss of the run, in nats a token
+ * @param device what rank 0 ran on
+ * @param attention the backends that really ran
+ * @param allreduce the transport that really ran
+ * @param sample text that the trained model wrote
+ */
+public record TrainResult(double bestValLoss, String device, String attention, String allreduce, String sample) {
+    private static final JsonMapper JSON = new JsonMapper();
+
+    byte[] encode() {
+        try {
+            return JSON.writeValueAsBytes(this);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("a record of text and numbers can always be written", e);
+        }
+    }
+
+    public static TrainResult decode(byte[] json) throws IOException {
+        return JSON.readValue(json, TrainResult.class);
+    }
+}

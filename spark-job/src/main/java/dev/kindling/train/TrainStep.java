@@ -1,0 +1,170 @@
+package dev.kindling.train;
+
+import dev.kindling.data.batch.Batch;
+import dev.kindling.device.Device;
+import dev.kindling.device.Replay;
+import dev.kindling.device.StepInputs;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.Parameters;
+import dev.kindling.optim.AdamW;
+import dev.kindling.optim.CosineSchedule;
+import dev.kindling.optim.GradientClip;
+import java.util.List;
+
+/**
+ * One step of one rank: forward and backward over its micro-batches, the sum of gradients over all ranks, clip, AdamW.
+ * The gradient is the mean over all rows of the global batch.
+ *
+ * <p>On CUDA with {@code compile} the first step runs eagerly, which loads every kernel and library; the second
+ * captures the three stages, and from then on they are replayed.
+ */
+final class TrainStep implements AutoCloseable {
+    /**
+     * The parts of a step.
+     *
+     * @param compile whether to capture the stages
+     */
+    record Parts(
+            Device device,
+            Gpt gpt,
+            Parameters parameters,
+            AdamW adamW,
+            GradientClip clip,
+            CosineSchedule schedule,
+            GradientExchange exchange,
+            boolean compile) {}
+
+    /**
+     * A rank's share of every step.
+     *
+     * @param microBatches of a step over all ranks
+     * @param first number of this rank's first micro-batch in a step
+     * @param count of this rank's micro-batches
+     * @param seed of dropout
+     */
+    record Share(int microBatches, int first, int count, long seed) {
+        /** Contiguous shares in rank order, as even as they can be. */
+        static Share of(int microBatches, int rank, int worldSize, long seed) {
+            int first = (int) ((long) microBatches * rank / worldSize);
+            int end = (int) ((long) microBatches * (rank + 1) / worldSize);
+            return new Share(microBatches, first, end - first, seed);
+        }
+    }
+
+    /**
+     * What a step gave.
+     *
+     * @param lossSum over this rank's rows
+     * @param gradientNorm of the summed gradient, before clipping
+     */
+    record Outcome(double lossSum, float gradientNorm, float learningRate) {}
+
+    private final Parts parts;
+    private final Share share;
+    private final boolean compile;
+    private boolean warm;
+    private final Stage begin = new Stage(this::begin);
+    private final Stage microBatch = new Stage(() -> microBatch(false));
+    private final Stage update = new Stage(this::update);
+
+    TrainStep(Parts parts, Share share) {
+        this.parts = parts;
+        this.share = share;
+        compile = parts.compile() && parts.device().kind() == Device.Kind.CUDA;
+    }
+
+    /**
+     * Runs step number {@code step}, counted from 0.
+     *
+     * @param batches this rank's micro-batches
+     */
+    Outcome run(long step, List<Batch> batches) {
+        if (batches.size() != share.count()) {
+            throw new IllegalArgumentException(
+                    "rank has %d micro-batches and got %d".formatted(share.count(), batches.size()));
+        }
+        float learningRate = parts.schedule().at(step);
+        parts.device().setStep(inputs(step, learningRate));
+        begin.run();
+        for (int i = 0; i < batches.size(); i++) {
+            Batch batch = batches.get(i);
+            parts.gpt().load(batch.inputs(), batch.targets());
+            if (compile) {
+                microBatch.run();
+            } else {
+                microBatch(i == batches.size() - 1);
+            }
+        }
+        parts.exchange().finish();
+        update.run();
+        warm = true;
+        float[] lossSum = new float[1];
+        parts.device().download(parts.gpt().lossSum(), lossSum);
+        return new Outcome(lossSum[0], parts.device().gradientNorm(), learningRate);
+    }
+
+    private StepInputs inputs(long step, float learningRate) {
+        long rows = (long) share.microBatches() * parts.gpt().shape().rows();
+        return new StepInputs(
+                share.seed(),
+                step * share.microBatches() + share.first(),
+                learningRate,
+                parts.adamW().beta1Correction(step),
+                parts.adamW().beta2Correction(step),
+                1f / rows);
+    }
+
+    private void begin() {
+        parts.device().ops().fill(parts.parameters().gradients(), 0);
+        parts.device().ops().fill(parts.gpt().lossSum(), 0);
+    }
+
+    private void microBatch(boolean last) {
+        parts.gpt().forward();
+        parts.gpt().backward(bucket -> {
+            if (last) {
+                parts.exchange().bucketReady(bucket);
+            }
+        });
+        parts.device().ops().nextMicroBatch();
+    }
+
+    private void update() {
+        parts.clip().apply(parts.parameters().gradients());
+        parts.adamW().step();
+    }
+
+    @Override
+    public void close() {
+        begin.close();
+        microBatch.close();
+        update.close();
+    }
+
+    /** A part of the step that is captured when everything it needs has run once. */
+    private final class Stage {
+        private final Runnable work;
+        private Replay replay;
+
+        Stage(Runnable work) {
+            this.work = work;
+        }
+
+        void run() {
+            if (!compile || !warm) {
+                work.run();
+                return;
+            }
+            if (replay == null) {
+                replay = parts.device().capture(work);
+            }
+            replay.run();
+        }
+
+        void close() {
+            if (replay != null) {
+                replay.close();
+            }
+        }
+    }
+}

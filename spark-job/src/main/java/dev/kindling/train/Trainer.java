@@ -1,0 +1,219 @@
+package dev.kindling.train;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.attention.Sdpa;
+import dev.kindling.checkpoint.Checkpoint;
+import dev.kindling.checkpoint.CheckpointState;
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.coordinate.Member;
+import dev.kindling.data.batch.Batch;
+import dev.kindling.data.batch.BatchSampler;
+import dev.kindling.data.batch.Prefetcher;
+import dev.kindling.data.batch.ValidationBatches;
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.shard.ShardSet;
+import dev.kindling.device.Device;
+import dev.kindling.nn.BatchShape;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.Parameters;
+import dev.kindling.nn.Sampling;
+import dev.kindling.nn.TextGenerator;
+import dev.kindling.optim.AdamW;
+import dev.kindling.optim.CosineSchedule;
+import dev.kindling.optim.GradientClip;
+import dev.kindling.tensor.Arena;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import org.apache.hadoop.fs.Path;
+
+/** The executor's loop: one rank of one generation, from a checkpoint (or from scratch) to the last step. */
+final class Trainer {
+    private static final int PREFETCHED_STEPS = 4;
+    private static final Duration BATCH_PATIENCE = Duration.ofSeconds(60);
+    private static final int SAMPLE_TOKENS = 300;
+
+    /** What a rank works with; the trainer closes none of it. */
+    record Rank(Member member, AllReduce allReduce, Device device, ShardSet shards, CheckpointStore store) {}
+
+    private final TrainConfig config;
+    private final Rank rank;
+    private final Device device;
+    private final Sdpa sdpa;
+    private final Parameters parameters;
+    private final AdamW adamW;
+    private final ModelWeights weights;
+    private final TrainStep step;
+    private final TrainStep.Share share;
+    private final Evaluation evaluation;
+    private double bestValLoss = Double.POSITIVE_INFINITY;
+
+    Trainer(TrainConfig config, Rank rank, Arena arena) {
+        this.config = config;
+        this.rank = rank;
+        device = rank.device();
+        TrainSection train = config.train();
+        GptConfig model = Model.of(config.model(), rank.shards().tokenizer().vocabSize());
+        sdpa = new Sdpa(device, arena, Sdpa.allowedBy(config.cluster().attention().name()));
+        parameters = new Parameters(model, device, arena, true);
+        weights = new ModelWeights(parameters);
+        adamW = new AdamW(
+                parameters,
+                new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
+                device,
+                arena);
+        Gpt.DeviceMemory memory = new Gpt.DeviceMemory(device, arena);
+        BatchShape shape = BatchShape.dense(train.microBatch(), model.blockSize());
+        Gpt gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
+        share = TrainStep.Share.of(
+                train.microBatches(), rank.allReduce().rank(), rank.allReduce().worldSize(), train.seed());
+        step = new TrainStep(
+                new TrainStep.Parts(
+                        device,
+                        gpt,
+                        parameters,
+                        adamW,
+                        new GradientClip(device.ops(), (float) train.gradClip()),
+                        new CosineSchedule(
+                                (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
+                        new GradientExchange(device, rank.allReduce(), parameters),
+                        train.compile()),
+                share);
+        evaluation = new Evaluation(
+                device,
+                new Gpt(parameters, shape, Gpt.Mode.INFERENCE, sdpa, memory),
+                new ValidationBatches(
+                        rank.shards().tokens(CorpusSplit.VAL),
+                        train.evalBatches(),
+                        train.microBatch(),
+                        model.blockSize()));
+    }
+
+    /** Trains to the end. */
+    TrainResult run() throws IOException {
+        long start = rank.member().generation().startStep();
+        restore(start);
+        try (step;
+                Prefetcher<List<Batch>> batches = prefetch(start)) {
+            for (long next = start; next < config.train().maxSteps(); next++) {
+                runStep(next, batches.next());
+            }
+        }
+        return new TrainResult(
+                bestValLoss,
+                device.description(),
+                sdpa.chosen(),
+                rank.allReduce().name(),
+                rank.member().rank() == 0 ? sample() : "");
+    }
+
+    private void restore(long start) throws IOException {
+        String initFrom = config.train().initFrom();
+        if (start > 0) {
+            Checkpoint checkpoint = rank.store().load(rank.store().path(start));
+            weights.load(checkpoint, adamW, device);
+            bestValLoss = checkpoint.state().bestValLoss().orElse(Double.POSITIVE_INFINITY);
+        } else if (initFrom.equals("scratch")) {
+            parameters.initialise(config.train().seed());
+        } else {
+            weights.load(rank.store().loadModel(new Path(initFrom)));
+        }
+    }
+
+    private Prefetcher<List<Batch>> prefetch(long start) {
+        BatchSampler sampler = new BatchSampler(
+                rank.shards().tokens(CorpusSplit.TRAIN),
+                config.train().microBatch(),
+                config.model().blockSize(),
+                config.train().seed());
+        Iterator<List<Batch>> steps = LongStream.range(start, config.train().maxSteps())
+                .mapToObj(number -> IntStream.range(share.first(), share.first() + share.count())
+                        .mapToObj(microBatch -> sampler.sample(number, microBatch))
+                        .toList())
+                .iterator();
+        return new Prefetcher<>(steps, PREFETCHED_STEPS, BATCH_PATIENCE);
+    }
+
+    private void runStep(long number, List<Batch> batches) throws IOException {
+        rank.member().check();
+        long began = System.nanoTime();
+        TrainStep.Outcome outcome = step.run(number, batches);
+        double millis = (System.nanoTime() - began) / 1e6;
+        long done = number + 1;
+        requireFinite(outcome, done);
+        boolean last = done == config.train().maxSteps();
+        Double valLoss = null;
+        if (done % config.train().evalInterval() == 0 || last) {
+            valLoss = evaluation.run(rank.allReduce(), rank.member()::check);
+            bestValLoss = Math.min(bestValLoss, valLoss);
+        }
+        rank.member()
+                .report(
+                        StepReport.TOPIC,
+                        new StepReport(
+                                        done,
+                                        outcome.lossSum(),
+                                        outcome.learningRate(),
+                                        outcome.gradientNorm(),
+                                        millis,
+                                        valLoss)
+                                .encode());
+        rank.member().stepReached(done);
+        if (rank.member().rank() == 0 && (done % config.checkpoint().interval() == 0 || last)) {
+            save(done);
+        }
+    }
+
+    private void requireFinite(TrainStep.Outcome outcome, long done) {
+        if (!Double.isFinite(outcome.lossSum()) || !Float.isFinite(outcome.gradientNorm())) {
+            throw new FatalJobException(
+                    "loss %s and gradient norm %s at step %d on rank %d are not finite, so training has diverged; the last checkpoint is kept: lower train.lr or raise train.warmup_steps"
+                            .formatted(
+                                    outcome.lossSum(),
+                                    outcome.gradientNorm(),
+                                    done,
+                                    rank.member().rank()));
+        }
+    }
+
+    private void save(long done) throws IOException {
+        CheckpointState state = new CheckpointState(
+                done,
+                config.toTree(),
+                rank.shards().tokenizer().toJson(),
+                config.train().seed(),
+                done * config.train().globalBatch(),
+                rank.allReduce().worldSize(),
+                Double.isInfinite(bestValLoss) ? OptionalDouble.empty() : OptionalDouble.of(bestValLoss));
+        Path staged =
+                rank.store().stage(new Checkpoint(state, weights.model(), weights.optimizer(adamW, device)));
+        rank.member().request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString()).encode());
+    }
+
+    private String sample() {
+        List<Integer> tokens = new ArrayList<>();
+        try (Arena arena = device.arena("sample")) {
+            int vocabulary = rank.shards().tokenizer().vocabSize();
+            TextGenerator generator =
+                    new TextGenerator(Model.decoder(parameters, sdpa, device, arena), vocabulary);
+            int[] prompt = new int[1];
+            rank.shards().tokens(CorpusSplit.VAL).copy(0, 1, prompt, 0);
+            generator.generate(
+                    prompt,
+                    SAMPLE_TOKENS,
+                    new Sampling(0.8f, 200, 1),
+                    config.train().seed(),
+                    tokens::add);
+        }
+        return rank.shards()
+                .tokenizer()
+                .decode(tokens.stream().mapToInt(Integer::intValue).toArray());
+    }
+}

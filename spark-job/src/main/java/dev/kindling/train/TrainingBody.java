@@ -1,0 +1,36 @@
+package dev.kindling.train;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.coordinate.GenerationBody;
+import dev.kindling.coordinate.Member;
+import dev.kindling.data.shard.ShardSet;
+import dev.kindling.device.Device;
+import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.tensor.Arena;
+import java.io.IOException;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.deploy.SparkHadoopUtil;
+
+/**
+ * What every rank of a training run does: opens its device, its shards and the checkpoint to start from, and trains.
+ *
+ * @param run the run directory
+ * @param shards the folder of shards
+ */
+public record TrainingBody(TrainConfig config, String run, String shards) implements GenerationBody {
+    @Override
+    public byte[] run(Member member, AllReduce allReduce) throws IOException {
+        Configuration hadoop = SparkHadoopUtil.get().conf();
+        member.enter("opening the device and the shards");
+        try (Device device = ExecutorDevice.open(config, member);
+                Arena arena = device.arena("training")) {
+            ShardSet set = ShardPreparation.open(shards, hadoop);
+            CheckpointStore store =
+                    CheckpointStore.ofRun(new Path(run), config.checkpoint().keep(), hadoop);
+            Trainer.Rank rank = new Trainer.Rank(member, allReduce, device, set, store);
+            return new Trainer(config, rank, arena).run().encode();
+        }
+    }
+}

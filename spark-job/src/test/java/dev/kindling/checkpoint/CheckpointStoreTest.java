@@ -1,0 +1,221 @@
+package dev.kindling.checkpoint;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class CheckpointStoreTest {
+    private static final Configuration HADOOP = new Configuration(false);
+
+    @TempDir
+    Path run;
+
+    private CheckpointStore store;
+
+    @BeforeEach
+    void open() throws IOException {
+        store = CheckpointStore.ofRun(hadoop(run), 3, HADOOP);
+    }
+
+    @Test
+    void loadsWhatItSaved() throws IOException {
+        Checkpoint saved = checkpoint(250, OptionalDouble.of(1.8832));
+        Checkpoint loaded = store.load(store.save(saved));
+
+        assertThat(loaded.state()).isEqualTo(saved.state());
+        assertSame(loaded.model(), saved.model());
+        assertSame(loaded.optimizer(), saved.optimizer());
+        assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000250");
+        assertThat(names(run.resolve("checkpoints/step-0000250")))
+                .containsExactly("model.safetensors", "optimizer.safetensors", "state.json");
+    }
+
+    @Test
+    void aRunWithoutAnEvaluationHasNoBestLoss() throws IOException {
+        Checkpoint loaded = store.load(store.save(checkpoint(7, OptionalDouble.empty())));
+
+        assertThat(loaded.state().bestValLoss()).isEmpty();
+        assertThat(store.loadModel(store.latest().orElseThrow()).optimizer()).isEmpty();
+    }
+
+    @Test
+    void keepsTheNewestAndClearsWhatWasNeverCommitted() throws IOException {
+        store.stage(checkpoint(100, OptionalDouble.empty()));
+        assertThat(store.latest()).isEmpty();
+        for (int step = 250; step <= 1250; step += 250) {
+            store.save(checkpoint(step, OptionalDouble.empty()));
+        }
+
+        assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000750", "step-0001000", "step-0001250");
+        assertThat(store.latest().orElseThrow().getName()).isEqualTo("step-0001250");
+    }
+
+    @Test
+    void theSameStepIsReplaced() throws IOException {
+        store.save(checkpoint(250, OptionalDouble.of(3)));
+        store.save(checkpoint(250, OptionalDouble.of(2)));
+
+        assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000250");
+        assertThat(store.load(store.latest().orElseThrow()).state().bestValLoss())
+                .hasValue(2);
+    }
+
+    @Test
+    void aRunThatWentBackKeepsWhatItCommitsNow() throws IOException {
+        CheckpointStore one = CheckpointStore.ofRun(hadoop(run), 1, HADOOP);
+        one.save(checkpoint(750, OptionalDouble.empty()));
+        one.save(checkpoint(500, OptionalDouble.empty()));
+
+        assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000500");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"model.safetensors", "optimizer.safetensors", "state.json"})
+    void everyAlteredRegionIsFoundAndRecoveryTakesTheOneBefore(String file) throws IOException {
+        store.save(checkpoint(250, OptionalDouble.of(2.5)));
+        org.apache.hadoop.fs.Path newest = store.save(checkpoint(500, OptionalDouble.of(2.25)));
+        Path damaged = run.resolve("checkpoints/step-0000500").resolve(file);
+        byte[] original = Files.readAllBytes(damaged);
+        for (int at = 0; at < original.length; at += 1 + original.length / 97) {
+            byte[] altered = original.clone();
+            altered[at] = (byte) (altered[at] == 'q' ? 'z' : 'q');
+            Files.write(damaged, altered);
+            if (!Character.isWhitespace(original[at])) {
+                assertDamaged(newest);
+            }
+        }
+        for (int length : new int[] {0, 1, original.length / 2, original.length - 1}) {
+            Files.write(damaged, java.util.Arrays.copyOf(original, length));
+            assertDamaged(newest);
+        }
+        Files.delete(damaged);
+        assertDamaged(newest);
+        Files.write(damaged, original);
+        assertThat(store.load(newest).state().step()).isEqualTo(500);
+    }
+
+    private void assertDamaged(org.apache.hadoop.fs.Path newest) throws IOException {
+        assertThatThrownBy(() -> store.load(newest))
+                .isInstanceOf(CheckpointException.class)
+                .message()
+                .contains("step-0000500", "; use ")
+                .doesNotContain("\n");
+        CheckpointStore.Recovery recovery = store.latestValid();
+        assertThat(recovery.found().orElseThrow().state().step()).isEqualTo(250);
+        assertThat(recovery.skipped())
+                .singleElement()
+                .asString()
+                .startsWith("skipped step-0000500: ")
+                .doesNotContain("\n");
+    }
+
+    @Test
+    void anAlteredNumberInTheStateIsFound() throws IOException {
+        org.apache.hadoop.fs.Path path = store.save(checkpoint(250, OptionalDouble.empty()));
+        Path state = run.resolve("checkpoints/step-0000250/state.json");
+        Files.writeString(state, Files.readString(state).replace("\"seed\" : 1337", "\"seed\" : 1338"));
+
+        assertThatThrownBy(() -> store.load(path)).hasMessageContaining("its checksum does not match its content");
+    }
+
+    @Test
+    void anotherVersionAndAnotherNameAreRefused() throws IOException {
+        org.apache.hadoop.fs.Path path = store.save(checkpoint(250, OptionalDouble.empty()));
+        Path directory = run.resolve("checkpoints/step-0000250");
+        Path renamed = run.resolve("checkpoints/step-0000300");
+        Files.move(directory, renamed);
+        assertThatThrownBy(() -> store.load(hadoop(renamed))).hasMessageContaining("holds step 250");
+        Files.move(renamed, directory);
+
+        Path state = directory.resolve("state.json");
+        Files.writeString(state, Files.readString(state).replace("\"version\" : 1", "\"version\" : 2"));
+        assertThatThrownBy(() -> store.load(path))
+                .isInstanceOf(CheckpointException.class)
+                .hasMessageContaining("has version 2, but this Kindling reads version 1; use the Kindling that wrote");
+    }
+
+    @Test
+    void resolvesARunItsCheckpointsAndACheckpoint() throws IOException {
+        store.save(checkpoint(250, OptionalDouble.empty()));
+        org.apache.hadoop.fs.Path newest = store.save(checkpoint(500, OptionalDouble.empty()));
+
+        for (Path given : List.of(run, run.resolve("checkpoints"), run.resolve("checkpoints/step-0000500"))) {
+            org.apache.hadoop.fs.Path resolved = CheckpointStore.resolve(hadoop(given), HADOOP);
+            assertThat(resolved.getName()).isEqualTo(newest.getName());
+        }
+        assertThatThrownBy(() -> CheckpointStore.resolve(hadoop(run.resolve("nowhere")), HADOOP))
+                .hasMessageContaining("does not exist; give a run directory");
+        Path empty = Files.createDirectory(run.resolve("empty"));
+        assertThatThrownBy(() -> CheckpointStore.resolve(hadoop(empty), HADOOP))
+                .hasMessageContaining("holds no committed checkpoint");
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {0, 100, 2_000, 2_500})
+    void aFullDiskIsAnErrorThatLeavesNothing(int freeBytes) throws IOException {
+        store.save(checkpoint(250, OptionalDouble.empty()));
+        CheckpointStore full = new CheckpointStore(
+                new Storage(new FullDisk(freeBytes, HADOOP), HADOOP), hadoop(run.resolve("checkpoints")), 1);
+
+        assertThatThrownBy(() -> full.save(checkpoint(500, OptionalDouble.empty())))
+                .isInstanceOf(CheckpointException.class)
+                .message()
+                .contains("could not write checkpoint step-0000500", "No space left on device", "--resume")
+                .doesNotContain("\n");
+        assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000250");
+        assertThat(store.load(store.latest().orElseThrow()).state().step()).isEqualTo(250);
+    }
+
+    private static Checkpoint checkpoint(long step, OptionalDouble best) throws IOException {
+        float[] model = SafeTensorsTest.floats(13 * 7 + 207, step);
+        float[] moments = SafeTensorsTest.floats(2 * model.length, step + 1);
+        ObjectMapper json = new ObjectMapper();
+        CheckpointState state = new CheckpointState(
+                step,
+                json.readTree("{\"train\":{\"lr\":1e-3,\"init_from\":\"scratch\"},\"model\":{\"n_layer\":4}}"),
+                json.readTree("{\"kind\":\"char\",\"vocabulary\":\"\\n !Éa\"}"),
+                1337,
+                step * 12,
+                2,
+                best);
+        return new Checkpoint(
+                state,
+                Map.of(
+                        "wte.weight", new TensorSlice(new int[] {13, 7}, model, 0),
+                        "h.0.attn.c_attn.weight", new TensorSlice(new int[] {207}, model, 13 * 7)),
+                Map.of(
+                        "m.wte.weight", new TensorSlice(new int[] {13, 7}, moments, 0),
+                        "v.wte.weight", new TensorSlice(new int[] {13, 7}, moments, model.length)));
+    }
+
+    private static void assertSame(Map<String, TensorSlice> actual, Map<String, TensorSlice> expected) {
+        assertThat(actual.keySet()).isEqualTo(expected.keySet());
+        expected.forEach((name, tensor) ->
+                assertThat(SafeTensorsTest.bits(actual.get(name))).isEqualTo(SafeTensorsTest.bits(tensor)));
+    }
+
+    private static org.apache.hadoop.fs.Path hadoop(Path path) {
+        return new org.apache.hadoop.fs.Path(path.toUri().getPath());
+    }
+
+    private static List<String> names(Path directory) throws IOException {
+        try (Stream<Path> files = Files.list(directory)) {
+            return files.map(path -> path.getFileName().toString()).sorted().toList();
+        }
+    }
+}

@@ -1,0 +1,146 @@
+package dev.kindling.checkpoint;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.Random;
+import java.util.TreeMap;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class SafeTensorsTest {
+
+    @Test
+    void roundTripKeepsEveryBitShapeAndMetadata() throws IOException {
+        float[] flat = floats(13 * 207 + 16385 + 1, 1);
+        flat[0] = -0.0f;
+        flat[1] = Float.intBitsToFloat(0x7fc00001); // a NaN with a payload
+        flat[2] = Float.MIN_VALUE;
+        Map<String, TensorSlice> tensors = Map.of(
+                "wte.weight", new TensorSlice(new int[] {13, 207}, flat, 0),
+                "ln_f.weight", new TensorSlice(new int[] {16385}, flat, 13 * 207),
+                "scalar", new TensorSlice(new int[0], flat, flat.length - 1));
+
+        SafeTensors read = read(bytes(tensors, Map.of("format", "pt", "note", "\"ä\"")));
+
+        assertThat(read.metadata()).containsExactlyEntriesOf(new TreeMap<>(Map.of("format", "pt", "note", "\"ä\"")));
+        assertThat(read.tensors().keySet()).containsExactly("ln_f.weight", "scalar", "wte.weight");
+        tensors.forEach((name, tensor) -> {
+            assertThat(read.tensors().get(name).shape()).isEqualTo(tensor.shape());
+            assertThat(bits(read.tensors().get(name))).isEqualTo(bits(tensor));
+        });
+    }
+
+    @Test
+    void theLayoutIsThatOfTheFormat() throws IOException {
+        byte[] file = bytes(Map.of("a", new TensorSlice(new int[] {1, 2}, new float[] {9, 1.5f, -2}, 1)), Map.of());
+
+        String header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]}}";
+        int headerBytes = (header.length() + 7) / 8 * 8;
+        ByteBuffer buffer = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN);
+        assertThat(buffer.getLong()).isEqualTo(headerBytes);
+        assertThat(new String(file, 8, headerBytes, StandardCharsets.UTF_8).stripTrailing())
+                .isEqualTo(header);
+        assertThat(buffer.getFloat(8 + headerBytes)).isEqualTo(1.5f);
+        assertThat(buffer.getFloat(8 + headerBytes + 4)).isEqualTo(-2f);
+        assertThat(file).hasSize(8 + headerBytes + 8);
+    }
+
+    @Test
+    void equalTensorsGiveEqualBytesWhateverTheMap() throws IOException {
+        float[] flat = floats(26, 2);
+        TensorSlice a = new TensorSlice(new int[] {13}, flat, 0);
+        TensorSlice b = new TensorSlice(new int[] {13}, flat.clone(), 13);
+        Map<String, TensorSlice> reversed = new TreeMap<String, TensorSlice>(java.util.Comparator.reverseOrder());
+        reversed.putAll(Map.of("a", a, "b", b));
+
+        assertThat(bytes(reversed, Map.of())).isEqualTo(bytes(Map.of("a", a, "b", b), Map.of()));
+    }
+
+    @Test
+    void everyTruncationIsRefused() throws IOException {
+        byte[] file = bytes(Map.of("a", new TensorSlice(new int[] {13}, floats(13, 3), 0)), Map.of());
+        for (int length = 0; length < file.length; length++) {
+            byte[] truncated = Arrays.copyOf(file, length);
+            assertThatThrownBy(() -> read(truncated))
+                    .as("the first %d bytes", length)
+                    .isInstanceOf(CheckpointException.class)
+                    .hasMessageContaining("x.safetensors is damaged");
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}   | does not fill bytes 0 to 4
+            {"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,8]}}  | does not fill bytes
+            {"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}}   | does not fill bytes
+            {"a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}  | begins at byte 8, not 0
+            {"a":{"dtype":"F32","shape":[65536,65536,65536,65536],"data_offsets":[0,0]}} | does not fill bytes
+            {"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}   | tensor a is empty
+            {"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}  | describes 16 bytes of tensors, but it holds 8
+            {"a":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}  | tensor a is BF16, not F32
+            {"a":{"shape":[2],"data_offsets":[0,8]}}                 | lacks dtype, shape or data_offsets
+            {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} | two tensors begin at byte 0
+            {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} | is not JSON
+            {"a":                                                    | is not JSON
+            [1]                                                      | is not a JSON object
+            """)
+    void aHeaderThatDoesNotFitItsDataIsRefused(String header, String why) {
+        byte[] json = header.getBytes(StandardCharsets.UTF_8);
+        byte[] file = ByteBuffer.allocate(8 + json.length + 8)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putLong(json.length)
+                .put(json)
+                .array();
+        assertThatThrownBy(() -> read(file))
+                .isInstanceOf(CheckpointException.class)
+                .message()
+                .contains(why)
+                .doesNotContain("\n");
+    }
+
+    @Test
+    void aHugeHeaderLengthAllocatesNothing() {
+        byte[] file = new byte[64];
+        Arrays.fill(file, 0, 7, (byte) 0x7f);
+        assertThatThrownBy(() -> read(file)).hasMessageContaining("its header claims");
+        Arrays.fill(file, 0, 8, (byte) 0xff);
+        assertThatThrownBy(() -> read(file)).hasMessageContaining("its header claims -1 bytes of a file of 64");
+    }
+
+    static float[] floats(int count, long seed) {
+        Random random = new Random(seed);
+        float[] floats = new float[count];
+        for (int i = 0; i < count; i++) {
+            floats[i] = (float) random.nextGaussian();
+        }
+        return floats;
+    }
+
+    static int[] bits(TensorSlice tensor) {
+        float[] copy = new float[tensor.count()];
+        tensor.copyTo(copy, 0);
+        int[] bits = new int[copy.length];
+        Arrays.setAll(bits, i -> Float.floatToRawIntBits(copy[i]));
+        return bits;
+    }
+
+    private static byte[] bytes(Map<String, TensorSlice> tensors, Map<String, String> metadata) throws IOException {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        new SafeTensors(tensors, metadata).writeTo(out);
+        return out.toByteArray();
+    }
+
+    private static SafeTensors read(byte[] file) throws IOException {
+        return SafeTensors.read(new ByteArrayInputStream(file), file.length, "x.safetensors");
+    }
+}

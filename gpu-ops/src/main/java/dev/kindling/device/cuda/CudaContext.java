@@ -35,6 +35,7 @@ final class CudaContext implements AutoCloseable {
     private final KernelModules kernels;
     private final StepState state;
     private boolean capturing;
+    private boolean rehearsing;
 
     /** @param patience how long {@link #synchronize} waits before it gives the GPU up */
     CudaContext(CudaDeviceInfo info, KernelCache cache, Duration patience) {
@@ -78,6 +79,15 @@ final class CudaContext implements AutoCloseable {
 
     void capturing(boolean now) {
         capturing = now;
+    }
+
+    /** Is this the first of a step's two captures, in which memory may still be allocated? */
+    boolean rehearsing() {
+        return rehearsing;
+    }
+
+    void rehearsing(boolean now) {
+        rehearsing = now;
     }
 
     /** The file's module under constants (names and values in turn), with ACTIVATION for {@code type}. */

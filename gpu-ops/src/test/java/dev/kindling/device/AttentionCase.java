@@ -47,8 +47,7 @@ final class AttentionCase {
         for (int s = 0; s < count; s++) {
             longest = Math.max(longest, cumulative[s + 1] - cumulative[s]);
         }
-        AttentionInputs.Sequences sequences =
-                new AttentionInputs.Sequences(f.integers(cumulative), count, longest + 3);
+        AttentionInputs.Sequences sequences = new AttentionInputs.Sequences(f.integers(cumulative), count, longest + 3);
         return new AttentionCase(
                 f,
                 new AttentionInputs(
@@ -108,8 +107,7 @@ final class AttentionCase {
     }
 
     private ReferenceAttention.Keep mask(int s, int h, int tq, int tk) {
-        ReferenceAttention.Keep causal =
-                inputs.causal() ? ReferenceAttention.causal(tq, tk) : (row, column) -> 0;
+        ReferenceAttention.Keep causal = inputs.causal() ? ReferenceAttention.causal(tq, tk) : (row, column) -> 0;
         if (inputs.mask() == null) {
             return causal;
         }

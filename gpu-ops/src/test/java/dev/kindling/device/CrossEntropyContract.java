@@ -30,8 +30,8 @@ public interface CrossEntropyContract extends OpsUnderTest {
                 double lse = logSumExp(in[n], vocabulary);
                 expected[n] = lse - in[n][targets[n]];
                 for (int c = 0; c < vocabulary; c++) {
-                    gradient[n][c] = OpsFixture.STEP.lossScale()
-                            * (Math.exp(in[n][c] - lse) - (c == targets[n] ? 1 : 0));
+                    gradient[n][c] =
+                            OpsFixture.STEP.lossScale() * (Math.exp(in[n][c] - lse) - (c == targets[n] ? 1 : 0));
                 }
             }
         }

@@ -30,8 +30,7 @@ public interface DropoutContract extends OpsUnderTest {
         int rows = 129;
         int width = 207;
         double[] mask = mask(dropout, OpsFixture.STEP, rows, width);
-        ReferenceDropout reference =
-                new ReferenceDropout(dropout, OpsFixture.STEP.seed(), OpsFixture.STEP.stream());
+        ReferenceDropout reference = new ReferenceDropout(dropout, OpsFixture.STEP.seed(), OpsFixture.STEP.stream());
         int kept = 0;
         double[] expected = new double[mask.length];
         for (int i = 0; i < mask.length; i++) {

@@ -36,8 +36,7 @@ public interface FlashContract extends OpsUnderTest {
     })
     default void flashMatchesTheFormula(
             int b, int h, int tq, int tk, int d, boolean causal, float probability, double spread) {
-        check(AttentionCase.dense(
-                fixture(), new Sizes(b, h, tq, tk, d), causal, new Dropout(probability, 3), spread));
+        check(AttentionCase.dense(fixture(), new Sizes(b, h, tq, tk, d), causal, new Dropout(probability, 3), spread));
     }
 
     @ParameterizedTest
@@ -122,8 +121,11 @@ public interface FlashContract extends OpsUnderTest {
             assertThat(result[2][i]).isZero();
         }
         for (int i = 0; i < 40; i++) {
-            assertThat(result[1][i]).satisfies(i < 33 ? v -> assertThat(v).isInfinite() : v -> assertThat(v)
-                    .isFinite());
+            assertThat(result[1][i])
+                    .satisfies(
+                            i < 33
+                                    ? v -> assertThat(v).isInfinite()
+                                    : v -> assertThat(v).isFinite());
         }
     }
 
@@ -144,8 +146,8 @@ public interface FlashContract extends OpsUnderTest {
         AttentionCase c = AttentionCase.dense(f, new Sizes(1, 1, 13, 13, 32), false, Dropout.NONE, 1);
         double[] zeros = new double[13];
         AttentionInputs masked = c.masked(f.of(DType.F32, zeros, 1, 1, 1, 13), zeros).inputs;
-        assertThat(f.ops().flash().whyNot(masked.shape())).hasValueSatisfying(reason -> assertThat(reason)
-                .contains("ADDITIVE"));
+        assertThat(f.ops().flash().whyNot(masked.shape()))
+                .hasValueSatisfying(reason -> assertThat(reason).contains("ADDITIVE"));
         Tensor out = poisonedLike(f, masked.query(), 32);
         assertThatThrownBy(() -> f.ops().flash().forward(masked, out, f.poisoned(DType.F32, 1, 1, 13)))
                 .isInstanceOf(IllegalArgumentException.class)

@@ -24,8 +24,7 @@ public interface OptimizerContract extends OpsUnderTest {
             second[i] *= second[i];
         }
         v = f.of(DType.F32, second, count);
-        AdamWOp op = new AdamWOp(
-                p, separate ? f.poisoned(count) : p, g, m, v, 0.9f, 0.99f, 1e-8f, 0.1f);
+        AdamWOp op = new AdamWOp(p, separate ? f.poisoned(count) : p, g, m, v, 0.9f, 0.99f, 1e-8f, 0.1f);
         double[] gradient = f.read(g);
         double squares = 0;
         for (double value : gradient) {

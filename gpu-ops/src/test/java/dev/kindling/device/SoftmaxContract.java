@@ -32,11 +32,9 @@ public interface SoftmaxContract extends OpsUnderTest {
     }
 
     static Stream<int[]> packings() {
-        return Stream.of(
-                new int[] {0, 13},
-                new int[] {0, 1, 1, 14, 79},
-                new int[] {0, 0, 33, 33, 33, 66},
-                new int[] {0, 64, 65, 65});
+        return Stream.of(new int[] {0, 13}, new int[] {0, 1, 1, 14, 79}, new int[] {0, 0, 33, 33, 33, 66}, new int[] {
+            0, 64, 65, 65
+        });
     }
 
     @ParameterizedTest

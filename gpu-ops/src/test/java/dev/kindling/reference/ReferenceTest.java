@@ -56,9 +56,18 @@ class ReferenceTest {
         double[] v = row(tk * d);
         double[] dOut = row(tq * d);
         double[][][] gradients = attention(q, k, v, tq, tk, d).backward(rows(dOut, d));
-        check(flat(gradients[1]), q, moved -> dot(dOut, flat(attention(moved, k, v, tq, tk, d).out())));
-        check(flat(gradients[2]), k, moved -> dot(dOut, flat(attention(q, moved, v, tq, tk, d).out())));
-        check(flat(gradients[3]), v, moved -> dot(dOut, flat(attention(q, k, moved, tq, tk, d).out())));
+        check(
+                flat(gradients[1]),
+                q,
+                moved -> dot(dOut, flat(attention(moved, k, v, tq, tk, d).out())));
+        check(
+                flat(gradients[2]),
+                k,
+                moved -> dot(dOut, flat(attention(q, moved, v, tq, tk, d).out())));
+        check(
+                flat(gradients[3]),
+                v,
+                moved -> dot(dOut, flat(attention(q, k, moved, tq, tk, d).out())));
     }
 
     private static ReferenceAttention attention(double[] q, double[] k, double[] v, int tq, int tk, int d) {
@@ -98,9 +107,7 @@ class ReferenceTest {
     }
 
     private static double[] flat(double[][] rows) {
-        return Arrays.stream(rows)
-                .flatMapToDouble(Arrays::stream)
-                .toArray();
+        return Arrays.stream(rows).flatMapToDouble(Arrays::stream).toArray();
     }
 
     private static double dot(double[] a, double[] b) {

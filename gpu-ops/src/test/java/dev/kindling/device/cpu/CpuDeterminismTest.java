@@ -33,8 +33,7 @@ class CpuDeterminismTest {
     @ParameterizedTest
     @ValueSource(ints = {2, 3, 5})
     void doesNotDependOnTheNumberOfThreads(int threads) {
-        for (Supplier<CpuKernels> kernels :
-                List.<Supplier<CpuKernels>>of(CpuKernels::vector, CpuKernels::scalar)) {
+        for (Supplier<CpuKernels> kernels : List.<Supplier<CpuKernels>>of(CpuKernels::vector, CpuKernels::scalar)) {
             double[][] alone = run(1, kernels.get());
             double[][] shared = run(threads, kernels.get());
             assertThat(shared).isDeepEqualTo(alone);

@@ -60,17 +60,20 @@ class RowKernelsTest {
             RowKernels.GeluRow input = new RowKernels.GeluRow(form, a, MARGIN, null, 0);
             compare(row(n), (k, y) -> k.geluGradient(input, b, MARGIN, y, MARGIN, n));
         }
-        RowKernels.NormalizedRow normalized =
-                new RowKernels.NormalizedRow(a, MARGIN, 0.2f, 1.4f, weight, MARGIN);
+        RowKernels.NormalizedRow normalized = new RowKernels.NormalizedRow(a, MARGIN, 0.2f, 1.4f, weight, MARGIN);
         compare(row(n), (k, y) -> k.normalize(normalized, b, MARGIN, y, MARGIN, n));
-        compare(row(n), (k, y) -> k.normalizeGradient(
-                normalized,
-                new RowKernels.NormalizedGradient(b, MARGIN, y, MARGIN, true, new float[n], 0, -1),
-                n));
-        compare(row(n), (k, y) -> k.normalizeGradient(
-                normalized,
-                new RowKernels.NormalizedGradient(b, MARGIN, new float[n], 0, false, y, MARGIN, -1),
-                n));
+        compare(
+                row(n),
+                (k, y) -> k.normalizeGradient(
+                        normalized,
+                        new RowKernels.NormalizedGradient(b, MARGIN, y, MARGIN, true, new float[n], 0, -1),
+                        n));
+        compare(
+                row(n),
+                (k, y) -> k.normalizeGradient(
+                        normalized,
+                        new RowKernels.NormalizedGradient(b, MARGIN, new float[n], 0, false, y, MARGIN, -1),
+                        n));
         float size = 3e-6f * n;
         assertThat(vector.total(a, MARGIN, n)).isCloseTo(scalar.total(a, MARGIN, n), within(size));
         assertThat(vector.squares(a, MARGIN, n, 0.5f)).isCloseTo(scalar.squares(a, MARGIN, n, 0.5f), within(size));

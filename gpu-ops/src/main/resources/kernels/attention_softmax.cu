@@ -1,4 +1,5 @@
-// attention_softmax.cu: the middle of MATH attention, in place over the scores, one row a block.
+// attention_softmax.cu: the middle of MATH attention, in place over the scores, one row a block, for what
+// attention_math.cu does not take: packed sequences, additive masks of another type.
 //
 //   forward   scores (B, H, Tq, Tk) = q k^T become probabilities = softmax(scale scores + mask) over the visible
 //             columns, 0 elsewhere and in rows that see nothing; dropped, if not null, = dropout(probabilities)
@@ -118,14 +119,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_softmax_forward(
         for (int j = 0; j < VECTOR; j++) best = fmaxf(best, x[j]);
     }
     best = blockMax<WARPS>(best, scratch);
-    const float shift = best == -INFINITY_F ? 0.0f : best * LOG2_E;
+    // Subtracted first: masks of -1e30 leave no digits for a product.
+    const float shift = best == -INFINITY_F ? 0.0f : best;
     float sum = 0.0f;
     for (int c = threadIdx.x * VECTOR; c < p.columns; c += THREADS * VECTOR) {
         if (c + VECTOR <= r.begin || c >= r.end) continue;
         float x[VECTOR];
         maskedScores(x, p, r, c);
 #pragma unroll
-        for (int j = 0; j < VECTOR; j++) sum += exp2Fast(fmaf(x[j], LOG2_E, -shift));
+        for (int j = 0; j < VECTOR; j++) sum += exp2Fast((x[j] - shift) * LOG2_E);
     }
     sum = blockSum<WARPS>(sum, scratch);
     const float factor = sum == 0.0f ? 0.0f : 1.0f / sum;
@@ -135,7 +137,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) attention_softmax_forward(
         if (seen) maskedScores(x, p, r, c);
 #pragma unroll
         for (int j = 0; j < VECTOR; j++) {
-            x[j] = seen ? exp2Fast(fmaf(x[j], LOG2_E, -shift)) * factor : 0.0f;
+            x[j] = seen ? exp2Fast((x[j] - shift) * LOG2_E) * factor : 0.0f;
             y[j] = DROPOUT && seen ? x[j] * kept(p, r, drop, c + j) : x[j];
         }
         store<Activation, VECTOR>(p.scores + r.at + c, x);

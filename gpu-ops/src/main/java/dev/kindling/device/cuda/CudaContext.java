@@ -35,6 +35,7 @@ final class CudaContext implements AutoCloseable {
     private final KernelModules kernels;
     private final StepState state;
     private boolean capturing;
+    private boolean rehearsing;
 
     /** @param patience how long {@link #synchronize} waits before it gives the GPU up */
     CudaContext(CudaDeviceInfo info, KernelCache cache, Duration patience) {
@@ -80,8 +81,18 @@ final class CudaContext implements AutoCloseable {
         capturing = now;
     }
 
+    /** Is this the first of a step's two captures, in which memory may still be allocated? */
+    boolean rehearsing() {
+        return rehearsing;
+    }
+
+    void rehearsing(boolean now) {
+        rehearsing = now;
+    }
+
     /** The file's module under constants (names and values in turn), with ACTIVATION for {@code type}. */
     CudaModule module(String stem, DType type, Object... constants) {
+        bind();
         Object[] all = new Object[constants.length + 2];
         all[0] = "ACTIVATION";
         all[1] = kernelType(type);
@@ -90,6 +101,7 @@ final class CudaContext implements AutoCloseable {
     }
 
     CudaModule module(String stem) {
+        bind();
         return kernels.module(stem);
     }
 

@@ -3,53 +3,77 @@ package dev.kindling.device.cuda;
 import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Shape;
+import dev.kindling.tensor.Tensor;
 
 /** cross_entropy.cu: the fused classifier. */
 final class CudaCrossEntropy {
     private static final int VECTOR = 8;
 
     private final CudaContext context;
+    private final CudaElementwise elementwise;
 
-    CudaCrossEntropy(CudaContext context) {
+    CudaCrossEntropy(CudaContext context, CudaElementwise elementwise) {
         this.context = context;
+        this.elementwise = elementwise;
     }
 
     void loss(CrossEntropy op) {
-        CudaModule module = module(op);
-        arguments(op);
-        launch(op, module, "cross_entropy_loss");
+        check(op);
+        run(op, "cross_entropy_loss", padded(op), false);
     }
 
     void lossWithGradient(CrossEntropy op) {
-        CudaModule module = module(op);
-        arguments(op).add(context.state().lossScaleAddress());
-        launch(op, module, "cross_entropy_backward");
+        check(op);
+        Tensor logits = padded(op);
+        run(op, "cross_entropy_backward", logits, true);
+        if (logits != op.logits()) {
+            elementwise.copy(logits.slice(1, 0, op.logits().size(-1)), rows(op.logits()));
+        }
     }
 
-    private LaunchArguments arguments(CrossEntropy op) {
-        return context.arguments()
+    private void run(CrossEntropy op, String entry, Tensor logits, boolean gradient) {
+        CudaModule module = context.module(
+                "cross_entropy", logits.dtype(), "VOCABULARY", op.vocabulary(), "PADDED", logits.size(-1));
+        LaunchArguments arguments = context.arguments()
                 .add(CudaBuffer.address(op.losses()))
-                .add(CudaContext.aligned(op.logits()))
+                .add(CudaContext.aligned(logits))
                 .add(CudaBuffer.address(op.targets()));
-    }
-
-    private void launch(CrossEntropy op, CudaModule module, String entry) {
-        int rows = Checks.rows(op.logits(), op.logits().size(-1));
+        if (gradient) {
+            arguments.add(context.state().lossScaleAddress());
+        }
+        int rows = Math.toIntExact(logits.count() / logits.size(-1));
         context.launch(module.kernel(entry), new Grid(rows, 1, 1, 512, 1, module.number("cross_entropy_shared")));
     }
 
-    private CudaModule module(CrossEntropy op) {
+    /** The logits, or a copy with rows of a multiple of 8; models pad their vocabulary and need none. */
+    private Tensor padded(CrossEntropy op) {
+        int width = op.logits().size(-1);
+        if (width % VECTOR == 0) {
+            return op.logits();
+        }
+        Tensor from = rows(op.logits());
+        Shape shape = Shape.of(from.size(0), (width + VECTOR - 1) / VECTOR * VECTOR);
+        context.scratch(shape.count() * from.dtype().bytes());
+        Tensor copy = context.scratchTensor(from.dtype(), shape, 0);
+        elementwise.fill(copy, 0);
+        elementwise.copy(from, copy.slice(1, 0, width));
+        return copy;
+    }
+
+    private static Tensor rows(Tensor logits) {
+        return logits.reshape(logits.count() / logits.size(-1), logits.size(-1));
+    }
+
+    private static void check(CrossEntropy op) {
         Checks.dense(op.logits(), op.targets(), op.losses());
         Checks.type(DType.I32, op.targets());
         Checks.type(DType.F32, op.losses());
-        int padded = op.logits().size(-1);
-        int rows = Checks.rows(op.logits(), padded);
-        Checks.count(rows, op.targets(), op.losses());
-        if (padded % VECTOR != 0 || padded < op.vocabulary()) {
+        int width = op.logits().size(-1);
+        Checks.count(Checks.rows(op.logits(), width), op.targets(), op.losses());
+        if (width < op.vocabulary()) {
             throw new IllegalArgumentException(
-                    "%s: the last dimension must be a multiple of %d and at least the vocabulary %d"
-                            .formatted(op.logits(), VECTOR, op.vocabulary()));
+                    "%s holds less than the vocabulary of %d".formatted(op.logits(), op.vocabulary()));
         }
-        return context.module("cross_entropy", op.logits().dtype(), "VOCABULARY", op.vocabulary(), "PADDED", padded);
     }
 }

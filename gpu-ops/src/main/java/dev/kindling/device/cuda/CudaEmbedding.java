@@ -77,7 +77,7 @@ final class CudaEmbedding {
                 .add(present);
         Checks.dropout(arguments, op.dropout()).add(context.state().address());
         int perBlock = 32 * module.number("embedding_vector");
-        int blocks = Math.min(Math.min(entries, rows), 2048);
+        int blocks = Math.min(Math.min(entries, rows), 1024);
         context.launch(
                 module.kernel("embedding_backward_tokens"),
                 new Grid(blocks, (channels + perBlock - 1) / perBlock, 1, 32, 16, 0));

@@ -16,9 +16,11 @@ final class CudaFlashAttention implements FusedAttention {
     private static final int ROWS = 128;
 
     private final CudaContext context;
+    private final CudaElementwise elementwise;
 
-    CudaFlashAttention(CudaContext context) {
+    CudaFlashAttention(CudaContext context, CudaElementwise elementwise) {
         this.context = context;
+        this.elementwise = elementwise;
     }
 
     @Override
@@ -53,8 +55,9 @@ final class CudaFlashAttention implements FusedAttention {
     public void forward(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
         AttentionShape shape = check(inputs, out, logSumExp);
         CudaModule module = module(inputs, shape);
-        Call call = new Call(inputs, out, logSumExp, null);
-        pack(call, 0, 0, new Workspace(0, 1));
+        context.scratch(AlignedViews.bytes(inputs.query(), inputs.key(), inputs.value(), out));
+        AlignedViews views = new AlignedViews(context, elementwise, 0);
+        pack(new Call(views.in(inputs), views.out(out), logSumExp, null), 0, 0, new Workspace(0, 1));
         int rows = module.number("flash_attention_forward_rows");
         context.launch(
                 module.kernel("flash_attention_forward"),
@@ -62,9 +65,10 @@ final class CudaFlashAttention implements FusedAttention {
                         (shape.queryLength() + rows - 1) / rows,
                         shape.heads(),
                         shape.batch(),
-                        128,
+                        module.number("flash_attention_forward_threads"),
                         1,
                         module.number("flash_attention_forward_shared")));
+        views.finish();
     }
 
     @Override
@@ -72,10 +76,15 @@ final class CudaFlashAttention implements FusedAttention {
         AttentionShape shape = check(inputs, out, logSumExp);
         CudaModule module = module(inputs, shape);
         Workspace work = workspace(inputs, shape, module);
-        long statsBytes = 8L * shape.heads() * work.statsRows();
+        long statsBytes = (8L * shape.heads() * work.statsRows() + 255) / 256 * 256;
         long partialBytes = 4L * work.splits() * shape.heads() * work.statsRows() * shape.headDim();
-        long stats = context.scratch(statsBytes + partialBytes);
-        Call call = new Call(inputs, out, logSumExp, gradients);
+        partialBytes = (partialBytes + 255) / 256 * 256;
+        AttentionInputs.Gradients g = gradients;
+        long copies = AlignedViews.bytes(
+                inputs.query(), inputs.key(), inputs.value(), out, g.dOut(), g.dQuery(), g.dKey(), g.dValue());
+        long stats = context.scratch(statsBytes + partialBytes + copies);
+        AlignedViews views = new AlignedViews(context, elementwise, statsBytes + partialBytes);
+        Call call = new Call(views.in(inputs), views.in(out), logSumExp, views.gradients(g));
         int heads = shape.heads();
         int batch = shape.batch();
         pack(call, stats, stats + statsBytes, work);
@@ -91,6 +100,7 @@ final class CudaFlashAttention implements FusedAttention {
                     module.kernel("flash_attention_backward_sum"),
                     new Grid((shape.queryLength() + rows - 1) / rows, heads, batch, 256, 1, 0));
         }
+        views.finish();
     }
 
     private record Call(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {}
@@ -151,11 +161,7 @@ final class CudaFlashAttention implements FusedAttention {
 
     private static void strides(ByteBuffer p, Tensor t) {
         for (int d = 0; d < 3; d++) {
-            long stride = t == null ? 0 : t.stride(d);
-            if (stride % 8 != 0 && t.size(d) > 1) {
-                throw new IllegalArgumentException("%s: stride %d is not a multiple of 8".formatted(t, stride));
-            }
-            p.putLong(stride);
+            p.putLong(t == null ? 0 : t.stride(d));
         }
     }
 

@@ -9,7 +9,7 @@ import java.nio.ByteBuffer;
 
 /** residual_layernorm.cu. */
 final class CudaLayerNorm {
-    private static final int BLOCKS = 528;
+    private static final int BLOCKS = 1056;
 
     private final CudaContext context;
     private final CudaElementwise elementwise;
@@ -49,8 +49,7 @@ final class CudaLayerNorm {
         CudaModule module = module(op);
         int rows = rows(op);
         int channels = op.y().size(-1);
-        int perBlock = module.number("residual_layernorm_rows");
-        int blocks = Math.max(1, Math.min(BLOCKS, (rows + perBlock - 1) / perBlock));
+        int blocks = Math.max(1, Math.min(BLOCKS, rows));
         long partial = context.scratch(4L * blocks * 3 * channels);
         ByteBuffer p = context.arguments().struct(88);
         p.putLong(CudaContext.aligned(gradients.dResidual())).putLong(CudaContext.aligned(gradients.dBranch()));
@@ -59,14 +58,15 @@ final class CudaLayerNorm {
         p.putLong(CudaBuffer.address(op.mean())).putLong(CudaBuffer.address(op.rstd()));
         p.putLong(context.state().address()).putInt(rows);
         dropout(p, op);
-        context.launch(module.kernel("residual_layernorm_backward"), Grid.of(blocks, 128));
+        int threads = module.number("residual_layernorm_backward_threads");
+        context.launch(module.kernel("residual_layernorm_backward"), Grid.of(blocks, threads));
         context.arguments()
                 .add(CudaBuffer.address(gradients.dWeight()))
                 .add(CudaBuffer.address(gradients.dBias()))
                 .add(CudaBuffer.address(gradients.dBranchBias()))
                 .add(partial)
                 .add(blocks);
-        context.launch(module.kernel("residual_layernorm_reduce"), new Grid((channels + 31) / 32, 1, 1, 32, 32, 0));
+        context.launch(module.kernel("residual_layernorm_reduce"), new Grid((channels + 31) / 32, 3, 1, 32, 32, 0));
     }
 
     private static void dropout(ByteBuffer p, ResidualLayerNorm op) {

@@ -7,9 +7,9 @@ import java.util.function.BiConsumer;
 import jcuda.Pointer;
 import jcuda.cudaDataType;
 import jcuda.jcublas.JCublas2;
-import jcuda.jcublas.cublasComputeType;
 import jcuda.jcublas.cublasGemmAlgo;
 import jcuda.jcublas.cublasHandle;
+import jcuda.jcublas.cublasMath;
 import jcuda.jcublas.cublasOperation;
 import jcuda.runtime.cudaStream_t;
 
@@ -22,7 +22,6 @@ final class CudaMatmul implements AutoCloseable {
     private static final long WORKSPACE_BYTES = 32L << 20;
 
     private final CudaContext context;
-    private final boolean tf32;
     private final BiConsumer<Tensor, Tensor> copy;
     private final cublasHandle handle = new cublasHandle();
     private final DeviceMemory.Block workspace;
@@ -30,11 +29,12 @@ final class CudaMatmul implements AutoCloseable {
     /** @param copy writes its first tensor into its second, see {@code Ops.copy} */
     CudaMatmul(CudaContext context, boolean tf32, BiConsumer<Tensor, Tensor> copy) {
         this.context = context;
-        this.tf32 = tf32;
         this.copy = copy;
         context.bind();
         CudaCall.checkCublas(JCublas2.cublasCreate(handle), "create a handle on %s", context.info());
         CudaCall.checkCublas(JCublas2.cublasSetStream(handle, new cudaStream_t(context.stream())), "set the stream");
+        int math = tf32 ? cublasMath.CUBLAS_TF32_TENSOR_OP_MATH : cublasMath.CUBLAS_DEFAULT_MATH;
+        CudaCall.checkCublas(JCublas2.cublasSetMathMode(handle, math), "set math mode %d", math);
         workspace = context.memory().allocate("cuBLAS workspace", WORKSPACE_BYTES);
         // After the stream: setting that resets the workspace. Captured graphs need a fixed one.
         CudaCall.checkCublas(
@@ -130,9 +130,8 @@ final class CudaMatmul implements AutoCloseable {
         int m = c.size(-1);
         int n = c.size(-2);
         int k = a.size(-1);
-        int compute = tf32 && a.dtype() == DType.F32
-                ? cublasComputeType.CUBLAS_COMPUTE_32F_FAST_TF32
-                : cublasComputeType.CUBLAS_COMPUTE_32F;
+        // JCuda calls the form of these functions that names the compute type by the data type.
+        int compute = cudaDataType.CUDA_R_32F;
         int status;
         if (batch.count() == 1) {
             status = JCublas2.cublasGemmEx(

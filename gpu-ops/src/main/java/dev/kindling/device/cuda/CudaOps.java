@@ -30,9 +30,9 @@ final class CudaOps implements Ops, AutoCloseable {
         layerNorm = new CudaLayerNorm(context, elementwise);
         matmul = new CudaMatmul(context, tf32, elementwise::copy);
         gelu = new CudaGelu(context);
-        crossEntropy = new CudaCrossEntropy(context);
+        crossEntropy = new CudaCrossEntropy(context, elementwise);
         softmax = new CudaAttentionSoftmax(context);
-        flash = new CudaFlashAttention(context);
+        flash = new CudaFlashAttention(context, elementwise);
         efficient = new CudaEfficientAttention(context, tf32, elementwise);
         optimizer = new CudaOptimizer(context);
     }

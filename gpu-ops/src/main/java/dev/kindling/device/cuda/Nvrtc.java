@@ -56,7 +56,9 @@ final class Nvrtc {
     }
 
     private List<String> options(Map<String, String> constants) {
-        List<String> options = new ArrayList<>(List.of("--gpu-architecture=" + architecture, "--std=c++17"));
+        List<String> options = new ArrayList<>(List.of(
+                // The last: lambdas in kernels count as device code, as with nvcc.
+                "--gpu-architecture=" + architecture, "--std=c++17", "--device-as-default-execution-space"));
         constants.forEach((name, value) -> options.add("-D" + name + "=" + value));
         return options;
     }

@@ -25,9 +25,9 @@ class NativeRebinderTest {
     void onlyTheNameAndItsHashChange(String name, String library) throws Exception {
         byte[] original = JCudaNatives.image(name, 12);
         byte[] rebound = JCudaNatives.image(name, 13);
-        assertThat(count(original, library + ".12\0")).isPositive();
-        assertThat(count(rebound, library + ".12\0")).isZero();
-        assertThat(count(rebound, library + ".13\0")).isEqualTo(count(original, library + ".12\0"));
+        assertThat(count(original, "\0" + library + ".12\0")).isPositive();
+        assertThat(count(rebound, "\0" + library + ".12\0")).isZero();
+        assertThat(count(rebound, "\0" + library + ".13\0")).isEqualTo(count(original, "\0" + library + ".12\0"));
         int changed = 0;
         for (int i = 0; i < original.length; i++) {
             changed += original[i] == rebound[i] ? 0 : 1;

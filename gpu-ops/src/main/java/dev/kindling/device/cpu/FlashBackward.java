@@ -55,9 +55,9 @@ final class FlashBackward {
         tileRows = TILE / rows * rows;
         // A group of keys may reach over the tile's end by less than a group.
         stride = TILE + rows;
-        probabilities = new float[tileRows * stride];
-        gradients = new float[tileRows * stride];
-        group = new float[tileRows * rows];
+        probabilities = new float[tileRows * stride + width];
+        gradients = new float[tileRows * stride + width];
+        group = new float[tileRows * rows + width];
         delta = new float[tileRows];
     }
 

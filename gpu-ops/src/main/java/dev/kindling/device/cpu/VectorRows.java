@@ -13,6 +13,9 @@ import jdk.incubator.vector.FloatVector;
 final class VectorRows implements RowKernels {
     private static final int STEP = LANES.length();
 
+    /** Read in place of a bias that is not there. Vectors that come from a choice would be kept on the heap. */
+    private static final float[] NO_BIAS = new float[STEP];
+
     private final ScalarRows rest = new ScalarRows();
 
     private static FloatVector load(float[] x, int at) {
@@ -154,56 +157,94 @@ final class VectorRows implements RowKernels {
 
     @Override
     public void gelu(Gelu.Form form, float[] x, int xAt, float[] bias, int biasAt, float[] y, int yAt, int n) {
-        int i = 0;
-        if (form == Gelu.Form.ERF) {
-            for (; i <= n - STEP; i += STEP) {
-                FloatVector z = biased(x, xAt + i, bias, biasAt + i);
-                z.mul(VectorMath.normal(z, VectorMath.exp(z.mul(z).mul(-0.5f)))).intoArray(y, yAt + i);
-            }
-        } else {
-            for (; i <= n - STEP; i += STEP) {
-                FloatVector z = biased(x, xAt + i, bias, biasAt + i);
-                z.mul(sigmoidOfTwice(z)).intoArray(y, yAt + i);
-            }
+        int whole = n - n % STEP;
+        float[] source = x;
+        int at = xAt;
+        if (bias != null) {
+            sum(x, xAt, bias, biasAt, y, yAt, whole);
+            source = y;
+            at = yAt;
         }
-        rest.gelu(form, x, xAt + i, bias, biasAt + i, y, yAt + i, n - i);
+        if (form == Gelu.Form.ERF) {
+            erfForm(source, at, y, yAt, whole);
+        } else {
+            tanhForm(source, at, y, yAt, whole);
+        }
+        rest.gelu(form, x, xAt + whole, bias, biasAt + whole, y, yAt + whole, n - whole);
     }
 
-    private static FloatVector biased(float[] x, int xAt, float[] bias, int biasAt) {
-        FloatVector z = load(x, xAt);
-        return bias == null ? z : z.add(load(bias, biasAt));
+    private static void erfForm(float[] x, int xAt, float[] y, int yAt, int whole) {
+        for (int i = 0; i < whole; i += STEP) {
+            FloatVector z = load(x, xAt + i);
+            z.mul(VectorMath.normal(z, VectorMath.exp(z.mul(z).mul(-0.5f)))).intoArray(y, yAt + i);
+        }
     }
 
-    private static FloatVector sigmoidOfTwice(FloatVector z) {
-        FloatVector u = z.mul(z.mul(z).fma(all(-2 * ROOT_2_PI * CUBIC), all(-2 * ROOT_2_PI)));
-        return all(1f).div(VectorMath.exp(u).add(1f));
+    /** x / (1 + exp(-2 u)), which is x (1 + tanh u) / 2. */
+    private static void tanhForm(float[] x, int xAt, float[] y, int yAt, int whole) {
+        for (int i = 0; i < whole; i += STEP) {
+            FloatVector z = load(x, xAt + i);
+            FloatVector u = z.mul(z.mul(z).fma(all(-2 * ROOT_2_PI * CUBIC), all(-2 * ROOT_2_PI)));
+            z.div(VectorMath.exp(u).add(1f)).intoArray(y, yAt + i);
+        }
     }
 
     @Override
     public void geluGradient(GeluRow row, float[] dy, int dyAt, float[] dx, int dxAt, int n) {
         float[] x = row.x();
-        float[] bias = row.bias();
         int xAt = row.xAt();
-        int biasAt = row.biasAt();
-        int i = 0;
+        float[] bias = row.bias() == null ? NO_BIAS : row.bias();
+        int biasAt = row.bias() == null ? 0 : row.biasAt();
+        int biasStep = row.bias() == null ? 0 : STEP;
+        int whole = n - n % STEP;
         if (row.form() == Gelu.Form.ERF) {
-            for (; i <= n - STEP; i += STEP) {
-                FloatVector z = biased(x, xAt + i, bias, biasAt + i);
-                FloatVector e = VectorMath.exp(z.mul(z).mul(-0.5f));
-                FloatVector slope = z.mul(e).fma(all(NORMAL_PEAK), VectorMath.normal(z, e));
-                load(dy, dyAt + i).mul(slope).intoArray(dx, dxAt + i);
-            }
+            erfSlope(x, xAt, bias, biasAt, biasStep, dy, dyAt, dx, dxAt, whole);
         } else {
-            for (; i <= n - STEP; i += STEP) {
-                FloatVector z = biased(x, xAt + i, bias, biasAt + i);
-                FloatVector s = sigmoidOfTwice(z);
-                FloatVector inner = z.mul(z).fma(all(6 * ROOT_2_PI * CUBIC), all(2 * ROOT_2_PI));
-                FloatVector slope = all(1f).sub(s).mul(z).mul(inner).fma(s, s);
-                load(dy, dyAt + i).mul(slope).intoArray(dx, dxAt + i);
-            }
+            tanhSlope(x, xAt, bias, biasAt, biasStep, dy, dyAt, dx, dxAt, whole);
         }
-        GeluRow end = new GeluRow(row.form(), x, xAt + i, bias, biasAt + i);
-        rest.geluGradient(end, dy, dyAt + i, dx, dxAt + i, n - i);
+        GeluRow end = new GeluRow(row.form(), x, xAt + whole, row.bias(), row.biasAt() + whole);
+        rest.geluGradient(end, dy, dyAt + whole, dx, dxAt + whole, n - whole);
+    }
+
+    private static void erfSlope(
+            float[] x,
+            int xAt,
+            float[] bias,
+            int biasAt,
+            int biasStep,
+            float[] dy,
+            int dyAt,
+            float[] dx,
+            int dxAt,
+            int whole) {
+        for (int i = 0, b = biasAt; i < whole; i += STEP, b += biasStep) {
+            FloatVector z = load(x, xAt + i).add(load(bias, b));
+            FloatVector e = VectorMath.exp(z.mul(z).mul(-0.5f));
+            FloatVector slope = z.mul(e).fma(all(NORMAL_PEAK), VectorMath.normal(z, e));
+            load(dy, dyAt + i).mul(slope).intoArray(dx, dxAt + i);
+        }
+    }
+
+    private static void tanhSlope(
+            float[] x,
+            int xAt,
+            float[] bias,
+            int biasAt,
+            int biasStep,
+            float[] dy,
+            int dyAt,
+            float[] dx,
+            int dxAt,
+            int whole) {
+        for (int i = 0, b = biasAt; i < whole; i += STEP, b += biasStep) {
+            FloatVector z = load(x, xAt + i).add(load(bias, b));
+            FloatVector square = z.mul(z);
+            FloatVector u = z.mul(square.fma(all(-2 * ROOT_2_PI * CUBIC), all(-2 * ROOT_2_PI)));
+            FloatVector s = all(1f).div(VectorMath.exp(u).add(1f));
+            FloatVector inner = square.fma(all(6 * ROOT_2_PI * CUBIC), all(2 * ROOT_2_PI));
+            FloatVector slope = all(1f).sub(s).mul(z).mul(inner).fma(s, s);
+            load(dy, dyAt + i).mul(slope).intoArray(dx, dxAt + i);
+        }
     }
 
     @Override
@@ -212,14 +253,17 @@ final class VectorRows implements RowKernels {
         float[] weight = row.weight();
         FloatVector mean = all(row.mean());
         FloatVector rstd = all(row.rstd());
+        float[] shift = bias == null ? NO_BIAS : bias;
+        int shiftAt = bias == null ? 0 : biasAt;
+        int shiftStep = bias == null ? 0 : STEP;
         int i = 0;
-        for (; i <= n - STEP; i += STEP) {
+        for (; i <= n - STEP; i += STEP, shiftAt += shiftStep) {
             FloatVector unit = load(x, row.xAt() + i).sub(mean).mul(rstd);
-            FloatVector scaled = unit.mul(load(weight, row.weightAt() + i));
-            (bias == null ? scaled : scaled.add(load(bias, biasAt + i))).intoArray(y, yAt + i);
+            unit.fma(load(weight, row.weightAt() + i), load(shift, shiftAt)).intoArray(y, yAt + i);
         }
         if (i < n) {
-            NormalizedRow end = new NormalizedRow(x, row.xAt() + i, row.mean(), row.rstd(), weight, row.weightAt() + i);
+            NormalizedRow end = new NormalizedRow(
+                    x, row.xAt() + i, row.mean(), row.rstd(), weight, row.weightAt() + i);
             rest.normalize(end, bias, biasAt + i, y, yAt + i, n - i);
         }
     }
@@ -227,19 +271,25 @@ final class VectorRows implements RowKernels {
     @Override
     public void normalizeGradient(NormalizedRow row, NormalizedGradient gradient, int n) {
         float[] sums = gradient.sums();
+        float[] x = row.x();
+        float[] dy = gradient.dy();
+        float[] weight = row.weight();
+        int xAt = row.xAt();
+        int dyAt = gradient.dyAt();
+        int weightAt = row.weightAt();
+        int sumsAt = gradient.dWeightAt();
         FloatVector mean = all(row.mean());
         FloatVector rstd = all(row.rstd());
         FloatVector sum = all(0f);
         FloatVector projection = all(0f);
         int i = 0;
         for (; i <= n - STEP; i += STEP) {
-            FloatVector unit = load(row.x(), row.xAt() + i).sub(mean).mul(rstd);
-            FloatVector d = load(gradient.dy(), gradient.dyAt() + i);
-            FloatVector g = d.mul(load(row.weight(), row.weightAt() + i));
+            FloatVector unit = load(x, xAt + i).sub(mean).mul(rstd);
+            FloatVector d = load(dy, dyAt + i);
+            FloatVector g = d.mul(load(weight, weightAt + i));
             sum = sum.add(g);
             projection = g.fma(unit, projection);
-            int at = gradient.dWeightAt() + i;
-            d.fma(unit, load(sums, at)).intoArray(sums, at);
+            d.fma(unit, load(sums, sumsAt + i)).intoArray(sums, sumsAt + i);
         }
         float total = VectorMath.sum(sum);
         float along = VectorMath.sum(projection);
@@ -258,19 +308,26 @@ final class VectorRows implements RowKernels {
     }
 
     private static void spread(NormalizedRow row, NormalizedGradient gradient, float mean, float projection, int n) {
+        float[] x = row.x();
+        float[] dy = gradient.dy();
+        float[] weight = row.weight();
         float[] dx = gradient.dx();
+        float[] before = gradient.accumulate() ? dx : NO_BIAS;
+        int beforeAt = gradient.accumulate() ? gradient.dxAt() : 0;
+        int beforeStep = gradient.accumulate() ? STEP : 0;
+        int xAt = row.xAt();
+        int dyAt = gradient.dyAt();
+        int weightAt = row.weightAt();
         int dxAt = gradient.dxAt();
         FloatVector center = all(row.mean());
         FloatVector rstd = all(row.rstd());
         FloatVector along = all(-projection);
-        boolean accumulate = gradient.accumulate();
+        FloatVector less = all(mean);
         int i = 0;
-        for (; i <= n - STEP; i += STEP) {
-            FloatVector unit = load(row.x(), row.xAt() + i).sub(center).mul(rstd);
-            FloatVector g = load(gradient.dy(), gradient.dyAt() + i).mul(load(row.weight(), row.weightAt() + i));
-            FloatVector d = unit.fma(along, g.sub(mean));
-            FloatVector before = accumulate ? load(dx, dxAt + i) : all(0f);
-            d.fma(rstd, before).intoArray(dx, dxAt + i);
+        for (; i <= n - STEP; i += STEP, beforeAt += beforeStep) {
+            FloatVector unit = load(x, xAt + i).sub(center).mul(rstd);
+            FloatVector g = load(dy, dyAt + i).mul(load(weight, weightAt + i)).sub(less);
+            unit.fma(along, g).fma(rstd, load(before, beforeAt)).intoArray(dx, dxAt + i);
         }
         ScalarRows.spread(row, gradient, mean, projection, i, n);
     }

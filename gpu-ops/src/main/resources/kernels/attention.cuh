@@ -11,13 +11,6 @@ struct Strides {
     i64 batch, head, row;
 };
 
-struct Yes {
-    static constexpr bool value = true;
-};
-struct No {
-    static constexpr bool value = false;
-};
-
 // The (Tq, Tk) plane of one head in the numbering of dropout blocks.
 struct DropoutPlane {
     u64 firstRow; // (b H + h) Tq

@@ -8,7 +8,8 @@
 //   lse           f32, natural log; element (b, h, row) at b * lse.batch + h * lse.head + row
 //   stats         float2 workspace (H, statsRows) of the backward pass: {lse log2(e), rowsum(dO o)}; a sequence
 //                 has its rows from statsStart(b), padded to 128
-//   partial       f32 workspace (splits, H, statsRows, D) of the backward pass
+//   partial       f32 workspace (splits, H, statsRows, D) of the backward pass, also with one split; statsRows =
+//                 B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128)
 // Overwritten: o, lse; dq, dk, dv. Nothing is accumulated across calls.
 // causal is aligned bottom right: column c is seen by row r iff c <= r + Tk - Tq. A row that sees nothing
 // gives o = 0, lse = +inf and zero gradients. Nothing past row Tq or Tk is read.
@@ -297,6 +298,30 @@ __device__ __forceinline__ void finishRows(
     }
 }
 
+// One key tile; the next key tile loads behind the softmax, this value tile behind the scores.
+template <bool MASKED>
+__device__ __forceinline__ void forwardStep(const FlashAttention &p, const Sequence &seq, const Dropout &drop,
+        const DropoutPlane &plane, Rows &rows, const Activation *k, const Activation *v, u32 qTile, int tile, int warpRow) {
+    constexpr int THREADS = FORWARD_WARPS * 32;
+    const u32 kTile = qTile + FORWARD_M * D * 2, vTile = kTile + FORWARD_N * D * 2;
+    const int column0 = tile * FORWARD_N;
+    float s[FORWARD_MT][FORWARD_NT][4];
+    copyAsyncWait<0>();
+    __syncthreads();
+    loadTile<FORWARD_N, THREADS>(vTile, v, p.vAt.row, column0, seq.keys);
+    copyAsyncCommit();
+    scores(s, qTile, kTile);
+    copyAsyncWait<0>();
+    __syncthreads();
+    if (tile > 0) loadTile<FORWARD_N, THREADS>(kTile, k, p.kAt.row, column0 - FORWARD_N, seq.keys);
+    copyAsyncCommit();
+    softmaxStep<MASKED>(s, rows, warpRow, column0, seq, p.scale * LOG2_E);
+    if (DROPOUT) // after the sum was taken
+#pragma unroll
+        for (int mt = 0; mt < FORWARD_MT; mt++) dropRows<FORWARD_NT>(s[mt], drop, plane, warpRow + mt * 16, column0);
+    values(rows, s, vTile);
+}
+
 extern "C" __global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
 flash_attention_forward(const FlashAttention p) {
     extern __shared__ __align__(1024) u8 shared[];
@@ -307,9 +332,8 @@ flash_attention_forward(const FlashAttention p) {
     const Activation *q = headOf(p.q, p.qAt, p, blockIdx.z, blockIdx.y, seq.queryStart);
     const Activation *k = headOf(p.k, p.kAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
     const Activation *v = headOf(p.v, p.vAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
-    const u32 qTile = sharedAddress(shared), kTile = qTile + FORWARD_M * D * 2, vTile = kTile + FORWARD_N * D * 2;
+    const u32 qTile = sharedAddress(shared), kTile = qTile + FORWARD_M * D * 2;
     const int warpRow = row0 + (threadIdx.x >> 5) * FORWARD_MT * 16;
-    const float c = p.scale * LOG2_E;
     const Dropout drop = dropoutOf(p.state, DROPOUT ? p.threshold : 0, p.site);
     const DropoutPlane plane = dropoutPlane(blockIdx.z, blockIdx.y, p.heads, p.queryLength, p.keyLength);
 
@@ -330,29 +354,13 @@ flash_attention_forward(const FlashAttention p) {
         loadTile<FORWARD_N, THREADS>(kTile, k, p.kAt.row, tile * FORWARD_N, seq.keys);
     }
     copyAsyncCommit();
-    auto step = [&](auto masked) {
-        float s[FORWARD_MT][FORWARD_NT][4];
-        const int column0 = tile * FORWARD_N;
-        copyAsyncWait<0>();
-        __syncthreads();
-        loadTile<FORWARD_N, THREADS>(vTile, v, p.vAt.row, column0, seq.keys);
-        copyAsyncCommit();
-        scores(s, qTile, kTile);
-        copyAsyncWait<0>();
-        __syncthreads();
-        if (tile > 0) loadTile<FORWARD_N, THREADS>(kTile, k, p.kAt.row, column0 - FORWARD_N, seq.keys);
-        copyAsyncCommit();
-        softmaxStep<decltype(masked)::value>(s, rows, warpRow, column0, seq, c);
-        if (DROPOUT) // after the sum was taken
-#pragma unroll
-            for (int mt = 0; mt < FORWARD_MT; mt++) dropRows<FORWARD_NT>(s[mt], drop, plane, warpRow + mt * 16, column0);
-        values(rows, s, vTile);
-    };
     const int unmasked = min(seq.keys, CAUSAL ? row0 + seq.offset + 1 : seq.keys) / FORWARD_N; // tiles seen whole
 #pragma unroll 1
-    for (; tile >= 0 && tile >= unmasked; tile--) step(Yes());
+    for (; tile >= 0 && tile >= unmasked; tile--)
+        forwardStep<true>(p, seq, drop, plane, rows, k, v, qTile, tile, warpRow);
 #pragma unroll 1
-    for (; tile >= 0; tile--) step(No());
+    for (; tile >= 0; tile--)
+        forwardStep<false>(p, seq, drop, plane, rows, k, v, qTile, tile, warpRow);
     copyAsyncWait<0>();
     __syncwarp();
     finishRows(p, rows, seq, row0, shared, DROPOUT ? drop.keepScale : 1.0f);

@@ -76,7 +76,8 @@ public final class StepBench {
                     median(millis[2]),
                     median(millis[2]) / base);
             System.out.printf(
-                    "  losses of the last step: PyTorch %.4f, fp32 %.4f, bf16 %.4f%n", peer.loss(), fp32.loss(), bf16.loss());
+                    "  losses of the last step: PyTorch %.4f, fp32 %.4f, bf16 %.4f%n",
+                    peer.loss(), fp32.loss(), bf16.loss());
         }
     }
 

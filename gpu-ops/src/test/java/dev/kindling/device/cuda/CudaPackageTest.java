@@ -6,16 +6,16 @@ import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import org.junit.jupiter.api.Test;
 
-/** One door to native code: nothing else of this module knows JCuda or JNA. */
+/** One door to CUDA: nothing else of this module knows JCuda. */
 class CudaPackageTest {
     @Test
-    void onlyThisPackageTouchesJCudaAndJna() {
+    void onlyThisPackageTouchesJCuda() {
         noClasses()
                 .that()
                 .resideOutsideOfPackage("dev.kindling.device.cuda..")
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage("jcuda..", "com.sun.jna..")
+                .resideInAPackage("jcuda..")
                 .check(new ClassFileImporter()
                         .withImportOption(new ImportOption.DoNotIncludeTests())
                         .importPackages("dev.kindling"));

@@ -22,7 +22,7 @@ final class PrepareJob implements Job<PrepareOptions> {
     @Override
     public void run(PrepareOptions options) throws IOException {
         double valFraction = TrainConfig.defaults().data().valFraction();
-        try (SparkSession session = sessions.open("prepare", EXECUTORS)) {
+        try (SparkSession session = sessions.open("prepare", EXECUTORS, 0)) {
             JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
             Path out = RunPath.absolute(options.out(), spark.hadoopConfiguration());
             ShardSet set = new ShardPreparation(spark)

@@ -35,8 +35,7 @@ public final class ParityDump {
     public static void main(String[] args) throws IOException {
         Path directory = Files.createDirectories(Path.of(args[0]));
         Precision precision = args[2].equals("bf16") ? Precision.BF16 : Precision.FP32;
-        try (Device device =
-                        args[1].equals("cuda") ? CudaDevice.open(0, precision) : new CpuDevice(2, precision);
+        try (Device device = args[1].equals("cuda") ? CudaDevice.open(0, precision) : new CpuDevice(2, precision);
                 Arena arena = device.arena("parity")) {
             Parameters parameters = new Parameters(CONFIG, device, arena, true);
             parameters.initialise(1);

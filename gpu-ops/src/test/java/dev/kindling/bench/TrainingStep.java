@@ -63,8 +63,8 @@ final class TrainingStep implements AutoCloseable {
 
     /** Enqueues a step. */
     void run() {
-        device.setStep(new StepInputs(
-                1, step, 1e-3f, adamW.beta1Correction(step), adamW.beta2Correction(step), 1f / rows));
+        device.setStep(
+                new StepInputs(1, step, 1e-3f, adamW.beta1Correction(step), adamW.beta2Correction(step), 1f / rows));
         step++;
         if (replay != null) {
             replay.run();

@@ -87,8 +87,7 @@ public final class SparkSessions {
                     "%d executors need a GPU each, and this host has %d; use --executors %d, or --device cpu"
                             .formatted(executors, gpus, gpus));
         }
-        conf.setMaster(
-                String.format(Locale.ROOT, "local-cluster[1,%d,%d]", executors * cores, executors * memory));
+        conf.setMaster(String.format(Locale.ROOT, "local-cluster[1,%d,%d]", executors * cores, executors * memory));
         conf.set("spark.worker.resource.gpu.amount", Integer.toString(executors));
         conf.set("spark.worker.resource.gpu.discoveryScript", GpuDiscovery.script());
         conf.set("spark.executor.resource.gpu.amount", "1");

@@ -72,7 +72,8 @@ final class TrainJob implements Job<TrainOptions> {
 
     /** GPUs that an embedded cluster of this host offers: none where the CPU is asked for. */
     private static int gpus(TrainConfig config) {
-        return config.cluster().device() == DeviceChoice.CPU || CudaDevice.whyNot().isPresent()
+        return config.cluster().device() == DeviceChoice.CPU
+                        || CudaDevice.whyNot().isPresent()
                 ? 0
                 : CudaDevice.count();
     }
@@ -104,8 +105,7 @@ final class TrainJob implements Job<TrainOptions> {
             throws IOException {
         Path resolved = new Path(run, "config.yaml");
         int gpus = CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
-        ConfigSource source =
-                new ConfigSource(hadoop, gpus == 0 ? List.of() : List.of("cluster.executors=" + gpus));
+        ConfigSource source = new ConfigSource(hadoop, gpus == 0 ? List.of() : List.of("cluster.executors=" + gpus));
         if (options.config().isPresent()) {
             return source.load(options.config().get(), options.overrides());
         }

@@ -64,7 +64,10 @@ public final class ConfigSource {
                 throw new IllegalStateException("the jar lacks " + resource + "; build it again with mvn package");
             }
             return TrainConfig.parse(
-                    new String(in.readAllBytes(), StandardCharsets.UTF_8), "conf/" + name + ".yaml", defaults, overrides);
+                    new String(in.readAllBytes(), StandardCharsets.UTF_8),
+                    "conf/" + name + ".yaml",
+                    defaults,
+                    overrides);
         } catch (IOException e) {
             throw new UncheckedIOException("could not read " + resource + " from the jar", e);
         }

@@ -47,19 +47,22 @@ class SparkSessionsTest {
                 .isInstanceOf(ConfigException.class)
                 .hasMessageContaining("--conf spark.dynamicAllocation.enabled=false");
         SparkConf gpu = new SparkConf(false).setMaster("local[2]").set("spark.executor.resource.gpu.amount", "1");
-        assertThatThrownBy(() -> sessions.configure(gpu, "train", 2, 0)).hasMessageContaining("waits for ever for a GPU");
+        assertThatThrownBy(() -> sessions.configure(gpu, "train", 2, 0))
+                .hasMessageContaining("waits for ever for a GPU");
     }
 
     @Test
     void oneWorkerOwnsTheGpusOfAnEmbeddedCluster() {
-        SparkConf conf = new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
+        SparkConf conf =
+                new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
 
         sessions.configure(conf, "train", 2, 2);
 
         assertThat(conf.get("spark.master")).isEqualTo("local-cluster[1,2,2048]");
         assertThat(conf.get("spark.worker.resource.gpu.amount")).isEqualTo("2");
         assertThat(conf.get("spark.executor.resource.gpu.amount")).isEqualTo("1");
-        assertThat(new java.io.File(conf.get("spark.worker.resource.gpu.discoveryScript")).canExecute()).isTrue();
+        assertThat(new java.io.File(conf.get("spark.worker.resource.gpu.discoveryScript")).canExecute())
+                .isTrue();
         SparkConf crowded = new SparkConf(false).set(SparkSessions.EMBEDDED, "true");
         assertThatThrownBy(() -> sessions.configure(crowded, "train", 3, 2)).hasMessageContaining("this host has 2");
     }

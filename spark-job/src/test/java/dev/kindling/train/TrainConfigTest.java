@@ -11,7 +11,6 @@ import org.junit.jupiter.params.provider.CsvSource;
 class TrainConfigTest {
     private static final ConfigSource SOURCE = new ConfigSource(new org.apache.hadoop.conf.Configuration(), List.of());
 
-
     @Test
     void anEmptyFileHasTheDefaultsOfTheGpuRun() {
         TrainConfig config = TrainConfig.parse("", "empty.yaml", List.of());

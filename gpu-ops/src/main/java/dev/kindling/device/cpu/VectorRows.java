@@ -262,8 +262,7 @@ final class VectorRows implements RowKernels {
             unit.fma(load(weight, row.weightAt() + i), load(shift, shiftAt)).intoArray(y, yAt + i);
         }
         if (i < n) {
-            NormalizedRow end = new NormalizedRow(
-                    x, row.xAt() + i, row.mean(), row.rstd(), weight, row.weightAt() + i);
+            NormalizedRow end = new NormalizedRow(x, row.xAt() + i, row.mean(), row.rstd(), weight, row.weightAt() + i);
             rest.normalize(end, bias, biasAt + i, y, yAt + i, n - i);
         }
     }

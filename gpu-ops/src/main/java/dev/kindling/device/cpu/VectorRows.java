@@ -41,7 +41,9 @@ final class VectorRows implements RowKernels {
     public void sum(float[] a, int aAt, float[] b, int bAt, float[] y, int yAt, int n) {
         int i = 0;
         for (; i <= n - STEP; i += STEP) {
-            FloatVector.fromArray(LANES, a, aAt + i).add(FloatVector.fromArray(LANES, b, bAt + i)).intoArray(y, yAt + i);
+            FloatVector.fromArray(LANES, a, aAt + i)
+                    .add(FloatVector.fromArray(LANES, b, bAt + i))
+                    .intoArray(y, yAt + i);
         }
         rest.sum(a, aAt + i, b, bAt + i, y, yAt + i, n - i);
     }
@@ -71,7 +73,9 @@ final class VectorRows implements RowKernels {
         FloatVector f = FloatVector.broadcast(LANES, factor);
         int i = 0;
         for (; i <= n - STEP; i += STEP) {
-            FloatVector.fromArray(LANES, x, xAt + i).fma(f, FloatVector.fromArray(LANES, into, at + i)).intoArray(into, at + i);
+            FloatVector.fromArray(LANES, x, xAt + i)
+                    .fma(f, FloatVector.fromArray(LANES, into, at + i))
+                    .intoArray(into, at + i);
         }
         rest.addScaled(x, xAt + i, factor, into, at + i, n - i);
     }
@@ -80,7 +84,9 @@ final class VectorRows implements RowKernels {
     public void multiply(float[] a, int aAt, float[] b, int bAt, float[] y, int yAt, int n) {
         int i = 0;
         for (; i <= n - STEP; i += STEP) {
-            FloatVector.fromArray(LANES, a, aAt + i).mul(FloatVector.fromArray(LANES, b, bAt + i)).intoArray(y, yAt + i);
+            FloatVector.fromArray(LANES, a, aAt + i)
+                    .mul(FloatVector.fromArray(LANES, b, bAt + i))
+                    .intoArray(y, yAt + i);
         }
         rest.multiply(a, aAt + i, b, bAt + i, y, yAt + i, n - i);
     }
@@ -126,7 +132,8 @@ final class VectorRows implements RowKernels {
         int i = 0;
         for (; i <= n - 2 * STEP; i += 2 * STEP) {
             s0 = FloatVector.fromArray(LANES, a, aAt + i).fma(FloatVector.fromArray(LANES, b, bAt + i), s0);
-            s1 = FloatVector.fromArray(LANES, a, aAt + i + STEP).fma(FloatVector.fromArray(LANES, b, bAt + i + STEP), s1);
+            s1 = FloatVector.fromArray(LANES, a, aAt + i + STEP)
+                    .fma(FloatVector.fromArray(LANES, b, bAt + i + STEP), s1);
         }
         for (; i <= n - STEP; i += STEP) {
             s0 = FloatVector.fromArray(LANES, a, aAt + i).fma(FloatVector.fromArray(LANES, b, bAt + i), s0);
@@ -155,7 +162,8 @@ final class VectorRows implements RowKernels {
         FloatVector sum = FloatVector.broadcast(LANES, 0f);
         int i = 0;
         for (; i <= n - STEP; i += STEP) {
-            FloatVector e = VectorMath.exp(FloatVector.fromArray(LANES, x, xAt + i).fma(f, s));
+            FloatVector e =
+                    VectorMath.exp(FloatVector.fromArray(LANES, x, xAt + i).fma(f, s));
             e.intoArray(y, yAt + i);
             sum = sum.add(e);
         }
@@ -194,8 +202,12 @@ final class VectorRows implements RowKernels {
         for (int i = 0; i < whole; i += STEP) {
             FloatVector z = FloatVector.fromArray(LANES, x, xAt + i);
             FloatVector e = VectorMath.exp(z.mul(z).mul(-0.5f));
-            FloatVector t = FloatVector.broadcast(LANES, 1f).div(z.abs().fma(FloatVector.broadcast(LANES, P * ROOT_HALF), FloatVector.broadcast(LANES, 1f)));
-            FloatVector q = t.fma(FloatVector.broadcast(LANES, A5), FloatVector.broadcast(LANES, A4)).fma(t, FloatVector.broadcast(LANES, A3)).fma(t, FloatVector.broadcast(LANES, A2)).fma(t, FloatVector.broadcast(LANES, A1));
+            FloatVector t = FloatVector.broadcast(LANES, 1f)
+                    .div(z.abs().fma(FloatVector.broadcast(LANES, P * ROOT_HALF), FloatVector.broadcast(LANES, 1f)));
+            FloatVector q = t.fma(FloatVector.broadcast(LANES, A5), FloatVector.broadcast(LANES, A4))
+                    .fma(t, FloatVector.broadcast(LANES, A3))
+                    .fma(t, FloatVector.broadcast(LANES, A2))
+                    .fma(t, FloatVector.broadcast(LANES, A1));
             FloatVector tail = q.mul(t).mul(e.mul(0.5f));
             FloatVector normal = FloatVector.broadcast(LANES, 1f).sub(tail).blend(tail, z.compare(LT, 0f));
             z.mul(normal).intoArray(y, yAt + i);
@@ -206,7 +218,10 @@ final class VectorRows implements RowKernels {
     private static void tanhForm(float[] x, int xAt, float[] y, int yAt, int whole) {
         for (int i = 0; i < whole; i += STEP) {
             FloatVector z = FloatVector.fromArray(LANES, x, xAt + i);
-            FloatVector u = z.mul(z.mul(z).fma(FloatVector.broadcast(LANES, -2 * ROOT_2_PI * CUBIC), FloatVector.broadcast(LANES, -2 * ROOT_2_PI)));
+            FloatVector u = z.mul(z.mul(z)
+                    .fma(
+                            FloatVector.broadcast(LANES, -2 * ROOT_2_PI * CUBIC),
+                            FloatVector.broadcast(LANES, -2 * ROOT_2_PI)));
             z.div(VectorMath.exp(u).add(1f)).intoArray(y, yAt + i);
         }
     }
@@ -242,8 +257,12 @@ final class VectorRows implements RowKernels {
         for (int i = 0, b = biasAt; i < whole; i += STEP, b += biasStep) {
             FloatVector z = FloatVector.fromArray(LANES, x, xAt + i).add(FloatVector.fromArray(LANES, bias, b));
             FloatVector e = VectorMath.exp(z.mul(z).mul(-0.5f));
-            FloatVector t = FloatVector.broadcast(LANES, 1f).div(z.abs().fma(FloatVector.broadcast(LANES, P * ROOT_HALF), FloatVector.broadcast(LANES, 1f)));
-            FloatVector q = t.fma(FloatVector.broadcast(LANES, A5), FloatVector.broadcast(LANES, A4)).fma(t, FloatVector.broadcast(LANES, A3)).fma(t, FloatVector.broadcast(LANES, A2)).fma(t, FloatVector.broadcast(LANES, A1));
+            FloatVector t = FloatVector.broadcast(LANES, 1f)
+                    .div(z.abs().fma(FloatVector.broadcast(LANES, P * ROOT_HALF), FloatVector.broadcast(LANES, 1f)));
+            FloatVector q = t.fma(FloatVector.broadcast(LANES, A5), FloatVector.broadcast(LANES, A4))
+                    .fma(t, FloatVector.broadcast(LANES, A3))
+                    .fma(t, FloatVector.broadcast(LANES, A2))
+                    .fma(t, FloatVector.broadcast(LANES, A1));
             FloatVector tail = q.mul(t).mul(e.mul(0.5f));
             FloatVector normal = FloatVector.broadcast(LANES, 1f).sub(tail).blend(tail, z.compare(LT, 0f));
             FloatVector slope = z.mul(e).fma(FloatVector.broadcast(LANES, NORMAL_PEAK), normal);
@@ -265,10 +284,15 @@ final class VectorRows implements RowKernels {
         for (int i = 0, b = biasAt; i < whole; i += STEP, b += biasStep) {
             FloatVector z = FloatVector.fromArray(LANES, x, xAt + i).add(FloatVector.fromArray(LANES, bias, b));
             FloatVector square = z.mul(z);
-            FloatVector u = z.mul(square.fma(FloatVector.broadcast(LANES, -2 * ROOT_2_PI * CUBIC), FloatVector.broadcast(LANES, -2 * ROOT_2_PI)));
-            FloatVector s = FloatVector.broadcast(LANES, 1f).div(VectorMath.exp(u).add(1f));
-            FloatVector inner = square.fma(FloatVector.broadcast(LANES, 6 * ROOT_2_PI * CUBIC), FloatVector.broadcast(LANES, 2 * ROOT_2_PI));
-            FloatVector slope = FloatVector.broadcast(LANES, 1f).sub(s).mul(z).mul(inner).fma(s, s);
+            FloatVector u = z.mul(square.fma(
+                    FloatVector.broadcast(LANES, -2 * ROOT_2_PI * CUBIC),
+                    FloatVector.broadcast(LANES, -2 * ROOT_2_PI)));
+            FloatVector s =
+                    FloatVector.broadcast(LANES, 1f).div(VectorMath.exp(u).add(1f));
+            FloatVector inner = square.fma(
+                    FloatVector.broadcast(LANES, 6 * ROOT_2_PI * CUBIC), FloatVector.broadcast(LANES, 2 * ROOT_2_PI));
+            FloatVector slope =
+                    FloatVector.broadcast(LANES, 1f).sub(s).mul(z).mul(inner).fma(s, s);
             FloatVector.fromArray(LANES, dy, dyAt + i).mul(slope).intoArray(dx, dxAt + i);
         }
     }
@@ -284,12 +308,15 @@ final class VectorRows implements RowKernels {
         int shiftStep = bias == null ? 0 : STEP;
         int i = 0;
         for (; i <= n - STEP; i += STEP, shiftAt += shiftStep) {
-            FloatVector unit = FloatVector.fromArray(LANES, x, row.xAt() + i).sub(mean).mul(rstd);
-            unit.fma(FloatVector.fromArray(LANES, weight, row.weightAt() + i), FloatVector.fromArray(LANES, shift, shiftAt)).intoArray(y, yAt + i);
+            FloatVector unit =
+                    FloatVector.fromArray(LANES, x, row.xAt() + i).sub(mean).mul(rstd);
+            unit.fma(
+                            FloatVector.fromArray(LANES, weight, row.weightAt() + i),
+                            FloatVector.fromArray(LANES, shift, shiftAt))
+                    .intoArray(y, yAt + i);
         }
         if (i < n) {
-            NormalizedRow end = new NormalizedRow(
-                    x, row.xAt() + i, row.mean(), row.rstd(), weight, row.weightAt() + i);
+            NormalizedRow end = new NormalizedRow(x, row.xAt() + i, row.mean(), row.rstd(), weight, row.weightAt() + i);
             rest.normalize(end, bias, biasAt + i, y, yAt + i, n - i);
         }
     }
@@ -310,7 +337,8 @@ final class VectorRows implements RowKernels {
         FloatVector projection = FloatVector.broadcast(LANES, 0f);
         int i = 0;
         for (; i <= n - STEP; i += STEP) {
-            FloatVector unit = FloatVector.fromArray(LANES, x, xAt + i).sub(mean).mul(rstd);
+            FloatVector unit =
+                    FloatVector.fromArray(LANES, x, xAt + i).sub(mean).mul(rstd);
             FloatVector d = FloatVector.fromArray(LANES, dy, dyAt + i);
             FloatVector g = d.mul(FloatVector.fromArray(LANES, weight, weightAt + i));
             sum = sum.add(g);
@@ -351,9 +379,14 @@ final class VectorRows implements RowKernels {
         FloatVector less = FloatVector.broadcast(LANES, mean);
         int i = 0;
         for (; i <= n - STEP; i += STEP, beforeAt += beforeStep) {
-            FloatVector unit = FloatVector.fromArray(LANES, x, xAt + i).sub(center).mul(rstd);
-            FloatVector g = FloatVector.fromArray(LANES, dy, dyAt + i).mul(FloatVector.fromArray(LANES, weight, weightAt + i)).sub(less);
-            unit.fma(along, g).fma(rstd, FloatVector.fromArray(LANES, before, beforeAt)).intoArray(dx, dxAt + i);
+            FloatVector unit =
+                    FloatVector.fromArray(LANES, x, xAt + i).sub(center).mul(rstd);
+            FloatVector g = FloatVector.fromArray(LANES, dy, dyAt + i)
+                    .mul(FloatVector.fromArray(LANES, weight, weightAt + i))
+                    .sub(less);
+            unit.fma(along, g)
+                    .fma(rstd, FloatVector.fromArray(LANES, before, beforeAt))
+                    .intoArray(dx, dxAt + i);
         }
         ScalarRows.spread(row, gradient, mean, projection, i, n);
     }

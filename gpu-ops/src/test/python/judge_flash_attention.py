@@ -1,7 +1,7 @@
 """Judges flash_attention.cu against float64 and times it beside PyTorch.
 
 usage: judge_flash_attention.py CUBIN_DIR [check] [time] [VARIANT...]
-cubins: flash_attention.{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}[.VARIANT].cubin"""
+cubins (build_cubins.sh): flash_attention.{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}[.VARIANT].cubin"""
 import os
 import struct
 import sys
@@ -56,7 +56,8 @@ class Flash:
     def forward(self):
         rows, m = self.mod.constant("flash_attention_forward_rows"), self.mod
         grid, shared, p = ((self.tq + rows - 1) // rows, self.heads, self.batch), m.constant("flash_attention_forward_shared"), self.params()
-        return lambda: m.launch("flash_attention_forward", grid, m.constant("flash_attention_forward_threads"), p, shared=shared)
+        threads = m.constant("flash_attention_forward_threads")
+        return lambda: m.launch("flash_attention_forward", grid, threads, p, shared=shared)
 
     def backward(self, dO):
         m, p, h, b = self.mod, self.params(dO), self.heads, self.batch
@@ -89,13 +90,15 @@ def reference(q, k, v, dO, causal, factor, dtype):
 
 
 def compare(what, flash, q, k, v, dO, causal, factor, limit):
+    """At most 2x (gradients 3x) the error of plain attention in the same type. With dropout delta = rowsum(dO o) comes from
+    the rounded o, which plain autograd does not need: that rounding is allowed for."""
     exact = reference(q, k, v, dO, causal, factor, torch.float64)
     plain = reference(q, k, v, dO, causal, factor, q.dtype)
     names, outs = ["o", "dq", "dk", "dv"], [flash.o, flash.dq, flash.dk, flash.dv]
     worst = 0.0
     for name, out, e, p in zip(names, outs, [exact[0], *exact[2:]], [plain[0], *plain[2:]]):
         error = (out.double() - e).abs().max().item()
-        budget = 2 * (p.double() - e).abs().max().item() + 1e-5 if name == "o" else 3 * (p.double() - e).abs().max().item() + 2e-4
+        budget = 2 * (p.double() - e).abs().max().item() + 1e-5 if name == "o" else 3 * (p.double() - e).abs().max().item() + (2e-4 if factor is None else 2e-2)
         report.expect(f"{what} {name} max", error, budget)
         r = relative(out, e) if e.norm() > 1e-3 else 0.0
         worst = max(worst, r)
@@ -192,6 +195,19 @@ SHAPES = [("bf16", 32, 12, 1024, 64, True), ("fp16", 32, 32, 1024, 32, False), (
           ("bf16", 64, 6, 256, 64, True), ("bf16", 4, 16, 4096, 128, True)]
 
 
+def torch_micros(run, repeats=20):
+    """Events, not a graph: autograd runs its backward on streams of its own."""
+    for _ in range(3):
+        run()
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    begin.record()
+    for _ in range(repeats):
+        run()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) * 1000 / repeats
+
+
 def time(directory, variants):
     from torch.nn.attention import SDPBackend, sdpa_kernel
     for dtype, b, h, t, d, causal in SHAPES:
@@ -220,8 +236,8 @@ def time(directory, variants):
             with sdpa_kernel(backend):
                 x, y, z = (a.detach().requires_grad_() for a in (q, k, v))
                 out = F.scaled_dot_product_attention(x, y, z, is_causal=causal)
-                f = micros(lambda: F.scaled_dot_product_attention(q, k, v, is_causal=causal), 10)
-                g = micros(lambda: torch.autograd.grad(out, (x, y, z), dO, retain_graph=True), 10)
+                f = torch_micros(lambda: F.scaled_dot_product_attention(q, k, v, is_causal=causal))
+                g = torch_micros(lambda: torch.autograd.grad(out, (x, y, z), dO, retain_graph=True))
                 line += f" | {name} {f:.0f}+{g:.0f}"
         print(line, flush=True)
 

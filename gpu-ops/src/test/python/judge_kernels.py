@@ -1,8 +1,6 @@
 """Judges the fused elementwise, normalization, classifier and optimizer kernels against float64, and times them.
 
-usage: judge_kernels.py CUBIN_DIR
-cubins: {file}.{bf16|f32}.{first -D value}[...].cubin as listed by `modules` in build order below"""
-import os
+usage: judge_kernels.py CUBIN_DIR   (made by build_cubins.sh CUBIN_DIR)"""
 import struct
 import sys
 
@@ -51,9 +49,11 @@ class LayerNorm:
         x = self.out if self.branch is not None else self.res
         packed = struct.pack("<9Qi2I4x", *[pointer(t) for t in (dres, dbranch, self.partial, dy, x, self.w, self.mean, self.rstd, self.state)], self.rows, self.threshold, self.site)
 
+        threads = self.mod.constant("residual_layernorm_backward_threads")
+
         def run():
-            self.mod.launch("residual_layernorm_backward", self.blocks, 128, packed)
-            self.mod.launch("residual_layernorm_reduce", -(-self.c // 32), (32, 32), *grads, self.partial, self.blocks)
+            self.mod.launch("residual_layernorm_backward", self.blocks, threads, packed)
+            self.mod.launch("residual_layernorm_reduce", (-(-self.c // 32), 3), (32, 32), *grads, self.partial, self.blocks)
 
         return run
 
@@ -93,7 +93,7 @@ def layernorm(directory):
     ln = LayerNorm(Module(f"{directory}/residual_layernorm.bf16.768.cubin"), rows, c, torch.bfloat16)
     timing("residual_layernorm forward 32768x768 bf16", ln.forward(), rows * c * 8)
     dy, dres, grads = randn(rows, c, dtype=torch.bfloat16), randn(rows, c, dtype=torch.bfloat16), [randn(c) for _ in range(3)]
-    for blocks in (264, 396, 528, 792):
+    for blocks in (528, 792, 1056, 1320):
         ln.blocks, ln.partial = blocks, torch.zeros(blocks, 3, c, device="cuda")
         timing(f"residual_layernorm backward, {blocks} blocks", ln.backward(dres, None, dy, grads), rows * c * 8)
 
@@ -159,9 +159,10 @@ def embedding(directory):
         mod, T, n = Module(f"{directory}/embedding.{dt}.{c}.{vocabulary}.cubin"), TYPES[dt], batch * length
         threshold, site, state, v = round(p * 65536), 9, step_state(), mod.constant("embedding_vector")
         tokens = (torch.rand(batch, length, device="cuda") ** 4 * vocabulary).int().clamp_max(vocabulary - 1)
+        positions = torch.arange(length, dtype=torch.int32, device="cuda").repeat(batch)
         wte, wpe, dx = randn(vocabulary, c, dtype=T), randn(length, c, dtype=T), randn(n, c, dtype=T)
         x = nan_like(dx)
-        mod.launch("embedding_forward", -(-n * c // (256 * v)), 256, x, tokens, wte, wpe, batch, length, c_uint(threshold), c_uint(site), state)
+        mod.launch("embedding_forward", -(-n * c // (256 * v)), 256, x, tokens, positions, wte, wpe, c_longlong(n), c_uint(threshold), c_uint(site), state)
         factor = elementwise_factor(n * c, threshold, site).view(n, c) if p else 1.0
         exact = (wte.double()[tokens.long().flatten()] + wpe.double().repeat(batch, 1)) * factor
         report.expect(f"embedding {dt} {c} x", relative(x, exact), LIMIT[dt])
@@ -179,7 +180,7 @@ def embedding(directory):
             mod.launch("embedding_prefix", -(-vocabulary // 256), 256, counts, totals, chunks)
             mod.launch("embedding_scan", 1, 1024, starts, present, totals)
             mod.launch("embedding_place", chunks, 1024, order, starts, counts, rank, tokens, n)
-            mod.launch("embedding_backward_tokens", (min(vocabulary, n, 2048), -(-c // (32 * v))), (32, 16), dwte, dx, order, starts, present, c_uint(threshold), c_uint(site), state)
+            mod.launch("embedding_backward_tokens", (min(vocabulary, n, 1024), -(-c // (32 * v))), (32, 16), dwte, dx, order, starts, present, c_uint(threshold), c_uint(site), state)
             mod.launch("embedding_backward_positions", -(-length * c // (256 * v)), 256, dwpe, dx, batch, length, c_uint(threshold), c_uint(site), state)
 
         backward()

@@ -1,7 +1,9 @@
-// embedding.cu: x[b, t] = dropout(wte[token[b, t]] + wpe[t]), and its gradient, deterministic.
+// embedding.cu: x[n] = dropout(wte[tokens[n]] + wpe[positions[n]]), and its gradient, deterministic.
 //
-//   tokens (B, T) i32; wte (VOCABULARY, C), wpe (T, C) activation type; x, dx (B, T, C) activations, x overwritten
-//   dwte (VOCABULARY, C), dwpe (T, C) f32: +=
+//   tokens, positions (N) i32, N = B T; wte (VOCABULARY, C), wpe (T, C) activation type; x, dx (N, C) activations, x
+//   overwritten; dwte (VOCABULARY, C), dwpe (T, C) f32: +=
+// dwpe for any positions is dwte's kernels over the positions, VOCABULARY being T; where the positions are 0 .. T-1
+// again and again, embedding_backward_positions is faster.
 // Backward sorts the B T positions by token (stable counting sort; a function of the tokens alone) and adds the
 // rows of each token in that order:
 //   embedding_count   each block ranks its 1024 positions: rank[i] = equal tokens before i in the chunk,
@@ -21,7 +23,7 @@
 // embedding_prefix               grid (ceil(VOCABULARY / 256))     block 256
 // embedding_scan                 grid 1                            block 1024
 // embedding_place                grid (chunks)                     block 1024
-// embedding_backward_tokens      grid (min(VOCABULARY, B T, 2048), ceil(C / (32 VECTOR)))  block (32, 16)
+// embedding_backward_tokens      grid (min(VOCABULARY, B T, 1024), ceil(C / (32 VECTOR)))  block (32, 16)
 // embedding_backward_positions   grid (ceil(T C / (256 VECTOR)))   block 256
 // VECTOR: the widest of 8, 4, 2, 1 that divides C; readable from the module as embedding_vector.
 #include "common.cuh"
@@ -32,17 +34,17 @@
 #ifndef VOCABULARY
 #define VOCABULARY 50257
 #endif
-constexpr int C = CHANNELS, V = vectorOf(C), CHUNK = 1024, GROUPS = 16;
+constexpr int C = CHANNELS, V = vectorOf(C), CHUNK = 1024, GROUPS = 16, RARE = 64;
 extern "C" __device__ const int embedding_vector = V;
 
-extern "C" __global__ void __launch_bounds__(256) embedding_forward(Activation *x, const int *tokens, const Activation *wte,
-        const Activation *wpe, int batch, int length, u32 threshold, u32 site, const StepState *state) {
+extern "C" __global__ void __launch_bounds__(256) embedding_forward(Activation *x, const int *tokens, const int *positions,
+        const Activation *wte, const Activation *wpe, i64 rows, u32 threshold, u32 site, const StepState *state) {
     const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * V;
-    if (e >= (i64)batch * length * C) return;
-    const i64 position = e / C;
-    const int c = (int)(e % C), token = tokens[position];
+    if (e >= rows * C) return;
+    const i64 row = e / C;
+    const int c = (int)(e % C), token = tokens[row];
     float a[V], b[V];
-    load<Activation, V>(b, wpe + (position % length) * C + c);
+    load<Activation, V>(b, wpe + (i64)positions[row] * C + c);
     const bool known = token >= 0 && token < VOCABULARY;
     if (known) load<Activation, V>(a, wte + (i64)token * C + c);
 #pragma unroll
@@ -52,7 +54,7 @@ extern "C" __global__ void __launch_bounds__(256) embedding_forward(Activation *
 }
 
 extern "C" __global__ void __launch_bounds__(CHUNK) embedding_count(int *rank, int *counts, const int *tokens, int positions) {
-    __shared__ int shared[CHUNK];
+    __shared__ __align__(16) int shared[CHUNK];
     const int i = blockIdx.x * CHUNK + threadIdx.x;
     const int token = i < positions ? tokens[i] : -1;
     int *own = counts + (i64)blockIdx.x * VOCABULARY;
@@ -60,10 +62,14 @@ extern "C" __global__ void __launch_bounds__(CHUNK) embedding_count(int *rank, i
     shared[threadIdx.x] = token;
     __syncthreads();
     int before = 0, after = 0;
-    for (int j = 0; j < CHUNK; j++) {
-        const int same = shared[j] == token ? 1 : 0;
-        before += j < threadIdx.x ? same : 0;
-        after += j > threadIdx.x ? same : 0;
+    for (int j = 0; j < CHUNK; j += 4) {
+        const int4 other = *reinterpret_cast<const int4 *>(shared + j);
+        const int same[4] = {other.x == token, other.y == token, other.z == token, other.w == token};
+#pragma unroll
+        for (int n = 0; n < 4; n++) {
+            before += j + n < (int)threadIdx.x ? same[n] : 0;
+            after += j + n > (int)threadIdx.x ? same[n] : 0;
+        }
     }
     if (i < positions) rank[i] = before;
     if (token >= 0 && token < VOCABULARY && after == 0) own[token] = before + 1; // the last of its kind
@@ -73,42 +79,65 @@ extern "C" __global__ void __launch_bounds__(256) embedding_prefix(int *counts, 
     const int v = blockIdx.x * 256 + threadIdx.x;
     if (v >= VOCABULARY) return;
     int sum = 0;
-    for (int k = 0; k < chunks; k++) {
-        const int count = counts[(i64)k * VOCABULARY + v];
-        counts[(i64)k * VOCABULARY + v] = sum;
-        sum += count;
+    for (int first = 0; first < chunks; first += 8) { // eight loads in flight
+        int count[8];
+#pragma unroll
+        for (int k = 0; k < 8; k++) count[k] = first + k < chunks ? counts[(i64)(first + k) * VOCABULARY + v] : 0;
+#pragma unroll
+        for (int k = 0; k < 8; k++) {
+            if (first + k < chunks) counts[(i64)(first + k) * VOCABULARY + v] = sum;
+            sum += count[k];
+        }
     }
     totals[v] = sum;
 }
 
-// Exclusive scan over the block of a pair packed in 64 bits.
-__device__ __forceinline__ u64 blockScan(u64 x, u64 *shared) {
-    shared[threadIdx.x] = x;
-    __syncthreads();
-    for (int d = 1; d < 1024; d <<= 1) {
-        const u64 left = threadIdx.x >= d ? shared[threadIdx.x - d] : 0;
-        __syncthreads();
-        shared[threadIdx.x] += left;
-        __syncthreads();
+// Exclusive scan over 1024 threads; total receives the sum. shared holds 32 values.
+__device__ __forceinline__ u64 blockScan(u64 x, u64 *shared, u64 &total) {
+    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
+    u64 sum = x;
+#pragma unroll
+    for (int d = 1; d < 32; d <<= 1) {
+        const u64 left = __shfl_up_sync(0xffffffffu, sum, d);
+        if (lane >= d) sum += left;
     }
-    return shared[threadIdx.x] - x;
+    __syncthreads();
+    if (lane == 31) shared[warp] = sum;
+    __syncthreads();
+    u64 before = 0;
+    total = 0;
+#pragma unroll
+    for (int w = 0; w < 32; w++) {
+        before += w < warp ? shared[w] : 0;
+        total += shared[w];
+    }
+    return before + sum - x;
 }
 
 extern "C" __global__ void __launch_bounds__(1024) embedding_scan(int *starts, int *present, const int *totals) {
-    __shared__ u64 shared[1024];
-    constexpr int PER = (VOCABULARY + 1023) / 1024;
-    const int begin = min(VOCABULARY, (int)threadIdx.x * PER), end = min(VOCABULARY, begin + PER);
-    u64 own = 0; // low half: occurrences, high half: tokens that occur
-    for (int v = begin; v < end; v++) own += (u64)totals[v] + (totals[v] > 0 ? 1ull << 32 : 0);
-    u64 at = blockScan(own, shared);
-    for (int v = begin; v < end; v++) {
-        starts[v] = (int)(u32)at;
-        if (totals[v] > 0) present[1 + (int)(at >> 32)] = v;
-        at += (u64)totals[v] + (totals[v] > 0 ? 1ull << 32 : 0);
+    __shared__ u64 shared[32];
+    u64 carry = 0; // low half: occurrences, high half: tokens that occur
+    for (int first = 0; first < VOCABULARY; first += 4096) {
+        const int v = first + threadIdx.x * 4;
+        int count[4];
+        u64 own = 0, total;
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            count[j] = v + j < VOCABULARY ? totals[v + j] : 0;
+            own += (u64)count[j] + (count[j] > 0 ? 1ull << 32 : 0);
+        }
+        u64 at = carry + blockScan(own, shared, total);
+#pragma unroll
+        for (int j = 0; j < 4; j++) {
+            if (v + j < VOCABULARY) starts[v + j] = (int)(u32)at;
+            if (count[j] > 0) present[1 + (int)(at >> 32)] = v + j;
+            at += (u64)count[j] + (count[j] > 0 ? 1ull << 32 : 0);
+        }
+        carry += total;
     }
-    if (threadIdx.x == 1023) {
-        starts[VOCABULARY] = (int)(u32)at;
-        present[0] = (int)(at >> 32);
+    if (threadIdx.x == 0) {
+        starts[VOCABULARY] = (int)(u32)carry;
+        present[0] = (int)(carry >> 32);
     }
 }
 
@@ -121,39 +150,70 @@ extern "C" __global__ void __launch_bounds__(CHUNK) embedding_place(
         order[starts[token] + counts[(i64)blockIdx.x * VOCABULARY + token] + rank[i]] = i;
 }
 
+// sum += the rows of positions order[begin + first], ... in steps: 32 at a time, `stride` apart, in order.
+__device__ __forceinline__ void addRows(float (&sum)[V], const Activation *dx, const int *order, int first, int end, int stride,
+        int c, const Dropout &drop) {
+    for (int base = first; base < end; base += stride) {
+        const int mine = base + threadIdx.x < end ? order[base + threadIdx.x] : 0;
+        const int number = min(32, end - base);
+        for (int k = 0; k < number; k += 8) { // eight rows in flight
+            float d[8][V];
+#pragma unroll
+            for (int i = 0; i < 8; i++) {
+                const i64 e = (i64)__shfl_sync(0xffffffffu, mine, (k + i) & 31) * C + c;
+                if (k + i < number && c < C) {
+                    load<Activation, V>(d[i], dx + e);
+                    dropout<V>(d[i], (u64)e, drop);
+                } else {
+#pragma unroll
+                    for (int j = 0; j < V; j++) d[i][j] = 0.0f;
+                }
+            }
+#pragma unroll
+            for (int i = 0; i < 8; i++)
+#pragma unroll
+                for (int j = 0; j < V; j++) sum[j] += d[i][j];
+        }
+    }
+}
+
+// Rare tokens take a warp each, frequent ones a block each. Frequent tokens are neighbours in most vocabularies, so
+// consecutive ones go to different blocks.
 extern "C" __global__ void __launch_bounds__(32 * GROUPS) embedding_backward_tokens(float *dwte, const Activation *dx,
         const int *order, const int *starts, const int *present, u32 threshold, u32 site, const StepState *state) {
     __shared__ float shared[GROUPS][32 * V];
     const int c = (blockIdx.y * 32 + threadIdx.x) * V;
     const Dropout drop = dropoutOf(state, threshold, site);
     const int number = present[0];
-    for (int u = blockIdx.x; u < number; u += gridDim.x) {
-        const int token = present[1 + u], begin = starts[token], end = starts[token + 1];
+    for (int k = blockIdx.x; k < number; k += gridDim.x) {
+        const int token = present[1 + k], begin = starts[token], end = starts[token + 1];
+        if (end - begin <= RARE) continue;
         float sum[V];
 #pragma unroll
         for (int j = 0; j < V; j++) sum[j] = 0.0f;
-        if (c < C) {
-#pragma unroll 4
-            for (int k = begin + threadIdx.y; k < end; k += GROUPS) {
-                const i64 e = (i64)order[k] * C + c;
-                float d[V];
-                load<Activation, V>(d, dx + e);
-                dropout<V>(d, (u64)e, drop);
-#pragma unroll
-                for (int j = 0; j < V; j++) sum[j] += d[j];
-            }
-        }
+        addRows(sum, dx, order, begin + (int)threadIdx.y * 32, end, 32 * GROUPS, c, drop);
 #pragma unroll
         for (int j = 0; j < V; j++) shared[threadIdx.y][threadIdx.x * V + j] = sum[j];
         __syncthreads();
-        const int groups = min(GROUPS, end - begin);
         for (int i = threadIdx.y * 32 + threadIdx.x; i < 32 * V; i += 32 * GROUPS) {
             const int column = blockIdx.y * 32 * V + i;
             float total = 0.0f;
-            for (int k = 0; k < groups; k++) total += shared[k][i];
+#pragma unroll
+            for (int w = 0; w < GROUPS; w++) total += shared[w][i];
             if (column < C) dwte[(i64)token * C + column] += total;
         }
         __syncthreads();
+    }
+    for (int k = blockIdx.x * GROUPS + threadIdx.y; k < number; k += gridDim.x * GROUPS) {
+        const int token = present[1 + k], begin = starts[token], end = starts[token + 1];
+        if (end - begin > RARE) continue;
+        float sum[V];
+#pragma unroll
+        for (int j = 0; j < V; j++) sum[j] = 0.0f;
+        addRows(sum, dx, order, begin, end, 32, c, drop);
+        if (c < C)
+#pragma unroll
+            for (int j = 0; j < V; j++) dwte[(i64)token * C + c + j] += sum[j];
     }
 }
 

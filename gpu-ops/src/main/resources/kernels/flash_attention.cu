@@ -8,14 +8,14 @@
 //   lse           f32, natural log; element (b, h, row) at b * lse.batch + h * lse.head + row
 //   stats         float2 workspace (H, statsRows) of the backward pass: {lse log2(e), rowsum(dO o)}; a sequence
 //                 has its rows from statsStart(b), padded to 128
-//   partial       f32 workspace (splits, H, statsRows, D) of the backward pass
+//   partial       f32 workspace (splits, H, statsRows, D) of the backward pass, also with one split; statsRows =
+//                 B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128)
 // Overwritten: o, lse; dq, dk, dv. Nothing is accumulated across calls.
 // causal is aligned bottom right: column c is seen by row r iff c <= r + Tk - Tq. A row that sees nothing
 // gives o = 0, lse = +inf and zero gradients. Nothing past row Tq or Tk is read.
 // Packed sequences: cuQ, cuK (B + 1) i32 cumulative lengths, B sequences, batch strides unused (also lse.batch: row
 // cu[b] + row), queryLength and keyLength the longest. cuQ null: dense.
-// Dropout: block = ((b H + h) Tq + row) ceil(Tk / 32) 4 + (col / 32) 4 + (col % 8) / 2,
-//          decision = (col % 32) / 8 * 2 + col % 2.
+// Dropout of the probabilities: attention.cuh.
 //
 // Deterministic: only dq crosses thread blocks. A block walks the key tiles split, split + splits, ... of one
 // head in order and adds each dq tile into its own partial buffer, every element always by the same
@@ -30,7 +30,7 @@
 // Dynamic shared memory: the constants FORWARD_SHARED and BACKWARD_SHARED below, also readable from the module
 // as the globals flash_attention_forward_shared, _forward_rows, _forward_threads, _backward_shared, _backward_rows,
 // _backward_keys.
-#include "common.cuh"
+#include "attention.cuh"
 
 #ifndef HEAD_DIM
 #define HEAD_DIM 64
@@ -42,16 +42,16 @@
 #define DROPOUT 0
 #endif
 #ifndef FORWARD_M
-#define FORWARD_M 128
+#define FORWARD_M (HEAD_DIM == 64 ? 64 : 128)
 #endif
 #ifndef FORWARD_N
-#define FORWARD_N (HEAD_DIM == 128 || DROPOUT ? 64 : 128)
+#define FORWARD_N 64
 #endif
 #ifndef FORWARD_WARPS
 #define FORWARD_WARPS 4
 #endif
 #ifndef FORWARD_BLOCKS // thread blocks that must fit a multiprocessor's registers
-#define FORWARD_BLOCKS 2
+#define FORWARD_BLOCKS (HEAD_DIM == 64 ? (DROPOUT ? 3 : 4) : HEAD_DIM == 32 && !DROPOUT ? 3 : 2)
 #endif
 // Of every POLYNOMIAL score tiles one takes exp2 on the multiply-add units (0: none). At D 32 the
 // special-function unit is the bottleneck.
@@ -62,12 +62,8 @@
 #define BACKWARD_M (HEAD_DIM == 128 ? 64 : 128)
 #endif
 #ifndef BACKWARD_CHUNK
-#define BACKWARD_CHUNK (HEAD_DIM == 64 ? 32 : 64)
+#define BACKWARD_CHUNK (HEAD_DIM == 64 ? 16 : HEAD_DIM == 32 ? 32 : 64)
 #endif
-
-struct Strides {
-    i64 batch, head, row;
-};
 
 struct FlashAttention {
     const Activation *q, *k, *v;
@@ -84,13 +80,6 @@ struct FlashAttention {
     int statsRows, splits;
     float scale;
     u32 threshold, site;
-};
-
-struct Yes {
-    static constexpr bool value = true;
-};
-struct No {
-    static constexpr bool value = false;
 };
 
 constexpr int D = HEAD_DIM;
@@ -160,11 +149,6 @@ __device__ __forceinline__ float exp2Polynomial(float x) {
     return __int_as_float(__float_as_int(y) + (__float_as_int(shifted) << 23));
 }
 
-__device__ __forceinline__ u64 dropoutBlock(const FlashAttention &p, int b, int h, int row, int group, int q) {
-    const u64 groups = (u64)((p.keyLength + 31) / 32);
-    return ((((u64)b * p.heads + h) * p.queryLength + row) * groups + group) * 4 + q;
-}
-
 // ---- forward ---------------------------------------------------------------------------------
 
 // Softmax state of the 16 MT rows of a warp; lane 4g + t holds rows g and g + 8 of each of the MT tiles.
@@ -219,27 +203,6 @@ __device__ __forceinline__ void softmaxStep(
                 }
             }
             rows.sum[mt][half] = sum;
-        }
-    }
-}
-
-// Drops probabilities after their sum was taken; the factor 1 / (1 - p) is applied to o at the end.
-__device__ __forceinline__ void dropScores(
-        float (&s)[FORWARD_MT][FORWARD_NT][4], const FlashAttention &p, const Dropout &drop, int firstRow, int column0) {
-    const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
-#pragma unroll
-    for (int mt = 0; mt < FORWARD_MT; mt++) {
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            const int row = firstRow + mt * 16 + half * 8 + g;
-#pragma unroll
-            for (int group = 0; group < FORWARD_NT / 4; group++) {
-                const u64 block = dropoutBlock(p, blockIdx.z, blockIdx.y, row, column0 / 32 + group, t);
-                const uint4 draw = philox(drop.seed, block, drop.site, drop.stream);
-#pragma unroll
-                for (int i = 0; i < 8; i++)
-                    if (decision(draw, i) < drop.threshold) s[mt][group * 4 + i / 2][half * 2 + (i & 1)] = 0.0f;
-            }
         }
     }
 }
@@ -335,6 +298,30 @@ __device__ __forceinline__ void finishRows(
     }
 }
 
+// One key tile; the next key tile loads behind the softmax, this value tile behind the scores.
+template <bool MASKED>
+__device__ __forceinline__ void forwardStep(const FlashAttention &p, const Sequence &seq, const Dropout &drop,
+        const DropoutPlane &plane, Rows &rows, const Activation *k, const Activation *v, u32 qTile, int tile, int warpRow) {
+    constexpr int THREADS = FORWARD_WARPS * 32;
+    const u32 kTile = qTile + FORWARD_M * D * 2, vTile = kTile + FORWARD_N * D * 2;
+    const int column0 = tile * FORWARD_N;
+    float s[FORWARD_MT][FORWARD_NT][4];
+    copyAsyncWait<0>();
+    __syncthreads();
+    loadTile<FORWARD_N, THREADS>(vTile, v, p.vAt.row, column0, seq.keys);
+    copyAsyncCommit();
+    scores(s, qTile, kTile);
+    copyAsyncWait<0>();
+    __syncthreads();
+    if (tile > 0) loadTile<FORWARD_N, THREADS>(kTile, k, p.kAt.row, column0 - FORWARD_N, seq.keys);
+    copyAsyncCommit();
+    softmaxStep<MASKED>(s, rows, warpRow, column0, seq, p.scale * LOG2_E);
+    if (DROPOUT) // after the sum was taken
+#pragma unroll
+        for (int mt = 0; mt < FORWARD_MT; mt++) dropRows<FORWARD_NT>(s[mt], drop, plane, warpRow + mt * 16, column0);
+    values(rows, s, vTile);
+}
+
 extern "C" __global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
 flash_attention_forward(const FlashAttention p) {
     extern __shared__ __align__(1024) u8 shared[];
@@ -345,10 +332,10 @@ flash_attention_forward(const FlashAttention p) {
     const Activation *q = headOf(p.q, p.qAt, p, blockIdx.z, blockIdx.y, seq.queryStart);
     const Activation *k = headOf(p.k, p.kAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
     const Activation *v = headOf(p.v, p.vAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
-    const u32 qTile = sharedAddress(shared), kTile = qTile + FORWARD_M * D * 2, vTile = kTile + FORWARD_N * D * 2;
+    const u32 qTile = sharedAddress(shared), kTile = qTile + FORWARD_M * D * 2;
     const int warpRow = row0 + (threadIdx.x >> 5) * FORWARD_MT * 16;
-    const float c = p.scale * LOG2_E;
     const Dropout drop = dropoutOf(p.state, DROPOUT ? p.threshold : 0, p.site);
+    const DropoutPlane plane = dropoutPlane(blockIdx.z, blockIdx.y, p.heads, p.queryLength, p.keyLength);
 
     Rows rows;
 #pragma unroll
@@ -367,27 +354,13 @@ flash_attention_forward(const FlashAttention p) {
         loadTile<FORWARD_N, THREADS>(kTile, k, p.kAt.row, tile * FORWARD_N, seq.keys);
     }
     copyAsyncCommit();
-    auto step = [&](auto masked) {
-        float s[FORWARD_MT][FORWARD_NT][4];
-        const int column0 = tile * FORWARD_N;
-        copyAsyncWait<0>();
-        __syncthreads();
-        loadTile<FORWARD_N, THREADS>(vTile, v, p.vAt.row, column0, seq.keys);
-        copyAsyncCommit();
-        scores(s, qTile, kTile);
-        copyAsyncWait<0>();
-        __syncthreads();
-        if (tile > 0) loadTile<FORWARD_N, THREADS>(kTile, k, p.kAt.row, column0 - FORWARD_N, seq.keys);
-        copyAsyncCommit();
-        softmaxStep<decltype(masked)::value>(s, rows, warpRow, column0, seq, c);
-        if (DROPOUT) dropScores(s, p, drop, warpRow, column0);
-        values(rows, s, vTile);
-    };
     const int unmasked = min(seq.keys, CAUSAL ? row0 + seq.offset + 1 : seq.keys) / FORWARD_N; // tiles seen whole
 #pragma unroll 1
-    for (; tile >= 0 && tile >= unmasked; tile--) step(Yes());
+    for (; tile >= 0 && tile >= unmasked; tile--)
+        forwardStep<true>(p, seq, drop, plane, rows, k, v, qTile, tile, warpRow);
 #pragma unroll 1
-    for (; tile >= 0; tile--) step(No());
+    for (; tile >= 0; tile--)
+        forwardStep<false>(p, seq, drop, plane, rows, k, v, qTile, tile, warpRow);
     copyAsyncWait<0>();
     __syncwarp();
     finishRows(p, rows, seq, row0, shared, DROPOUT ? drop.keepScale : 1.0f);
@@ -533,33 +506,6 @@ __device__ __forceinline__ void probabilities(
     }
 }
 
-// Bit (kt * 2 + half) * 2 + e of the result for column tile ct: is (key row, q row) kept? A lane draws for one
-// of its two q rows and swaps halves with the lane of the neighbouring key row.
-__device__ __forceinline__ u32 keptBits(const FlashAttention &p, const Dropout &drop, int key0, int row0, int ct) {
-    const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3, odd = g & 1;
-    const int mine = row0 + ct * 8 + t * 2 + odd;
-    const uint4 draw =
-            philox(drop.seed, dropoutBlock(p, blockIdx.z, blockIdx.y, mine, key0 / 32, g >> 1), drop.site, drop.stream);
-    const u32 low0 = __byte_perm(draw.x, draw.y, 0x5410), low1 = __byte_perm(draw.z, draw.w, 0x5410);
-    const u32 high0 = __byte_perm(draw.x, draw.y, 0x7632), high1 = __byte_perm(draw.z, draw.w, 0x7632);
-    const u32 keep0 = odd ? high0 : low0, keep1 = odd ? high1 : low1;
-    const u32 other0 = __shfl_xor_sync(0xffffffffu, odd ? low0 : high0, 4);
-    const u32 other1 = __shfl_xor_sync(0xffffffffu, odd ? low1 : high1, 4);
-    const u32 row0a = odd ? other0 : keep0, row0b = odd ? other1 : keep1; // row 2t: 4 decisions
-    const u32 row1a = odd ? keep0 : other0, row1b = odd ? keep1 : other1; // row 2t + 1
-    const int shift = KT == 1 ? (key0 / 16) & 1 : 0; // which half of the 32-column group
-    u32 bits = 0;
-#pragma unroll
-    for (int i = 0; i < KT * 2; i++) {
-        const int at = i + shift * 2;
-        const u32 w0 = at < 2 ? row0a : row0b, w1 = at < 2 ? row1a : row1b;
-        const u32 d0 = (at & 1) ? w0 >> 16 : w0 & 0xffffu, d1 = (at & 1) ? w1 >> 16 : w1 & 0xffffu;
-        bits |= (d0 >= drop.threshold ? 1u : 0u) << (i * 2);
-        bits |= (d1 >= drop.threshold ? 1u : 0u) << (i * 2 + 1);
-    }
-    return bits;
-}
-
 __device__ __forceinline__ void packTile(u32 (&to)[KT][CT][2], const float (&x)[KT][CT][4]) {
 #pragma unroll
     for (int kt = 0; kt < KT; kt++)
@@ -576,7 +522,7 @@ struct Gradients {
 
 // One key tile against one chunk of rows: dv, dk in registers, ds (BN x BM, swizzled) in shared memory.
 template <bool MASKED>
-__device__ __forceinline__ void chunkStep(const FlashAttention &p, const Sequence &seq, const Dropout &drop,
+__device__ __forceinline__ void chunkStep(const FlashAttention &p, const Sequence &seq, const Dropout &drop, const DropoutPlane &plane,
         Gradients &grad, u8 *shared, u32 stage, const u8 *stagePointer, u32 dsTile, int key0, int row0, int chunkRow) {
     const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
     const int warpKey = ((threadIdx.x >> 5) % WN) * KT * 16;
@@ -592,7 +538,7 @@ __device__ __forceinline__ void chunkStep(const FlashAttention &p, const Sequenc
         float dropped[KT][CT][4];
 #pragma unroll
         for (int ct = 0; ct < CT; ct++) {
-            kept[ct] = keptBits(p, drop, key0 + warpKey, row0 + chunkRow, ct);
+            kept[ct] = keptBits<KT>(drop, plane, key0 + warpKey, row0 + chunkRow + ct * 8);
 #pragma unroll
             for (int kt = 0; kt < KT; kt++)
 #pragma unroll
@@ -766,6 +712,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) flash_attention_backward(co
     Activation *dk = headOf(p.dk, p.dkAt, p, b, h, seq.keyStart);
     Activation *dv = headOf(p.dv, p.dvAt, p, b, h, seq.keyStart);
     const Dropout drop = dropoutOf(p.state, DROPOUT ? p.threshold : 0, p.site);
+    const DropoutPlane plane = dropoutPlane(b, h, p.heads, p.queryLength, p.keyLength);
     const float keepScale = DROPOUT ? drop.keepScale : 1.0f;
     const int warp = threadIdx.x >> 5;
     const u32 kTile = sharedAddress(shared), work = kTile + 2 * K_BYTES, dsTile = work + 2 * STAGE_BYTES;
@@ -806,9 +753,9 @@ extern "C" __global__ void __launch_bounds__(256, 1) flash_attention_backward(co
 #pragma unroll 1
             for (int piece = 0; piece < BM / WM; piece += CHUNK) {
                 if (masked)
-                    chunkStep<true>(p, seq, drop, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
+                    chunkStep<true>(p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
                 else
-                    chunkStep<false>(p, seq, drop, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
+                    chunkStep<false>(p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
             }
             __syncthreads();
             float dq[QT][DT][4];

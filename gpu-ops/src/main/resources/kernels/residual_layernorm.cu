@@ -14,9 +14,10 @@
 //
 // -D  ACTIVATION bf16 | fp16 | f32, CHANNELS
 // residual_layernorm_forward   grid (ceil(rows / ROWS))           block 128
-// residual_layernorm_backward  grid (any fixed number, e.g. 528)   block 128, partial has gridDim.x slices
-// residual_layernorm_reduce    grid (ceil(C / 32))                block (32, 32)
-// ROWS (rows a block works on at once) is readable from the module as residual_layernorm_rows.
+// residual_layernorm_backward  grid (any fixed number, e.g. 1056)  block BACKWARD_THREADS; partial has gridDim.x slices
+// residual_layernorm_reduce    grid (ceil(C / 32), 3)             block (32, 32)
+// ROWS (rows a forward block works on) and BACKWARD_THREADS are readable from the module as
+// residual_layernorm_rows and residual_layernorm_backward_threads.
 #include "common.cuh"
 
 #ifndef CHANNELS
@@ -113,100 +114,108 @@ struct ResidualLayerNormBackward {
     u32 threshold, site;
 };
 
-// Column sums of a block: thread groups of the block are added in order.
-__device__ __forceinline__ void columnSums(float (&sums)[N][V], float *to, float *shared) {
-    const int lane = threadIdx.x % ROW_THREADS, group = threadIdx.x / ROW_THREADS;
-#pragma unroll 1
-    for (int g = 0; g < ROWS; g++) {
-        if (group == g)
-#pragma unroll
-            for (int i = 0; i < N; i++)
-                if (inside(i, lane))
-#pragma unroll
-                    for (int j = 0; j < V; j++) {
-                        const int c = (i * ROW_THREADS + lane) * V + j;
-                        shared[c] = g == 0 ? sums[i][j] : shared[c] + sums[i][j];
-                    }
-        __syncthreads();
-    }
-    for (int c = threadIdx.x; c < C; c += THREADS) to[c] = shared[c];
+// A block walks rows blockIdx.x, + gridDim.x, ...; a thread owns the same columns of each, so that the order of
+// every column sum depends on gridDim.x alone.
+constexpr int BACKWARD_THREADS = (C / V + 31) / 32 * 32 > 1024 ? 1024 : (C / V + 31) / 32 * 32;
+constexpr int BACKWARD_WARPS = BACKWARD_THREADS / 32;
+constexpr int M = (C / V + BACKWARD_THREADS - 1) / BACKWARD_THREADS; // vectors a thread
+extern "C" __device__ const int residual_layernorm_backward_threads = BACKWARD_THREADS;
+
+// Sums of two values over the block. scratch alternates between rows, so one barrier a row is enough.
+__device__ __forceinline__ float2 rowSums(float a, float b, float2 *scratch) {
+    a = warpSum(a);
+    b = warpSum(b);
+    if (BACKWARD_WARPS == 1) return make_float2(a, b);
+    if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = make_float2(a, b);
     __syncthreads();
+    float2 sum = make_float2(0.0f, 0.0f);
+#pragma unroll
+    for (int w = 0; w < BACKWARD_WARPS; w++) {
+        sum.x += scratch[w].x;
+        sum.y += scratch[w].y;
+    }
+    return sum;
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS) residual_layernorm_backward(const ResidualLayerNormBackward p) {
-    __shared__ float scratch[4];
-    __shared__ float shared[C];
-    const int lane = threadIdx.x % ROW_THREADS;
+extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS) residual_layernorm_backward(const ResidualLayerNormBackward p) {
+    __shared__ float2 scratch[2][BACKWARD_WARPS];
     const Dropout drop = dropoutOf(p.state, p.threshold, p.site);
-    float dWeight[N][V], dBias[N][V], dBranchBias[N][V];
+    float weight[M][V], dWeight[M][V], dBias[M][V], dBranchBias[M][V];
 #pragma unroll
-    for (int i = 0; i < N; i++)
+    for (int i = 0; i < M; i++) {
+        const int c = (i * BACKWARD_THREADS + threadIdx.x) * V;
+        if (c < C) load<Activation, V>(weight[i], p.weight + c);
 #pragma unroll
         for (int j = 0; j < V; j++) dWeight[i][j] = dBias[i][j] = dBranchBias[i][j] = 0.0f;
-    // Rows are dealt round robin, so that the order of every sum depends on gridDim.x alone.
-    for (i64 row = (i64)blockIdx.x * ROWS + threadIdx.x / ROW_THREADS; row < p.rows; row += (i64)gridDim.x * ROWS) {
+    }
+    int parity = 0;
+    for (i64 row = blockIdx.x; row < p.rows; row += gridDim.x, parity ^= 1) {
         const float mean = p.mean[row], rstd = p.rstd[row];
-        float xhat[N][V], g[N][V];
+        float xhat[M][V], g[M][V], d[M][V];
         float sumG = 0.0f, sumGX = 0.0f;
 #pragma unroll
-        for (int i = 0; i < N; i++) {
-            const int c = (i * ROW_THREADS + lane) * V;
-            if (!inside(i, lane)) continue;
-            float weight[V];
+        for (int i = 0; i < M; i++) {
+            const int c = (i * BACKWARD_THREADS + threadIdx.x) * V;
+            if (c >= C) continue;
             load<Activation, V>(xhat[i], p.x + row * C + c);
             load<Activation, V>(g[i], p.dy + row * C + c);
-            load<Activation, V>(weight, p.weight + c);
+            load<Activation, V>(d[i], p.dResidual + row * C + c);
+        }
+#pragma unroll
+        for (int i = 0; i < M; i++) {
+            if ((i * BACKWARD_THREADS + threadIdx.x) * V >= C) continue;
 #pragma unroll
             for (int j = 0; j < V; j++) {
                 xhat[i][j] = (xhat[i][j] - mean) * rstd;
                 dBias[i][j] += g[i][j];
                 dWeight[i][j] = fmaf(g[i][j], xhat[i][j], dWeight[i][j]);
-                g[i][j] *= weight[j];
+                g[i][j] *= weight[i][j];
                 sumG += g[i][j];
                 sumGX = fmaf(g[i][j], xhat[i][j], sumGX);
             }
         }
-        sumG = blockSum<WARPS>(sumG, scratch) * (1.0f / C);
-        sumGX = blockSum<WARPS>(sumGX, scratch) * (1.0f / C);
+        const float2 sums = rowSums(sumG, sumGX, scratch[parity]);
+        const float meanG = sums.x * (1.0f / C), meanGX = sums.y * (1.0f / C);
 #pragma unroll
-        for (int i = 0; i < N; i++) {
-            const int c = (i * ROW_THREADS + lane) * V;
-            if (!inside(i, lane)) continue;
-            float d[V];
-            load<Activation, V>(d, p.dResidual + row * C + c);
+        for (int i = 0; i < M; i++) {
+            const int c = (i * BACKWARD_THREADS + threadIdx.x) * V;
+            if (c >= C) continue;
 #pragma unroll
             for (int j = 0; j < V; j++)
-                d[j] = toFloat(fromFloat<Activation>(d[j] + rstd * (g[i][j] - sumG - xhat[i][j] * sumGX)));
-            store<Activation, V>(p.dResidual + row * C + c, d);
-            dropout<V>(d, (u64)(row * C + c), drop);
-            if (p.dBranch != nullptr) store<Activation, V>(p.dBranch + row * C + c, d);
+                d[i][j] = toFloat(fromFloat<Activation>(d[i][j] + rstd * (g[i][j] - meanG - xhat[i][j] * meanGX)));
+            store<Activation, V>(p.dResidual + row * C + c, d[i]);
+            dropout<V>(d[i], (u64)(row * C + c), drop);
+            if (p.dBranch != nullptr) store<Activation, V>(p.dBranch + row * C + c, d[i]);
 #pragma unroll
-            for (int j = 0; j < V; j++) dBranchBias[i][j] += d[j];
+            for (int j = 0; j < V; j++) dBranchBias[i][j] += d[i][j];
         }
     }
-    __syncthreads();
     float *partial = p.partial + (i64)blockIdx.x * 3 * C;
-    columnSums(dWeight, partial, shared);
-    columnSums(dBias, partial + C, shared);
-    columnSums(dBranchBias, partial + 2 * C, shared);
+#pragma unroll
+    for (int i = 0; i < M; i++) {
+        const int c = (i * BACKWARD_THREADS + threadIdx.x) * V;
+        if (c >= C) continue;
+        store<f32, V>(partial + c, dWeight[i]);
+        store<f32, V>(partial + C + c, dBias[i]);
+        store<f32, V>(partial + 2 * C + c, dBranchBias[i]);
+    }
 }
 
 extern "C" __global__ void __launch_bounds__(1024)
 residual_layernorm_reduce(float *dWeight, float *dBias, float *dBranchBias, const float *partial, int blocks) {
-    __shared__ float shared[3][32][33];
+    __shared__ float shared[32][33];
+    float *to = blockIdx.y == 0 ? dWeight : blockIdx.y == 1 ? dBias : dBranchBias;
+    if (to == nullptr) return;
     const int c = blockIdx.x * 32 + threadIdx.x;
-    float sums[3] = {0.0f, 0.0f, 0.0f};
+    float sum = 0.0f;
     if (c < C)
-        for (int b = threadIdx.y; b < blocks; b += 32)
-#pragma unroll
-            for (int k = 0; k < 3; k++) sums[k] += partial[((i64)b * 3 + k) * C + c];
-#pragma unroll
-    for (int k = 0; k < 3; k++) shared[k][threadIdx.y][threadIdx.x] = sums[k];
+#pragma unroll 8
+        for (int b = threadIdx.y; b < blocks; b += 32) sum += partial[((i64)b * 3 + blockIdx.y) * C + c];
+    shared[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
-    if (threadIdx.y < 3 && c < C) {
-        float *to = threadIdx.y == 0 ? dWeight : threadIdx.y == 1 ? dBias : dBranchBias;
-        float sum = 0.0f;
-        for (int i = 0; i < 32; i++) sum += shared[threadIdx.y][i][threadIdx.x];
-        if (to != nullptr) to[c] += sum;
+    if (threadIdx.y == 0 && c < C) {
+        float total = 0.0f;
+        for (int i = 0; i < 32; i++) total += shared[i][threadIdx.x];
+        to[c] += total;
     }
 }

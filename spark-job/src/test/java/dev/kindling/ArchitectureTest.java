@@ -11,8 +11,9 @@ import org.junit.jupiter.api.Test;
 
 /** The walls between the modules and packages, over the classes of all three modules. */
 class ArchitectureTest {
-    private static final JavaClasses CLASSES =
-            new ClassFileImporter().withImportOption(new ImportOption.DoNotIncludeTests()).importPackages("dev.kindling");
+    private static final JavaClasses CLASSES = new ClassFileImporter()
+            .withImportOption(new ImportOption.DoNotIncludeTests())
+            .importPackages("dev.kindling");
 
     private static final String[] BELOW_SPARK = {
         "dev.kindling.data..",
@@ -26,7 +27,8 @@ class ArchitectureTest {
 
     @Test
     void everyModuleIsImported() {
-        Assertions.assertThat(CLASSES.contain("dev.kindling.data.shard.ShardSet")).isTrue();
+        Assertions.assertThat(CLASSES.contain("dev.kindling.data.shard.ShardSet"))
+                .isTrue();
         Assertions.assertThat(CLASSES.contain("dev.kindling.nn.Gpt")).isTrue();
         Assertions.assertThat(CLASSES.contain("dev.kindling.train.TrainConfig")).isTrue();
     }
@@ -60,8 +62,18 @@ class ArchitectureTest {
                 .resideOutsideOfPackage("dev.kindling.device.cuda..")
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage("jcuda..", "com.sun.jna..")
-                .allowEmptyShould(true)
+                .resideInAPackage("jcuda..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void nativeCallsStayInTheDevices() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("dev.kindling.device..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("com.sun.jna..", "org.bytedeco..")
                 .check(CLASSES);
     }
 

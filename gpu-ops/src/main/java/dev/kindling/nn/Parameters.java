@@ -112,6 +112,14 @@ public final class Parameters {
         return paddedVocabulary;
     }
 
+    /** How many weights a model has, without the padding of the vocabulary. */
+    public static long count(GptConfig config) {
+        long c = config.width();
+        long block = 12 * c * c + 2 * c + (config.bias() ? 11 * c : 0);
+        long last = config.bias() ? 2 * c : c;
+        return (config.vocabulary() + config.blockSize()) * c + config.layers() * block + last;
+    }
+
     public long count() {
         return count;
     }

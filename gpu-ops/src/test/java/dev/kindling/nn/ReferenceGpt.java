@@ -116,8 +116,7 @@ final class ReferenceGpt {
                 double total = logSumExp(scores);
                 for (int column = 0; column <= row; column++) {
                     for (int i = 0; i < d; i++) {
-                        out[row][head * d + i] +=
-                                Math.exp(scores[column] - total) * qkv[column][2 * c + head * d + i];
+                        out[row][head * d + i] += Math.exp(scores[column] - total) * qkv[column][2 * c + head * d + i];
                     }
                 }
             }
@@ -132,11 +131,18 @@ final class ReferenceGpt {
         return x / 2 * (1 + erf(x / Math.sqrt(2)));
     }
 
-    /** The Maclaurin series, which converges for the small arguments of a test model. */
+    /** Maclaurin's series for small arguments, erfc's continued fraction for large ones, where the series cancels. */
     private static double erf(double x) {
+        if (Math.abs(x) > 3) {
+            double fraction = 0;
+            for (int n = 60; n > 0; n--) {
+                fraction = n / 2.0 / (Math.abs(x) + fraction);
+            }
+            return Math.signum(x) * (1 - Math.exp(-x * x) / Math.sqrt(Math.PI) / (Math.abs(x) + fraction));
+        }
         double term = x;
         double sum = x;
-        for (int n = 1; n < 200; n++) {
+        for (int n = 1; n < 100; n++) {
             term *= -x * x / n;
             sum += term / (2 * n + 1);
         }

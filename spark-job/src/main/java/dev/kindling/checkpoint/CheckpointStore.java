@@ -82,7 +82,7 @@ public final class CheckpointStore {
      * @return the committed directory
      */
     public Path commit(Path staged, long step) throws IOException {
-        Path committed = new Path(directory, name(step));
+        Path committed = committed(step);
         if (storage.files().exists(committed)) { // a rename onto a directory would move into it
             storage.rename(committed, new Path(directory, REPLACED + name(step) + "-" + UUID.randomUUID()));
         }
@@ -107,6 +107,11 @@ public final class CheckpointStore {
                 .filter(path -> COMMITTED.matcher(path.getName()).matches())
                 .sorted(Comparator.comparingLong(CheckpointStore::step).reversed())
                 .toList();
+    }
+
+    /** Where the checkpoint of a step is once it is committed. */
+    public Path committed(long step) {
+        return new Path(directory, name(step));
     }
 
     /** The newest committed checkpoint. */

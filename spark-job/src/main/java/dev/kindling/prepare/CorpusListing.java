@@ -29,7 +29,8 @@ final class CorpusListing {
         if (corpus.equals(SHAKESPEARE)) {
             ShakespeareCorpus plays = new ShakespeareCorpus();
             try (Stream<Document> scenes = plays.documents()) {
-                return scenes.map(scene -> SourceDocument.inline(plays.id(), scene)).toList();
+                return scenes.map(scene -> SourceDocument.inline(plays.id(), scene))
+                        .toList();
             }
         }
         try {

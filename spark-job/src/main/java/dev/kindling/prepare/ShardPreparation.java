@@ -58,7 +58,8 @@ public final class ShardPreparation {
     /** Whether {@code corpus} is a folder that a preparation has finished, which needs none. */
     public static boolean isPrepared(String corpus, Configuration hadoop) throws IOException {
         return !corpus.equals(CorpusListing.SHAKESPEARE)
-                && HadoopShardFolder.at(CorpusListing.resolve(corpus, hadoop), hadoop).exists("manifest.json");
+                && HadoopShardFolder.at(CorpusListing.resolve(corpus, hadoop), hadoop)
+                        .exists("manifest.json");
     }
 
     /** Opens a folder of shards by the path that a user gave. */
@@ -93,7 +94,8 @@ public final class ShardPreparation {
         Survey survey = new Survey(documents, tasks, request.tokenizer().equals(CharTokenizer.ID));
         long[] lengths = new long[documents.size()];
         IntStream characters = IntStream.empty();
-        for (int[] counted : spark.parallelize(numbers, tasks).map(survey::count).collect()) {
+        for (int[] counted :
+                spark.parallelize(numbers, tasks).map(survey::count).collect()) {
             int first = counted[0];
             int size = counted[1];
             for (int i = 0; i < size; i++) {
@@ -107,7 +109,8 @@ public final class ShardPreparation {
         CorpusSplit split = CorpusSplit.of(lengths, request.valFraction());
         Writing writing = new Writing(
                 documents, tasks, folder, Tokenizers.toJson(tokenizer), split.document(), split.codePoint());
-        List<String> written = spark.parallelize(numbers, tasks).map(writing::write).collect();
+        List<String> written =
+                spark.parallelize(numbers, tasks).map(writing::write).collect();
         Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
         splits.put(CorpusSplit.TRAIN, new ArrayList<>());
         splits.put(CorpusSplit.VAL, new ArrayList<>());
@@ -153,7 +156,8 @@ public final class ShardPreparation {
             }
             IntStream head = IntStream.of(start(documents, tasks, task), mine.size());
             IntStream body = lengths.stream().mapToInt(Integer::intValue);
-            IntStream tail = distinct.stream().flatMapToInt(Arrays::stream).sorted().distinct();
+            IntStream tail =
+                    distinct.stream().flatMapToInt(Arrays::stream).sorted().distinct();
             return IntStream.concat(head, IntStream.concat(body, tail)).toArray();
         }
     }

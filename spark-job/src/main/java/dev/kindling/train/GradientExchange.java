@@ -26,7 +26,9 @@ final class GradientExchange {
         gradients = parameters.gradients();
         inPlace = device.hostArray(gradients).isPresent();
         boolean alone = allReduce.worldSize() == 1;
-        host = alone ? null : device.hostArray(gradients).orElseGet(() -> new float[Math.toIntExact(parameters.count())]);
+        host = alone
+                ? null
+                : device.hostArray(gradients).orElseGet(() -> new float[Math.toIntExact(parameters.count())]);
     }
 
     /** Whether {@link #bucketReady} makes use of buckets as they come. */

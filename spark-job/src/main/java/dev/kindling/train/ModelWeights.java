@@ -45,7 +45,9 @@ public final class ModelWeights {
 
     /** The shape in files: that of the weight, without the padding of the vocabulary. */
     private int[] savedShape(Parameters.Entry entry) {
-        int[] shape = Arrays.stream(entry.shape().toArray()).mapToInt(Math::toIntExact).toArray();
+        int[] shape = Arrays.stream(entry.shape().toArray())
+                .mapToInt(Math::toIntExact)
+                .toArray();
         if (entry.name().equals("wte.weight")) {
             shape[0] = parameters.config().vocabulary();
         }
@@ -69,11 +71,12 @@ public final class ModelWeights {
             TensorSlice tensor = tensors.get(prefix + entry.name());
             int[] expected = savedShape(entry);
             if (tensor == null || !Arrays.equals(tensor.shape(), expected)) {
-                throw new CheckpointException("the checkpoint's tensor %s is %s, and the model needs %s; use the model section it was trained with"
-                        .formatted(
-                                prefix + entry.name(),
-                                tensor == null ? "missing" : Arrays.toString(tensor.shape()),
-                                Arrays.toString(expected)));
+                throw new CheckpointException(
+                        "the checkpoint's tensor %s is %s, and the model needs %s; use the model section it was trained with"
+                                .formatted(
+                                        prefix + entry.name(),
+                                        tensor == null ? "missing" : Arrays.toString(tensor.shape()),
+                                        Arrays.toString(expected)));
             }
             tensor.copyTo(flat, (int) entry.offset());
         }

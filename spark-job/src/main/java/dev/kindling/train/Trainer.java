@@ -61,7 +61,8 @@ final class Trainer {
         device = rank.device();
         TrainSection train = config.train();
         GptConfig model = Model.of(config.model(), rank.shards().tokenizer().vocabSize());
-        sdpa = new Sdpa(device, arena, Sdpa.allowedBy(config.cluster().attention().name()));
+        sdpa = new Sdpa(
+                device, arena, Sdpa.allowedBy(config.cluster().attention().name()));
         parameters = new Parameters(model, device, arena, true);
         weights = new ModelWeights(parameters);
         adamW = new AdamW(
@@ -117,7 +118,7 @@ final class Trainer {
     private void restore(long start) throws IOException {
         String initFrom = config.train().initFrom();
         if (start > 0) {
-            Checkpoint checkpoint = rank.store().load(rank.store().path(start));
+            Checkpoint checkpoint = rank.store().load(rank.store().committed(start));
             weights.load(checkpoint, adamW, device);
             bestValLoss = checkpoint.state().bestValLoss().orElse(Double.POSITIVE_INFINITY);
         } else if (initFrom.equals("scratch")) {
@@ -192,8 +193,7 @@ final class Trainer {
                 done * config.train().globalBatch(),
                 rank.allReduce().worldSize(),
                 Double.isInfinite(bestValLoss) ? OptionalDouble.empty() : OptionalDouble.of(bestValLoss));
-        Path staged =
-                rank.store().stage(new Checkpoint(state, weights.model(), weights.optimizer(adamW, device)));
+        Path staged = rank.store().stage(new Checkpoint(state, weights.model(), weights.optimizer(adamW, device)));
         rank.member().request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString()).encode());
     }
 
@@ -201,8 +201,7 @@ final class Trainer {
         List<Integer> tokens = new ArrayList<>();
         try (Arena arena = device.arena("sample")) {
             int vocabulary = rank.shards().tokenizer().vocabSize();
-            TextGenerator generator =
-                    new TextGenerator(Model.decoder(parameters, sdpa, device, arena), vocabulary);
+            TextGenerator generator = new TextGenerator(Model.decoder(parameters, sdpa, device, arena), vocabulary);
             int[] prompt = new int[1];
             rank.shards().tokens(CorpusSplit.VAL).copy(0, 1, prompt, 0);
             generator.generate(

@@ -1,9 +1,12 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.coordinate.FatalJobException;
 import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.Member;
+import dev.kindling.data.DataException;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
 import dev.kindling.prepare.ShardPreparation;
@@ -31,6 +34,9 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
                     CheckpointStore.ofRun(new Path(run), config.checkpoint().keep(), hadoop);
             Trainer.Rank rank = new Trainer.Rank(member, allReduce, device, set, store);
             return new Trainer(config, rank, arena).run().encode();
+        } catch (CheckpointException | DataException e) {
+            // Files that do not fit will not fit at the next attempt.
+            throw new FatalJobException(e.getMessage(), e);
         }
     }
 }

@@ -25,8 +25,11 @@ public final class VectorMatmul implements CpuMatmul {
     private static final int PACKED_B_FLOATS = 4 << 20;
     /** Below this many multiplications a second thread costs more than it brings. */
     private static final long WORTH_SHARING = 1 << 17;
-    /** From this many columns on, packing A pays for itself. */
-    private static final int WORTH_PACKING = 12 * COLUMNS;
+    /**
+     * From this many columns on, packing A pays for itself. With few registers it always does: there the addresses of
+     * six rows would be spilled.
+     */
+    private static final int WORTH_PACKING = MANY_REGISTERS ? 12 * COLUMNS : 0;
 
     private static final float[] ZEROS = new float[COLUMNS];
 
@@ -281,13 +284,8 @@ public final class VectorMatmul implements CpuMatmul {
         }
         MatrixView a = strip.call().a();
         int aAt = a.index(row, block * DEPTH);
-        if (MANY_REGISTERS) {
-            VectorTile8.direct(
-                    a.values(), aAt, a.rowStride(), b, bAt, depth, alpha, add, addAt, addStride, c, cAt, cStride);
-        } else {
-            VectorTile6.direct(
-                    a.values(), aAt, a.rowStride(), b, bAt, depth, alpha, add, addAt, addStride, c, cAt, cStride);
-        }
+        VectorTile8.direct(
+                a.values(), aAt, a.rowStride(), b, bAt, depth, alpha, add, addAt, addStride, c, cAt, cStride);
     }
 
     private static int ceil(int amount, int unit) {

@@ -37,7 +37,8 @@ final class CudaArena implements Arena {
         long wanted = Math.multiplyExact(shape.count(), dtype.bytes());
         CudaBuffer buffer;
         if (wanted >= SHARED_BELOW) {
-            buffer = new CudaBuffer(full, dtype, shape.count(), block(full, wanted).address(), 0);
+            buffer = new CudaBuffer(
+                    full, dtype, shape.count(), block(full, wanted).address(), 0);
         } else {
             if (slab == null || slabUsed + wanted > slab.bytes()) {
                 slab = block(full, SLAB_BYTES);

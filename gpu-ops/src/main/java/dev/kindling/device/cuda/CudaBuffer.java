@@ -24,11 +24,15 @@ final class CudaBuffer implements Buffer {
 
     /** The address of a tensor's first element, or 0 for null. */
     static long address(Tensor tensor) {
-        return tensor == null ? 0 : of(tensor).address + tensor.offset() * tensor.dtype().bytes();
+        return tensor == null
+                ? 0
+                : of(tensor).address + tensor.offset() * tensor.dtype().bytes();
     }
 
     static CUdeviceptr pointer(Tensor tensor) {
-        return of(tensor).pointer.withByteOffset(tensor.offset() * tensor.dtype().bytes());
+        return of(tensor)
+                .pointer
+                .withByteOffset(tensor.offset() * tensor.dtype().bytes());
     }
 
     private static CudaBuffer of(Tensor tensor) {

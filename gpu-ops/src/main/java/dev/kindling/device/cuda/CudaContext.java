@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -34,6 +35,7 @@ final class CudaContext implements AutoCloseable {
     private final KernelModules kernels;
     private final StepState state;
     private boolean capturing;
+    private boolean rehearsing;
 
     /** @param patience how long {@link #synchronize} waits before it gives the GPU up */
     CudaContext(CudaDeviceInfo info, KernelCache cache, Duration patience) {
@@ -43,7 +45,9 @@ final class CudaContext implements AutoCloseable {
         CudaCall.check(JCudaDriver.cuDevicePrimaryCtxRetain(context, device), "retain the context of %s", info);
         bind();
         CudaCall.check(
-                JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING), "create a stream on %s", info);
+                JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING),
+                "create a stream on %s",
+                info);
         this.kernels = new KernelModules(new Nvrtc(cache, info.architecture()));
         this.state = new StepState(this);
     }
@@ -77,8 +81,18 @@ final class CudaContext implements AutoCloseable {
         capturing = now;
     }
 
+    /** Is this the first of a step's two captures, in which memory may still be allocated? */
+    boolean rehearsing() {
+        return rehearsing;
+    }
+
+    void rehearsing(boolean now) {
+        rehearsing = now;
+    }
+
     /** The file's module under constants (names and values in turn), with ACTIVATION for {@code type}. */
     CudaModule module(String stem, DType type, Object... constants) {
+        bind();
         Object[] all = new Object[constants.length + 2];
         all[0] = "ACTIVATION";
         all[1] = kernelType(type);
@@ -87,10 +101,12 @@ final class CudaContext implements AutoCloseable {
     }
 
     CudaModule module(String stem) {
+        bind();
         return kernels.module(stem);
     }
 
-    private static String kernelType(DType type) {
+    /** A type's name in the kernels. */
+    static String kernelType(DType type) {
         return switch (type) {
             case F32 -> "f32";
             case BF16 -> "bf16";
@@ -124,6 +140,12 @@ final class CudaContext implements AutoCloseable {
         return last.address().value();
     }
 
+    /** A tensor over the scratch memory, {@code offset} bytes into it. */
+    Tensor scratchTensor(DType type, Shape shape, long offset) {
+        DeviceMemory.Block last = scratches.get(scratches.size() - 1);
+        return Tensor.dense(new CudaBuffer("scratch", type, shape.count(), last.address(), offset), 0, shape);
+    }
+
     /** Aligned to 16 bytes, as kernels with vector loads need; the address. */
     static long aligned(Tensor tensor) {
         long address = CudaBuffer.address(tensor);
@@ -146,8 +168,9 @@ final class CudaContext implements AutoCloseable {
             }
             long waited = System.nanoTime() - start;
             if (waited > patience.toNanos()) {
-                throw new CudaException("%s did not finish its work within %d s; the GPU hangs or is shared with other work"
-                        .formatted(info, patience.toSeconds()));
+                throw new CudaException(
+                        "%s did not finish its work within %d s; the GPU hangs or is shared with other work"
+                                .formatted(info, patience.toSeconds()));
             }
             if (waited < SPIN_NANOS) {
                 Thread.onSpinWait();

@@ -161,6 +161,11 @@ public final class CudaDevice implements Device {
     }
 
     @Override
+    public Optional<float[]> hostArray(Tensor tensor) {
+        return Optional.empty();
+    }
+
+    @Override
     public void setStep(StepInputs inputs) {
         if (context.capturing()) {
             throw new IllegalStateException("setStep inside a captured step; call it before each replay");

@@ -55,8 +55,7 @@ public record CudaDeviceInfo(
     }
 
     private CudaDeviceInfo at(int position) {
-        return new CudaDeviceInfo(
-                position, driverOrdinal, name, uuid, pciBusId, compute, multiprocessors, totalBytes);
+        return new CudaDeviceInfo(position, driverOrdinal, name, uuid, pciBusId, compute, multiprocessors, totalBytes);
     }
 
     private static CudaDeviceInfo describe(int driverOrdinal) {

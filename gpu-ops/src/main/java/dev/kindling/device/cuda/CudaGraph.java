@@ -18,13 +18,19 @@ final class CudaGraph implements Replay {
     }
 
     /**
-     * Runs {@code step} once as usual, which compiles its kernels and grows the scratch memory, then captures a second
-     * run, which enqueues nothing.
+     * Captures {@code step}, which executes nothing. A rehearsal comes first, a capture in which everything is allowed:
+     * it compiles and loads the kernels and grows the scratch memory.
      */
     static CudaGraph capture(CudaContext context, Runnable step) {
-        step.run();
         context.synchronize();
-        CUgraph recorded = record(context, step);
+        context.rehearsing(true);
+        try {
+            JCudaDriver.cuGraphDestroy(record(context, step, CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED));
+        } finally {
+            context.rehearsing(false);
+        }
+        // Thread-local: other threads of the executor may allocate and copy meanwhile.
+        CUgraph recorded = record(context, step, CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
         try {
             CUgraphExec graph = new CUgraphExec();
             CudaCall.check(JCudaDriver.cuGraphInstantiate(graph, recorded, 0), "instantiate the captured step");
@@ -35,23 +41,21 @@ final class CudaGraph implements Replay {
         }
     }
 
-    private static CUgraph record(CudaContext context, Runnable step) {
+    private static CUgraph record(CudaContext context, Runnable step, int mode) {
         CUgraph recorded = new CUgraph();
-        // Thread-local: other threads of the executor may allocate and copy meanwhile.
-        CudaCall.check(
-                JCudaDriver.cuStreamBeginCapture(
-                        context.stream(), CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL),
-                "begin to capture a step");
+        CudaCall.check(JCudaDriver.cuStreamBeginCapture(context.stream(), mode), "begin to capture a step");
         context.capturing(true);
+        boolean done = false;
         try {
             step.run();
-        } catch (RuntimeException | Error e) {
+            done = true;
+        } finally {
             context.capturing(false);
-            JCudaDriver.cuStreamEndCapture(context.stream(), recorded);
-            throw e;
+            int result = JCudaDriver.cuStreamEndCapture(context.stream(), recorded);
+            if (done) {
+                CudaCall.check(result, "end the capture of a step");
+            }
         }
-        context.capturing(false);
-        CudaCall.check(JCudaDriver.cuStreamEndCapture(context.stream(), recorded), "end the capture of a step");
         return recorded;
     }
 

@@ -104,7 +104,8 @@ public final class CudaLibraries {
     private static NativeLibrary driver(LibrarySearch search) {
         String name = "libcuda.so.1";
         try {
-            return NativeLibrary.getInstance(search.find(name).map(Path::toString).orElse(name));
+            return NativeLibrary.getInstance(
+                    search.find(name).map(Path::toString).orElse(name));
         } catch (UnsatisfiedLinkError e) {
             throw new CudaException(
                     "no NVIDIA driver: %s was found neither by the system's loader nor in %s; install the driver or use --device cpu"
@@ -119,8 +120,9 @@ public final class CudaLibraries {
         CudaCall.check(result, "ask the driver for its version");
         int oldest = MAJORS.get(MAJORS.size() - 1);
         if (version.getValue() / 1000 < oldest) {
-            throw new CudaException("the NVIDIA driver supports CUDA %d.%d, Kindling needs %d.0 or newer; update the driver"
-                    .formatted(version.getValue() / 1000, version.getValue() % 1000 / 10, oldest));
+            throw new CudaException(
+                    "the NVIDIA driver supports CUDA %d.%d, Kindling needs %d.0 or newer; update the driver"
+                            .formatted(version.getValue() / 1000, version.getValue() % 1000 / 10, oldest));
         }
         return version.getValue();
     }
@@ -134,8 +136,7 @@ public final class CudaLibraries {
                         .formatted(major, driverVersion / 1000, driverVersion % 1000 / 10));
                 continue;
             }
-            List<String> names =
-                    List.of("libnvrtc.so." + major, "libcublasLt.so." + major, "libcublas.so." + major);
+            List<String> names = List.of("libnvrtc.so." + major, "libcublasLt.so." + major, "libcublas.so." + major);
             Map<String, Path> found = new LinkedHashMap<>();
             names.forEach(name -> search.find(name).ifPresent(path -> found.put(name, path)));
             if (found.size() == names.size()) {

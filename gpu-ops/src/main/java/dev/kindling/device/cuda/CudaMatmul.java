@@ -7,9 +7,9 @@ import java.util.function.BiConsumer;
 import jcuda.Pointer;
 import jcuda.cudaDataType;
 import jcuda.jcublas.JCublas2;
-import jcuda.jcublas.cublasComputeType;
 import jcuda.jcublas.cublasGemmAlgo;
 import jcuda.jcublas.cublasHandle;
+import jcuda.jcublas.cublasMath;
 import jcuda.jcublas.cublasOperation;
 import jcuda.runtime.cudaStream_t;
 
@@ -22,7 +22,6 @@ final class CudaMatmul implements AutoCloseable {
     private static final long WORKSPACE_BYTES = 32L << 20;
 
     private final CudaContext context;
-    private final boolean tf32;
     private final BiConsumer<Tensor, Tensor> copy;
     private final cublasHandle handle = new cublasHandle();
     private final DeviceMemory.Block workspace;
@@ -30,12 +29,12 @@ final class CudaMatmul implements AutoCloseable {
     /** @param copy writes its first tensor into its second, see {@code Ops.copy} */
     CudaMatmul(CudaContext context, boolean tf32, BiConsumer<Tensor, Tensor> copy) {
         this.context = context;
-        this.tf32 = tf32;
         this.copy = copy;
         context.bind();
         CudaCall.checkCublas(JCublas2.cublasCreate(handle), "create a handle on %s", context.info());
-        CudaCall.checkCublas(
-                JCublas2.cublasSetStream(handle, new cudaStream_t(context.stream())), "set the stream");
+        CudaCall.checkCublas(JCublas2.cublasSetStream(handle, new cudaStream_t(context.stream())), "set the stream");
+        int math = tf32 ? cublasMath.CUBLAS_TF32_TENSOR_OP_MATH : cublasMath.CUBLAS_DEFAULT_MATH;
+        CudaCall.checkCublas(JCublas2.cublasSetMathMode(handle, math), "set math mode %d", math);
         workspace = context.memory().allocate("cuBLAS workspace", WORKSPACE_BYTES);
         // After the stream: setting that resets the workspace. Captured graphs need a fixed one.
         CudaCall.checkCublas(
@@ -101,7 +100,8 @@ final class CudaMatmul implements AutoCloseable {
             long rows = x.size(-2);
             long columns = x.size(-1);
             if (x.stride(-1) == 1 || columns == 1 && x.stride(-2) != 1) {
-                return new Operand(cublasOperation.CUBLAS_OP_N, leading(x, rows == 1 ? columns : x.stride(-2), columns));
+                return new Operand(
+                        cublasOperation.CUBLAS_OP_N, leading(x, rows == 1 ? columns : x.stride(-2), columns));
             }
             if (x.stride(-2) == 1 || rows == 1) {
                 return new Operand(cublasOperation.CUBLAS_OP_T, leading(x, columns == 1 ? rows : x.stride(-1), rows));
@@ -130,23 +130,55 @@ final class CudaMatmul implements AutoCloseable {
         int m = c.size(-1);
         int n = c.size(-2);
         int k = a.size(-1);
-        int compute = tf32 && a.dtype() == DType.F32
-                ? cublasComputeType.CUBLAS_COMPUTE_32F_FAST_TF32
-                : cublasComputeType.CUBLAS_COMPUTE_32F;
+        // JCuda calls the form of these functions that names the compute type by the data type.
+        int compute = cudaDataType.CUDA_R_32F;
         int status;
         if (batch.count() == 1) {
             status = JCublas2.cublasGemmEx(
-                    handle, left.operation(), right.operation(), m, n, k, scalars.alpha(),
-                    batch.pointer(b), type(b), left.leading(),
-                    batch.pointer(a), type(a), right.leading(), scalars.beta(),
-                    batch.pointer(c), type(c), result.leading(), compute, cublasGemmAlgo.CUBLAS_GEMM_DEFAULT);
+                    handle,
+                    left.operation(),
+                    right.operation(),
+                    m,
+                    n,
+                    k,
+                    scalars.alpha(),
+                    batch.pointer(b),
+                    type(b),
+                    left.leading(),
+                    batch.pointer(a),
+                    type(a),
+                    right.leading(),
+                    scalars.beta(),
+                    batch.pointer(c),
+                    type(c),
+                    result.leading(),
+                    compute,
+                    cublasGemmAlgo.CUBLAS_GEMM_DEFAULT);
         } else {
             status = JCublas2.cublasGemmStridedBatchedEx(
-                    handle, left.operation(), right.operation(), m, n, k, scalars.alpha(),
-                    batch.pointer(b), type(b), left.leading(), batch.stride(b),
-                    batch.pointer(a), type(a), right.leading(), batch.stride(a), scalars.beta(),
-                    batch.pointer(c), type(c), result.leading(), batch.stride(c), batch.count(),
-                    compute, cublasGemmAlgo.CUBLAS_GEMM_DEFAULT);
+                    handle,
+                    left.operation(),
+                    right.operation(),
+                    m,
+                    n,
+                    k,
+                    scalars.alpha(),
+                    batch.pointer(b),
+                    type(b),
+                    left.leading(),
+                    batch.stride(b),
+                    batch.pointer(a),
+                    type(a),
+                    right.leading(),
+                    batch.stride(a),
+                    scalars.beta(),
+                    batch.pointer(c),
+                    type(c),
+                    result.leading(),
+                    batch.stride(c),
+                    batch.count(),
+                    compute,
+                    cublasGemmAlgo.CUBLAS_GEMM_DEFAULT);
         }
         if (status != 0) {
             CudaCall.checkCublas(status, "multiply %s x %s -> %s", a, b, c);
@@ -158,8 +190,9 @@ final class CudaMatmul implements AutoCloseable {
         DType out = op.c().dtype();
         boolean floating = in == DType.F32 || in == DType.BF16 || in == DType.F16;
         if (!floating || op.b().dtype() != in || out != in && out != DType.F32) {
-            throw new IllegalArgumentException("cannot multiply %s x %s -> %s: a and b need one floating type, c that or F32"
-                    .formatted(op.a(), op.b(), op.c()));
+            throw new IllegalArgumentException(
+                    "cannot multiply %s x %s -> %s: a and b need one floating type, c that or F32"
+                            .formatted(op.a(), op.b(), op.c()));
         }
     }
 

@@ -30,9 +30,9 @@ final class DeviceMemory {
     /** @throws DeviceMemoryException if the device has too little */
     Block allocate(String name, long bytes) {
         context.bind();
-        if (context.capturing()) {
-            throw new IllegalStateException("%s: allocated %,d bytes while a step is captured; allocate before"
-                    .formatted(name, bytes));
+        if (context.capturing() && !context.rehearsing()) {
+            throw new IllegalStateException(
+                    "%s: allocated %,d bytes while a step is captured; allocate before".formatted(name, bytes));
         }
         DeviceAddress address = new DeviceAddress();
         int result = JCudaDriver.cuMemAlloc(address, Math.max(bytes, ALIGNMENT));

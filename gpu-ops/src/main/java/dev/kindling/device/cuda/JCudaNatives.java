@@ -44,7 +44,9 @@ final class JCudaNatives {
             throw new CudaException("JCuda's natives do not load on CUDA %d: %s".formatted(major, e.getMessage()), e);
         } catch (IOException e) {
             throw new UncheckedIOException(
-                    "cannot unpack JCuda's natives below %s; set -Djava.io.tmpdir to a writable folder".formatted(shared), e);
+                    "cannot unpack JCuda's natives below %s; set -Djava.io.tmpdir to a writable folder"
+                            .formatted(shared),
+                    e);
         } finally {
             System.setProperty(TEMP, shared);
         }

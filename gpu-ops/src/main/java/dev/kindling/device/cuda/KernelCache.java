@@ -104,7 +104,10 @@ public final class KernelCache {
                 byte[] sum = sha256().digest(cubin);
                 Files.write(
                         temporary,
-                        ByteBuffer.allocate(sum.length + cubin.length).put(sum).put(cubin).array());
+                        ByteBuffer.allocate(sum.length + cubin.length)
+                                .put(sum)
+                                .put(cubin)
+                                .array());
                 Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
             } finally {
                 Files.deleteIfExists(temporary);

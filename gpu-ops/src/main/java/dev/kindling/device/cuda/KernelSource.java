@@ -37,7 +37,8 @@ record KernelSource(String name, String text, Map<String, String> headers) {
     private static String read(String name) {
         try (InputStream in = KernelSource.class.getResourceAsStream("/kernels/" + name)) {
             if (in == null) {
-                throw new CudaException("kernels/%s is not on the classpath; the Kindling jar is incomplete".formatted(name));
+                throw new CudaException(
+                        "kernels/%s is not on the classpath; the Kindling jar is incomplete".formatted(name));
             }
             return new String(in.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {

@@ -14,7 +14,8 @@ final class LaunchArguments {
     private static final int MOST = 32;
     private static final int VALUE_BYTES = 2048;
 
-    private final ByteBuffer block = ByteBuffer.allocateDirect(VALUE_BYTES + 8 * MOST).order(ByteOrder.nativeOrder());
+    private final ByteBuffer block =
+            ByteBuffer.allocateDirect(VALUE_BYTES + 8 * MOST).order(ByteOrder.nativeOrder());
     private final long base = com.sun.jna.Pointer.nativeValue(Native.getDirectBufferPointer(block));
     private final Pointer table;
     private int count;
@@ -61,7 +62,8 @@ final class LaunchArguments {
 
     private void next(int bytes) {
         if (count == MOST || used + bytes > VALUE_BYTES) {
-            throw new IllegalStateException("too many kernel arguments: %d of %d bytes".formatted(count + 1, used + bytes));
+            throw new IllegalStateException(
+                    "too many kernel arguments: %d of %d bytes".formatted(count + 1, used + bytes));
         }
         block.putLong(VALUE_BYTES + 8 * count++, base + used);
     }

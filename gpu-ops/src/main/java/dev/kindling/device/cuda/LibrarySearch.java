@@ -56,7 +56,10 @@ final class LibrarySearch {
 
     /** The first folder's file of this name. */
     Optional<Path> find(String name) {
-        return folders.stream().map(folder -> folder.resolve(name)).filter(Files::isRegularFile).findFirst();
+        return folders.stream()
+                .map(folder -> folder.resolve(name))
+                .filter(Files::isRegularFile)
+                .findFirst();
     }
 
     private static List<Path> pythons(Map<String, String> environment, Path root) {

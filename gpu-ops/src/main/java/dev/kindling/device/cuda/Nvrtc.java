@@ -56,7 +56,9 @@ final class Nvrtc {
     }
 
     private List<String> options(Map<String, String> constants) {
-        List<String> options = new ArrayList<>(List.of("--gpu-architecture=" + architecture, "--std=c++17"));
+        List<String> options = new ArrayList<>(List.of(
+                // The last: lambdas in kernels count as device code, as with nvcc.
+                "--gpu-architecture=" + architecture, "--std=c++17", "--device-as-default-execution-space"));
         constants.forEach((name, value) -> options.add("-D" + name + "=" + value));
         return options;
     }
@@ -78,7 +80,11 @@ final class Nvrtc {
                         .formatted(source.name(), options, nvrtcResult.stringFor(result), log));
             }
             if (log.contains(SERIALIZED_WGMMA)) {
-                LOG.warn("kernel {}: the compiler serialized its wgmma instructions ({}): {}", source.name(), SERIALIZED_WGMMA, log);
+                LOG.warn(
+                        "kernel {}: the compiler serialized its wgmma instructions ({}): {}",
+                        source.name(),
+                        SERIALIZED_WGMMA,
+                        log);
             }
             long[] size = new long[1];
             CudaCall.checkNvrtc(JNvrtc.nvrtcGetCUBINSize(program, size), "size the cubin of %s", source.name());

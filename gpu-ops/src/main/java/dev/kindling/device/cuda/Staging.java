@@ -27,7 +27,8 @@ final class Staging implements AutoCloseable {
         CudaCall.check(JCudaDriver.cuMemAllocHost(pinned, 2L * BYTES), "pin %,d bytes of host memory", 2 * BYTES);
         for (int i = 0; i < 2; i++) {
             halves[i] = pinned.getByteBuffer((long) i * BYTES, BYTES).order(ByteOrder.nativeOrder());
-            CudaCall.check(JCudaDriver.cuEventCreate(copied[i], CUevent_flags.CU_EVENT_DISABLE_TIMING), "create an event");
+            CudaCall.check(
+                    JCudaDriver.cuEventCreate(copied[i], CUevent_flags.CU_EVENT_DISABLE_TIMING), "create an event");
         }
     }
 
@@ -63,7 +64,8 @@ final class Staging implements AutoCloseable {
             CudaCall.check(
                     JCudaDriver.cuMemcpyDtoHAsync(
                             pinned,
-                            CudaBuffer.pointer(from).withByteOffset((long) first * from.dtype().bytes()),
+                            CudaBuffer.pointer(from)
+                                    .withByteOffset((long) first * from.dtype().bytes()),
                             (long) count * from.dtype().bytes(),
                             context.stream()),
                     "download %s",
@@ -125,7 +127,8 @@ final class Staging implements AutoCloseable {
                     "cannot copy %,d values of the host to or from %s".formatted(length, tensor));
         }
         if (context.capturing()) {
-            throw new IllegalStateException("a copy of %s inside a captured step; copy before or after".formatted(tensor));
+            throw new IllegalStateException(
+                    "a copy of %s inside a captured step; copy before or after".formatted(tensor));
         }
     }
 

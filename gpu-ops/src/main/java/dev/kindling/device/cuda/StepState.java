@@ -32,8 +32,7 @@ final class StepState implements AutoCloseable {
         this.block = context.memory().allocate("step state", BYTES);
         CudaCall.check(JCudaDriver.cuMemAllocHost(pinned, 2L * BYTES), "pin host memory for the step state");
         this.host = pinned.getByteBuffer(0, 2L * BYTES).order(ByteOrder.nativeOrder());
-        CudaCall.check(
-                JCudaDriver.cuEventCreate(copied, CUevent_flags.CU_EVENT_DISABLE_TIMING), "create an event");
+        CudaCall.check(JCudaDriver.cuEventCreate(copied, CUevent_flags.CU_EVENT_DISABLE_TIMING), "create an event");
         for (int i = 0; i < BYTES; i += 4) {
             host.putInt(i, 0);
         }
@@ -81,7 +80,8 @@ final class StepState implements AutoCloseable {
 
     private void upload(int bytes) {
         CudaCall.check(
-                JCudaDriver.cuMemcpyHtoDAsync(block.address(), pinned, bytes, context.stream()), "write the step state");
+                JCudaDriver.cuMemcpyHtoDAsync(block.address(), pinned, bytes, context.stream()),
+                "write the step state");
         CudaCall.check(JCudaDriver.cuEventRecord(copied, context.stream()), "mark the step state's copy");
     }
 

@@ -1,0 +1,204 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.AttentionShape;
+import dev.kindling.device.FusedAttention;
+import dev.kindling.device.cuda.CudaKernel.Grid;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Shape;
+import dev.kindling.tensor.Tensor;
+import java.nio.ByteBuffer;
+import java.util.Optional;
+
+/** efficient_attention.cu: what FLASH refuses, with memory linear in the length. */
+final class CudaEfficientAttention implements FusedAttention {
+    private static final int STRUCT_BYTES = 352;
+    private static final int MOST_BLOCKS = 65535;
+    private static final int TILE = 64;
+    private static final int WIDEST = 128;
+
+    private final CudaContext context;
+    private final boolean tf32;
+    private final CudaElementwise elementwise;
+
+    /** @param tf32 whether F32 may round to TF32; else 3xTF32, which is nearly exact */
+    CudaEfficientAttention(CudaContext context, boolean tf32, CudaElementwise elementwise) {
+        this.context = context;
+        this.tf32 = tf32;
+        this.elementwise = elementwise;
+    }
+
+    @Override
+    public Optional<String> whyNot(AttentionShape shape) {
+        DType type = shape.dtype();
+        if (type != DType.F32 && type != DType.BF16 && type != DType.F16) {
+            return Optional.of("dtype %s is not F32, BF16 or F16".formatted(type));
+        }
+        if (shape.packed()) {
+            return Optional.of("packed sequences are not dense");
+        }
+        int multiple = 16 / type.bytes();
+        for (int width : new int[] {shape.headDim(), shape.valueDim()}) {
+            String which = width == shape.headDim() ? "head" : "value";
+            if (width > WIDEST) {
+                return Optional.of("%s dimension %d > %d".formatted(which, width, WIDEST));
+            }
+            if (width % multiple != 0 || width == 0) {
+                return Optional.of("%s dimension %d is not a multiple of %d".formatted(which, width, multiple));
+            }
+        }
+        if (shape.batch() > MOST_BLOCKS || shape.heads() > MOST_BLOCKS) {
+            return Optional.of("batch %d or heads %d > %d".formatted(shape.batch(), shape.heads(), MOST_BLOCKS));
+        }
+        return Optional.empty();
+    }
+
+    @Override
+    public void forward(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
+        AttentionShape shape = check(inputs, out, logSumExp);
+        CudaModule module = module(inputs, shape);
+        long own = reserve(inputs, logSumExp, inputs.query(), inputs.key(), inputs.value(), out);
+        AlignedViews views = new AlignedViews(context, elementwise, own);
+        pack(new Call(views.in(inputs), views.out(out), logSumExp, null));
+        launch(module, "forward", shape, shape.queryLength());
+        views.finish();
+    }
+
+    @Override
+    public void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
+        AttentionShape shape = check(inputs, out, logSumExp);
+        CudaModule module = module(inputs, shape);
+        AttentionInputs.Gradients g = gradients;
+        long own = reserve(
+                inputs,
+                logSumExp,
+                inputs.query(),
+                inputs.key(),
+                inputs.value(),
+                out,
+                g.dOut(),
+                g.dQuery(),
+                g.dKey(),
+                g.dValue());
+        AlignedViews views = new AlignedViews(context, elementwise, own);
+        pack(new Call(views.in(inputs), views.in(out), logSumExp, views.gradients(g)));
+        context.launch(
+                module.kernel("efficient_attention_backward_rows"),
+                new Grid((shape.queryLength() + 3) / 4, shape.heads(), shape.batch(), 128, 1, 0));
+        launch(module, "query", shape, shape.queryLength());
+        launch(module, "key", shape, shape.keyLength());
+        views.finish();
+    }
+
+    /** Scratch memory for delta, the converted mask, and copies of {@code views}; returns where the copies begin. */
+    private long reserve(AttentionInputs inputs, Tensor logSumExp, Tensor... views) {
+        long maskBytes = inputs.mask() == null ? 0 : 4 * inputs.mask().count();
+        long own = deltaBytes(logSumExp) + (maskBytes + 255) / 256 * 256;
+        context.scratch(own + AlignedViews.bytes(views));
+        return own;
+    }
+
+    private static long deltaBytes(Tensor logSumExp) {
+        return (4 * logSumExp.count() + 255) / 256 * 256;
+    }
+
+    private void launch(CudaModule module, String part, AttentionShape shape, int length) {
+        String entry = "efficient_attention_" + (part.equals("forward") ? part : "backward_" + part);
+        int shared = module.number("efficient_attention_%s_shared".formatted(part));
+        context.launch(
+                module.kernel(entry),
+                new Grid((length + TILE - 1) / TILE, shape.heads(), shape.batch(), 128, 1, shared));
+    }
+
+    private record Call(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {}
+
+    /** Fills struct EfficientAttention; the scratch holds delta, then the mask where it needs another type. */
+    private void pack(Call call) {
+        AttentionInputs in = call.inputs();
+        AttentionShape shape = in.shape();
+        AttentionInputs.Gradients g = call.gradients();
+        Tensor dOut = g == null ? null : g.dOut();
+        Tensor dQuery = g == null ? null : g.dQuery();
+        Tensor dKey = g == null ? null : g.dKey();
+        Tensor dValue = g == null ? null : g.dValue();
+        long delta = context.scratch(deltaBytes(call.logSumExp()));
+        Tensor mask = mask(in, shape, deltaBytes(call.logSumExp()));
+        ByteBuffer p = context.arguments().struct(STRUCT_BYTES);
+        for (Tensor t : new Tensor[] {in.query(), in.key(), in.value(), call.out()}) {
+            p.putLong(CudaContext.aligned(t));
+        }
+        p.putLong(CudaBuffer.address(call.logSumExp()));
+        for (Tensor t : new Tensor[] {dOut, dQuery, dKey, dValue}) {
+            p.putLong(CudaContext.aligned(t));
+        }
+        p.putLong(delta)
+                .putLong(CudaBuffer.address(mask))
+                .putLong(context.state().address());
+        for (Tensor t : new Tensor[] {in.query(), in.key(), in.value(), call.out(), dOut, dQuery, dKey, dValue}) {
+            strides(p, t);
+        }
+        for (int d = 0; d < 4; d++) {
+            p.putLong(mask == null ? 0 : mask.stride(d));
+        }
+        p.putInt(shape.batch()).putInt(shape.heads());
+        p.putInt(shape.queryLength()).putInt(shape.keyLength());
+        p.putFloat(in.scale())
+                .putInt(in.dropout().threshold())
+                .putInt(in.dropout().site());
+    }
+
+    /** The mask, broadcast; an additive one of another type is converted behind delta. */
+    private Tensor mask(AttentionInputs in, AttentionShape shape, long deltaBytes) {
+        if (in.mask() == null) {
+            return null;
+        }
+        Tensor mask = in.mask();
+        if (mask.dtype() != DType.BOOL && mask.dtype() != shape.dtype()) {
+            Tensor converted = context.scratchTensor(shape.dtype(), mask.shape(), deltaBytes);
+            elementwise.copy(mask, converted);
+            mask = converted;
+        }
+        return mask.broadcast(Shape.of(shape.batch(), shape.heads(), shape.queryLength(), shape.keyLength()));
+    }
+
+    private static void strides(ByteBuffer p, Tensor t) {
+        for (int d = 0; d < 3; d++) {
+            p.putLong(t == null ? 0 : t.stride(d));
+        }
+    }
+
+    private CudaModule module(AttentionInputs inputs, AttentionShape shape) {
+        return context.module(
+                "efficient_attention",
+                shape.dtype(),
+                "HEAD_DIM",
+                shape.headDim(),
+                "VALUE_DIM",
+                shape.valueDim(),
+                "CAUSAL",
+                shape.causal() ? 1 : 0,
+                "DROPOUT",
+                inputs.dropout().active() ? 1 : 0,
+                "MASK",
+                shape.mask().ordinal(),
+                "STRICT",
+                shape.dtype() == DType.F32 && !tf32 ? 1 : 0);
+    }
+
+    private AttentionShape check(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
+        AttentionShape shape = inputs.shape();
+        whyNot(shape).ifPresent(reason -> {
+            throw new IllegalArgumentException("efficient attention cannot take %s: %s".formatted(shape, reason));
+        });
+        Checks.type(shape.dtype(), inputs.key(), inputs.value(), out);
+        Checks.dense(logSumExp);
+        Checks.type(DType.F32, logSumExp);
+        Checks.count((long) shape.batch() * shape.heads() * shape.queryLength(), logSumExp);
+        for (Tensor t : new Tensor[] {inputs.query(), inputs.key(), inputs.value(), out}) {
+            if (t.stride(-1) != 1) {
+                throw new IllegalArgumentException("the last dimension of %s must have stride 1".formatted(t));
+            }
+        }
+        return shape;
+    }
+}

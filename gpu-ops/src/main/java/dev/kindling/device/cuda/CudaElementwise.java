@@ -1,0 +1,137 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.device.cuda.CudaKernel.Grid;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.nio.ByteBuffer;
+import jcuda.driver.CUdeviceptr;
+import jcuda.driver.JCudaDriver;
+
+/** Fill, copy, add, scale and sums: copy.cu, elementwise.cu and sum.cu. */
+final class CudaElementwise {
+    private static final int RANK = 5;
+    private static final int SLICES = 64;
+
+    private final CudaContext context;
+
+    CudaElementwise(CudaContext context) {
+        this.context = context;
+    }
+
+    void fill(Tensor x, float value) {
+        Checks.dense(x);
+        if (x.count() == 0) {
+            return;
+        }
+        context.bind();
+        CUdeviceptr to = CudaBuffer.pointer(x);
+        int result =
+                switch (x.dtype()) {
+                    case F32 ->
+                        JCudaDriver.cuMemsetD32Async(to, Float.floatToRawIntBits(value), x.count(), context.stream());
+                    case BF16 ->
+                        JCudaDriver.cuMemsetD16Async(to, HalfPrecision.toBf16(value), x.count(), context.stream());
+                    case F16 ->
+                        JCudaDriver.cuMemsetD16Async(to, HalfPrecision.toF16(value), x.count(), context.stream());
+                    case I32 -> JCudaDriver.cuMemsetD32Async(to, (int) value, x.count(), context.stream());
+                    case BOOL ->
+                        JCudaDriver.cuMemsetD8Async(to, (byte) (value == 0 ? 0 : 1), x.count(), context.stream());
+                };
+        CudaCall.check(result, "fill %s", x);
+    }
+
+    void copy(Tensor from, Tensor to) {
+        if (!from.shape().equals(to.shape()) || from.shape().rank() > RANK) {
+            throw new IllegalArgumentException(
+                    "cannot copy %s to %s: equal shapes of rank up to %d".formatted(from, to, RANK));
+        }
+        if (from.count() == 0) {
+            return;
+        }
+        if (from.dtype() == to.dtype() && from.isDense() && to.isDense()) {
+            context.bind();
+            long bytes = from.count() * from.dtype().bytes();
+            CudaCall.check(
+                    JCudaDriver.cuMemcpyDtoDAsync(
+                            CudaBuffer.pointer(to), CudaBuffer.pointer(from), bytes, context.stream()),
+                    "copy %s to %s",
+                    from,
+                    to);
+            return;
+        }
+        CudaKernel kernel = context.module("copy", to.dtype(), "FROM", floating(from), "TO", floating(to))
+                .kernel("copy");
+        ByteBuffer p = context.arguments().struct(24 + 3 * 8 * RANK);
+        p.putLong(CudaBuffer.address(to)).putLong(CudaBuffer.address(from)).putLong(from.count());
+        int rank = from.shape().rank();
+        for (int i = 0; i < RANK; i++) {
+            p.putLong(i < rank ? from.shape().extent(-1 - i) : 1);
+        }
+        for (Tensor tensor : new Tensor[] {to, from}) {
+            for (int i = 0; i < RANK; i++) {
+                p.putLong(i < rank ? tensor.stride(-1 - i) : 0);
+            }
+        }
+        context.launch(kernel, Grid.cover(from.count(), 256, 256));
+    }
+
+    private static String floating(Tensor x) {
+        return switch (x.dtype()) {
+            case F32 -> "f32";
+            case BF16 -> "bf16";
+            case F16 -> "fp16";
+            default -> throw new IllegalArgumentException("%s is not of a floating type".formatted(x));
+        };
+    }
+
+    void add(Tensor x, Tensor into) {
+        Checks.dense(x, into);
+        Checks.type(DType.F32, x, into);
+        Checks.sameCount(x, into);
+        CudaKernel kernel = context.module("elementwise", DType.F32).kernel("accumulate_f32");
+        context.arguments()
+                .add(CudaBuffer.address(into))
+                .add(CudaBuffer.address(x))
+                .add(1f)
+                .add(x.count());
+        context.launch(kernel, Grid.cover(x.count(), 256, 256));
+    }
+
+    void scale(Tensor x, float factor) {
+        Checks.dense(x);
+        Checks.type(DType.F32, x);
+        CudaKernel kernel = context.module("elementwise", DType.F32).kernel("scale_f32");
+        context.arguments().add(CudaBuffer.address(x)).add(factor).add(x.count());
+        context.launch(kernel, Grid.cover(x.count(), 256, 256));
+    }
+
+    void sum(Tensor x, Tensor total) {
+        Checks.dense(x, total);
+        Checks.type(DType.F32, x, total);
+        CudaKernel kernel = context.module("sum").kernel("sum");
+        context.arguments()
+                .add(CudaBuffer.address(total))
+                .add(CudaBuffer.address(x))
+                .add(x.count());
+        context.launch(kernel, Grid.of(1, 1024));
+    }
+
+    void sumRows(Tensor x, Tensor sums) {
+        Checks.dense(x, sums);
+        Checks.type(DType.F32, sums);
+        int channels = Math.toIntExact(sums.count());
+        int rows = Checks.rows(x, channels);
+        int slices = Math.max(1, Math.min(SLICES, rows / 64));
+        CudaModule module = context.module("elementwise", x.dtype());
+        long partial = context.scratch(4L * slices * channels);
+        context.arguments().add(partial).add(CudaBuffer.address(x)).add(rows).add(channels);
+        int blocks = (channels + 31) / 32;
+        context.launch(module.kernel("column_sum"), new Grid(blocks, slices, 1, 32, 8, 0));
+        context.arguments()
+                .add(CudaBuffer.address(sums))
+                .add(partial)
+                .add(slices)
+                .add(channels);
+        context.launch(module.kernel("column_sum_reduce"), new Grid(blocks, 1, 1, 32, 32, 0));
+    }
+}

@@ -1,0 +1,100 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.device.Dropout;
+import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.device.cuda.CudaKernel.Grid;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.nio.ByteBuffer;
+
+/** residual_layernorm.cu. */
+final class CudaLayerNorm {
+    private static final int BLOCKS = 1056;
+
+    private final CudaContext context;
+    private final CudaElementwise elementwise;
+
+    CudaLayerNorm(CudaContext context, CudaElementwise elementwise) {
+        this.context = context;
+        this.elementwise = elementwise;
+    }
+
+    void forward(ResidualLayerNorm op) {
+        check(op);
+        CudaModule module = module(op);
+        ByteBuffer p = context.arguments().struct(96);
+        p.putLong(CudaContext.aligned(op.residualOut())).putLong(CudaContext.aligned(op.y()));
+        p.putLong(CudaBuffer.address(op.mean())).putLong(CudaBuffer.address(op.rstd()));
+        p.putLong(CudaContext.aligned(op.residualIn())).putLong(CudaContext.aligned(op.branch()));
+        p.putLong(CudaContext.aligned(op.branchBias())).putLong(CudaContext.aligned(op.weight()));
+        p.putLong(CudaContext.aligned(op.bias())).putLong(context.state().address());
+        int rows = rows(op);
+        p.putInt(rows).putFloat(ResidualLayerNorm.EPSILON);
+        dropout(p, op);
+        context.launch(
+                module.kernel("residual_layernorm_forward"),
+                Grid.cover(rows, module.number("residual_layernorm_rows"), 128));
+    }
+
+    void backward(ResidualLayerNorm op, ResidualLayerNorm.Gradients gradients) {
+        check(op);
+        Checks.dense(gradients.dy(), gradients.dResidual(), gradients.dBranch());
+        Checks.type(op.y().dtype(), gradients.dy(), gradients.dResidual(), gradients.dBranch());
+        Checks.count(op.y().count(), gradients.dy(), gradients.dResidual(), gradients.dBranch());
+        Checks.dense(gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
+        Checks.type(DType.F32, gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
+        if (!gradients.accumulate()) {
+            elementwise.fill(gradients.dResidual(), 0);
+        }
+        CudaModule module = module(op);
+        int rows = rows(op);
+        int channels = op.y().size(-1);
+        int blocks = Math.max(1, Math.min(BLOCKS, rows));
+        long partial = context.scratch(4L * blocks * 3 * channels);
+        ByteBuffer p = context.arguments().struct(88);
+        p.putLong(CudaContext.aligned(gradients.dResidual())).putLong(CudaContext.aligned(gradients.dBranch()));
+        p.putLong(partial).putLong(CudaContext.aligned(gradients.dy()));
+        p.putLong(CudaContext.aligned(op.residualOut())).putLong(CudaContext.aligned(op.weight()));
+        p.putLong(CudaBuffer.address(op.mean())).putLong(CudaBuffer.address(op.rstd()));
+        p.putLong(context.state().address()).putInt(rows);
+        dropout(p, op);
+        int threads = module.number("residual_layernorm_backward_threads");
+        context.launch(module.kernel("residual_layernorm_backward"), Grid.of(blocks, threads));
+        context.arguments()
+                .add(CudaBuffer.address(gradients.dWeight()))
+                .add(CudaBuffer.address(gradients.dBias()))
+                .add(CudaBuffer.address(gradients.dBranchBias()))
+                .add(partial)
+                .add(blocks);
+        context.launch(module.kernel("residual_layernorm_reduce"), new Grid((channels + 31) / 32, 3, 1, 32, 32, 0));
+    }
+
+    private static void dropout(ByteBuffer p, ResidualLayerNorm op) {
+        Dropout dropout = op.branch() == null ? Dropout.NONE : op.dropout();
+        p.putInt(dropout.threshold()).putInt(dropout.site());
+    }
+
+    private static int rows(ResidualLayerNorm op) {
+        return Checks.rows(op.y(), op.y().size(-1));
+    }
+
+    private CudaModule module(ResidualLayerNorm op) {
+        return context.module(
+                "residual_layernorm", op.y().dtype(), "CHANNELS", op.y().size(-1));
+    }
+
+    private static void check(ResidualLayerNorm op) {
+        Tensor y = op.y();
+        Checks.dense(op.residualIn(), op.branch(), op.branchBias(), op.residualOut(), op.weight(), op.bias(), y);
+        Checks.type(y.dtype(), op.residualIn(), op.branch(), op.branchBias(), op.residualOut(), op.weight(), op.bias());
+        Checks.count(y.count(), op.residualIn(), op.branch(), op.residualOut());
+        Checks.count(y.size(-1), op.branchBias(), op.weight(), op.bias());
+        Checks.dense(op.mean(), op.rstd());
+        Checks.type(DType.F32, op.mean(), op.rstd());
+        Checks.count(rows(op), op.mean(), op.rstd());
+        if (op.branch() == null && CudaBuffer.address(op.residualIn()) != CudaBuffer.address(op.residualOut())) {
+            throw new IllegalArgumentException(
+                    "without a branch %s must be %s".formatted(op.residualOut(), op.residualIn()));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.device.AdamWOp;
+import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.CrossEntropy;
+import dev.kindling.device.EmbeddingOp;
+import dev.kindling.device.FusedAttention;
+import dev.kindling.device.Gelu;
+import dev.kindling.device.Matmul;
+import dev.kindling.device.Ops;
+import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.tensor.Tensor;
+
+/** The operations on a GPU: each hands its tensors to the class of its kernel file. */
+final class CudaOps implements Ops, AutoCloseable {
+    private final CudaElementwise elementwise;
+    private final CudaEmbedding embedding;
+    private final CudaLayerNorm layerNorm;
+    private final CudaMatmul matmul;
+    private final CudaGelu gelu;
+    private final CudaCrossEntropy crossEntropy;
+    private final CudaAttentionSoftmax softmax;
+    private final CudaFlashAttention flash;
+    private final CudaEfficientAttention efficient;
+    private final CudaOptimizer optimizer;
+
+    CudaOps(CudaContext context, boolean tf32) {
+        elementwise = new CudaElementwise(context);
+        embedding = new CudaEmbedding(context);
+        layerNorm = new CudaLayerNorm(context, elementwise);
+        matmul = new CudaMatmul(context, tf32, elementwise::copy);
+        gelu = new CudaGelu(context);
+        crossEntropy = new CudaCrossEntropy(context, elementwise);
+        softmax = new CudaAttentionSoftmax(context);
+        flash = new CudaFlashAttention(context, elementwise);
+        efficient = new CudaEfficientAttention(context, tf32, elementwise);
+        optimizer = new CudaOptimizer(context);
+    }
+
+    @Override
+    public void fill(Tensor x, float value) {
+        elementwise.fill(x, value);
+    }
+
+    @Override
+    public void copy(Tensor from, Tensor to) {
+        elementwise.copy(from, to);
+    }
+
+    @Override
+    public void add(Tensor x, Tensor into) {
+        elementwise.add(x, into);
+    }
+
+    @Override
+    public void scale(Tensor x, float factor) {
+        elementwise.scale(x, factor);
+    }
+
+    @Override
+    public void sum(Tensor x, Tensor total) {
+        elementwise.sum(x, total);
+    }
+
+    @Override
+    public void sumRows(Tensor x, Tensor sums) {
+        elementwise.sumRows(x, sums);
+    }
+
+    @Override
+    public void embedding(EmbeddingOp op, Tensor y) {
+        embedding.forward(op, y);
+    }
+
+    @Override
+    public void embeddingBackward(EmbeddingOp op, Tensor dy, Tensor dTokenTable, Tensor dPositionTable) {
+        embedding.backward(op, dy, dTokenTable, dPositionTable);
+    }
+
+    @Override
+    public void residualLayerNorm(ResidualLayerNorm op) {
+        layerNorm.forward(op);
+    }
+
+    @Override
+    public void residualLayerNormBackward(ResidualLayerNorm op, ResidualLayerNorm.Gradients gradients) {
+        layerNorm.backward(op, gradients);
+    }
+
+    @Override
+    public void matmul(Matmul op) {
+        matmul.run(op);
+    }
+
+    @Override
+    public void gelu(Gelu op, Tensor x, Tensor y) {
+        gelu.forward(op, x, y);
+    }
+
+    @Override
+    public void geluBackward(Gelu op, Tensor x, Tensor dy, Tensor dx, Tensor dBias) {
+        gelu.backward(op, x, dy, dx, dBias);
+    }
+
+    @Override
+    public void crossEntropy(CrossEntropy op) {
+        crossEntropy.loss(op);
+    }
+
+    @Override
+    public void crossEntropyWithGradient(CrossEntropy op) {
+        crossEntropy.lossWithGradient(op);
+    }
+
+    @Override
+    public void attentionSoftmax(AttentionInputs inputs, Tensor scores, Tensor dropped) {
+        softmax.forward(inputs, scores, dropped);
+    }
+
+    @Override
+    public void attentionSoftmaxBackward(AttentionInputs inputs, Tensor probabilities, Tensor dScores) {
+        softmax.backward(inputs, probabilities, dScores);
+    }
+
+    @Override
+    public FusedAttention flash() {
+        return flash;
+    }
+
+    @Override
+    public FusedAttention efficient() {
+        return efficient;
+    }
+
+    @Override
+    public void gradientNorm(Tensor gradients, float maxNorm) {
+        optimizer.gradientNorm(gradients, maxNorm);
+    }
+
+    @Override
+    public void adamW(AdamWOp op) {
+        optimizer.adamW(op);
+    }
+
+    @Override
+    public void nextMicroBatch() {
+        optimizer.nextMicroBatch();
+    }
+
+    @Override
+    public void close() {
+        matmul.close();
+    }
+}

@@ -1,0 +1,150 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.Dropout;
+import dev.kindling.device.Matmul;
+import dev.kindling.device.Precision;
+import dev.kindling.device.Replay;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.util.Random;
+
+/** Times of matrix products, attention and launches on the first GPU, over random data; a main program. */
+public final class CudaBenchmark {
+    private final CudaDevice device;
+
+    private CudaBenchmark(CudaDevice device) {
+        this.device = device;
+    }
+
+    public static void main(String[] arguments) {
+        long start = System.nanoTime();
+        try (CudaDevice device = CudaDevice.open(0, Precision.BF16)) {
+            System.out.printf(
+                    "%s opened in %d ms; %s%n",
+                    device.description(), (System.nanoTime() - start) / 1_000_000, CudaLibraries.load());
+            CudaBenchmark benchmark = new CudaBenchmark(device);
+            benchmark.launches();
+            int rows = 32 * 1024;
+            benchmark.products("qkv", rows, 768, 2304);
+            benchmark.products("proj", rows, 768, 768);
+            benchmark.products("fc", rows, 768, 3072);
+            benchmark.products("fcproj", rows, 3072, 768);
+            benchmark.products("lm_head", rows, 768, 50304);
+            benchmark.products("square", 8192, 8192, 8192);
+            benchmark.attention(32, 12, 1024, 64, DType.BF16, true);
+            benchmark.attention(32, 32, 1024, 32, DType.F16, false);
+        }
+    }
+
+    private Tensor random(Arena arena, DType type, long... extents) {
+        Tensor x = arena.allocate("x", type, extents);
+        Random random = new Random(1);
+        float[] values = new float[1 << 20];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        Tensor flat = x.reshape(x.count());
+        for (long at = 0; at < x.count(); at += values.length) {
+            int count = (int) Math.min(values.length, x.count() - at);
+            float[] part = count == values.length ? values : java.util.Arrays.copyOf(values, count);
+            device.upload(part, flat.slice(0, at, count));
+        }
+        return x;
+    }
+
+    private double millis(Runnable work) {
+        for (int i = 0; i < 5; i++) {
+            work.run();
+        }
+        double best = Double.MAX_VALUE;
+        for (int i = 0; i < 5; i++) {
+            best = Math.min(best, device.millis(() -> {
+                for (int j = 0; j < 10; j++) {
+                    work.run();
+                }
+            }));
+        }
+        return best / 10;
+    }
+
+    private void launches() {
+        try (Arena arena = device.arena("launches")) {
+            Tensor x = random(arena, DType.F32, 256);
+            Runnable thousand = () -> {
+                for (int i = 0; i < 1000; i++) {
+                    device.ops().scale(x, 1);
+                }
+            };
+            double eager = millis(thousand);
+            try (Replay replay = device.capture(thousand)) {
+                System.out.printf("launch: eager %.2f us, in a graph %.2f us%n", eager, millis(replay::run));
+            }
+        }
+    }
+
+    private void products(String name, int rows, int in, int out) {
+        try (Arena arena = device.arena(name)) {
+            Tensor x = random(arena, DType.BF16, rows, in);
+            Tensor w = random(arena, DType.BF16, out, in);
+            Tensor y = random(arena, DType.BF16, rows, out);
+            Tensor dx = arena.allocate("dx", DType.BF16, rows, in);
+            Tensor dw = random(arena, DType.F32, out, in);
+            double forward = millis(() -> device.ops().matmul(Matmul.of(x, w.transpose(0, 1), y)));
+            double back = millis(() -> device.ops().matmul(Matmul.of(y, w, dx)));
+            double weight = millis(() -> device.ops().matmul(Matmul.accumulating(y.transpose(0, 1), x, dw)));
+            double teraflop = 2e-9 * rows * in * out;
+            System.out.printf(
+                    "%s %d x %d x %d: forward %.3f ms, dX %.3f, dW (fp32 +=) %.3f; %.0f, %.0f, %.0f TFLOP/s%n",
+                    name, rows, in, out, forward, back, weight, teraflop / forward, teraflop / back, teraflop / weight);
+        }
+    }
+
+    private void attention(int b, int h, int t, int d, DType type, boolean causal) {
+        try (Arena arena = device.arena("attention")) {
+            Tensor qkv = random(arena, type, b, t, 3, h, d);
+            Tensor q = qkv.select(2, 0).transpose(1, 2);
+            Tensor k = qkv.select(2, 1).transpose(1, 2);
+            Tensor v = qkv.select(2, 2).transpose(1, 2);
+            Tensor out = random(arena, type, b, t, h, d).transpose(1, 2);
+            Tensor lse = arena.allocate("lse", DType.F32, b, h, t);
+            Tensor dqkv = arena.allocate("dqkv", type, b, t, 3, h, d);
+            AttentionInputs inputs =
+                    new AttentionInputs(q, k, v, null, null, causal, (float) (1 / Math.sqrt(d)), Dropout.NONE);
+            AttentionInputs.Gradients g = new AttentionInputs.Gradients(
+                    random(arena, type, b, t, h, d).transpose(1, 2),
+                    dqkv.select(2, 0).transpose(1, 2),
+                    dqkv.select(2, 1).transpose(1, 2),
+                    dqkv.select(2, 2).transpose(1, 2));
+            String what = "B%d H%d T%d D%d %s%s".formatted(b, h, t, d, type, causal ? " causal" : "");
+            print(
+                    "FLASH " + what,
+                    () -> device.ops().flash().forward(inputs, out, lse),
+                    () -> device.ops().flash().backward(inputs, out, lse, g));
+            print(
+                    "EFFICIENT " + what,
+                    () -> device.ops().efficient().forward(inputs, out, lse),
+                    () -> device.ops().efficient().backward(inputs, out, lse, g));
+            Tensor p = arena.allocate("p", type, b, h, t, t);
+            print(
+                    "MATH " + what,
+                    () -> {
+                        device.ops().matmul(Matmul.of(q, k.transpose(2, 3), p));
+                        device.ops().attentionSoftmax(inputs, p, null);
+                        device.ops().matmul(Matmul.of(p, v, out));
+                    },
+                    null);
+        }
+    }
+
+    private void print(String what, Runnable forward, Runnable backward) {
+        double ahead = millis(forward);
+        if (backward == null) {
+            System.out.printf("%s: forward %.0f us%n", what, 1000 * ahead);
+        } else {
+            System.out.printf(
+                    "%s: forward %.0f us, both %.0f us%n", what, 1000 * ahead, 1000 * (ahead + millis(backward)));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+package dev.kindling.device.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.Dropout;
+import dev.kindling.device.Matmul;
+import dev.kindling.device.Precision;
+import dev.kindling.device.Replay;
+import dev.kindling.device.StepInputs;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.DeviceMemoryException;
+import dev.kindling.tensor.Tensor;
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The device itself: memory, copies, graphs, selection. What its operations compute is the contract's. */
+class CudaDeviceTest {
+    private final Random random = new Random(7);
+    private CudaDevice device;
+    private Arena arena;
+
+    @BeforeEach
+    void open() {
+        device = Gpu.open(Precision.BF16);
+        arena = device.arena("test");
+    }
+
+    @AfterEach
+    void close() {
+        if (device != null) {
+            device.close();
+        }
+    }
+
+    private float[] gaussian(int count) {
+        float[] values = new float[count];
+        for (int i = 0; i < count; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return values;
+    }
+
+    private Tensor tensor(DType type, long... extents) {
+        Tensor tensor = arena.allocate("x", type, extents);
+        device.upload(gaussian(Math.toIntExact(tensor.count())), tensor);
+        return tensor;
+    }
+
+    private float[] read(Tensor tensor) {
+        float[] values = new float[Math.toIntExact(tensor.count())];
+        device.download(tensor, values);
+        return values;
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = DType.class,
+            names = {"F32", "BF16", "F16"})
+    void copiesSurviveTheRoundTrip(DType type) {
+        // More than both staging buffers hold.
+        float[] values = gaussian(5_000_013);
+        Tensor x = arena.allocate("x", type, values.length);
+        device.upload(values, x);
+        float[] back = read(x);
+        for (int i = 0; i < values.length; i++) {
+            float expected =
+                    switch (type) {
+                        case BF16 -> HalfPrecision.fromBf16(HalfPrecision.toBf16(values[i]));
+                        case F16 -> HalfPrecision.fromF16(HalfPrecision.toF16(values[i]));
+                        default -> values[i];
+                    };
+            if (back[i] != expected) {
+                assertThat(back[i]).as("element %d", i).isEqualTo(expected);
+            }
+        }
+    }
+
+    @Test
+    void gpusAreFoundByUuidAndPosition() {
+        CudaDeviceInfo info = device.info();
+        assertThat(info.uuid()).matches("GPU-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
+        assertThat(CudaDevice.count()).isPositive();
+        try (CudaDevice same = CudaDevice.open(info.uuid(), CudaDevice.Options.of(Precision.FP32))) {
+            assertThat(same.uuid()).isEqualTo(device.uuid());
+        }
+        assertThatThrownBy(() -> CudaDevice.open("GPU-none", CudaDevice.Options.of(Precision.FP32)))
+                .hasMessageContaining("GPU-none")
+                .hasMessageContaining(info.uuid());
+        assertThatThrownBy(() -> CudaDevice.open(99, Precision.FP32)).hasMessageContaining("no GPU 99");
+    }
+
+    @Test
+    void tooLittleMemorySaysWhatIsFreeAndWhatToLower() {
+        long before = device.allocatedBytes();
+        assertThatThrownBy(() -> arena.allocate("logits", DType.F32, 1L << 40))
+                .isInstanceOf(DeviceMemoryException.class)
+                .hasMessageContaining("test/logits asks for 4194304.0 MiB")
+                .hasMessageContaining("free")
+                .hasMessageContaining("train.micro_batch");
+        assertThat(device.allocatedBytes()).isEqualTo(before);
+        assertThat(read(tensor(DType.F32, 13))).hasSize(13);
+    }
+
+    @Test
+    void aClosedArenaGivesItsMemoryBackAndItsTensorsAreRefused() {
+        long before = device.allocatedBytes();
+        Tensor lost;
+        try (Arena short_ = device.arena("short")) {
+            lost = short_.allocate("x", DType.F32, 3_000_000);
+            assertThat(device.allocatedBytes()).isGreaterThan(before);
+        }
+        assertThat(device.allocatedBytes()).isEqualTo(before);
+        assertThat(device.peakBytes()).isGreaterThanOrEqualTo(before + 12_000_000);
+        assertThatThrownBy(() -> device.ops().fill(lost, 1)).hasMessageContaining("after its arena was closed");
+    }
+
+    @Test
+    void aReplayedStepGivesTheBitsOfAnEagerOneAndReadsTheNewState() {
+        Tensor q = tensor(DType.BF16, 2, 3, 129, 64);
+        Tensor out = arena.allocate("out", DType.BF16, 2, 3, 129, 64);
+        Tensor logSumExp = arena.allocate("lse", DType.F32, 2, 3, 129);
+        Tensor product = arena.allocate("product", DType.F32, 2 * 3 * 129, 64);
+        Tensor square = tensor(DType.BF16, 64, 64);
+        AttentionInputs inputs = AttentionInputs.causal(q, q, q, new Dropout(0.3f, 5));
+        Runnable step = () -> {
+            device.ops().flash().forward(inputs, out, logSumExp);
+            device.ops().matmul(Matmul.of(out.reshape(2 * 3 * 129, 64), square, product));
+        };
+        device.setStep(new StepInputs(42, 0, 1, 1, 1, 1));
+        step.run();
+        float[] first = read(product);
+        device.ops().fill(product, Float.NaN);
+        try (Replay replay = device.capture(step)) {
+            assertThat(read(product)).as("capturing executes nothing").containsOnly(Float.NaN);
+            for (int i = 0; i < 50; i++) {
+                replay.run();
+            }
+            assertThat(read(product)).isEqualTo(first);
+            device.setStep(new StepInputs(43, 0, 1, 1, 1, 1));
+            replay.run();
+            float[] other = read(product);
+            assertThat(other).isNotEqualTo(first);
+            step.run();
+            assertThat(read(product)).isEqualTo(other);
+        }
+    }
+
+    @Test
+    void aCopyInsideACaptureIsRefusedAndTheDeviceStillWorks() {
+        Tensor x = tensor(DType.F32, 5);
+        assertThatThrownBy(() -> device.capture(() -> {
+                    device.ops().scale(x, 2);
+                    device.upload(new float[5], x);
+                }))
+                .hasMessageContaining("captured step");
+        float[] before = read(x);
+        device.ops().scale(x, 3);
+        assertThat(read(x)[0]).isEqualTo(3 * before[0]);
+    }
+
+    @Test
+    void anotherThreadMayTakeOver() throws InterruptedException {
+        Tensor x = tensor(DType.F32, 7);
+        float[] before = read(x);
+        Thread thread = new Thread(() -> device.ops().scale(x, -1));
+        thread.start();
+        thread.join();
+        assertThat(read(x)[3]).isEqualTo(-before[3]);
+    }
+
+    @Test
+    void aKernelThatDoesNotCompileShowsTheLog() {
+        Nvrtc nvrtc = new Nvrtc(
+                CudaDevice.Options.of(Precision.FP32).cache(), device.info().architecture());
+        KernelSource broken =
+                new KernelSource("broken.cu", "__global__ void f() { undefined_name(); }", java.util.Map.of());
+        assertThatThrownBy(() -> nvrtc.cubin(broken, java.util.Map.of("A", "1")))
+                .isInstanceOf(CudaException.class)
+                .hasMessageContaining("broken.cu")
+                .hasMessageContaining("-DA=1")
+                .hasMessageContaining("undefined_name");
+    }
+
+    @Test
+    void backendsSayWhyTheyCannotRun() {
+        Tensor wide = tensor(DType.BF16, 1, 1, 8, 256);
+        AttentionInputs inputs = AttentionInputs.causal(wide, wide, wide, Dropout.NONE);
+        assertThat(device.ops().flash().whyNot(inputs.shape())).contains("head dimension 256 > 128");
+        assertThat(device.ops().efficient().whyNot(inputs.shape())).contains("head dimension 256 > 128");
+        Tensor exact = tensor(DType.F32, 1, 1, 8, 64);
+        AttentionInputs single = AttentionInputs.causal(exact, exact, exact, Dropout.NONE);
+        assertThat(device.ops().flash().whyNot(single.shape())).contains("dtype F32 is not BF16 or F16");
+        assertThat(device.ops().efficient().whyNot(single.shape())).isEmpty();
+    }
+}

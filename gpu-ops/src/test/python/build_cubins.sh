@@ -1,0 +1,68 @@
+#!/bin/sh
+# Compiles the kernels with nvcc, without a GPU.
+#   build_cubins.sh DIR     the cubins (sm_90a) that the judge_*.py scripts load
+#   build_cubins.sh check   every file for sm_80 and sm_90a, nothing kept: what CI runs where nvcc is present
+set -eu
+kernels=$(cd "$(dirname "$0")/../../main/resources/kernels" && pwd)
+hopper="-gencode arch=compute_90a,code=sm_90a"
+jobs=${JOBS:-2}
+
+each() { # arguments of nvcc, one compilation a line
+    cd "$kernels"
+    xargs -P "$jobs" -I{} sh -c 'nvcc -cubin {}'
+}
+
+if [ "$1" = check ]; then
+    out=$(mktemp -d)
+    trap 'rm -rf "$out"' EXIT
+    for target in "-arch=sm_80" "$hopper"; do
+        for file in "$kernels"/*.cu; do
+            name=$(basename "$file" .cu)
+            for type in bf16 fp16 f32; do
+                if [ "$name" = flash_attention ] && [ $type = f32 ]; then continue; fi
+                echo "$target -DACTIVATION=$type -o $out/$name.$type.cubin $name.cu"
+            done
+        done
+        for d in 32 128; do echo "$target -DHEAD_DIM=$d -DDROPOUT=1 -o $out/flash.$d.cubin flash_attention.cu"; done
+    done | each
+    exit 0
+fi
+
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+{
+    for case in "bf16 64" "fp16 32" "bf16 128"; do
+        set -- $case
+        for c in 0 1; do
+            for r in 0 1; do
+                echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DCAUSAL=$c -DDROPOUT=$r -o $out/flash_attention.$1.d$2.c$c.r$r.cubin flash_attention.cu"
+            done
+        done
+    done
+    for case in "bf16 64 64 1 0 0 0" "bf16 128 96 0 1 1 0" "fp16 32 32 0 0 2 0" "f32 64 64 1 0 0 0" "f32 64 64 1 0 0 1" "f32 40 24 0 1 2 1" "f32 128 128 0 0 1 0"; do
+        set -- $case
+        echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DVALUE_DIM=$3 -DCAUSAL=$4 -DDROPOUT=$5 -DMASK=$6 -DSTRICT=$7 -o $out/efficient_attention.$1.d$2.v$3.c$4.r$5.m$6.s$7.cubin efficient_attention.cu"
+    done
+    for case in "bf16 1 0" "f32 0 1" "bf16 0 2"; do
+        set -- $case
+        echo "-DACTIVATION=$1 -DCAUSAL=$2 -DMASK=$3 -o $out/attention_math.$1.c$2.m$3.cubin attention_math.cu"
+    done
+    for case in "bf16 768" "bf16 384" "f32 207" "bf16 1600"; do
+        set -- $case
+        echo "-DACTIVATION=$1 -DCHANNELS=$2 -o $out/residual_layernorm.$1.$2.cubin residual_layernorm.cu"
+    done
+    for case in "bf16 3072" "f32 207"; do
+        set -- $case
+        echo "-DACTIVATION=$1 -DCHANNELS=$2 -DGELU_TANH=0 -o $out/gelu.$1.$2.erf.cubin gelu.cu"
+        echo "-DACTIVATION=$1 -DCHANNELS=$2 -DGELU_TANH=1 -o $out/gelu.$1.$2.tanh.cubin gelu.cu"
+    done
+    for case in "bf16 50257 50304" "f32 65 72" "bf16 65 128"; do
+        set -- $case
+        echo "-DACTIVATION=$1 -DVOCABULARY=$2 -DPADDED=$3 -o $out/cross_entropy.$1.$2.$3.cubin cross_entropy.cu"
+    done
+    for case in "bf16 768 50257" "bf16 384 65" "f32 207 65"; do
+        set -- $case
+        echo "-DACTIVATION=$1 -DCHANNELS=$2 -DVOCABULARY=$3 -o $out/embedding.$1.$2.$3.cubin embedding.cu"
+    done
+    for file in adamw global_norm elementwise; do echo "-o $out/$file.bf16.cubin $file.cu"; done
+} | sed "s|^|$hopper |" | each

@@ -1,0 +1,104 @@
+package dev.kindling.allreduce;
+
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+
+/**
+ * Collective operations of the ranks of one generation. Every rank must call the same operations with the same
+ * lengths in the same order. Sums are x(rank 0) + x(rank 1) + ... in float, in that order, so every implementation
+ * gives the same bits on every rank, whatever the timing.
+ *
+ * <p>Used by one thread (the training thread); the transport runs on threads of its own. All waits are bounded: a
+ * lost or silent peer ends in an {@link AllReduceException} that names it, after which the object is only fit to be
+ * closed.
+ */
+public interface AllReduce extends AutoCloseable {
+
+    /** The largest payload of {@link #allGather(byte[])}, in bytes. */
+    int MAX_GATHER_BYTES = 4 << 20;
+
+    /** Name as in the configuration: driver, ring, single. */
+    String name();
+
+    /** This rank, 0 .. worldSize-1. */
+    int rank();
+
+    /** Number of ranks. */
+    int worldSize();
+
+    /**
+     * Starts data[offset .. offset+length) = sum over ranks, in place, and returns at once, so that the backward pass
+     * can go on. The range belongs to the transport until {@link #await()} returns: do not read or write it.
+     */
+    void submit(float[] data, int offset, int length);
+
+    /**
+     * Waits until everything submitted is summed and written back. Bounded.
+     *
+     * @throws AllReduceException naming the peer that is lost, silent, or out of step
+     */
+    void await();
+
+    /** The payload of every rank, by rank. At most {@link #MAX_GATHER_BYTES} each. Nothing may be in flight. */
+    byte[][] allGather(byte[] payload);
+
+    /** data[offset .. offset+length) = sum over ranks, in place. */
+    default void sum(float[] data, int offset, int length) {
+        submit(data, offset, length);
+        await();
+    }
+
+    /** data[offset .. offset+length) = (sum over ranks) / worldSize, in place. */
+    default void mean(float[] data, int offset, int length) {
+        sum(data, offset, length);
+        float ranks = worldSize();
+        for (int i = offset; i < offset + length; i++) {
+            data[i] /= ranks;
+        }
+    }
+
+    /** The values of every rank, by rank, exactly. */
+    default double[][] allGather(double[] values) {
+        ByteBuffer bytes = ByteBuffer.allocate(values.length * Double.BYTES);
+        bytes.asDoubleBuffer().put(values);
+        byte[][] gathered = allGather(bytes.array());
+        double[][] all = new double[gathered.length][];
+        for (int r = 0; r < all.length; r++) {
+            all[r] = new double[gathered[r].length / Double.BYTES];
+            ByteBuffer.wrap(gathered[r]).asDoubleBuffer().get(all[r]);
+        }
+        return all;
+    }
+
+    /** Rank 0's payload, on every rank; what the others pass is ignored. */
+    default byte[] broadcast(byte[] payload) {
+        return allGather(rank() == 0 ? payload : new byte[0])[0];
+    }
+
+    /** data[offset .. offset+length) = rank 0's, exactly, on every rank. */
+    default void broadcast(float[] data, int offset, int length) {
+        int piece = MAX_GATHER_BYTES / Float.BYTES;
+        for (int at = offset; at < offset + length; at += piece) {
+            int n = Math.min(piece, offset + length - at);
+            byte[] bytes = new byte[rank() == 0 ? n * Float.BYTES : 0];
+            if (rank() == 0) {
+                ByteBuffer.wrap(bytes).asFloatBuffer().put(data, at, n);
+            }
+            FloatBuffer root = ByteBuffer.wrap(broadcast(bytes)).asFloatBuffer();
+            if (root.remaining() != n) {
+                throw new AllReduceException(
+                        0, "rank 0 broadcast " + root.remaining() + " values where this rank expects " + n);
+            }
+            root.get(data, at, n);
+        }
+    }
+
+    /** Returns when every rank has called it. Bounded. */
+    default void barrier() {
+        allGather(new byte[0]);
+    }
+
+    /** Stops the transport. Never blocks on a peer; idempotent. */
+    @Override
+    void close();
+}

@@ -1,0 +1,20 @@
+package dev.kindling.allreduce;
+
+/** One bound for all the waits of an operation. */
+final class Deadline {
+    private final long millis;
+    private final long end;
+
+    Deadline(long millis) {
+        this.millis = millis;
+        this.end = System.nanoTime() + millis * 1_000_000L;
+    }
+
+    boolean passed() {
+        return System.nanoTime() - end > 0;
+    }
+
+    long millis() {
+        return millis;
+    }
+}

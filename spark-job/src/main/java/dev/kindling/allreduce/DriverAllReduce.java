@@ -1,0 +1,180 @@
+package dev.kindling.allreduce;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Objects;
+import org.apache.spark.network.client.RpcResponseCallback;
+import org.apache.spark.network.client.TransportClient;
+
+/**
+ * A star through the driver: every rank sends its buckets to the driver's {@link ReduceServer} and gets the sums back.
+ * Needs no connection between executors; the driver carries 2 N times the gradient a step, so it is for small models,
+ * for clusters whose executors cannot reach one another, and for tests.
+ */
+public final class DriverAllReduce implements AllReduce {
+    private static final long POLL_MILLIS = 50;
+
+    private final Group group;
+    private final PeerTransport transport;
+    private final TransportClient client;
+    private final Object lock = new Object();
+    private long nextSequence;
+    private int inFlight;
+    private RuntimeException failure;
+
+    /**
+     * Connects to the driver.
+     *
+     * @param driver where the {@link ReduceServer} listens
+     */
+    public DriverAllReduce(Group group, Peer driver) {
+        this.group = group;
+        this.transport = PeerTransport.serve(new RefusingHandler());
+        try {
+            this.client = transport.connect(driver);
+        } catch (RuntimeException e) {
+            transport.close();
+            throw e;
+        }
+    }
+
+    @Override
+    public String name() {
+        return "driver";
+    }
+
+    @Override
+    public int rank() {
+        return group.rank();
+    }
+
+    @Override
+    public int worldSize() {
+        return group.worldSize();
+    }
+
+    @Override
+    public void submit(float[] data, int offset, int length) {
+        Objects.checkFromIndexSize(offset, length, data.length);
+        for (int at = 0; at < length; at += Header.MAX_CHUNK_FLOATS) {
+            int from = offset + at;
+            int count = Math.min(Header.MAX_CHUNK_FLOATS, length - at);
+            ByteBuffer message = message(Header.Kind.CONTRIBUTION, count * Float.BYTES);
+            message.slice().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().put(data, from, count);
+            message.rewind();
+            send(message, sum -> {
+                Peer driver = new Peer(-1, "the driver", 0, "driver", "");
+                Floats.decode(sum.order(ByteOrder.LITTLE_ENDIAN), data, from, count, driver);
+            });
+        }
+    }
+
+    @Override
+    public void await() {
+        Deadline deadline = new Deadline(group.timeoutMillis());
+        synchronized (lock) {
+            while (inFlight > 0) {
+                pause(deadline);
+            }
+            if (failure != null) {
+                throw failure;
+            }
+        }
+    }
+
+    @Override
+    public byte[][] allGather(byte[] payload) {
+        if (payload.length > MAX_GATHER_BYTES) {
+            throw new IllegalArgumentException(
+                    "allGather of " + payload.length + " bytes; at most " + MAX_GATHER_BYTES);
+        }
+        synchronized (lock) {
+            if (inFlight > 0) {
+                throw new IllegalStateException("allGather while buckets are in flight; call await() first");
+            }
+        }
+        byte[][] all = new byte[worldSize()][];
+        ByteBuffer message = message(Header.Kind.GATHER, payload.length);
+        message.put(payload).rewind();
+        send(message, answer -> {
+            for (int r = 0; r < all.length; r++) {
+                int bytes = answer.getInt();
+                if (bytes < 0 || bytes > answer.remaining()) {
+                    throw new AllReduceException(-1, "malformed answer from the driver");
+                }
+                all[r] = new byte[bytes];
+                answer.get(all[r]);
+            }
+        });
+        await();
+        return all;
+    }
+
+    @Override
+    public void close() {
+        client.close();
+        transport.close();
+    }
+
+    /** A message with its header written, positioned at the payload. */
+    private ByteBuffer message(Header.Kind kind, int bytes) {
+        ByteBuffer message = ByteBuffer.allocate(Header.SIZE + bytes);
+        new Header(group.generation(), group.rank(), kind, nextSequence++, bytes).write(message);
+        return message;
+    }
+
+    private interface Answer {
+        void take(ByteBuffer answer);
+    }
+
+    private void send(ByteBuffer message, Answer answer) {
+        synchronized (lock) {
+            inFlight++;
+        }
+        client.sendRpc(message, new RpcResponseCallback() {
+            @Override
+            public void onSuccess(ByteBuffer response) {
+                try {
+                    answer.take(response);
+                    settle(null);
+                } catch (RuntimeException e) {
+                    settle(e);
+                }
+            }
+
+            @Override
+            public void onFailure(Throwable cause) {
+                settle(new AllReduceException(-1, "allreduce through the driver failed: " + cause.getMessage(), cause));
+            }
+        });
+    }
+
+    private void settle(RuntimeException problem) {
+        synchronized (lock) {
+            inFlight--;
+            if (failure == null) {
+                failure = problem;
+            }
+            lock.notifyAll();
+        }
+    }
+
+    private void pause(Deadline deadline) {
+        group.liveness().check();
+        if (failure != null) {
+            throw failure;
+        }
+        if (deadline.passed()) {
+            throw new AllReduceException(
+                    -1,
+                    "no answer from the driver for " + deadline.millis() + " ms while rank " + rank()
+                            + " waited in allreduce; another rank has not sent its part");
+        }
+        try {
+            lock.wait(POLL_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AllReduceException(-1, "interrupted while waiting for the driver's sums", e);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+package dev.kindling.coordinate;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerExecutorRemoved;
+
+/**
+ * The driver's side of the control plane: one open generation at a time, whose ranks it hears, watches and stops.
+ * Messages of any other generation are answered with "stop". {@link #receive} runs on Spark's plugin thread and never
+ * blocks; the {@link RequestHandler} has a thread of its own.
+ */
+public final class Coordinator implements AutoCloseable {
+    private record Ticket(int generation, int rank, long id) {}
+
+    private record Settled(byte[] answer, String error) {}
+
+    private final RequestHandler handler;
+    private final ExecutorService requests;
+    private final Map<Ticket, Settled> answers = new HashMap<>();
+    private final Object running = new Object();
+    private volatile Board board;
+
+    /** Registers with Spark's plugin; one Coordinator may be open per driver. */
+    public Coordinator(JavaSparkContext sc, RequestHandler handler) {
+        this.handler = handler;
+        this.requests = Executors.newSingleThreadExecutor(task -> {
+            Thread thread = new Thread(task, "kindling-requests");
+            thread.setDaemon(true);
+            return thread;
+        });
+        sc.sc().addSparkListener(new SparkListener() {
+            @Override
+            public void onExecutorRemoved(SparkListenerExecutorRemoved removed) {
+                Board current = board;
+                if (current != null) {
+                    current.executorLost(removed.executorId(), removed.reason());
+                }
+            }
+        });
+        CoordinatorPlugin.connect(this);
+    }
+
+    void open(Board next) {
+        synchronized (answers) {
+            answers.clear();
+        }
+        board = next;
+    }
+
+    /** Refuses everything of the current generation from now on, and waits for a running request to return. */
+    void shut(String reason) {
+        Board current = board;
+        if (current != null) {
+            current.stop(reason);
+            synchronized (running) {
+                board = null;
+            }
+        }
+    }
+
+    Reply receive(Message message) {
+        Board current = board;
+        if (current == null) {
+            return new Reply.Stop("no generation is running");
+        }
+        if (message instanceof Message.Poll poll) {
+            Reply alive = current.receive(message);
+            return alive instanceof Reply.Ok ? poll(poll) : alive;
+        }
+        Reply reply = current.receive(message);
+        if (message instanceof Message.Request request && reply instanceof Reply.Ok) {
+            requests.execute(() -> serve(current, request));
+        }
+        return reply;
+    }
+
+    private Reply poll(Message.Poll poll) {
+        Settled settled;
+        synchronized (answers) {
+            settled = answers.remove(new Ticket(poll.generation(), poll.rank(), poll.id()));
+        }
+        if (settled == null) {
+            return new Reply.Waiting();
+        }
+        return settled.error == null ? new Reply.Answer(settled.answer) : new Reply.Refused(settled.error);
+    }
+
+    private void serve(Board of, Message.Request request) {
+        synchronized (running) {
+            if (board != of) {
+                return;
+            }
+            Settled settled;
+            try {
+                byte[] answer = handler.handle(of.generation(), request.rank(), request.topic(), request.payload());
+                settled = new Settled(answer == null ? new byte[0] : answer, null);
+            } catch (Exception e) {
+                settled = new Settled(null, e.toString());
+                if (!request.answered()) {
+                    String what = "the driver failed on report '" + request.topic() + "': " + e;
+                    of.blame(new FirstCause(-1, "", what, "", e instanceof FatalJobException));
+                }
+            }
+            if (request.answered()) {
+                synchronized (answers) {
+                    answers.put(new Ticket(request.generation(), request.rank(), request.id()), settled);
+                }
+            }
+        }
+    }
+
+    @Override
+    public void close() {
+        shut("the job is over");
+        CoordinatorPlugin.disconnect(this);
+        requests.shutdown();
+        try {
+            if (!requests.awaitTermination(10, TimeUnit.SECONDS)) {
+                requests.shutdownNow();
+            }
+        } catch (InterruptedException e) {
+            requests.shutdownNow();
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,80 @@
+package dev.kindling.coordinate;
+
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.spark.SparkConf;
+import org.apache.spark.api.plugin.DriverPlugin;
+import org.apache.spark.api.plugin.ExecutorPlugin;
+import org.apache.spark.api.plugin.PluginContext;
+import org.apache.spark.api.plugin.SparkPlugin;
+
+/**
+ * Spark's door between executors and driver ({@code spark.plugins}). Spark makes the instances and gives tasks no way
+ * to reach them, hence the two references per JVM, which are the only static state of Kindling's control plane.
+ */
+public final class CoordinatorPlugin implements SparkPlugin {
+    private static final AtomicReference<PluginContext> EXECUTOR = new AtomicReference<>();
+    private static final AtomicReference<Coordinator> DRIVER = new AtomicReference<>();
+
+    /** Settings without which the coordinator cannot work, or users wait for minutes. Keeps what the user has set. */
+    public static void configure(SparkConf conf) {
+        String plugins = conf.get("spark.plugins", "");
+        String self = CoordinatorPlugin.class.getName();
+        if (!plugins.contains(self)) {
+            conf.set("spark.plugins", plugins.isEmpty() ? self : plugins + "," + self);
+        }
+        conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
+        conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "10");
+        conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
+        conf.setIfMissing("spark.network.crypto.saslFallback", "false");
+        conf.setIfMissing("spark.network.crypto.authEngineVersion", "2");
+        if (conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
+            throw new FatalJobException("spark.dynamicAllocation.enabled=true does not go with barrier jobs; "
+                    + "set it to false and ask for a fixed number of executors");
+        }
+    }
+
+    static void connect(Coordinator coordinator) {
+        if (!DRIVER.compareAndSet(null, coordinator)) {
+            throw new IllegalStateException("a Coordinator is open in this driver already; close it first");
+        }
+    }
+
+    static void disconnect(Coordinator coordinator) {
+        DRIVER.compareAndSet(coordinator, null);
+    }
+
+    /** Asks the driver, from an executor. */
+    static Reply ask(Message message) throws Exception {
+        PluginContext context = EXECUTOR.get();
+        if (context == null) {
+            throw new FatalJobException("Kindling's plugin is not loaded in this executor; start the application with "
+                    + "spark.plugins=" + CoordinatorPlugin.class.getName());
+        }
+        return Wire.decode((byte[]) context.ask(Wire.encode(message)), Reply.class);
+    }
+
+    @Override
+    public DriverPlugin driverPlugin() {
+        return new DriverPlugin() {
+            @Override
+            public Object receive(Object message) {
+                Coordinator coordinator = DRIVER.get();
+                Reply reply = coordinator == null
+                        ? new Reply.Stop("the driver has no coordinator; the job is over")
+                        : coordinator.receive(Wire.decode((byte[]) message, Message.class));
+                return Wire.encode(reply);
+            }
+        };
+    }
+
+    @Override
+    public ExecutorPlugin executorPlugin() {
+        return new ExecutorPlugin() {
+            @Override
+            public void init(PluginContext context, Map<String, String> extra) {
+                EXECUTOR.set(context);
+            }
+        };
+    }
+}

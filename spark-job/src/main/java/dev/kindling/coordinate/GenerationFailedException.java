@@ -1,0 +1,18 @@
+package dev.kindling.coordinate;
+
+/** The job is over without a result. The message is the first cause, fit for people. */
+public final class GenerationFailedException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    private final transient FirstCause firstCause;
+
+    GenerationFailedException(String message, FirstCause firstCause) {
+        super(message);
+        this.firstCause = firstCause;
+    }
+
+    /** What went wrong first. */
+    public FirstCause firstCause() {
+        return firstCause;
+    }
+}

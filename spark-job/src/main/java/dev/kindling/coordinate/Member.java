@@ -1,0 +1,248 @@
+package dev.kindling.coordinate;
+
+import dev.kindling.allreduce.Group;
+import dev.kindling.allreduce.Peer;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.spark.SparkEnv;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A rank's side of the control plane. A daemon thread sends heartbeats; the order to stop comes back with the reply,
+ * is thrown by {@link #check()}, and interrupts the rank's thread. A rank that does not leave in time, because it is
+ * stuck in native code, takes its process with it.
+ */
+public final class Member implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Member.class);
+    private static final long POLL_MILLIS = 10;
+    /** Exit code of an executor that had to end itself. */
+    private static final int EXIT_FENCED = 57;
+
+    private final Generation generation;
+    private final Limits limits;
+    private final int rank;
+    private final Thread owner = Thread.currentThread();
+    private final Thread heart;
+    private final AtomicLong requestIds = new AtomicLong();
+    private volatile long step = -1;
+    private volatile String stage = "start";
+    private volatile String stopReason;
+    private volatile boolean closed;
+
+    Member(Generation generation, Limits limits, int rank) {
+        this.generation = generation;
+        this.limits = limits;
+        this.rank = rank;
+        this.heart = new Thread(this::beat, "kindling-heartbeat-" + generation.number() + "-" + rank);
+        heart.setDaemon(true);
+    }
+
+    /** The generation this rank belongs to. */
+    public Generation generation() {
+        return generation;
+    }
+
+    /** 0 .. worldSize-1. Not the GPU's address. */
+    public int rank() {
+        return rank;
+    }
+
+    /** Number of ranks. */
+    public int worldSize() {
+        return generation.worldSize();
+    }
+
+    /** The step of the checkpoint to start from. */
+    public long startStep() {
+        return generation.startStep();
+    }
+
+    /** Says that {@code step} is done; the stall watchdog starts anew. Throws as {@link #check()}. Cheap. */
+    public void stepReached(long step) {
+        this.step = step;
+        check();
+    }
+
+    /** Names what this rank does now ("checkpoint", "evaluate"), for the watchdog's message; restarts its clock. */
+    public void enter(String stage) {
+        this.stage = stage;
+        check();
+    }
+
+    /**
+     * Returns when all is well. Call it often; cheap.
+     *
+     * @throws FencedException when this rank must stop
+     */
+    public void check() {
+        if (stopReason != null) {
+            throw new FencedException(stopReason);
+        }
+        if (owner.isInterrupted() && Thread.currentThread() == owner) {
+            throw new FencedException("Spark cancelled the task of rank " + rank);
+        }
+    }
+
+    /** Registers the GPU this rank computes on. Two ranks on one GPU is an error of the job. */
+    public void claimGpu(String uuid) {
+        expectOk(ask(new Message.Claim(generation.number(), rank, uuid)));
+    }
+
+    /** Sends something to the driver's {@link RequestHandler} without waiting for it; kept in order. */
+    public void report(String topic, byte[] payload) {
+        expectOk(ask(new Message.Request(generation.number(), rank, 0, topic, payload, false)));
+    }
+
+    /**
+     * Asks the driver's {@link RequestHandler} and waits for the answer, bounded.
+     *
+     * @throws IllegalStateException when the handler threw, or did not answer in time
+     */
+    public byte[] request(String topic, byte[] payload) {
+        long id = requestIds.incrementAndGet();
+        expectOk(ask(new Message.Request(generation.number(), rank, id, topic, payload, true)));
+        long end = System.nanoTime() + limits.request() * 1_000_000L;
+        while (System.nanoTime() - end < 0) {
+            Reply reply = ask(new Message.Poll(generation.number(), rank, id));
+            if (reply instanceof Reply.Answer answer) {
+                return answer.payload();
+            }
+            if (reply instanceof Reply.Refused refused) {
+                throw new IllegalStateException("the driver failed on '" + topic + "': " + refused.reason());
+            }
+            sleep();
+        }
+        throw new IllegalStateException("the driver did not answer '" + topic + "' within " + limits.request() + " ms");
+    }
+
+    /** Joins the rendezvous and waits for the others, bounded by the driver's watchdog and an own limit. */
+    Reply.Roster join(Peer self) {
+        heart.start();
+        long end = System.nanoTime() + 2 * limits.rendezvous() * 1_000_000L;
+        while (System.nanoTime() - end < 0) {
+            Reply reply = ask(new Message.Join(generation.number(), rank, self));
+            if (reply instanceof Reply.Roster roster) {
+                return roster;
+            }
+            if (reply instanceof Reply.Refused refused) {
+                throw new IllegalStateException(refused.reason());
+            }
+            sleep();
+        }
+        throw new IllegalStateException(
+                "rendezvous: the other ranks did not join within " + limits.rendezvous() + " ms");
+    }
+
+    Group group(List<Peer> peers) {
+        return new Group(generation.number(), rank, peers, limits.allReduce(), this::check);
+    }
+
+    void failed(FirstCause cause, boolean secondary) {
+        try {
+            // An interrupt that is still pending would break off the message.
+            Thread.interrupted();
+            CoordinatorPlugin.ask(new Message.Failed(generation.number(), rank, cause, secondary));
+        } catch (Exception e) {
+            LOG.error("rank {} could not tell the driver of its failure: {}", rank, cause.what(), e);
+        }
+    }
+
+    private Reply ask(Message message) {
+        check();
+        Reply reply;
+        try {
+            reply = CoordinatorPlugin.ask(message);
+        } catch (FatalJobException e) {
+            throw e;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new FencedException("Spark cancelled the task of rank " + rank);
+        } catch (Exception e) {
+            throw new IllegalStateException("rank " + rank + " cannot reach the driver: " + e, e);
+        }
+        if (reply instanceof Reply.Stop stop) {
+            stop(stop.reason());
+            check();
+        }
+        return reply;
+    }
+
+    private static void expectOk(Reply reply) {
+        if (reply instanceof Reply.Refused refused) {
+            throw new FatalJobException(refused.reason());
+        }
+    }
+
+    private void beat() {
+        long lastAnswer = System.nanoTime();
+        while (!closed && stopReason == null) {
+            try {
+                Reply reply = CoordinatorPlugin.ask(new Message.Heartbeat(generation.number(), rank, step, stage));
+                lastAnswer = System.nanoTime();
+                if (reply instanceof Reply.Stop stop) {
+                    stop(stop.reason());
+                }
+                Thread.sleep(limits.heartbeat());
+            } catch (InterruptedException e) {
+                return;
+            } catch (Exception e) {
+                if (System.nanoTime() - lastAnswer > limits.silence() * 1_000_000L) {
+                    stop("the driver has not answered for " + limits.silence() + " ms: " + e);
+                }
+                LOG.warn("heartbeat of rank {} failed: {}", rank, e.toString());
+                pauseBetweenBeats();
+            }
+        }
+        if (!closed) {
+            endProcessUnlessClosed();
+        }
+    }
+
+    private void pauseBetweenBeats() {
+        try {
+            Thread.sleep(limits.heartbeat());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void stop(String reason) {
+        if (stopReason == null && !closed) {
+            stopReason = "rank " + rank + " of generation " + generation.number() + " must stop: " + reason;
+            owner.interrupt();
+        }
+    }
+
+    private void endProcessUnlessClosed() {
+        try {
+            Thread.sleep(limits.stop());
+        } catch (InterruptedException e) {
+            return;
+        }
+        if (!closed && !SparkEnv.get().executorId().equals("driver")) {
+            LOG.error("{}; it did not leave within {} ms, ending this executor", stopReason, limits.stop());
+            Runtime.getRuntime().halt(EXIT_FENCED);
+        }
+    }
+
+    private void sleep() {
+        try {
+            Thread.sleep(POLL_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new FencedException("rank " + rank + " was interrupted while it waited for the driver");
+        }
+    }
+
+    /** Says that this rank has finished its work. */
+    void left() {
+        expectOk(ask(new Message.Left(generation.number(), rank)));
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        heart.interrupt();
+    }
+}

@@ -1,0 +1,104 @@
+package dev.kindling.coordinate;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.AllReduceException;
+import dev.kindling.allreduce.DriverAllReduce;
+import dev.kindling.allreduce.Peer;
+import dev.kindling.allreduce.RingAllReduce;
+import dev.kindling.allreduce.RingEndpoint;
+import dev.kindling.allreduce.SingleRank;
+import java.io.PrintWriter;
+import java.io.Serializable;
+import java.io.StringWriter;
+import java.util.List;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.TaskContext;
+import org.apache.spark.resource.ResourceInformation;
+import scala.collection.Iterator;
+import scala.jdk.javaapi.CollectionConverters;
+import scala.runtime.AbstractFunction1;
+
+/** The Spark task of one rank: join, run the body, tell the driver how it ended. */
+final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[]>> implements Serializable {
+    private static final long serialVersionUID = 1L;
+
+    private final Generation generation;
+    private final Limits limits;
+    private final Transport transport;
+    private final long maxElements;
+    private final GenerationBody body;
+
+    RankTask(Generation generation, Plan plan, GenerationBody body) {
+        this.generation = generation;
+        this.limits = plan.limits();
+        this.transport = plan.transport();
+        this.maxElements = plan.maxElements();
+        this.body = body;
+    }
+
+    @Override
+    public Iterator<byte[]> apply(Iterator<Integer> ranks) {
+        TaskContext task = TaskContext.get();
+        int rank = task.partitionId();
+        try (Member member = new Member(generation, limits, rank)) {
+            try {
+                byte[] result = joinAndRun(member, gpuOf(task));
+                member.left();
+                List<byte[]> results = rank != 0 ? List.of() : List.of(result == null ? new byte[0] : result);
+                return CollectionConverters.asScala(results.iterator());
+            } catch (Exception | LinkageError | OutOfMemoryError | AssertionError e) {
+                boolean secondary = e instanceof FencedException
+                        || e instanceof AllReduceException
+                        || e instanceof InterruptedException;
+                member.failed(
+                        new FirstCause(rank, "", oneLine(e), stackOf(e), e instanceof FatalJobException), secondary);
+                throw new IllegalStateException(oneLine(e), e);
+            }
+        } finally {
+            // The order to stop interrupts this thread, which Spark will use again.
+            Thread.interrupted();
+        }
+    }
+
+    private byte[] joinAndRun(Member member, String gpu) throws Exception {
+        boolean ring = transport == Transport.RING && generation.worldSize() > 1;
+        RingEndpoint endpoint =
+                ring ? new RingEndpoint(generation.number(), generation.worldSize(), maxElements) : null;
+        try (AllReduce allReduce = rendezvous(member, gpu, endpoint)) {
+            return body.run(member, allReduce);
+        } finally {
+            if (endpoint != null) {
+                endpoint.close();
+            }
+        }
+    }
+
+    private AllReduce rendezvous(Member member, String gpu, RingEndpoint endpoint) {
+        SparkEnv env = SparkEnv.get();
+        String host = env.blockManager().blockManagerId().host();
+        int port = endpoint == null ? 0 : endpoint.port();
+        Reply.Roster roster = member.join(new Peer(member.rank(), host, port, env.executorId(), gpu));
+        if (generation.worldSize() == 1) {
+            return new SingleRank();
+        }
+        return endpoint == null
+                ? new DriverAllReduce(member.group(roster.peers()), roster.reducer())
+                : new RingAllReduce(member.group(roster.peers()), endpoint);
+    }
+
+    private static String gpuOf(TaskContext task) {
+        ResourceInformation gpu = task.resourcesJMap().get("gpu");
+        return gpu == null || gpu.addresses().length == 0 ? "" : gpu.addresses()[0];
+    }
+
+    private static String oneLine(Throwable e) {
+        String text = e instanceof FatalJobException ? e.getMessage() : e.toString();
+        return text.lines().findFirst().orElse(text);
+    }
+
+    private static String stackOf(Throwable e) {
+        StringWriter text = new StringWriter();
+        e.printStackTrace(new PrintWriter(text));
+        return text.toString();
+    }
+}

@@ -1,0 +1,18 @@
+package dev.kindling.coordinate;
+
+/**
+ * What the driver does when a rank reports or asks. Called by one thread, in the order of arrival, and only for ranks
+ * of the current generation; a generation ends only after the running call has returned.
+ */
+@FunctionalInterface
+public interface RequestHandler {
+    /**
+     * @param generation the generation of the rank that asks
+     * @param rank the rank that asks
+     * @param topic what about, as the two sides have agreed
+     * @param payload as the rank sent it
+     * @return the answer; ignored for a report
+     * @throws Exception reaches a requesting rank as an error; fails the generation for a report
+     */
+    byte[] handle(Generation generation, int rank, String topic, byte[] payload) throws Exception;
+}

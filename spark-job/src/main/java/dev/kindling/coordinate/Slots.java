@@ -1,0 +1,45 @@
+package dev.kindling.coordinate;
+
+import org.apache.spark.api.java.JavaSparkContext;
+
+/** Waits, bounded, until the cluster offers a slot for every rank: Spark itself would wait for minutes or for ever. */
+final class Slots {
+    private static final long POLL_MILLIS = 50;
+
+    private final JavaSparkContext sc;
+    private final Plan plan;
+
+    Slots(JavaSparkContext sc, Plan plan) {
+        this.sc = sc;
+        this.plan = plan;
+    }
+
+    /** The number of ranks to start: the wanted one, or after the bound what is there, if that is enough. */
+    int await() {
+        long end = System.nanoTime() + plan.limits().slots() * 1_000_000L;
+        int offered = offered();
+        while (offered < plan.worldSize() && System.nanoTime() - end < 0) {
+            try {
+                Thread.sleep(POLL_MILLIS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new FatalJobException("the driver was interrupted while it waited for executors", e);
+            }
+            offered = offered();
+        }
+        if (offered >= plan.worldSize()) {
+            return plan.worldSize();
+        }
+        if (offered >= plan.minWorldSize()) {
+            return offered;
+        }
+        throw new FatalJobException("the cluster " + sc.master() + " offers " + offered + " of the " + plan.worldSize()
+                + " slots that " + plan.worldSize() + " ranks need (waited "
+                + plan.limits().slots()
+                + " ms); start more executors, free busy ones, or lower --executors to " + Math.max(1, offered));
+    }
+
+    private int offered() {
+        return sc.sc().maxNumConcurrentTasks(sc.sc().resourceProfileManager().defaultResourceProfile());
+    }
+}

@@ -1,0 +1,162 @@
+package dev.kindling.job;
+
+import dev.kindling.coordinate.CoordinatorPlugin;
+import dev.kindling.train.ConfigException;
+import dev.kindling.train.NearestName;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.MissingParameterException;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** The command line: parses, runs a job, and turns failures into one line and an exit code. */
+@Command(
+        name = "kindling",
+        description = "NanoGPT-style transformers, trained and sampled on Apache Spark.",
+        synopsisSubcommandLabel = "COMMAND",
+        footer = {
+            "",
+            "Exit codes: 0 done, 1 failure, 2 usage or configuration error.",
+            "COMMAND --help shows a command's options."
+        })
+public final class Kindling {
+    static final int DONE = 0;
+    static final int FAILURE = 1;
+    static final int USAGE = 2;
+
+    private final CommandLine commandLine;
+
+    @CommandLine.Option(
+            names = {"-h", "--help"},
+            usageHelp = true,
+            description = "Show this help.")
+    private boolean help;
+
+    /** The three jobs that the commands run. */
+    public record Jobs(Job<TrainOptions> train, Job<PrepareOptions> prepare, Job<GenerateOptions> generate) {}
+
+    public Kindling(Jobs jobs, Clock clock, PrintWriter out, PrintWriter err) {
+        commandLine = new CommandLine(this)
+                .addSubcommand(new TrainCommand(jobs.train(), clock))
+                .addSubcommand(new PrepareCommand(jobs.prepare()))
+                .addSubcommand(new GenerateCommand(jobs.generate()))
+                .setOut(out)
+                .setErr(err)
+                .setAbbreviatedOptionsAllowed(false)
+                .setAbbreviatedSubcommandsAllowed(false)
+                .setParameterExceptionHandler(Kindling::usageError)
+                .setExecutionExceptionHandler((e, command, parsed) -> failure(e, command));
+    }
+
+    /** The command line of the jar. Jobs are made when they run, so that help loads no Spark class. */
+    public static void main(String[] args) {
+        Jobs jobs = new Jobs(
+                options -> new TrainJob(sessions()).run(options),
+                options -> new PrepareJob(sessions()).run(options),
+                options -> new GenerateJob().run(options));
+        PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+        PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+        System.exit(new Kindling(jobs, Clock.systemDefaultZone(), out, err).run(args));
+    }
+
+    private static SparkSessions sessions() {
+        return new SparkSessions(conf -> {
+            CoordinatorPlugin.configure(conf);
+            KryoRegistrations.configure(conf);
+        });
+    }
+
+    /** Runs one command; returns the exit code: 0 done, 2 usage or configuration error, 1 any other failure. */
+    public int run(String... args) {
+        if (args.length == 0) {
+            commandLine
+                    .getErr()
+                    .println("kindling: a command is missing; it may be "
+                            + String.join(", ", commandLine.getSubcommands().keySet()) + " (--help says more)");
+            return USAGE;
+        }
+        try {
+            return commandLine.execute(args);
+        } catch (Error e) { // out of memory, a class that is not there
+            return Failure.report(e, List.of(args).contains("-v"), commandLine.getErr());
+        }
+    }
+
+    private static int failure(Exception e, CommandLine command) {
+        boolean verbose = command.getParseResult().hasMatchedOption("-v");
+        return Failure.report(e, verbose, command.getErr());
+    }
+
+    private static int usageError(ParameterException e, String[] args) {
+        CommandLine command = e.getCommandLine();
+        command.getErr().println("kindling: " + message(e, command));
+        return USAGE;
+    }
+
+    private static String message(ParameterException e, CommandLine command) {
+        if (e instanceof UnmatchedArgumentException unmatched) {
+            String argument = unmatched.getUnmatched().get(0);
+            boolean option = argument.startsWith("-");
+            Collection<String> known =
+                    option ? options(command) : command.getSubcommands().keySet();
+            return NearestName.of(argument.replaceFirst("=.*", ""), known)
+                    .map(nearest -> "unknown " + (option ? "option" : "command") + " '" + argument + "'; did you mean '"
+                            + nearest + "'?")
+                    .orElse("unexpected argument '" + argument + "'; " + command.getCommandName()
+                            + " takes options only (--help lists them)");
+        }
+        String reason = e.getMessage().lines().findFirst().orElse("wrong usage");
+        if (e instanceof MissingParameterException) {
+            return reason + "; give it to '" + command.getCommandName() + "' (--help says more)";
+        }
+        return reason + " (" + command.getCommandName() + " --help says more)";
+    }
+
+    private static List<String> options(CommandLine command) {
+        List<String> names = new ArrayList<>();
+        CommandSpec spec = command.getCommandSpec();
+        spec.options().forEach(option -> names.addAll(List.of(option.names())));
+        return names;
+    }
+
+    /** What a failure prints. */
+    static final class Failure {
+        private Failure() {}
+
+        /**
+         * Prints one line, or with {@code verbose} the stack trace, and returns the exit code. The line is that of the
+         * configuration error among the causes, where there is one.
+         */
+        static int report(Throwable failure, boolean verbose, PrintWriter err) {
+            Throwable told = failure;
+            for (Throwable cause = failure; cause != null && told == failure; cause = cause.getCause()) {
+                if (cause instanceof ConfigException) {
+                    told = cause;
+                }
+            }
+            boolean bug = told instanceof RuntimeException
+                    && told.getClass().getPackageName().startsWith("java.");
+            String message = told.getMessage() == null ? "" : told.getMessage();
+            String line = message.lines()
+                    .map(String::strip)
+                    .filter(text -> !text.isEmpty())
+                    .findFirst()
+                    .orElse("");
+            boolean unnamed = line.isEmpty() || bug || told instanceof Error;
+            err.println("kindling: " + (unnamed ? told.getClass().getSimpleName() + (line.isEmpty() ? "" : ": ") : "")
+                    + line + (unnamed && !verbose ? " (-v shows where)" : ""));
+            if (verbose) {
+                failure.printStackTrace(err);
+            }
+            err.flush();
+            return told instanceof ConfigException ? USAGE : FAILURE;
+        }
+    }
+}

@@ -1,0 +1,40 @@
+package dev.kindling.job;
+
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.shard.ShardSet;
+import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.train.TrainConfig;
+import java.io.IOException;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.SparkSession;
+
+/** Tokenises a corpus into shards, for runs that name their folder as data.corpus. */
+final class PrepareJob implements Job<PrepareOptions> {
+    private static final int EXECUTORS = 2;
+
+    private final SparkSessions sessions;
+
+    PrepareJob(SparkSessions sessions) {
+        this.sessions = sessions;
+    }
+
+    @Override
+    public void run(PrepareOptions options) throws IOException {
+        double valFraction = TrainConfig.defaults().data().valFraction();
+        try (SparkSession session = sessions.open("prepare", EXECUTORS, 0)) {
+            JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
+            Path out = RunPath.absolute(options.out(), spark.hadoopConfiguration());
+            ShardSet set = new ShardPreparation(spark)
+                    .prepare(new ShardPreparation.Request(options.corpus(), options.tokenizer(), valFraction), out);
+            System.out.printf(
+                    "prepared %s: %,d training and %,d validation tokens, vocabulary %,d (%s), in %s%n",
+                    set.corpus(),
+                    set.tokens(CorpusSplit.TRAIN).length(),
+                    set.tokens(CorpusSplit.VAL).length(),
+                    set.tokenizer().vocabSize(),
+                    set.tokenizer().id(),
+                    out);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+package dev.kindling.job;
+
+import com.sun.management.OperatingSystemMXBean;
+import dev.kindling.train.ConfigException;
+import dev.kindling.train.ExecutorDevice;
+import java.lang.management.ManagementFactory;
+import java.util.Locale;
+import java.util.function.Consumer;
+import org.apache.spark.SparkConf;
+import org.apache.spark.network.util.JavaUtils;
+import org.apache.spark.sql.SparkSession;
+
+/**
+ * The one place where Kindling's jobs settle Spark's configuration, so that plain {@code spark-submit} runs them as
+ * {@code submit.sh} does. What the user has set stays, save what barrier jobs cannot do without.
+ */
+public final class SparkSessions {
+    /** Set by submit.sh where no master is given: real executor processes on this host. */
+    static final String EMBEDDED = "spark.kindling.embedded";
+
+    private static final int MIN_EXECUTOR_MEBIBYTES = 1024;
+    private static final int MAX_EXECUTOR_MEBIBYTES = 8192;
+
+    private final Consumer<SparkConf> coordination;
+
+    /** @param coordination adds what the coordinator needs: its plugin and the Kryo registrations */
+    public SparkSessions(Consumer<SparkConf> coordination) {
+        this.coordination = coordination;
+    }
+
+    /**
+     * The session of a job on {@code executors} executors of one rank each; the caller closes it.
+     *
+     * @param gpus of this host that an embedded cluster offers its executors, one each; 0 for a job on the CPU
+     */
+    public SparkSession open(String name, int executors, int gpus) {
+        return SparkSession.builder()
+                .config(configure(new SparkConf(), name, executors, gpus))
+                .getOrCreate();
+    }
+
+    /** @throws ConfigException when the cluster's settings and barrier jobs exclude each other */
+    SparkConf configure(SparkConf conf, String name, int executors, int gpus) {
+        conf.setAppName("kindling " + name);
+        if (conf.getBoolean(EMBEDDED, false)) {
+            embed(conf, executors, gpus);
+        }
+        String master = conf.get("spark.master", "local[*]");
+        if (master.startsWith("local[") && conf.contains("spark.executor.resource.gpu.amount")) {
+            throw new ConfigException("spark.executor.resource.gpu.amount does not go with the master " + master
+                    + ", where Spark waits for ever for a GPU; drop --master, or give that of a cluster");
+        }
+        if (conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
+            throw new ConfigException("spark.dynamicAllocation.enabled=true does not go with barrier jobs, which need"
+                    + " all their executors at once; add --conf spark.dynamicAllocation.enabled=false");
+        }
+        int cores = conf.getInt("spark.executor.cores", 1);
+        conf.setIfMissing("spark.executor.cores", "1");
+        conf.setIfMissing("spark.executor.instances", Integer.toString(executors));
+        conf.setIfMissing("spark.cores.max", Integer.toString(Math.multiplyExact(executors, cores)));
+        conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
+        conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
+        conf.setIfMissing("spark.ui.showConsoleProgress", "false");
+        conf.set("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
+        conf.set("spark.kryo.registrationRequired", "true");
+        coordination.accept(conf);
+        return conf;
+    }
+
+    /**
+     * A local cluster of real executor processes, each with its share of threads and memory: a worker an executor on the
+     * CPU; with GPUs one worker that owns them all, since it is the worker that gives each executor its own.
+     */
+    private static void embed(SparkConf conf, int executors, int gpus) {
+        int cores = conf.getInt("spark.executor.cores", 1);
+        conf.setIfMissing("spark.executor.memory", executorMebibytes(executors) + "m");
+        long memory = JavaUtils.byteStringAsMb(conf.get("spark.executor.memory"));
+        conf.setIfMissing(
+                ExecutorDevice.CPU_THREADS,
+                Integer.toString(Math.max(1, Runtime.getRuntime().availableProcessors() / executors)));
+        if (gpus == 0) {
+            conf.setMaster(String.format(Locale.ROOT, "local-cluster[%d,%d,%d]", executors, cores, memory));
+            return;
+        }
+        if (executors > gpus) {
+            throw new ConfigException(
+                    "%d executors need a GPU each, and this host has %d; use --executors %d, or --device cpu"
+                            .formatted(executors, gpus, gpus));
+        }
+        conf.setMaster(
+                String.format(Locale.ROOT, "local-cluster[1,%d,%d]", executors * cores, executors * memory));
+        conf.set("spark.worker.resource.gpu.amount", Integer.toString(executors));
+        conf.set("spark.worker.resource.gpu.discoveryScript", GpuDiscovery.script());
+        conf.set("spark.executor.resource.gpu.amount", "1");
+        conf.set("spark.task.resource.gpu.amount", "1");
+    }
+
+    /** Half of the host's memory, shared, within bounds. */
+    private static long executorMebibytes(int executors) {
+        OperatingSystemMXBean host = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
+        long share = host.getTotalMemorySize() / 2 / executors >> 20;
+        return Math.max(MIN_EXECUTOR_MEBIBYTES, Math.min(MAX_EXECUTOR_MEBIBYTES, share));
+    }
+}

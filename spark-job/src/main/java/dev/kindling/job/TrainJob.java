@@ -1,0 +1,229 @@
+package dev.kindling.job;
+
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.coordinate.Coordinator;
+import dev.kindling.coordinate.Generations;
+import dev.kindling.coordinate.Limits;
+import dev.kindling.coordinate.Outcome;
+import dev.kindling.coordinate.Plan;
+import dev.kindling.coordinate.Transport;
+import dev.kindling.data.shard.ShardSet;
+import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.Parameters;
+import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.report.RunLog;
+import dev.kindling.report.Summary;
+import dev.kindling.storage.Storage;
+import dev.kindling.train.ClusterSection;
+import dev.kindling.train.ClusterSection.AllReduceChoice;
+import dev.kindling.train.ClusterSection.DeviceChoice;
+import dev.kindling.train.ConfigException;
+import dev.kindling.train.ConfigSource;
+import dev.kindling.train.Model;
+import dev.kindling.train.TrainConfig;
+import dev.kindling.train.TrainResult;
+import dev.kindling.train.TrainingBody;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.deploy.SparkHadoopUtil;
+import org.apache.spark.sql.SparkSession;
+
+/** Trains: configuration, run directory, shards, generations of ranks, summary and a sample. */
+final class TrainJob implements Job<TrainOptions> {
+    private static final int ATTEMPTS_WITHOUT_PROGRESS = 3;
+
+    private final SparkSessions sessions;
+
+    TrainJob(SparkSessions sessions) {
+        this.sessions = sessions;
+    }
+
+    @Override
+    public void run(TrainOptions options) throws Exception {
+        long began = System.nanoTime();
+        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Path run = RunPath.absolute(options.out(), hadoop);
+        Storage storage = Storage.of(run, hadoop);
+        TrainConfig config = configuration(options, run, storage, hadoop);
+        requireEnoughMicroBatches(config);
+        requireNew(run, storage, options.resume());
+        try (SparkSession session = sessions.open("train", config.cluster().executors(), gpus(config));
+                RunLog log = openLog(run, storage)) {
+            JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
+            Path shards = settle(config, run, storage, spark, options.resume());
+            CheckpointStore store =
+                    CheckpointStore.ofRun(run, config.checkpoint().keep(), hadoop);
+            try (TrainingRecord record = new TrainingRecord(config, storage, run, store);
+                    Coordinator coordinator = new Coordinator(spark, record)) {
+                Plan plan = plan(config, vocabulary(shards, hadoop));
+                Outcome outcome = new Generations(spark, coordinator, plan)
+                        .run(new TrainingBody(config, run.toString(), shards.toString()), record::committedStep);
+                finish(config, run, storage, record, outcome, (System.nanoTime() - began) / 1e9);
+            }
+        }
+    }
+
+    /** GPUs that an embedded cluster of this host offers: none where the CPU is asked for. */
+    private static int gpus(TrainConfig config) {
+        return config.cluster().device() == DeviceChoice.CPU || CudaDevice.whyNot().isPresent()
+                ? 0
+                : CudaDevice.count();
+    }
+
+    /** The run's log file, where the run directory is on a local disk; null elsewhere. */
+    private static RunLog openLog(Path run, Storage storage) throws IOException {
+        storage.files().mkdirs(run);
+        return "file".equals(run.toUri().getScheme())
+                ? RunLog.open(java.nio.file.Path.of(run.toUri().getPath()))
+                : null;
+    }
+
+    /** Prepares shards and writes config.yaml; a new run directory does not outlive a failure here. */
+    private static Path settle(TrainConfig config, Path run, Storage storage, JavaSparkContext spark, boolean resume)
+            throws IOException {
+        try {
+            Path shards = shards(config, run, spark);
+            storage.write(new Path(run, "config.yaml"), config.toYaml());
+            return shards;
+        } catch (IOException | RuntimeException e) {
+            if (!resume) {
+                storage.deleteQuietly(run, e);
+            }
+            throw e;
+        }
+    }
+
+    private static TrainConfig configuration(TrainOptions options, Path run, Storage storage, Configuration hadoop)
+            throws IOException {
+        Path resolved = new Path(run, "config.yaml");
+        int gpus = CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
+        ConfigSource source =
+                new ConfigSource(hadoop, gpus == 0 ? List.of() : List.of("cluster.executors=" + gpus));
+        if (options.config().isPresent()) {
+            return source.load(options.config().get(), options.overrides());
+        }
+        if (options.resume() && storage.files().exists(resolved)) {
+            return TrainConfig.parse(storage.read(resolved), resolved.toString(), options.overrides());
+        }
+        TrainConfig cpu = source.builtIn("shakespeare-char-cpu", options.overrides());
+        if (cpu.cluster().device() == DeviceChoice.CPU || gpus == 0) {
+            return cpu;
+        }
+        return forGpus(source, options.overrides());
+    }
+
+    /** The GPU configuration, with micro-batches small enough that every executor has one. */
+    private static TrainConfig forGpus(ConfigSource source, List<String> overrides) {
+        TrainConfig config = source.builtIn("shakespeare-char", overrides);
+        int share = config.train().globalBatch() / config.cluster().executors();
+        if (share < config.train().microBatch() && config.train().globalBatch() % share == 0) {
+            List<String> smaller = new ArrayList<>(List.of("train.micro_batch=" + share));
+            smaller.addAll(overrides);
+            return source.builtIn("shakespeare-char", smaller);
+        }
+        return config;
+    }
+
+    private static void requireNew(Path run, Storage storage, boolean resume) throws IOException {
+        boolean exists = storage.files().exists(run);
+        if (exists && !resume) {
+            throw new ConfigException(
+                    "%s exists already; add --resume to go on with that run, or choose another --out".formatted(run));
+        }
+        if (!exists && resume) {
+            throw new ConfigException(
+                    "there is no run at %s to resume; check --out, or leave out --resume".formatted(run));
+        }
+    }
+
+    /** The folder of shards: the corpus itself where it has been prepared, else the run's own, prepared if need be. */
+    private static Path shards(TrainConfig config, Path run, JavaSparkContext spark) throws IOException {
+        Configuration hadoop = spark.hadoopConfiguration();
+        String corpus = config.data().corpus();
+        if (ShardPreparation.isPrepared(corpus, hadoop)) {
+            return RunPath.absolute(corpus, hadoop);
+        }
+        Path own = new Path(run, "data");
+        if (!ShardPreparation.isPrepared(own.toString(), hadoop)) {
+            String tokenizer = config.data().tokenizer().name().toLowerCase(java.util.Locale.ROOT);
+            new ShardPreparation(spark)
+                    .prepare(
+                            new ShardPreparation.Request(
+                                    corpus, tokenizer, config.data().valFraction()),
+                            own);
+        }
+        return own;
+    }
+
+    private static int vocabulary(Path shards, Configuration hadoop) throws IOException {
+        ShardSet set = ShardPreparation.open(shards.toString(), hadoop);
+        set.verify();
+        return set.tokenizer().vocabSize();
+    }
+
+    private static void requireEnoughMicroBatches(TrainConfig config) {
+        ClusterSection cluster = config.cluster();
+        if (config.train().microBatches() < cluster.executors()) {
+            throw new ConfigException(
+                    "%d executors would share %d micro-batch(es), so some would idle; lower train.micro_batch to %d or less, or --executors to %d"
+                            .formatted(
+                                    cluster.executors(),
+                                    config.train().microBatches(),
+                                    Math.max(1, config.train().globalBatch() / cluster.executors()),
+                                    config.train().microBatches()));
+        }
+    }
+
+    private static Plan plan(TrainConfig config, int vocabulary) {
+        ClusterSection cluster = config.cluster();
+        GptConfig model = Model.of(config.model(), vocabulary);
+        return new Plan(
+                cluster.executors(),
+                cluster.minExecutors(),
+                cluster.allreduce() == AllReduceChoice.DRIVER ? Transport.DRIVER : Transport.RING,
+                Parameters.count(model),
+                ATTEMPTS_WITHOUT_PROGRESS,
+                Limits.standard());
+    }
+
+    private static void finish(
+            TrainConfig config, Path run, Storage storage, TrainingRecord record, Outcome outcome, double seconds)
+            throws IOException {
+        TrainResult result = TrainResult.decode(outcome.result());
+        int worldSize =
+                outcome.generations().get(outcome.generations().size() - 1).worldSize();
+        new Summary(
+                        config.train().maxSteps(),
+                        record.last() == null ? Double.NaN : record.last().loss(),
+                        Double.isFinite(result.bestValLoss())
+                                ? OptionalDouble.of(result.bestValLoss())
+                                : OptionalDouble.empty(),
+                        record.tokensPerSecond(),
+                        seconds,
+                        worldSize,
+                        Map.of(
+                                "device", result.device(),
+                                "attention", result.attention(),
+                                "allreduce", result.allreduce()))
+                .write(storage, new Path(run, "summary.json"));
+        System.out.printf(
+                "%n--- a sample ---%n%s%n---%n%ntrained %d steps on %d executor(s) in %.1f s: best validation loss %.4f, %,.0f tokens/s (%s, attention %s, allreduce %s)%nrun directory: %s%n",
+                result.sample(),
+                config.train().maxSteps(),
+                worldSize,
+                seconds,
+                result.bestValLoss(),
+                record.tokensPerSecond(),
+                result.device(),
+                result.attention(),
+                result.allreduce(),
+                run);
+    }
+}

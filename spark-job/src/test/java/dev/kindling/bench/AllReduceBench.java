@@ -1,0 +1,90 @@
+package dev.kindling.bench;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.coordinate.Coordinator;
+import dev.kindling.coordinate.EmbeddedCluster;
+import dev.kindling.coordinate.Generations;
+import dev.kindling.coordinate.Member;
+import dev.kindling.coordinate.Plan;
+import dev.kindling.coordinate.Transport;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Map;
+
+/**
+ * Time of an allreduce against its size, per transport, between real executor processes on this host. Prints the
+ * median of 9 after 5 warm-up rounds and the payload a rank sends and receives per second. Needs the environment of
+ * the tests (SPARK_HOME, SPARK_SCALA_VERSION, SPARK_LOCAL_IP). Argument: number of executors (default 2), then
+ * "secure" for authentication with encryption.
+ */
+public final class AllReduceBench {
+    private static final int[] LENGTHS = {1, 1 << 10, 1 << 14, 1 << 17, 804_096, 1 << 22, 10_770_816};
+    private static final int WARM_UP = 5;
+    private static final int ROUNDS = 9;
+
+    private AllReduceBench() {}
+
+    /** Runs the benchmark. */
+    public static void main(String[] arguments) {
+        int executors = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 2;
+        boolean secure = arguments.length > 1 && arguments[1].equals("secure");
+        String full = "-XX:+UseParallelGC";
+        Map<String, String> plain = Map.of("spark.executor.extraJavaOptions", full);
+        Map<String, String> security = Map.of(
+                "spark.executor.extraJavaOptions", full,
+                "spark.authenticate", "true",
+                "spark.authenticate.secret", "bench",
+                "spark.network.crypto.enabled", "true");
+        try (EmbeddedCluster cluster = new EmbeddedCluster(executors, secure ? security : plain);
+                Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, topic, payload) -> null)) {
+            System.out.printf(
+                    Locale.ROOT,
+                    "%d executors, %d cores, Java %s%s%n",
+                    executors,
+                    Runtime.getRuntime().availableProcessors(),
+                    Runtime.version(),
+                    secure ? ", encrypted" : "");
+            for (Transport transport : Transport.values()) {
+                Plan plan = Plan.of(executors, transport, LENGTHS[LENGTHS.length - 1]);
+                byte[] table = new Generations(cluster.sc(), coordinator, plan)
+                        .run(AllReduceBench::time, () -> 0)
+                        .result();
+                System.out.print(new String(table, StandardCharsets.UTF_8));
+            }
+        }
+    }
+
+    private static byte[] time(Member member, AllReduce allReduce) {
+        StringBuilder table = new StringBuilder();
+        for (int length : LENGTHS) {
+            float[] data = new float[length];
+            double[] millis = new double[ROUNDS];
+            for (int round = -WARM_UP; round < ROUNDS; round++) {
+                Arrays.fill(data, member.rank() + 1);
+                allReduce.barrier();
+                long begin = System.nanoTime();
+                allReduce.sum(data, 0, length);
+                if (round >= 0) {
+                    millis[round] = (System.nanoTime() - begin) / 1e6;
+                }
+                float expected = member.worldSize() * (member.worldSize() + 1) / 2f;
+                if (data[0] != expected || data[length - 1] != expected) {
+                    throw new AssertionError("wrong sum at length " + length);
+                }
+                member.stepReached(length);
+            }
+            Arrays.sort(millis);
+            double median = millis[ROUNDS / 2];
+            double share = 2.0 * (member.worldSize() - 1) / member.worldSize();
+            table.append(String.format(
+                    Locale.ROOT,
+                    "%-7s %,12d floats %9.3f ms %8.0f MB/s a rank%n",
+                    allReduce.name(),
+                    length,
+                    median,
+                    share * length * Float.BYTES / median / 1e3));
+        }
+        return table.toString().getBytes(StandardCharsets.UTF_8);
+    }
+}

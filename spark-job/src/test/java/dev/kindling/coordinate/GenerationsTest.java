@@ -1,0 +1,311 @@
+package dev.kindling.coordinate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.allreduce.AllReduce;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Generations with three real executor processes. */
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+@Timeout(90)
+class GenerationsTest {
+    private static final int[] LENGTHS = {1, 2, 13, 207, 4098, 70_001, 1_700_003};
+    private static final Limits LIMITS = new Limits(20_000, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
+
+    private static EmbeddedCluster cluster;
+
+    @BeforeAll
+    static void start() {
+        cluster = new EmbeddedCluster(3, Map.of());
+    }
+
+    @AfterAll
+    static void stop() {
+        cluster.close();
+    }
+
+    private static Outcome run(Plan plan, GenerationBody body, RequestHandler handler, AtomicLong committed) {
+        try (Coordinator coordinator = new Coordinator(cluster.sc(), handler)) {
+            return new Generations(cluster.sc(), coordinator, plan).run(body, committed::get);
+        }
+    }
+
+    private static Outcome run(Plan plan, GenerationBody body) {
+        return run(plan, body, (generation, rank, topic, payload) -> payload, new AtomicLong());
+    }
+
+    private static Plan plan(int ranks, Transport transport) {
+        return new Plan(ranks, ranks, transport, 2_000_000, 2, LIMITS);
+    }
+
+    static float[] values(int rank, int length) {
+        Random random = new Random(31L * rank + length);
+        float[] values = new float[length];
+        for (int i = 0; i < length; i++) {
+            values[i] = (float) (random.nextGaussian() * Math.exp(4 * random.nextGaussian()));
+        }
+        return values;
+    }
+
+    static float[] expected(int ranks, int length) {
+        float[] sum = values(0, length);
+        for (int r = 1; r < ranks; r++) {
+            float[] part = values(r, length);
+            for (int i = 0; i < length; i++) {
+                sum[i] += part[i];
+            }
+        }
+        return sum;
+    }
+
+    /** Fails the generation on the first bit that differs from the plain loop over ranks. */
+    private static byte[] sumsAreExact(Member member, AllReduce allReduce) {
+        for (int length : LENGTHS) {
+            float[] data = new float[length + 7];
+            java.util.Arrays.fill(data, -5f);
+            System.arraycopy(values(member.rank(), length), 0, data, 3, length);
+            int half = length / 2;
+            allReduce.submit(data, 3 + half, length - half);
+            allReduce.submit(data, 3, half);
+            allReduce.await();
+            float[] expected = expected(member.worldSize(), length);
+            for (int i = 0; i < length; i++) {
+                if (Float.floatToRawIntBits(data[3 + i]) != Float.floatToRawIntBits(expected[i])) {
+                    throw new AssertionError(
+                            "length " + length + " at " + i + ": " + data[3 + i] + " is not " + expected[i]);
+                }
+            }
+            if (data[2] != -5f || data[length + 3] != -5f) {
+                throw new AssertionError("written outside the range at length " + length);
+            }
+            member.stepReached(length);
+        }
+        double[][] gathered = allReduce.allGather(new double[] {member.rank() + 0.1, 1e-300});
+        float[] weights = values(member.rank(), 1_100_000);
+        allReduce.broadcast(weights, 0, weights.length);
+        if (!java.util.Arrays.equals(weights, values(0, 1_100_000))) {
+            throw new AssertionError("broadcast is not rank 0's");
+        }
+        allReduce.barrier();
+        double sum = 0;
+        for (double[] each : gathered) {
+            sum += each[0];
+        }
+        return (allReduce.name() + " " + sum).getBytes(StandardCharsets.UTF_8);
+    }
+
+    @Order(1)
+    @ParameterizedTest
+    @EnumSource(Transport.class)
+    void sumsEqualAPlainLoopOverRanksBitForBit(Transport transport) {
+        for (int ranks = 1; ranks <= 3; ranks++) {
+            Outcome outcome = run(plan(ranks, transport), GenerationsTest::sumsAreExact);
+            String name = ranks == 1 ? "single" : transport.name().toLowerCase(java.util.Locale.ROOT);
+            double sum = List.of(0.1, 0.1 + 1.1, 0.1 + 1.1 + 2.1).get(ranks - 1);
+            assertThat(new String(outcome.result(), StandardCharsets.UTF_8)).isEqualTo(name + " " + sum);
+            assertThat(outcome.failures()).isEmpty();
+        }
+    }
+
+    @Order(2)
+    @ParameterizedTest
+    @EnumSource(Transport.class)
+    void namesTheRankThatThrowsNotThoseThatWaitForIt(Transport transport) {
+        long begin = System.nanoTime();
+        assertThatThrownBy(() -> run(plan(3, transport), (member, allReduce) -> {
+                    float[] data = new float[1000];
+                    allReduce.sum(data, 0, 1000);
+                    if (member.rank() == 1) {
+                        throw new java.io.IOException("disk full on rank one");
+                    }
+                    allReduce.sum(data, 0, 1000);
+                    return null;
+                }))
+                .isInstanceOf(GenerationFailedException.class)
+                .hasMessageContaining("rank 1 (executor ")
+                .hasMessageContaining("java.io.IOException: disk full on rank one")
+                .hasMessageContaining("2 attempt(s)");
+        assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(15));
+    }
+
+    @Order(3)
+    @Test
+    void aFatalErrorIsNotRetried() {
+        List<Integer> attempts = new CopyOnWriteArrayList<>();
+        RequestHandler count = (generation, rank, topic, payload) -> {
+            attempts.add(generation.number());
+            return null;
+        };
+        assertThatThrownBy(() -> run(
+                        plan(2, Transport.RING),
+                        (member, allReduce) -> {
+                            member.request("attempt", new byte[0]);
+                            throw new FatalJobException("n_embd 10 is not divisible by n_head 3");
+                        },
+                        count,
+                        new AtomicLong()))
+                .isInstanceOf(FatalJobException.class)
+                .hasMessageContaining("n_embd 10 is not divisible by n_head 3");
+        assertThat(attempts).isNotEmpty().allMatch(number -> number == 1);
+    }
+
+    @Order(4)
+    @Test
+    void twoRanksOnOneGpuAreAnError() {
+        assertThatThrownBy(() -> run(plan(2, Transport.DRIVER), (member, allReduce) -> {
+                    member.claimGpu("GPU-5a1e");
+                    allReduce.barrier();
+                    return null;
+                }))
+                .isInstanceOf(FatalJobException.class)
+                .hasMessageContaining("two ranks on one GPU");
+    }
+
+    @Order(5)
+    @Test
+    void tooFewSlotsIsAnErrorWithinItsBound() {
+        Limits hurried = new Limits(1_500, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
+        Plan plan = new Plan(4, 4, Transport.RING, 1000, 2, hurried);
+        long begin = System.nanoTime();
+        assertThatThrownBy(() -> run(plan, (member, allReduce) -> null))
+                .isInstanceOf(FatalJobException.class)
+                .hasMessageContaining("offers 3 of the 4 slots")
+                .hasMessageContaining("lower --executors to 3");
+        assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(3));
+    }
+
+    @Order(6)
+    @Test
+    void goesOnWithFewerRanksWhereAllowed() {
+        Limits hurried = new Limits(500, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
+        Plan plan = new Plan(4, 2, Transport.RING, 2_000_000, 2, hurried);
+        Outcome outcome = run(plan, GenerationsTest::sumsAreExact);
+        assertThat(outcome.generations().get(0).worldSize()).isEqualTo(3);
+    }
+
+    @Order(7)
+    @Test
+    void aRankThatStallsIsNamedWithItsStage() {
+        Limits hurried = new Limits(20_000, 20_000, 20_000, 1_500, 15_000, 10_000, 100, 4_000, 3_000);
+        Plan plan = new Plan(2, 2, Transport.RING, 1000, 1, hurried);
+        assertThatThrownBy(() -> run(plan, (member, allReduce) -> {
+                    member.stepReached(1);
+                    member.enter("checkpoint");
+                    if (member.rank() == 1) {
+                        Thread.sleep(60_000);
+                    }
+                    Thread.sleep(300);
+                    member.enter("allreduce");
+                    allReduce.barrier();
+                    return null;
+                }))
+                .hasMessageContaining("rank 1 (executor ")
+                .hasMessageContaining("no progress for 1500 ms in stage 'checkpoint', after step 1");
+    }
+
+    /** Steps 0..39; rank 0 commits every 5; the sum of step s on 3 ranks decides the next state. */
+    private static byte[] training(Member member, AllReduce allReduce) throws Exception {
+        float[] state = new float[257];
+        if (member.startStep() > 0) {
+            ByteBuffer.wrap(member.request("load", new byte[0])).asFloatBuffer().get(state);
+        }
+        for (long step = member.startStep(); step < 40; step++) {
+            float[] gradient = values((int) (member.rank() + 3 * step), state.length);
+            allReduce.mean(gradient, 0, gradient.length);
+            for (int i = 0; i < state.length; i++) {
+                state[i] = 0.9f * state[i] + gradient[i];
+            }
+            member.report(
+                    "step",
+                    ByteBuffer.allocate(16)
+                            .putLong(step)
+                            .putLong(ProcessHandle.current().pid())
+                            .array());
+            if (member.rank() == 0 && step % 5 == 4) {
+                ByteBuffer snapshot = ByteBuffer.allocate(8 + 4 * state.length).putLong(step + 1);
+                snapshot.asFloatBuffer().put(state);
+                member.request("commit", snapshot.array());
+            }
+            member.stepReached(step);
+            Thread.sleep(20);
+        }
+        ByteBuffer result = ByteBuffer.allocate(4 * state.length);
+        result.asFloatBuffer().put(state);
+        return result.array();
+    }
+
+    private static final class Store implements RequestHandler {
+        private final AtomicLong committed = new AtomicLong();
+        private final long faultAt;
+        private final String signal;
+        private byte[] state = new byte[0];
+
+        Store(long faultAt, String signal) {
+            this.faultAt = faultAt;
+            this.signal = signal;
+        }
+
+        @Override
+        public byte[] handle(Generation generation, int rank, String topic, byte[] payload) throws Exception {
+            ByteBuffer in = ByteBuffer.wrap(payload);
+            if (topic.equals("commit")) {
+                committed.set(in.getLong());
+                state = new byte[in.remaining()];
+                in.get(state);
+            } else if (topic.equals("step") && generation.number() == 1 && rank == 1 && in.getLong() == faultAt) {
+                new ProcessBuilder("kill", signal, String.valueOf(in.getLong()))
+                        .start()
+                        .waitFor();
+            }
+            return topic.equals("load") ? state : null;
+        }
+    }
+
+    private static byte[] undisturbed() {
+        Store store = new Store(-1, "");
+        return run(plan(3, Transport.RING), GenerationsTest::training, store, store.committed)
+                .result();
+    }
+
+    @Order(8)
+    @Test
+    void killedExecutorLeadsToTheSameBitsFromTheLastCommit() {
+        Store store = new Store(13, "-KILL");
+        Outcome outcome = run(plan(3, Transport.RING), GenerationsTest::training, store, store.committed);
+        assertThat(outcome.generations()).hasSize(2);
+        assertThat(outcome.generations().get(1).startStep()).isEqualTo(10);
+        assertThat(outcome.failures().get(0).describe())
+                .contains("rank 1 (executor ")
+                .contains("its executor is gone");
+        assertThat(outcome.result()).isEqualTo(undisturbed());
+    }
+
+    @Order(9)
+    @Test
+    void frozenExecutorIsFoundBySilence() {
+        Store store = new Store(7, "-STOP");
+        Outcome outcome = run(plan(3, Transport.DRIVER), GenerationsTest::training, store, store.committed);
+        assertThat(outcome.generations()).hasSize(2);
+        assertThat(outcome.failures().get(0).describe())
+                .contains("rank 1 (executor ")
+                .contains("no heartbeat");
+        assertThat(outcome.result()).isEqualTo(undisturbed());
+    }
+}

@@ -1,0 +1,119 @@
+package dev.kindling.coordinate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.RingEndpoint;
+import java.nio.ByteBuffer;
+import java.util.List;
+import java.util.Map;
+import org.apache.spark.SparkConf;
+import org.apache.spark.network.TransportContext;
+import org.apache.spark.network.client.TransportClient;
+import org.apache.spark.network.client.TransportClientBootstrap;
+import org.apache.spark.network.crypto.AuthClientBootstrap;
+import org.apache.spark.network.netty.SparkTransportConf;
+import org.apache.spark.network.sasl.SecretKeyHolder;
+import org.apache.spark.network.server.NoOpRpcHandler;
+import org.apache.spark.network.util.TransportConf;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import scala.Option;
+
+/** spark.authenticate and encryption on: ranks still agree, and a stranger gets nothing. */
+@Timeout(90)
+class SecurityTest {
+    private static final Map<String, String> SECURE = Map.of(
+            "spark.authenticate", "true",
+            "spark.authenticate.secret", "correct horse battery staple",
+            "spark.network.crypto.enabled", "true");
+
+    private static byte[] sum(Member member, AllReduce allReduce) {
+        float[] data = GenerationsTest.values(member.rank(), 150_001);
+        allReduce.sum(data, 0, data.length);
+        if (!java.util.Arrays.equals(data, GenerationsTest.expected(member.worldSize(), data.length))) {
+            throw new AssertionError("the sum is wrong under encryption");
+        }
+        return new byte[] {1};
+    }
+
+    @ParameterizedTest
+    @EnumSource(Transport.class)
+    void ranksAgreeAndAStrangerIsRefused(Transport transport) throws Exception {
+        try (EmbeddedCluster cluster = new EmbeddedCluster(2, SECURE);
+                Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, t, p) -> null)) {
+            Outcome outcome = new Generations(cluster.sc(), coordinator, Plan.of(2, transport, 200_000))
+                    .run(SecurityTest::sum, () -> 0);
+            assertThat(outcome.result()).containsExactly(1);
+            assertThat(outcome.failures()).isEmpty();
+            if (transport == Transport.RING) {
+                strangersAreRefused(cluster.sc().getConf());
+            }
+        }
+    }
+
+    private static void strangersAreRefused(SparkConf conf) throws Exception {
+        try (RingEndpoint endpoint = new RingEndpoint(1, 2, 1000)) {
+            TransportConf client =
+                    SparkTransportConf.fromSparkConf(conf, "kindling", 1, Option.empty(), Option.empty());
+            ByteBuffer hello = header(1, 1, 0);
+            try (TransportContext context = new TransportContext(client, new NoOpRpcHandler());
+                    TransportClient noSecret =
+                            context.createClientFactory().createClient(endpoint.host(), endpoint.port())) {
+                assertThatThrownBy(() -> noSecret.sendRpcSync(hello, 5_000));
+            }
+            TransportClientBootstrap wrong = new AuthClientBootstrap(client, conf.getAppId(), new WrongSecret());
+            try (TransportContext context = new TransportContext(client, new NoOpRpcHandler())) {
+                assertThatThrownBy(() ->
+                        context.createClientFactory(List.of(wrong)).createClient(endpoint.host(), endpoint.port()));
+            }
+        }
+    }
+
+    @Test
+    void sizesAndGenerationsFromTheWireAreChecked() throws Exception {
+        try (EmbeddedCluster cluster = new EmbeddedCluster(1, Map.of());
+                RingEndpoint endpoint = new RingEndpoint(7, 2, 1000)) {
+            TransportConf client = SparkTransportConf.fromSparkConf(
+                    cluster.sc().getConf(), "kindling", 1, Option.empty(), Option.empty());
+            try (TransportContext context = new TransportContext(client, new NoOpRpcHandler());
+                    TransportClient open =
+                            context.createClientFactory().createClient(endpoint.host(), endpoint.port())) {
+                assertThatThrownBy(() -> open.sendRpcSync(header(6, 1, 0), 5_000))
+                        .hasMessageContaining("message of generation 6 refused, this is generation 7");
+                assertThatThrownBy(() -> open.sendRpcSync(header(7, 9, 0), 5_000))
+                        .hasMessageContaining("rank 9 of 2");
+                assertThatThrownBy(() -> open.sendRpcSync(header(7, 1, Integer.MAX_VALUE), 5_000))
+                        .hasMessageContaining("2147483647 bytes refused");
+                assertThatThrownBy(() -> open.sendRpcSync(ByteBuffer.allocate(3), 5_000))
+                        .hasMessageContaining("not a Kindling gradient message");
+            }
+        }
+    }
+
+    private static ByteBuffer header(int generation, int rank, int bytes) {
+        return ByteBuffer.allocate(29)
+                .putInt(0x4b4e4c31)
+                .putInt(generation)
+                .putInt(rank)
+                .put((byte) 0)
+                .putLong(0)
+                .putInt(bytes)
+                .flip();
+    }
+
+    private static final class WrongSecret implements SecretKeyHolder {
+        @Override
+        public String getSaslUser(String appId) {
+            return "sparkSaslUser";
+        }
+
+        @Override
+        public String getSecretKey(String appId) {
+            return "guess";
+        }
+    }
+}

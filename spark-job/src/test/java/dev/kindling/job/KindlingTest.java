@@ -1,0 +1,154 @@
+package dev.kindling.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.train.ConfigException;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class KindlingTest {
+    private final List<Object> ran = new ArrayList<>();
+    private final StringWriter out = new StringWriter();
+    private final StringWriter err = new StringWriter();
+
+    private int run(Job<TrainOptions> train, String... args) {
+        Clock clock = Clock.fixed(Instant.parse("2026-11-24T18:30:05Z"), ZoneOffset.UTC);
+        Kindling.Jobs jobs = new Kindling.Jobs(train, ran::add, ran::add);
+        return new Kindling(jobs, clock, new PrintWriter(out, true), new PrintWriter(err, true)).run(args);
+    }
+
+    @Test
+    void trainWithoutOptionsHasADirectoryOfItsOwn() {
+        assertThat(run(ran::add, "train")).isZero();
+        assertThat(ran)
+                .containsExactly(new TrainOptions(Optional.empty(), "runs/20261124-183005", false, List.of(), false));
+        assertThat(err.toString()).isEmpty();
+    }
+
+    @Test
+    void trainTakesAllItsOptionsAndShortFormsWin() {
+        String args = "train --config c.yaml --out o --resume --executors 3 --device cpu --attention flash"
+                + " --allreduce ring --set train.lr=1e-4 --set model.n_head=2 -v";
+        assertThat(run(ran::add, args.split(" "))).isZero();
+        assertThat(ran)
+                .containsExactly(new TrainOptions(
+                        Optional.of("c.yaml"),
+                        "o",
+                        true,
+                        List.of(
+                                "train.lr=1e-4",
+                                "model.n_head=2",
+                                "cluster.executors=3",
+                                "cluster.device=cpu",
+                                "cluster.attention=flash",
+                                "cluster.allreduce=ring"),
+                        true));
+    }
+
+    @Test
+    void prepareAndGenerateTakeTheirOptions() {
+        assertThat(run(ran::add, "prepare", "--corpus", "a b.txt", "--tokenizer", "gpt2", "--out", "d"))
+                .isZero();
+        assertThat(run(ran::add, "generate", "--checkpoint", "r", "--prompt", "ROMEO:", "--seed", "1"))
+                .isZero();
+        assertThat(ran)
+                .containsExactly(
+                        new PrepareOptions("a b.txt", "gpt2", "d", false),
+                        new GenerateOptions("r", "ROMEO:", 500, 0.8, 200, 1.0, 1, 1, false));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            trian                       | unknown command 'trian'; did you mean 'train'?
+            train --resme               | unknown option '--resme'; did you mean '--resume'?
+            train --configg=x           | unknown option '--configg=x'; did you mean '--config'?
+            train extra                 | unexpected argument 'extra'
+            train --config              | --config
+            train --resume              | --resume needs to know which run
+            prepare --corpus x --out y  | --tokenizer
+            prepare --corpus x --out y --tokenizer bpe | --tokenizer is 'bpe', but it must be char or gpt2
+            generate --checkpoint r     | --prompt
+            generate --checkpoint r --prompt p --seed x | 'x' is not a long
+            generate --checkpoint r --prompt p --top-p 0 | --top-p is 0.0
+            generate --checkpoint r --prompt p --top-p NaN | --top-p is NaN
+            generate --checkpoint r --prompt p --top-k -1 | --top-k is -1
+            generate --checkpoint r --prompt p --temperature -1 | --temperature is -1.0
+            generate --checkpoint r --prompt p --max-tokens 0 | --max-tokens is 0
+            generate --checkpoint r --prompt p --num-samples 0 | --num-samples is 0
+            """)
+    void wrongUsageIsOneLineAndExitCode2(String args, String message) {
+        assertThat(run(ran::add, args.split(" +"))).isEqualTo(2);
+        assertThat(err.toString()).startsWith("kindling: ").contains(message).hasLineCount(1);
+        assertThat(ran).isEmpty();
+    }
+
+    @Test
+    void noCommandNamesTheCommands() {
+        assertThat(run(ran::add)).isEqualTo(2);
+        assertThat(err.toString())
+                .contains("a command is missing", "train, prepare, generate")
+                .hasLineCount(1);
+    }
+
+    @Test
+    void helpShowsOnlyWhatWorks() {
+        assertThat(run(ran::add, "--help")).isZero();
+        assertThat(out.toString()).contains("train", "prepare", "generate").doesNotContain("doctor", "evaluate");
+        assertThat(run(ran::add, "train", "--help")).isZero();
+        assertThat(out.toString()).contains("--allreduce", "--resume");
+    }
+
+    @Test
+    void aFailureIsItsMessageAndExitCode1() {
+        int code = run(
+                options -> {
+                    throw new IOException("disk full: no room in runs/x; free space there\nat line 2");
+                },
+                "train");
+        assertThat(code).isEqualTo(1);
+        assertThat(err.toString().strip()).isEqualTo("kindling: disk full: no room in runs/x; free space there");
+    }
+
+    @Test
+    void aConfigErrorBehindOthersIsToldAndExitCode2() {
+        int code = run(
+                options -> {
+                    throw new IllegalStateException("job aborted", new ConfigException("train.lr is 0; raise it"));
+                },
+                "train");
+        assertThat(code).isEqualTo(2);
+        assertThat(err.toString().strip()).isEqualTo("kindling: train.lr is 0; raise it");
+    }
+
+    @Test
+    void aBugIsNamedAndVerboseShowsWhere() {
+        Job<TrainOptions> buggy = options -> {
+            throw new NullPointerException();
+        };
+        assertThat(run(buggy, "train")).isEqualTo(1);
+        assertThat(err.toString().strip()).isEqualTo("kindling: NullPointerException (-v shows where)");
+        assertThat(run(buggy, "train", "-v")).isEqualTo(1);
+        assertThat(err.toString()).contains("at dev.kindling.job.KindlingTest");
+    }
+
+    @Test
+    void anErrorIsAFailureToo() {
+        int code = run(
+                options -> {
+                    throw new OutOfMemoryError("Java heap space");
+                },
+                "train");
+        assertThat(code).isEqualTo(1);
+        assertThat(err.toString().strip()).isEqualTo("kindling: OutOfMemoryError: Java heap space (-v shows where)");
+    }
+}

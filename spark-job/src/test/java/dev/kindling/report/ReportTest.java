@@ -1,0 +1,175 @@
+package dev.kindling.report;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.kindling.storage.Storage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ReportTest {
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    @TempDir
+    Path run;
+
+    private Storage storage;
+
+    @BeforeEach
+    void open() throws IOException {
+        storage = Storage.of(hadoop(run), new Configuration(false));
+    }
+
+    @Test
+    void aLineAStepWithTheDocumentedKeys() throws IOException {
+        try (MetricsLog log = MetricsLog.resume(storage, hadoop(run.resolve("metrics.jsonl")), 0)) {
+            log.append(metrics(1, OptionalDouble.empty()));
+            log.append(metrics(2, OptionalDouble.of(2.5)));
+        }
+        List<String> lines = Files.readAllLines(run.resolve("metrics.jsonl"));
+        assertThat(lines).hasSize(2);
+        assertThat(lines.get(0))
+                .isEqualTo("{\"step\":1,\"loss\":4.25,\"lr\":0.001,\"grad_norm\":1.5,\"tokens_per_second\":12345.0,"
+                        + "\"step_millis\":62.5}");
+        assertThat(JSON.readTree(lines.get(1)).get("val_loss").asDouble()).isEqualTo(2.5);
+    }
+
+    @Test
+    void onResumeLaterAndTornLinesGo() throws IOException {
+        org.apache.hadoop.fs.Path file = hadoop(run.resolve("metrics.jsonl"));
+        try (MetricsLog log = MetricsLog.resume(storage, file, 0)) {
+            for (int step = 1; step <= 7; step++) {
+                log.append(metrics(step, OptionalDouble.empty()));
+            }
+        }
+        Files.writeString(
+                run.resolve("metrics.jsonl"), Files.readString(run.resolve("metrics.jsonl")) + "{\"step\":8,\"lo");
+        try (MetricsLog log = MetricsLog.resume(storage, file, 5)) {
+            log.append(metrics(6, OptionalDouble.empty()));
+        }
+        assertThat(Files.readAllLines(run.resolve("metrics.jsonl")))
+                .extracting(line -> JSON.readTree(line).get("step").asInt())
+                .containsExactly(1, 2, 3, 4, 5, 6);
+        try (Stream<Path> files = Files.list(run)) {
+            assertThat(files).hasSize(1);
+        }
+    }
+
+    @Test
+    void aDamagedLineInTheMiddleIsNamed() throws IOException {
+        Files.writeString(run.resolve("metrics.jsonl"), "{\"step\":1}\nnonsense\n{\"step\":3}\n");
+        assertThatThrownBy(() -> MetricsLog.resume(storage, hadoop(run.resolve("metrics.jsonl")), 3))
+                .hasMessageContaining("line 2 is no metrics line");
+    }
+
+    @Test
+    void theSummaryHasTheDocumentedKeys() throws IOException {
+        new Summary(
+                        2000,
+                        1.5,
+                        OptionalDouble.of(1.875),
+                        1e4,
+                        80.5,
+                        2,
+                        Map.of("device", "cpu", "attention", "flash", "allreduce", "ring"))
+                .write(storage, hadoop(run.resolve("summary.json")));
+        JsonNode summary = JSON.readTree(run.resolve("summary.json").toFile());
+        assertThat(summary.properties())
+                .extracting(Map.Entry::getKey)
+                .containsExactly(
+                        "steps",
+                        "train_loss",
+                        "best_val_loss",
+                        "tokens_per_second",
+                        "wall_seconds",
+                        "world_size",
+                        "allreduce",
+                        "attention",
+                        "device");
+        assertThat(summary.get("best_val_loss").asDouble()).isEqualTo(1.875);
+    }
+
+    @Test
+    void eventFilesAreFramedAsTensorBoardReadsThem() throws IOException {
+        Clock clock = Clock.fixed(Instant.ofEpochSecond(1_700_000_000L), ZoneOffset.UTC);
+        try (TensorBoard board = new TensorBoard(storage, hadoop(run), clock)) {
+            board.append(metrics(300, OptionalDouble.of(2.5)));
+        }
+        Path file;
+        try (Stream<Path> files = Files.list(run)) {
+            file = files.findFirst().orElseThrow();
+        }
+        assertThat(file.getFileName().toString()).startsWith("events.out.tfevents.1700000000.kindling.");
+        ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
+        byte[] first = record(bytes);
+        assertThat(ByteBuffer.wrap(first).order(ByteOrder.LITTLE_ENDIAN).getDouble(1))
+                .isEqualTo(1.7e9);
+        assertThat(new String(first, StandardCharsets.ISO_8859_1)).endsWith("\u001a\rbrain.Event:2");
+        String second = new String(record(bytes), StandardCharsets.ISO_8859_1);
+        assertThat(second).contains("\u0010\u00ac\u0002").contains("loss/train", "loss/val", "grad_norm");
+        assertThat(bytes.hasRemaining()).isFalse();
+    }
+
+    /** The published check value of CRC32C("123456789") is e3069283, masked by hand. */
+    @Test
+    void theMaskIsTfRecords() {
+        int crc = 0xe3069283;
+        assertThat(TensorBoard.maskedCrc("123456789".getBytes(StandardCharsets.US_ASCII)))
+                .isEqualTo(((crc >>> 15) | (crc << 17)) + 0xa282ead8);
+    }
+
+    @Test
+    void withoutATerminalALineAtEvaluationsAndAtTheEnd() {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
+        try (TrainProgress progress = new TrainProgress(0, 4, false, out, Duration.ofHours(1))) {
+            progress.update(metrics(1, OptionalDouble.empty()));
+            progress.update(metrics(2, OptionalDouble.of(2.5)));
+            progress.update(metrics(3, OptionalDouble.empty()));
+            progress.update(metrics(4, OptionalDouble.empty()));
+        }
+        assertThat(bytes.toString(StandardCharsets.UTF_8).lines())
+                .containsExactly(
+                        "step 2/4  loss 4.2500  val 2.5000  12,345 tokens/s  ETA 0:00:00",
+                        "step 4/4  loss 4.2500  val 2.5000  12,345 tokens/s  ETA 0:00:00");
+    }
+
+    private static byte[] record(ByteBuffer bytes) {
+        byte[] length = new byte[8];
+        bytes.get(length);
+        assertThat(bytes.getInt()).isEqualTo(TensorBoard.maskedCrc(length));
+        byte[] data = new byte
+                [(int) ByteBuffer.wrap(length).order(ByteOrder.LITTLE_ENDIAN).getLong()];
+        bytes.get(data);
+        assertThat(bytes.getInt()).isEqualTo(TensorBoard.maskedCrc(data));
+        return data;
+    }
+
+    private static StepMetrics metrics(long step, OptionalDouble valLoss) {
+        return new StepMetrics(step, 4.25, 1e-3, 1.5, 12345, 62.5, valLoss);
+    }
+
+    private static org.apache.hadoop.fs.Path hadoop(Path path) {
+        return new org.apache.hadoop.fs.Path(path.toString());
+    }
+}

@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# The front door: ./submit.sh COMMAND [options]. Builds on first use, finds or resolves Spark, starts its launcher.
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+target="$here/spark-job/target"
+jar="$target/kindling.jar"
+
+fail() { # MESSAGE EXIT_CODE
+  echo "kindling: $1" >&2
+  exit "$2"
+}
+
+find_java() {
+  if [ -n "${JAVA_HOME:-}" ]; then
+    java="$JAVA_HOME/bin/java"
+    [ -x "$java" ] || fail "JAVA_HOME is $JAVA_HOME, but there is no bin/java; set it to a JDK 17 or newer" 1
+  else
+    java="$(command -v java)" || fail "there is no java on the PATH; install JDK 17 or newer, or set JAVA_HOME" 1
+  fi
+}
+
+is_stale() {
+  [ ! -f "$jar" ] || [ -n "$(find "$here/pom.xml" "$here"/*/pom.xml "$here"/*/src/main "$here"/conf/*.yaml \
+    -newer "$jar" -type f -print -quit 2>/dev/null)" ]
+}
+
+build() {
+  [ -f "$here/pom.xml" ] || return 0 # a jar beside this script, without sources
+  is_stale || return 0
+  if ! command -v mvn >/dev/null; then
+    [ -f "$jar" ] && return 0
+    fail "spark-job/target/kindling.jar is not built and there is no mvn on the PATH; install Maven 3.8 or newer" 1
+  fi
+  echo "kindling: building spark-job/target/kindling.jar (a minute or two on first use) ..." >&2
+  mvn -q -B -f "$here/pom.xml" -Dmaven.test.skip=true package >&2 || fail "the build failed; see Maven's messages above" 1
+  touch "$jar"
+}
+
+# Sets spark_jars to a folder of Spark's jars: $SPARK_HOME/jars, $SPARK_JARS, or the ones that Maven resolves.
+find_spark() {
+  if [ -n "${SPARK_HOME:-}" ]; then
+    spark_jars="$SPARK_HOME/jars"
+    [ -d "$spark_jars" ] || fail "SPARK_HOME is $SPARK_HOME, but there is no jars folder in it; unset it or correct it" 1
+    return
+  fi
+  if [ -n "${SPARK_JARS:-}" ]; then
+    spark_jars="$(cd "$SPARK_JARS" 2>/dev/null && pwd)" || fail "SPARK_JARS is $SPARK_JARS, which is no folder; correct it" 1
+    return
+  fi
+  spark_jars="$target/spark/jars"
+  if [ ! -f "$target/spark/complete" ] || [ "$here/spark-job/pom.xml" -nt "$target/spark/complete" ]; then
+    command -v mvn >/dev/null || fail "there is no Spark: set SPARK_HOME or SPARK_JARS, or install Maven 3.8 or newer" 1
+    echo "kindling: resolving Spark's jars with Maven (once) ..." >&2
+    rm -rf "$target/spark"
+    mvn -q -B -f "$here/pom.xml" -pl spark-job -am -Pspark-jars -Dmaven.test.skip=true package >&2 \
+      || fail "Maven could not resolve Spark's jars; see its messages above, or set SPARK_HOME" 1
+    touch "$jar" "$target/spark/complete"
+  fi
+}
+
+# Splits the arguments into Spark's and Kindling's own.
+spark_options=()
+kindling_options=()
+embedded=true
+help=false
+split() {
+  [ $# -gt 0 ] || help=true
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --master | --deploy-mode | --conf | --driver-memory | --executor-memory | --properties-file)
+        [ $# -ge 2 ] || fail "$1 needs a value" 2
+        case "$1=$2" in --master=* | --conf=spark.master=*) embedded=false ;; esac
+        spark_options+=("$1" "$2")
+        shift 2
+        ;;
+      --master=* | --deploy-mode=* | --conf=* | --driver-memory=* | --executor-memory=* | --properties-file=*)
+        case "$1" in --master=* | --conf=spark.master=*) embedded=false ;; esac
+        spark_options+=("${1%%=*}" "${1#*=}")
+        shift
+        ;;
+      -h | --help)
+        help=true
+        kindling_options+=("$1")
+        shift
+        ;;
+      *)
+        kindling_options+=("$1")
+        shift
+        ;;
+    esac
+  done
+}
+
+# Spark's launcher prints the driver's command, its parts and a last exit code between NULs, as for bin/spark-class.
+launch() {
+  local command=() part
+  while IFS= read -r -d '' part; do
+    command+=("$part")
+  done < <("$java" -Xmx128m -cp "$spark_jars/*" org.apache.spark.launcher.Main \
+    org.apache.spark.deploy.SparkSubmit "$@" && printf '%d\0' 0 || printf '%d\0' 1)
+  local last=$((${#command[@]} - 1))
+  [ "$last" -ge 1 ] && [ "${command[$last]}" = 0 ] || fail "Spark's launcher refused its options; see above" 1
+  # Part 0 is what the launcher had to say, and a newline follows.
+  [ -z "${command[0]}" ] || echo "${command[0]}" >&2
+  command=("${command[@]:1:$((last - 1))}")
+  command[0]="${command[0]#$'\n'}"
+  # In the background, so that a signal to this script reaches the driver before the clean-up.
+  "${command[@]}" <&0 &
+  local driver=$!
+  trap 'kill -TERM $driver 2>/dev/null' INT TERM HUP
+  local code=0
+  wait "$driver" || code=$?
+  while kill -0 "$driver" 2>/dev/null; do
+    wait "$driver" || code=$?
+  done
+  return "$code"
+}
+
+# Work directories of the embedded cluster; kept after a failure, for the executors' logs.
+work=""
+clean=()
+clean_up() {
+  # Executors may still be closing their files.
+  [ ${#clean[@]} -eq 0 ] || rm -rf "${clean[@]}" 2>/dev/null || { sleep 1 && rm -rf "${clean[@]}"; } || true
+}
+make_work() {
+  local parent="$target"
+  [ -w "$parent" ] || parent="${TMPDIR:-/tmp}"
+  work="$(mktemp -d "$parent/run.XXXXXX")"
+  clean=("$work")
+  trap clean_up EXIT
+  mkdir -p "$work/spark/work" "$work/local"
+  ln -s "$spark_jars" "$work/spark/jars"
+  # A Spark home of our own: the embedded workers write to its work folder.
+  if [ -n "${SPARK_HOME:-}" ]; then
+    export SPARK_CONF_DIR="${SPARK_CONF_DIR:-$SPARK_HOME/conf}"
+  else
+    export SPARK_CONF_DIR="${SPARK_CONF_DIR:-$here/conf}"
+  fi
+  if [ "$embedded" = true ]; then
+    export SPARK_HOME="$work/spark" SPARK_LOCAL_DIRS="$work/local" SPARK_LOCAL_IP=127.0.0.1
+    spark_options+=(--conf spark.kindling.embedded=true)
+  else
+    export SPARK_HOME="${SPARK_HOME:-$work/spark}"
+  fi
+  export SPARK_SCALA_VERSION=2.13
+  # The driver's console is quiet, whatever the configuration of Spark and the executors is.
+  export SPARK_SUBMIT_OPTS="-Dkindling.console.level=error ${SPARK_SUBMIT_OPTS:-}"
+  [ ! -f "$here/conf/log4j2.properties" ] \
+    || SPARK_SUBMIT_OPTS="-Dlog4j2.configurationFile=\"$here/conf/log4j2.properties\" $SPARK_SUBMIT_OPTS"
+}
+
+main() {
+  split "$@"
+  find_java
+  build
+  if [ "$help" = true ]; then
+    [ ${#kindling_options[@]} -gt 0 ] || kindling_options=(--help)
+    exec "$java" -cp "$jar" dev.kindling.job.Kindling "${kindling_options[@]}"
+  fi
+  find_spark
+  make_work
+  local code=0
+  launch "${spark_options[@]}" --class dev.kindling.job.Kindling "$jar" "${kindling_options[@]}" || code=$?
+  if [ "$code" -eq 1 ] && [ -n "$(find "$work/spark/work" -name stderr -size +0 -print -quit)" ]; then
+    echo "kindling: the executors' logs are in $work/spark/work" >&2
+    clean=("$work/local")
+  fi
+  exit "$code"
+}
+
+main "$@"

@@ -1,6 +1,7 @@
 package dev.kindling.coordinate;
 
 import java.io.Serializable;
+import org.apache.spark.SparkConf;
 
 /**
  * How long each stage may take, in milliseconds. Nothing waits longer than its bound.
@@ -30,5 +31,23 @@ public record Limits(
     /** For real clusters: 60 s for slots and rendezvous, 10 min for a step, 15 s of silence. */
     public static Limits standard() {
         return new Limits(60_000, 60_000, 600_000, 600_000, 300_000, 600_000, 500, 15_000, 10_000);
+    }
+
+    /** The setting of {@link #slots}, for clusters whose executors come slowly: a time as Spark writes it ("5min"). */
+    public static final String SLOTS = "spark.kindling.slots.timeout";
+
+    /** The standard limits, with what {@code conf} says of the wait for slots. */
+    public static Limits of(SparkConf conf) {
+        Limits standard = standard();
+        return new Limits(
+                conf.getTimeAsMs(SLOTS, standard.slots + "ms"),
+                standard.rendezvous,
+                standard.firstStep,
+                standard.step,
+                standard.allReduce,
+                standard.request,
+                standard.heartbeat,
+                standard.silence,
+                standard.stop);
     }
 }

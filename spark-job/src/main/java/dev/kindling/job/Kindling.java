@@ -57,13 +57,16 @@ public final class Kindling {
 
     /** The command line of the jar. Jobs are made when they run, so that help loads no Spark class. */
     public static void main(String[] args) {
-        Jobs jobs = new Jobs(
+        PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+        PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+        System.exit(new Kindling(jobs(), Clock.systemDefaultZone(), out, err).run(args));
+    }
+
+    static Jobs jobs() {
+        return new Jobs(
                 options -> new TrainJob(sessions()).run(options),
                 options -> new PrepareJob(sessions()).run(options),
                 options -> new GenerateJob().run(options));
-        PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
-        PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
-        System.exit(new Kindling(jobs, Clock.systemDefaultZone(), out, err).run(args));
     }
 
     private static SparkSessions sessions() {

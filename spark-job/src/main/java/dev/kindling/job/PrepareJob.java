@@ -7,7 +7,6 @@ import dev.kindling.train.TrainConfig;
 import java.io.IOException;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.sql.SparkSession;
 
 /** Tokenises a corpus into shards, for runs that name their folder as data.corpus. */
 final class PrepareJob implements Job<PrepareOptions> {
@@ -22,8 +21,8 @@ final class PrepareJob implements Job<PrepareOptions> {
     @Override
     public void run(PrepareOptions options) throws IOException {
         double valFraction = TrainConfig.defaults().data().valFraction();
-        try (SparkSession session = sessions.open("prepare", EXECUTORS, 0)) {
-            JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
+        try (SparkSessions.Application application = sessions.open("prepare", EXECUTORS, 0)) {
+            JavaSparkContext spark = application.spark();
             Path out = RunPath.absolute(options.out(), spark.hadoopConfiguration());
             ShardSet set = new ShardPreparation(spark)
                     .prepare(new ShardPreparation.Request(options.corpus(), options.tokenizer(), valFraction), out);

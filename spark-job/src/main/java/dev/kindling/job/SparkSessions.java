@@ -7,8 +7,10 @@ import java.lang.management.ManagementFactory;
 import java.util.Locale;
 import java.util.function.Consumer;
 import org.apache.spark.SparkConf;
+import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.network.util.JavaUtils;
 import org.apache.spark.sql.SparkSession;
+import scala.Option;
 
 /**
  * The one place where Kindling's jobs settle Spark's configuration, so that plain {@code spark-submit} runs them as
@@ -29,14 +31,38 @@ public final class SparkSessions {
     }
 
     /**
-     * The session of a job on {@code executors} executors of one rank each; the caller closes it.
+     * The Spark application that a job runs in.
+     *
+     * @param own whether it was started for the job, and so ends with it
+     */
+    public record Application(SparkSession session, boolean own) implements AutoCloseable {
+        public JavaSparkContext spark() {
+            return JavaSparkContext.fromSparkContext(session.sparkContext());
+        }
+
+        @Override
+        public void close() {
+            if (own) {
+                session.stop();
+            }
+        }
+    }
+
+    /**
+     * The application of a job on {@code executors} executors of one rank each; the caller closes it. One that runs in
+     * this process already, such as a notebook's, is used as it is and left running.
      *
      * @param gpus of this host that an embedded cluster offers its executors, one each; 0 for a job on the CPU
      */
-    public SparkSession open(String name, int executors, int gpus) {
-        return SparkSession.builder()
+    public Application open(String name, int executors, int gpus) {
+        Option<SparkSession> running = SparkSession.getDefaultSession();
+        if (running.isDefined() && !running.get().sparkContext().isStopped()) {
+            return new Application(running.get(), false);
+        }
+        SparkSession session = SparkSession.builder()
                 .config(configure(new SparkConf(), name, executors, gpus))
                 .getOrCreate();
+        return new Application(session, true);
     }
 
     /** @throws ConfigException when the cluster's settings and barrier jobs exclude each other */

@@ -31,9 +31,9 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.deploy.SparkHadoopUtil;
-import org.apache.spark.sql.SparkSession;
 
 /** Trains: configuration, run directory, shards, generations of ranks, summary and a sample. */
 final class TrainJob implements Job<TrainOptions> {
@@ -54,15 +54,16 @@ final class TrainJob implements Job<TrainOptions> {
         TrainConfig config = configuration(options, run, storage, hadoop);
         requireEnoughMicroBatches(config);
         requireNew(run, storage, options.resume());
-        try (SparkSession session = sessions.open("train", config.cluster().executors(), gpus(config));
+        try (SparkSessions.Application application =
+                        sessions.open("train", config.cluster().executors(), gpus(config));
                 RunLog log = openLog(run, storage)) {
-            JavaSparkContext spark = JavaSparkContext.fromSparkContext(session.sparkContext());
+            JavaSparkContext spark = application.spark();
             Path shards = settle(config, run, storage, spark, options.resume());
             CheckpointStore store =
                     CheckpointStore.ofRun(run, config.checkpoint().keep(), hadoop);
             try (TrainingRecord record = new TrainingRecord(config, storage, run, store);
                     Coordinator coordinator = new Coordinator(spark, record)) {
-                Plan plan = plan(config, vocabulary(shards, hadoop));
+                Plan plan = plan(config, vocabulary(shards, hadoop), spark.getConf());
                 Outcome outcome = new Generations(spark, coordinator, plan)
                         .run(new TrainingBody(config, run.toString(), shards.toString()), record::committedStep);
                 finish(config, run, storage, record, outcome, (System.nanoTime() - began) / 1e9);
@@ -181,7 +182,7 @@ final class TrainJob implements Job<TrainOptions> {
         }
     }
 
-    private static Plan plan(TrainConfig config, int vocabulary) {
+    private static Plan plan(TrainConfig config, int vocabulary, SparkConf conf) {
         ClusterSection cluster = config.cluster();
         GptConfig model = Model.of(config.model(), vocabulary);
         return new Plan(
@@ -190,7 +191,7 @@ final class TrainJob implements Job<TrainOptions> {
                 cluster.allreduce() == AllReduceChoice.DRIVER ? Transport.DRIVER : Transport.RING,
                 Parameters.count(model),
                 ATTEMPTS_WITHOUT_PROGRESS,
-                Limits.standard());
+                Limits.of(conf));
     }
 
     private static void finish(

@@ -1,0 +1,159 @@
+package dev.kindling.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.job.CommandRuns.Printed;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What users get wrong: one line that says what, why and what to do, and nothing half-written. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Timeout(120)
+class BadInputIT {
+    @TempDir
+    private static Path folder;
+
+    private CommandRuns runs;
+    private Path corpus;
+    private Path trained;
+
+    @BeforeAll
+    void trainOnce() throws IOException {
+        runs = new CommandRuns();
+        corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
+        trained = folder.resolve("trained");
+        Printed printed = runs.train(
+                trained, corpus.toString(), "--set", "train.max_steps=4", "--set", "checkpoint.interval=2");
+        assertThat(printed.code()).as(printed.err()).isZero();
+    }
+
+    @AfterAll
+    void stop() {
+        runs.close();
+    }
+
+    private static void assertOneLine(Printed printed, int code, String... said) {
+        assertThat(printed.err()).startsWith("kindling: ").hasLineCount(1).contains(said);
+        assertThat(printed.code()).as(printed.err()).isEqualTo(code);
+    }
+
+    /** Training with these arguments fails so, and leaves no run directory. */
+    private void assertRefused(int code, String data, String[] more, String... said) {
+        Path out = folder.resolve("refused");
+        assertOneLine(runs.train(out, data, more), code, said);
+        assertThat(out).doesNotExist();
+    }
+
+    private static String[] set(String setting) {
+        return new String[] {"--set", setting};
+    }
+
+    private Path copyOfTrained(String name) throws IOException {
+        Path copy = folder.resolve(name);
+        try (Stream<Path> files = Files.walk(trained)) {
+            for (Path file : files.toList()) {
+                Files.copy(file, copy.resolve(trained.relativize(file).toString()));
+            }
+        }
+        return copy;
+    }
+
+    private static void flipLastByte(Path file) throws IOException {
+        byte[] bytes = Files.readAllBytes(file);
+        bytes[bytes.length - 1] ^= 1;
+        Files.write(file, bytes);
+    }
+
+    private Printed resume(Path run) {
+        return runs.run("train", "--out", run.toString(), "--resume", "--set", "train.max_steps=6");
+    }
+
+    @Test
+    void configurations() {
+        assertRefused(2, corpus.toString(), set("train.max_step=3"), "train.max_step", "train.max_steps");
+        assertRefused(2, corpus.toString(), set("model.n_head=5"), "n_embd 32", "n_head 5", "change model.n_head");
+        assertRefused(2, corpus.toString(), set("train.lr=0"), "train.lr is 0");
+        assertRefused(
+                2,
+                corpus.toString(),
+                new String[] {"--executors", "5"},
+                "5 executors would share 4 micro-batch(es)",
+                "--executors to 4");
+    }
+
+    @Test
+    void settingsThatNothingImplementsYet() {
+        assertRefused(2, corpus.toString(), set("train.zero=1"), "train.zero");
+        assertRefused(2, corpus.toString(), set("train.reduction=tree"), "train.reduction");
+        assertRefused(2, corpus.toString(), set("data.packing=documents"), "data.packing");
+        assertRefused(2, corpus.toString(), set("cluster.allreduce=nccl"), "cluster.allreduce");
+    }
+
+    @Test
+    void corpora() throws IOException {
+        Path missing = folder.resolve("nowhere.txt");
+        assertRefused(1, missing.toString(), set("train.seed=1"), missing + " does not exist", "set data.corpus");
+        Path empty = Files.writeString(folder.resolve("empty.txt"), "");
+        assertRefused(1, empty.toString(), set("train.seed=1"), "empty.txt");
+        Path small = Files.writeString(folder.resolve("small.txt"), "To be, or not.");
+        assertRefused(1, small.toString(), set("train.seed=1"), "block");
+        Path binary = Files.write(folder.resolve("binary.txt"), new byte[] {'a', (byte) 0xff, (byte) 0xfe, 0});
+        assertRefused(1, binary.toString(), set("train.seed=1"), "binary.txt", "UTF-8");
+    }
+
+    @Test
+    void runDirectories() throws IOException {
+        long before = Files.getLastModifiedTime(trained.resolve("metrics.jsonl")).toMillis();
+        assertOneLine(runs.train(trained, corpus.toString()), 2, "exists already", "--resume");
+        assertThat(Files.getLastModifiedTime(trained.resolve("metrics.jsonl")).toMillis())
+                .isEqualTo(before);
+        Path none = folder.resolve("none");
+        assertOneLine(resume(none), 2, "there is no run at", "to resume");
+        assertThat(none).doesNotExist();
+    }
+
+    @Test
+    void fewerSlotsThanRanks() {
+        assertRefused(
+                1, corpus.toString(), new String[] {"--executors", "3"}, "offers 2 of the 3 slots", "--executors to 2");
+    }
+
+    @Test
+    void damagedCheckpoints() throws IOException {
+        Path run = copyOfTrained("damaged");
+        Path last = run.resolve("checkpoints/step-0000004");
+        flipLastByte(last.resolve("model.safetensors"));
+        assertOneLine(generate(last, "ROMEO:"), 1, "model.safetensors is damaged", "use another checkpoint");
+        Files.write(last.resolve("model.safetensors"), new byte[] {1, 2, 3});
+        assertOneLine(generate(last, "ROMEO:"), 1, "it has 3 bytes", "use another checkpoint");
+        assertOneLine(generate(folder.resolve("none"), "ROMEO:"), 1, "does not exist", "give a run directory");
+        assertThat(resume(run).code()).isZero();
+    }
+
+    @Test
+    void damagedShards() throws IOException {
+        Path run = copyOfTrained("altered");
+        flipLastByte(run.resolve("data/train-00000-0000.bin"));
+        assertOneLine(resume(run), 1, "train-00000-0000.bin");
+        assertThat(run.resolve("checkpoints/step-0000004")).exists();
+        assertThat(run.resolve("config.yaml")).content().contains("max_steps: 4");
+    }
+
+    @Test
+    void aPromptOutsideTheVocabulary() {
+        assertOneLine(generate(trained, "ROMEO: \u00e9t\u00e9"), 1, "\u00e9", "vocabulary");
+    }
+
+    private Printed generate(Path checkpoint, String prompt) {
+        return runs.run(
+                "generate", "--checkpoint", checkpoint.toString(), "--prompt", prompt, "--max-tokens", "5");
+    }
+}

@@ -1,0 +1,116 @@
+package dev.kindling.job;
+
+import dev.kindling.coordinate.EmbeddedCluster;
+import dev.kindling.coordinate.Limits;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.apache.spark.sql.SparkSession;
+
+/** Runs commands in this JVM, all in one Spark application with two real executor processes. */
+final class CommandRuns implements AutoCloseable {
+    /** A model that learns the words of {@link #writeCorpus} in a few steps; four micro-batches a step. */
+    static final List<String> TINY = List.of(
+            "model.n_layer=1",
+            "model.n_head=2",
+            "model.n_embd=32",
+            "model.block_size=16",
+            "train.global_batch=8",
+            "train.micro_batch=2",
+            "train.max_steps=120",
+            "train.lr=3e-3",
+            "train.warmup_steps=10",
+            "train.lr_decay_steps=120",
+            "train.eval_interval=40",
+            "train.eval_batches=4",
+            "checkpoint.interval=20");
+
+    private final EmbeddedCluster cluster;
+    private final SparkSession session;
+
+    /** What a command printed, and its exit code. */
+    record Printed(int code, String out, String err) {}
+
+    CommandRuns() {
+        cluster = new EmbeddedCluster(
+                2, Map.of("spark.executor.extraJavaOptions", "-XX:+UseSerialGC", Limits.SLOTS, "1500ms"));
+        session = SparkSession.builder().getOrCreate();
+    }
+
+    Printed run(String... args) {
+        ByteArrayOutputStream out = new ByteArrayOutputStream();
+        StringWriter err = new StringWriter();
+        PrintStream console = System.out;
+        System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+        try {
+            PrintWriter printed = new PrintWriter(out, true, StandardCharsets.UTF_8);
+            int code = new Kindling(Kindling.jobs(), Clock.systemUTC(), printed, new PrintWriter(err, true)).run(args);
+            return new Printed(code, out.toString(StandardCharsets.UTF_8), err.toString());
+        } finally {
+            System.setOut(console);
+        }
+    }
+
+    /** Trains the tiny model in {@code out} with further arguments. */
+    Printed train(Path out, String corpus, String... more) {
+        return run(trainArguments(out, corpus, more));
+    }
+
+    static String[] trainArguments(Path out, String corpus, String... more) {
+        Stream<String> settings = Stream.concat(TINY.stream(), Stream.of("data.corpus=" + corpus));
+        return Stream.of(
+                        Stream.of("train", "--config", "shakespeare-char-cpu", "--device", "cpu", "--out", "" + out),
+                        settings.flatMap(setting -> Stream.of("--set", setting)),
+                        Stream.of(more))
+                .flatMap(arguments -> arguments)
+                .toArray(String[]::new);
+    }
+
+    /** Kills one of the executor processes with SIGKILL. */
+    static void killAnExecutor() {
+        ProcessHandle.current()
+                .descendants()
+                .filter(process -> process.info().arguments().stream()
+                        .flatMap(Stream::of)
+                        .anyMatch(argument -> argument.contains("CoarseGrainedExecutorBackend")))
+                .findFirst()
+                .orElseThrow()
+                .destroyForcibly();
+    }
+
+    /** A page of dialogue in words that repeat. */
+    static Path writeCorpus(Path file) throws IOException {
+        String[] words = "the king and a queen did walk upon the night with sorrow in her heart".split(" ");
+        String[] speakers = {"ROMEO", "JULIET", "NURSE"};
+        Random random = new Random(13);
+        StringBuilder text = new StringBuilder();
+        for (int line = 0; line < 207; line++) {
+            text.append(speakers[random.nextInt(speakers.length)]).append(":\n");
+            for (int word = 0; word < 7; word++) {
+                text.append(words[random.nextInt(words.length)]).append(' ');
+            }
+            text.append(".\n\n");
+        }
+        return Files.writeString(file, text);
+    }
+
+    static byte[] weights(Path run, int step) throws IOException {
+        return Files.readAllBytes(run.resolve("checkpoints/step-%07d/model.safetensors".formatted(step)));
+    }
+
+    @Override
+    public void close() {
+        session.stop();
+        cluster.close();
+    }
+}

@@ -1,0 +1,217 @@
+package dev.kindling.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.kindling.job.CommandRuns.Printed;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Whole jobs on two executor processes, compared with one undisturbed training run. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Timeout(180)
+class TrainIT {
+    private static final JsonMapper JSON = new JsonMapper();
+    private static final int STEPS = 120;
+
+    @TempDir
+    private static Path folder;
+
+    private CommandRuns runs;
+    private Path corpus;
+    private Path base;
+    private Printed baseRun;
+
+    @BeforeAll
+    void trainOnce() throws IOException {
+        runs = new CommandRuns();
+        corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
+        base = folder.resolve("base");
+        baseRun = runs.train(base, corpus.toString());
+    }
+
+    @AfterAll
+    void stop() {
+        runs.close();
+    }
+
+    private Path trained(String name, String... more) {
+        Path out = folder.resolve(name);
+        Printed printed = runs.train(out, corpus.toString(), more);
+        assertThat(printed.code()).as(printed.err()).isZero();
+        return out;
+    }
+
+    private static List<JsonNode> metrics(Path run) throws IOException {
+        try (Stream<String> lines = Files.lines(run.resolve("metrics.jsonl"))) {
+            return lines.map(TrainIT::parse).toList();
+        }
+    }
+
+    private static JsonNode parse(String line) {
+        try {
+            return JSON.readTree(line);
+        } catch (IOException e) {
+            throw new IllegalStateException("not JSON: " + line, e);
+        }
+    }
+
+    /** What two runs of the same training have in common in metrics.jsonl: all but times. */
+    private static List<String> learning(Path run) throws IOException {
+        return metrics(run).stream()
+                .map(step -> step.get("step") + " " + step.get("loss") + " " + step.get("lr") + " "
+                        + step.get("grad_norm"))
+                .toList();
+    }
+
+    private static void assertSameTraining(Path run, Path expected) throws IOException {
+        assertThat(learning(run)).isEqualTo(learning(expected));
+        assertThat(CommandRuns.weights(run, STEPS)).isEqualTo(CommandRuns.weights(expected, STEPS));
+    }
+
+    @Test
+    void aRunLeavesACompleteDirectoryAndPrintsASample() throws IOException {
+        assertThat(baseRun.code()).as(baseRun.err()).isZero();
+        assertThat(baseRun.err()).isEmpty();
+        assertThat(baseRun.out()).contains("--- a sample ---", "trained 120 steps on 2 executor(s)");
+        List<JsonNode> steps = metrics(base);
+        assertThat(steps).extracting(step -> step.get("step").asInt()).isEqualTo(IntStream.rangeClosed(1, STEPS)
+                .boxed()
+                .toList());
+        for (JsonNode step : steps) {
+            assertThat(step.properties())
+                    .extracting(java.util.Map.Entry::getKey)
+                    .contains("step", "loss", "lr", "grad_norm", "tokens_per_second", "step_millis");
+            assertThat(step.has("val_loss")).isEqualTo(step.get("step").asInt() % 40 == 0);
+        }
+        assertThat(steps.get(STEPS - 1).get("loss").asDouble())
+                .isLessThan(0.75 * steps.get(0).get("loss").asDouble());
+        JsonNode summary = JSON.readTree(base.resolve("summary.json").toFile());
+        assertThat(summary.get("steps").asInt()).isEqualTo(STEPS);
+        assertThat(summary.get("world_size").asInt()).isEqualTo(2);
+        assertThat(summary.get("device").asText()).startsWith("CPU");
+        assertThat(summary.get("attention").asText()).isEqualTo("flash");
+        assertThat(summary.get("allreduce").asText()).isEqualTo("ring");
+        assertThat(summary.get("train_loss")).isEqualTo(steps.get(STEPS - 1).get("loss"));
+        assertThat(summary.get("best_val_loss").asDouble()).isBetween(0.1, 3.0);
+        assertThat(summary.get("tokens_per_second").asDouble()).isPositive();
+        assertThat(summary.get("wall_seconds").asDouble()).isPositive();
+        assertThat(base.resolve("config.yaml")).content().contains("max_steps: 120", corpus.toString());
+        assertThat(base.resolve("kindling.log")).isRegularFile();
+        try (Stream<Path> files = Files.list(base);
+                Stream<Path> checkpoints = Files.list(base.resolve("checkpoints"))) {
+            assertThat(files.filter(file -> file.getFileName().toString().startsWith("events.out.tfevents.")))
+                    .singleElement()
+                    .satisfies(file -> assertThat(Files.size(file)).isGreaterThan(1000));
+            assertThat(checkpoints.map(path -> path.getFileName().toString()))
+                    .containsExactlyInAnyOrder("step-0000080", "step-0000100", "step-0000120");
+        }
+    }
+
+    @Test
+    void oneSeedGivesOneResultAndAnotherSeedAnother() throws IOException {
+        assertSameTraining(trained("again"), base);
+        Path other = trained("other", "--set", "train.seed=7", "--set", "train.max_steps=20");
+        assertThat(CommandRuns.weights(other, 20)).isNotEqualTo(CommandRuns.weights(base, 80));
+        assertThat(learning(other).get(0)).isNotEqualTo(learning(base).get(0));
+    }
+
+    @Test
+    void aRunStoppedAtHalfAndResumedIsTheUndisturbedOne() throws IOException {
+        Path half = trained("half", "--set", "train.max_steps=60");
+        Printed resumed = runs.run(
+                "train", "--out", half.toString(), "--resume", "--set", "train.max_steps=" + STEPS);
+        assertThat(resumed.code()).as(resumed.err()).isZero();
+        assertSameTraining(half, base);
+        assertThat(half.resolve("config.yaml")).content().contains("max_steps: 120");
+    }
+
+    @Test
+    void transportsAgree() throws IOException {
+        Path driver = trained("driver", "--allreduce", "driver");
+        assertSameTraining(driver, base);
+        assertThat(JSON.readTree(driver.resolve("summary.json").toFile())
+                        .get("allreduce")
+                        .asText())
+                .isEqualTo("driver");
+    }
+
+    @Test
+    void theValidationLossDoesNotDependOnTheExecutors() throws IOException {
+        String[] once = {"--set", "train.max_steps=1", "--set", "train.eval_batches=13", "--executors"};
+        Path one = trained("one", once[0], once[1], once[2], once[3], once[4], "1");
+        Path two = trained("two", once[0], once[1], once[2], once[3], once[4], "2");
+        double expected = metrics(two).get(0).get("val_loss").asDouble();
+        assertThat(metrics(one).get(0).get("val_loss").asDouble()).isCloseTo(expected, within(1e-6 * expected));
+        assertThat(metrics(one).get(0).get("loss").asDouble())
+                .isCloseTo(metrics(two).get(0).get("loss").asDouble(), within(1e-6 * expected));
+    }
+
+    @Test
+    void aKilledExecutorChangesNothing() throws Exception {
+        Path out = folder.resolve("killed");
+        Path committed = out.resolve("checkpoints/step-0000020");
+        CompletableFuture<Void> killer = CompletableFuture.runAsync(() -> {
+            while (!Files.exists(committed)) {
+                Thread.onSpinWait();
+            }
+            CommandRuns.killAnExecutor();
+        });
+        Printed printed = runs.train(out, corpus.toString());
+        killer.get(10, TimeUnit.SECONDS);
+        assertThat(printed.code()).as(printed.err()).isZero();
+        assertThat(out.resolve("kindling.log")).content().contains("Generation 1 failed", "its executor is gone");
+        assertSameTraining(out, base);
+    }
+
+    @Test
+    void preparedShardsTrainTheSameModel() throws IOException {
+        Path shards = folder.resolve("shards");
+        Printed prepared =
+                runs.run("prepare", "--corpus", corpus.toString(), "--tokenizer", "char", "--out", shards.toString());
+        assertThat(prepared.code()).as(prepared.err()).isZero();
+        assertThat(prepared.out()).contains("training and", "validation tokens, vocabulary");
+        Path out = folder.resolve("prepared");
+        assertThat(runs.train(out, shards.toString(), "--set", "train.max_steps=20")
+                        .code())
+                .isZero();
+        assertThat(learning(out)).isEqualTo(learning(base).subList(0, 20));
+        assertThat(out.resolve("data")).doesNotExist();
+    }
+
+    @Test
+    void oneSeedGeneratesOneText() {
+        Printed first = generate("ROMEO:", "1");
+        assertThat(first.code()).as(first.err()).isZero();
+        assertThat(first.out()).startsWith("ROMEO:").hasSizeGreaterThan(100);
+        assertThat(generate("ROMEO:", "1")).isEqualTo(first);
+        assertThat(generate("ROMEO:", "2").out()).isNotEqualTo(first.out());
+    }
+
+    private Printed generate(String prompt, String seed) {
+        return runs.run(
+                "generate",
+                "--checkpoint",
+                base.toString(),
+                "--prompt",
+                prompt,
+                "--seed",
+                seed,
+                "--max-tokens",
+                "100");
+    }
+}

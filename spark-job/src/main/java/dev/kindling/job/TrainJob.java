@@ -21,8 +21,10 @@ import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.ConfigSource;
 import dev.kindling.train.Model;
+import dev.kindling.train.DataSection;
 import dev.kindling.train.TrainConfig;
 import dev.kindling.train.TrainResult;
+import dev.kindling.train.TrainSection;
 import dev.kindling.train.TrainingBody;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -52,8 +54,12 @@ final class TrainJob implements Job<TrainOptions> {
         Path run = RunPath.absolute(options.out(), hadoop);
         Storage storage = Storage.of(run, hadoop);
         TrainConfig config = configuration(options, run, storage, hadoop);
+        requireImplemented(config);
         requireEnoughMicroBatches(config);
         requireNew(run, storage, options.resume());
+        if (!options.resume()) {
+            ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
+        }
         try (SparkSessions.Application application =
                         sessions.open("train", config.cluster().executors());
                 RunLog log = openLog(run, storage)) {
@@ -157,6 +163,27 @@ final class TrainJob implements Job<TrainOptions> {
         ShardSet set = ShardPreparation.open(shards.toString(), hadoop);
         set.verify();
         return set.tokenizer().vocabSize();
+    }
+
+    /** What the configuration knows and training does not do is refused, not passed over. */
+    private static void requireImplemented(TrainConfig config) {
+        TrainSection train = config.train();
+        require(train.zero() == 0, "train.zero is 1, but the optimizer is not sharded yet; set it to 0");
+        require(
+                train.reduction() == TrainSection.Reduction.RANK,
+                "train.reduction is tree, but gradients are summed by rank only; set it to rank");
+        require(
+                config.data().packing() == DataSection.Packing.WINDOWS,
+                "data.packing is documents, but training reads windows only; set it to windows");
+        require(
+                config.cluster().allreduce() != AllReduceChoice.NCCL,
+                "cluster.allreduce is nccl, which there is no transport for yet; set it to auto, ring or driver");
+    }
+
+    private static void require(boolean holds, String message) {
+        if (!holds) {
+            throw new ConfigException(message);
+        }
     }
 
     private static void requireEnoughMicroBatches(TrainConfig config) {

@@ -62,6 +62,17 @@ public final class ShardPreparation {
                         .exists("manifest.json");
     }
 
+    /**
+     * Fails, without reading it, if a corpus is not there.
+     *
+     * @throws DataException if there is no such corpus, or it has no text files
+     */
+    public static void requireCorpus(String corpus, Configuration hadoop) throws IOException {
+        if (!corpus.equals(CorpusListing.SHAKESPEARE) && !isPrepared(corpus, hadoop)) {
+            CorpusListing.of(corpus, hadoop);
+        }
+    }
+
     /** Opens a folder of shards by the path that a user gave. */
     public static ShardSet open(String location, Configuration hadoop) throws IOException {
         return ShardSet.open(HadoopShardFolder.at(CorpusListing.resolve(location, hadoop), hadoop));

@@ -2,6 +2,7 @@ package dev.kindling.job;
 
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.coordinate.Coordinator;
+import dev.kindling.coordinate.FatalJobException;
 import dev.kindling.coordinate.Generations;
 import dev.kindling.coordinate.Limits;
 import dev.kindling.coordinate.Outcome;
@@ -64,14 +65,23 @@ final class TrainJob implements Job<TrainOptions> {
                         sessions.open("train", config.cluster().executors());
                 RunLog log = openLog(run, storage)) {
             JavaSparkContext spark = application.spark();
-            Path shards = settle(config, run, storage, spark, options.resume());
+            Shards shards = settle(config, run, storage, spark, options.resume());
             CheckpointStore store =
                     CheckpointStore.ofRun(run, config.checkpoint().keep(), hadoop);
             try (TrainingRecord record = new TrainingRecord(config, storage, run, store);
                     Coordinator coordinator = new Coordinator(spark, record)) {
-                Plan plan = plan(config, vocabulary(shards, hadoop), spark.getConf());
-                Outcome outcome = new Generations(spark, coordinator, plan)
-                        .run(new TrainingBody(config, run.toString(), shards.toString()), record::committedStep);
+                Plan plan = plan(config, shards.vocabulary(), spark.getConf());
+                TrainingBody body =
+                        new TrainingBody(config, run.toString(), shards.folder().toString());
+                Outcome outcome;
+                try {
+                    outcome = new Generations(spark, coordinator, plan).run(body, record::committedStep);
+                } catch (FatalJobException e) {
+                    if (!options.resume() && record.last() == null) {
+                        storage.deleteQuietly(run, e);
+                    }
+                    throw e;
+                }
                 finish(config, run, storage, record, outcome, (System.nanoTime() - began) / 1e9);
             }
         }
@@ -85,11 +95,14 @@ final class TrainJob implements Job<TrainOptions> {
                 : null;
     }
 
-    /** Prepares shards and writes config.yaml; a new run directory does not outlive a failure here. */
-    private static Path settle(TrainConfig config, Path run, Storage storage, JavaSparkContext spark, boolean resume)
+    private record Shards(Path folder, int vocabulary) {}
+
+    /** Prepares and verifies shards, then writes config.yaml; a new run directory does not outlive a failure here. */
+    private static Shards settle(TrainConfig config, Path run, Storage storage, JavaSparkContext spark, boolean resume)
             throws IOException {
         try {
-            Path shards = shards(config, run, spark);
+            Path folder = shards(config, run, spark);
+            Shards shards = new Shards(folder, vocabulary(folder, spark.hadoopConfiguration()));
             storage.write(new Path(run, "config.yaml"), config.toYaml());
             return shards;
         } catch (IOException | RuntimeException e) {

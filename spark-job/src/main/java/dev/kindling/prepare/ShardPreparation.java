@@ -114,6 +114,10 @@ public final class ShardPreparation {
             }
             characters = IntStream.concat(characters, Arrays.stream(counted, 2 + size, counted.length));
         }
+        if (Arrays.stream(lengths).sum() == 0) {
+            throw new DataException(
+                    "corpus %s is empty; set data.corpus to text, or to shakespeare".formatted(request.corpus()));
+        }
         Tokenizer tokenizer = request.tokenizer().equals(CharTokenizer.ID)
                 ? CharTokenizer.of(characters)
                 : Tokenizers.forCorpus(BpeTokenizer.ID, null);

@@ -41,7 +41,9 @@ final class Slots {
         throw new FatalJobException("the cluster " + sc.master() + " offers " + offered + " of the " + plan.worldSize()
                 + " slots that " + plan.worldSize() + " ranks need (waited "
                 + plan.limits().slots()
-                + " ms; " + Limits.SLOTS + " is the bound); start more executors, free busy ones, or lower --executors to " + Math.max(1, offered));
+                + " ms; " + Limits.SLOTS
+                + " is the bound); start more executors, free busy ones, or lower --executors to "
+                + Math.max(1, offered));
     }
 
     private int offered() {

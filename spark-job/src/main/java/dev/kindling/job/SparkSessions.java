@@ -98,7 +98,8 @@ public final class SparkSessions {
         long memory = JavaUtils.byteStringAsMb(conf.get("spark.executor.memory"));
         conf.setMaster(String.format(Locale.ROOT, "local-cluster[%d,%d,%d]", executors, cores, memory));
         conf.setIfMissing(
-                ExecutorDevice.CPU_THREADS, Integer.toString(Math.max(1, Runtime.getRuntime().availableProcessors() / executors)));
+                ExecutorDevice.CPU_THREADS,
+                Integer.toString(Math.max(1, Runtime.getRuntime().availableProcessors() / executors)));
     }
 
     /** Half of the host's memory, shared, within bounds. */

@@ -30,8 +30,8 @@ class BadInputIT {
         runs = new CommandRuns("2s");
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
-        Printed printed = runs.train(
-                trained, corpus.toString(), "--set", "train.max_steps=4", "--set", "checkpoint.interval=2");
+        Printed printed =
+                runs.train(trained, corpus.toString(), "--set", "train.max_steps=4", "--set", "checkpoint.interval=2");
         assertThat(printed.code()).as(printed.err()).isZero();
     }
 
@@ -111,7 +111,8 @@ class BadInputIT {
 
     @Test
     void runDirectories() throws IOException {
-        long before = Files.getLastModifiedTime(trained.resolve("metrics.jsonl")).toMillis();
+        long before =
+                Files.getLastModifiedTime(trained.resolve("metrics.jsonl")).toMillis();
         assertOneLine(runs.train(trained, corpus.toString()), 2, "exists already", "--resume");
         assertThat(Files.getLastModifiedTime(trained.resolve("metrics.jsonl")).toMillis())
                 .isEqualTo(before);
@@ -153,7 +154,6 @@ class BadInputIT {
     }
 
     private Printed generate(Path checkpoint, String prompt) {
-        return runs.run(
-                "generate", "--checkpoint", checkpoint.toString(), "--prompt", prompt, "--max-tokens", "5");
+        return runs.run("generate", "--checkpoint", checkpoint.toString(), "--prompt", prompt, "--max-tokens", "5");
     }
 }

@@ -47,9 +47,12 @@ final class CommandRuns implements AutoCloseable {
         cluster = new EmbeddedCluster(
                 2,
                 Map.of(
-                        "spark.executor.extraJavaOptions", "-XX:+UseSerialGC",
-                        "spark.scheduler.minRegisteredResourcesRatio", "1.0",
-                        Limits.SLOTS, slotsTimeout));
+                        "spark.executor.extraJavaOptions",
+                        "-XX:+UseSerialGC",
+                        "spark.scheduler.minRegisteredResourcesRatio",
+                        "1.0",
+                        Limits.SLOTS,
+                        slotsTimeout));
         session = SparkSession.builder().getOrCreate();
     }
 

@@ -34,12 +34,29 @@ class StandaloneClusterIT {
         int port = freePort();
         master = "spark://127.0.0.1:" + port;
         processes.add(java(
-                "master", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port", "" + port,
-                "--webui-port", "0"));
+                "master",
+                "org.apache.spark.deploy.master.Master",
+                "--host",
+                "127.0.0.1",
+                "--port",
+                "" + port,
+                "--webui-port",
+                "0"));
         for (String worker : List.of("worker-1", "worker-2")) {
             processes.add(java(
-                    worker, "org.apache.spark.deploy.worker.Worker", "--host", "127.0.0.1", "--cores", "1", "--memory",
-                    "1g", "--webui-port", "0", "--work-dir", folder.resolve(worker).toString(), master));
+                    worker,
+                    "org.apache.spark.deploy.worker.Worker",
+                    "--host",
+                    "127.0.0.1",
+                    "--cores",
+                    "1",
+                    "--memory",
+                    "1g",
+                    "--webui-port",
+                    "0",
+                    "--work-dir",
+                    folder.resolve(worker).toString(),
+                    master));
         }
     }
 
@@ -55,7 +72,8 @@ class StandaloneClusterIT {
 
     /** The test's class path without Kindling, and without what its application jar brings. */
     private static List<String> sparkJars() {
-        String application = ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp)[^/\\\\]*";
+        String application =
+                ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp)[^/\\\\]*";
         return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
                 .filter(entry -> entry.endsWith(".jar") && !entry.matches(application))
                 .toList();

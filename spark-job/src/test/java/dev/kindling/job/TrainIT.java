@@ -73,8 +73,8 @@ class TrainIT {
     /** What two runs of the same training have in common in metrics.jsonl: all but times. */
     private static List<String> learning(Path run) throws IOException {
         return metrics(run).stream()
-                .map(step -> step.get("step") + " " + step.get("loss") + " " + step.get("lr") + " "
-                        + step.get("grad_norm"))
+                .map(step ->
+                        step.get("step") + " " + step.get("loss") + " " + step.get("lr") + " " + step.get("grad_norm"))
                 .toList();
     }
 
@@ -89,9 +89,9 @@ class TrainIT {
         assertThat(baseRun.err()).isEmpty();
         assertThat(baseRun.out()).contains("--- a sample ---", "trained 120 steps on 2 executor(s)");
         List<JsonNode> steps = metrics(base);
-        assertThat(steps).extracting(step -> step.get("step").asInt()).isEqualTo(IntStream.rangeClosed(1, STEPS)
-                .boxed()
-                .toList());
+        assertThat(steps)
+                .extracting(step -> step.get("step").asInt())
+                .isEqualTo(IntStream.rangeClosed(1, STEPS).boxed().toList());
         for (JsonNode step : steps) {
             assertThat(step.properties())
                     .extracting(java.util.Map.Entry::getKey)
@@ -133,8 +133,7 @@ class TrainIT {
     @Test
     void aRunStoppedAtHalfAndResumedIsTheUndisturbedOne() throws IOException {
         Path half = trained("half", "--set", "train.max_steps=60");
-        Printed resumed = runs.run(
-                "train", "--out", half.toString(), "--resume", "--set", "train.max_steps=" + STEPS);
+        Printed resumed = runs.run("train", "--out", half.toString(), "--resume", "--set", "train.max_steps=" + STEPS);
         assertThat(resumed.code()).as(resumed.err()).isZero();
         assertSameTraining(half, base);
         assertThat(half.resolve("config.yaml")).content().contains("max_steps: 120");
@@ -204,14 +203,6 @@ class TrainIT {
 
     private Printed generate(String prompt, String seed) {
         return runs.run(
-                "generate",
-                "--checkpoint",
-                base.toString(),
-                "--prompt",
-                prompt,
-                "--seed",
-                seed,
-                "--max-tokens",
-                "100");
+                "generate", "--checkpoint", base.toString(), "--prompt", prompt, "--seed", seed, "--max-tokens", "100");
     }
 }

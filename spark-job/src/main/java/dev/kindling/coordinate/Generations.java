@@ -55,14 +55,13 @@ public final class Generations {
         long start = committedStep.getAsLong();
         int attempt = 1;
         while (true) {
-            Generation generation = new Generation(++number, slots.await(), start, attempt);
+            Generation generation = new Generation(++number, slots.await(generations.isEmpty()), start, attempt);
             generations.add(generation);
             Attempt ended = runOne(generation, body);
             if (ended.failure == null) {
                 return new Outcome(ended.result, generations, failures);
             }
             failures.add(ended.failure);
-            LOG.warn("Generation {} failed: {}", generation.number(), ended.failure.describe());
             if (ended.failure.fatal()) {
                 throw new FatalJobException(ended.failure.describe());
             }
@@ -75,6 +74,11 @@ public final class Generations {
                                 + " without progress)",
                         ended.failure);
             }
+            LOG.error(
+                    "Generation {} failed: {}; going on from step {}",
+                    generation.number(),
+                    ended.failure.describe(),
+                    start);
         }
     }
 

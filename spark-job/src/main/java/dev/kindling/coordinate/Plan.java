@@ -4,7 +4,8 @@ package dev.kindling.coordinate;
  * How a job is run.
  *
  * @param worldSize ranks wanted
- * @param minWorldSize go on with this many when the cluster does not offer more within {@code limits.slots}
+ * @param minWorldSize go on with this many, once ranks were lost, when the cluster does not offer more within
+ *     {@code limits.slots}
  * @param transport how gradients travel
  * @param maxElements the most floats one step reduces; bounds what a transport may hold
  * @param maxAttempts generations in a row without a newly committed step before the job fails

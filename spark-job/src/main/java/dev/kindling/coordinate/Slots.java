@@ -14,8 +14,13 @@ final class Slots {
         this.plan = plan;
     }
 
-    /** The number of ranks to start: the wanted one, or after the bound what is there, if that is enough. */
-    int await() {
+    /**
+     * The number of ranks to start: the wanted one; once ranks were lost, after the bound, what is there if that is
+     * enough.
+     *
+     * @param first whether the job has not run yet, and so needs all of its ranks
+     */
+    int await(boolean first) {
         long end = System.nanoTime() + plan.limits().slots() * 1_000_000L;
         int offered = offered();
         while (offered < plan.worldSize() && System.nanoTime() - end < 0) {
@@ -30,7 +35,7 @@ final class Slots {
         if (offered >= plan.worldSize()) {
             return plan.worldSize();
         }
-        if (offered >= plan.minWorldSize()) {
+        if (!first && offered >= plan.minWorldSize()) {
             return offered;
         }
         throw new FatalJobException("the cluster " + sc.master() + " offers " + offered + " of the " + plan.worldSize()

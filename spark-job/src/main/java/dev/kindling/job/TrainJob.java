@@ -2,6 +2,7 @@ package dev.kindling.job;
 
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.coordinate.Coordinator;
+import dev.kindling.coordinate.FatalJobException;
 import dev.kindling.coordinate.Generations;
 import dev.kindling.coordinate.Limits;
 import dev.kindling.coordinate.Outcome;
@@ -20,9 +21,11 @@ import dev.kindling.train.ClusterSection.AllReduceChoice;
 import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.ConfigSource;
+import dev.kindling.train.DataSection;
 import dev.kindling.train.Model;
 import dev.kindling.train.TrainConfig;
 import dev.kindling.train.TrainResult;
+import dev.kindling.train.TrainSection;
 import dev.kindling.train.TrainingBody;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -52,20 +55,33 @@ final class TrainJob implements Job<TrainOptions> {
         Path run = RunPath.absolute(options.out(), hadoop);
         Storage storage = Storage.of(run, hadoop);
         TrainConfig config = configuration(options, run, storage, hadoop);
+        requireImplemented(config);
         requireEnoughMicroBatches(config);
         requireNew(run, storage, options.resume());
+        if (!options.resume()) {
+            ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
+        }
         try (SparkSessions.Application application =
                         sessions.open("train", config.cluster().executors(), gpus(config));
                 RunLog log = openLog(run, storage)) {
             JavaSparkContext spark = application.spark();
-            Path shards = settle(config, run, storage, spark, options.resume());
+            Shards shards = settle(config, run, storage, spark, options.resume());
             CheckpointStore store =
                     CheckpointStore.ofRun(run, config.checkpoint().keep(), hadoop);
             try (TrainingRecord record = new TrainingRecord(config, storage, run, store);
                     Coordinator coordinator = new Coordinator(spark, record)) {
-                Plan plan = plan(config, vocabulary(shards, hadoop), spark.getConf());
-                Outcome outcome = new Generations(spark, coordinator, plan)
-                        .run(new TrainingBody(config, run.toString(), shards.toString()), record::committedStep);
+                Plan plan = plan(config, shards.vocabulary(), spark.getConf());
+                TrainingBody body =
+                        new TrainingBody(config, run.toString(), shards.folder().toString());
+                Outcome outcome;
+                try {
+                    outcome = new Generations(spark, coordinator, plan).run(body, record::committedStep);
+                } catch (FatalJobException e) {
+                    if (!options.resume() && record.last() == null) {
+                        storage.deleteQuietly(run, e);
+                    }
+                    throw e;
+                }
                 finish(config, run, storage, record, outcome, (System.nanoTime() - began) / 1e9);
             }
         }
@@ -87,11 +103,14 @@ final class TrainJob implements Job<TrainOptions> {
                 : null;
     }
 
-    /** Prepares shards and writes config.yaml; a new run directory does not outlive a failure here. */
-    private static Path settle(TrainConfig config, Path run, Storage storage, JavaSparkContext spark, boolean resume)
+    private record Shards(Path folder, int vocabulary) {}
+
+    /** Prepares and verifies shards, then writes config.yaml; a new run directory does not outlive a failure here. */
+    private static Shards settle(TrainConfig config, Path run, Storage storage, JavaSparkContext spark, boolean resume)
             throws IOException {
         try {
-            Path shards = shards(config, run, spark);
+            Path folder = shards(config, run, spark);
+            Shards shards = new Shards(folder, vocabulary(folder, spark.hadoopConfiguration()));
             storage.write(new Path(run, "config.yaml"), config.toYaml());
             return shards;
         } catch (IOException | RuntimeException e) {
@@ -167,6 +186,27 @@ final class TrainJob implements Job<TrainOptions> {
         ShardSet set = ShardPreparation.open(shards.toString(), hadoop);
         set.verify();
         return set.tokenizer().vocabSize();
+    }
+
+    /** What the configuration knows and training does not do is refused, not passed over. */
+    private static void requireImplemented(TrainConfig config) {
+        TrainSection train = config.train();
+        require(train.zero() == 0, "train.zero is 1, but the optimizer is not sharded yet; set it to 0");
+        require(
+                train.reduction() == TrainSection.Reduction.RANK,
+                "train.reduction is tree, but gradients are summed by rank only; set it to rank");
+        require(
+                config.data().packing() == DataSection.Packing.WINDOWS,
+                "data.packing is documents, but training reads windows only; set it to windows");
+        require(
+                config.cluster().allreduce() != AllReduceChoice.NCCL,
+                "cluster.allreduce is nccl, which there is no transport for yet; set it to auto, ring or driver");
+    }
+
+    private static void require(boolean holds, String message) {
+        if (!holds) {
+            throw new ConfigException(message);
+        }
     }
 
     private static void requireEnoughMicroBatches(TrainConfig config) {

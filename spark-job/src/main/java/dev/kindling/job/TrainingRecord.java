@@ -78,6 +78,14 @@ final class TrainingRecord implements RequestHandler, AutoCloseable {
         }
         generation = from.number();
         pending.clear();
+        if (from.worldSize() < config.cluster().executors()) {
+            System.err.printf(
+                    "kindling: going on with %d of %d executors from step %d, as cluster.min_executors is %d%n",
+                    from.worldSize(),
+                    config.cluster().executors(),
+                    from.startStep(),
+                    config.cluster().minExecutors());
+        }
         closeFiles();
         metrics = MetricsLog.resume(storage, new Path(run, "metrics.jsonl"), from.startStep());
         tensorBoard = new TensorBoard(storage, run, Clock.systemUTC());

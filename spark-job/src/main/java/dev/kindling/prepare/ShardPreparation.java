@@ -62,6 +62,17 @@ public final class ShardPreparation {
                         .exists("manifest.json");
     }
 
+    /**
+     * Fails, without reading it, if a corpus is not there.
+     *
+     * @throws DataException if there is no such corpus, or it has no text files
+     */
+    public static void requireCorpus(String corpus, Configuration hadoop) throws IOException {
+        if (!corpus.equals(CorpusListing.SHAKESPEARE) && !isPrepared(corpus, hadoop)) {
+            CorpusListing.of(corpus, hadoop);
+        }
+    }
+
     /** Opens a folder of shards by the path that a user gave. */
     public static ShardSet open(String location, Configuration hadoop) throws IOException {
         return ShardSet.open(HadoopShardFolder.at(CorpusListing.resolve(location, hadoop), hadoop));
@@ -102,6 +113,10 @@ public final class ShardPreparation {
                 lengths[first + i] = counted[2 + i];
             }
             characters = IntStream.concat(characters, Arrays.stream(counted, 2 + size, counted.length));
+        }
+        if (Arrays.stream(lengths).sum() == 0) {
+            throw new DataException(
+                    "corpus %s is empty; set data.corpus to text, or to shakespeare".formatted(request.corpus()));
         }
         Tokenizer tokenizer = request.tokenizer().equals(CharTokenizer.ID)
                 ? CharTokenizer.of(characters)

@@ -56,7 +56,8 @@ public final class EmbeddedCluster implements AutoCloseable {
         sc.close();
     }
 
-    private static void linkJars(Path folder, List<String> classPath) {
+    /** Links the jars among {@code classPath} into {@code folder}. */
+    public static void linkJars(Path folder, List<String> classPath) {
         try {
             Files.createDirectories(folder);
             for (String entry : classPath) {

@@ -27,7 +27,7 @@ class BadInputIT {
 
     @BeforeAll
     void trainOnce() throws IOException {
-        runs = new CommandRuns();
+        runs = new CommandRuns("2s");
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
         Printed printed =

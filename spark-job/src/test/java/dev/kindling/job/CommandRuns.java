@@ -33,7 +33,8 @@ final class CommandRuns implements AutoCloseable {
             "train.lr_decay_steps=120",
             "train.eval_interval=40",
             "train.eval_batches=4",
-            "checkpoint.interval=20");
+            "checkpoint.interval=20",
+            "cluster.min_executors=1");
 
     private final EmbeddedCluster cluster;
     private final SparkSession session;
@@ -41,9 +42,17 @@ final class CommandRuns implements AutoCloseable {
     /** What a command printed, and its exit code. */
     record Printed(int code, String out, String err) {}
 
-    CommandRuns() {
+    /** @param slotsTimeout how long a job waits for executors, such as {@code 2s} */
+    CommandRuns(String slotsTimeout) {
         cluster = new EmbeddedCluster(
-                2, Map.of("spark.executor.extraJavaOptions", "-XX:+UseSerialGC", Limits.SLOTS, "1500ms"));
+                2,
+                Map.of(
+                        "spark.executor.extraJavaOptions",
+                        "-XX:+UseSerialGC",
+                        "spark.scheduler.minRegisteredResourcesRatio",
+                        "1.0",
+                        Limits.SLOTS,
+                        slotsTimeout));
         session = SparkSession.builder().getOrCreate();
     }
 

@@ -38,7 +38,7 @@ class TrainIT {
 
     @BeforeAll
     void trainOnce() throws IOException {
-        runs = new CommandRuns();
+        runs = new CommandRuns("30s");
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         base = folder.resolve("base");
         baseRun = runs.train(base, corpus.toString());

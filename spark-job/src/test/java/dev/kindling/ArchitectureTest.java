@@ -62,8 +62,18 @@ class ArchitectureTest {
                 .resideOutsideOfPackage("dev.kindling.device.cuda..")
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage("jcuda..", "com.sun.jna..")
-                .allowEmptyShould(true)
+                .resideInAPackage("jcuda..")
+                .check(CLASSES);
+    }
+
+    @Test
+    void nativeCallsStayInTheDevices() {
+        noClasses()
+                .that()
+                .resideOutsideOfPackage("dev.kindling.device..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAnyPackage("com.sun.jna..", "org.bytedeco..")
                 .check(CLASSES);
     }
 

@@ -9,6 +9,8 @@ public interface FusedAttention {
     Optional<String> whyNot(AttentionShape shape);
 
     /**
+     * Computes the output, and the log-sum-exp that backward needs.
+     *
      * @param out (B, H, Tq, Dv), overwritten; may be strided
      * @param logSumExp (B, H, Tq) F32 natural log, overwritten; +infinity for rows that see nothing
      */

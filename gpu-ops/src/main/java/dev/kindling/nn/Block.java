@@ -53,6 +53,8 @@ final class Block {
     }
 
     /**
+     * Backward through both branches.
+     *
      * @param dBranch the gradient of {@link #branch}, (rows, C)
      * @return the gradient of the pending branch of the block below
      */

@@ -22,6 +22,8 @@ public final class TextGenerator {
     }
 
     /**
+     * Draws tokens that continue a prompt.
+     *
      * @param prompt at least one token
      * @param count how many tokens to draw
      * @param seed equal seeds give equal tokens

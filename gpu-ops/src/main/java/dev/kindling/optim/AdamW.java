@@ -69,7 +69,7 @@ public final class AdamW {
     }
 
     private static float correction(float beta, long step) {
-        return (float) (1 - Math.pow(beta, step + 1));
+        return (float) (1 - Math.pow(beta, step + 1.0));
     }
 
     /** First moments (count) F32. */

@@ -126,10 +126,10 @@ public final class Tensor {
         long[] widened = new long[to.rank()];
         for (int i = 0; i < to.rank(); i++) {
             long extent = i < lead ? 1 : shape.extent(i - lead);
-            if (lead < 0 || extent != 1 && extent != to.extent(i)) {
+            if (lead < 0 || (extent != 1 && extent != to.extent(i))) {
                 throw new IllegalArgumentException("cannot broadcast %s to %s".formatted(this, to));
             }
-            widened[i] = extent == 1 && to.extent(i) != 1 || i < lead ? 0 : strides[i - lead];
+            widened[i] = (extent == 1 && to.extent(i) != 1) || i < lead ? 0 : strides[i - lead];
         }
         return new Tensor(buffer, offset, to, widened);
     }

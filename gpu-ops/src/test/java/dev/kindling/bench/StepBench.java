@@ -1,22 +1,12 @@
 package dev.kindling.bench;
 
 import dev.kindling.attention.AttentionBackend.Kind;
-import dev.kindling.attention.Sdpa;
-import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
-import dev.kindling.device.StepInputs;
 import dev.kindling.device.cpu.CpuDevice;
-import dev.kindling.nn.BatchShape;
-import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
-import dev.kindling.nn.Parameters;
-import dev.kindling.optim.AdamW;
-import dev.kindling.optim.GradientClip;
-import dev.kindling.tensor.Arena;
 import java.util.Arrays;
 import java.util.EnumSet;
-import java.util.Random;
 
 /**
  * Milliseconds per training step (forward, backward, clip, AdamW) on the CPU, beside PyTorch's in the same run.
@@ -47,8 +37,8 @@ public final class StepBench {
 
     private static void measure(PyTorchPeer.Config config, int threads, int stepsPerRound) {
         try (PyTorchPeer peer = new PyTorchPeer(config, 1337);
-                Step fp32 = new Step(config, threads, Precision.FP32);
-                Step bf16 = new Step(config, threads, Precision.BF16)) {
+                TrainingStep fp32 = step(config, threads, Precision.FP32);
+                TrainingStep bf16 = step(config, threads, Precision.BF16)) {
             peer.threads(threads);
             double[][] millis = new double[3][ROUNDS];
             for (int round = -2; round < ROUNDS; round++) {
@@ -81,69 +71,15 @@ public final class StepBench {
         }
     }
 
+    private static TrainingStep step(PyTorchPeer.Config peer, int threads, Precision precision) {
+        GptConfig config = new GptConfig(
+                peer.vocab(), peer.block(), peer.nLayer(), peer.nHead(), peer.nEmbd(), 0, false, Gelu.Form.ERF);
+        return new TrainingStep(new CpuDevice(threads, precision), config, peer.batch(), EnumSet.allOf(Kind.class));
+    }
+
     private static double median(double[] values) {
         double[] sorted = values.clone();
         Arrays.sort(sorted);
         return sorted[sorted.length / 2];
-    }
-
-    /** One model with its optimiser, fed with the same random micro-batch again and again. */
-    private static final class Step implements AutoCloseable {
-        private final Device device;
-        private final Arena arena;
-        private final Parameters parameters;
-        private final Gpt gpt;
-        private final AdamW adamW;
-        private final GradientClip clip;
-        private final int[] inputs;
-        private final int[] targets;
-        private long step;
-
-        Step(PyTorchPeer.Config peer, int threads, Precision precision) {
-            device = new CpuDevice(threads, precision);
-            arena = device.arena("benchmark");
-            GptConfig config = new GptConfig(
-                    peer.vocab(), peer.block(), peer.nLayer(), peer.nHead(), peer.nEmbd(), 0, false, Gelu.Form.ERF);
-            parameters = new Parameters(config, device, arena, true);
-            parameters.initialise(1337);
-            gpt = new Gpt(
-                    parameters,
-                    BatchShape.dense(peer.batch(), peer.block()),
-                    Gpt.Mode.TRAINING,
-                    new Sdpa(device, arena, EnumSet.allOf(Kind.class)),
-                    new Gpt.DeviceMemory(device, arena));
-            adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), device, arena);
-            clip = new GradientClip(device.ops(), 1);
-            Random random = new Random(1);
-            int rows = peer.batch() * peer.block();
-            inputs = random.ints(rows, 0, peer.vocab()).toArray();
-            targets = random.ints(rows, 0, peer.vocab()).toArray();
-        }
-
-        void run() {
-            device.setStep(new StepInputs(
-                    1, step, 1e-3f, adamW.beta1Correction(step), adamW.beta2Correction(step), 1f / inputs.length));
-            device.ops().fill(parameters.gradients(), 0);
-            device.ops().fill(gpt.lossSum(), 0);
-            gpt.load(inputs, targets);
-            gpt.forward();
-            gpt.backward(bucket -> {});
-            clip.apply(parameters.gradients());
-            adamW.step();
-            device.synchronize();
-            step++;
-        }
-
-        double loss() {
-            float[] sum = new float[1];
-            device.download(gpt.lossSum(), sum);
-            return sum[0] / inputs.length;
-        }
-
-        @Override
-        public void close() {
-            arena.close();
-            device.close();
-        }
     }
 }

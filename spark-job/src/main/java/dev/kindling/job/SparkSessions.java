@@ -51,23 +51,25 @@ public final class SparkSessions {
     /**
      * The application of a job on {@code executors} executors of one rank each; the caller closes it. One that runs in
      * this process already, such as a notebook's, is used as it is and left running.
+     *
+     * @param gpus of this host that an embedded cluster offers its executors, one each; 0 for a job on the CPU
      */
-    public Application open(String name, int executors) {
+    public Application open(String name, int executors, int gpus) {
         Option<SparkSession> running = SparkSession.getDefaultSession();
         if (running.isDefined() && !running.get().sparkContext().isStopped()) {
             return new Application(running.get(), false);
         }
         SparkSession session = SparkSession.builder()
-                .config(configure(new SparkConf(), name, executors))
+                .config(configure(new SparkConf(), name, executors, gpus))
                 .getOrCreate();
         return new Application(session, true);
     }
 
     /** @throws ConfigException when the cluster's settings and barrier jobs exclude each other */
-    SparkConf configure(SparkConf conf, String name, int executors) {
+    SparkConf configure(SparkConf conf, String name, int executors, int gpus) {
         conf.setAppName("kindling " + name);
         if (conf.getBoolean(EMBEDDED, false)) {
-            embed(conf, executors);
+            embed(conf, executors, gpus);
         }
         String master = conf.get("spark.master", "local[*]");
         if (master.startsWith("local[") && conf.contains("spark.executor.resource.gpu.amount")) {
@@ -91,15 +93,31 @@ public final class SparkSessions {
         return conf;
     }
 
-    /** A local cluster: a worker, and so a process, an executor; each with its share of threads and memory. */
-    private static void embed(SparkConf conf, int executors) {
+    /**
+     * A local cluster of real executor processes, each with its share of threads and memory: a worker an executor on the
+     * CPU; with GPUs one worker that owns them all, since it is the worker that gives each executor its own.
+     */
+    private static void embed(SparkConf conf, int executors, int gpus) {
         int cores = conf.getInt("spark.executor.cores", 1);
         conf.setIfMissing("spark.executor.memory", executorMebibytes(executors) + "m");
         long memory = JavaUtils.byteStringAsMb(conf.get("spark.executor.memory"));
-        conf.setMaster(String.format(Locale.ROOT, "local-cluster[%d,%d,%d]", executors, cores, memory));
         conf.setIfMissing(
                 ExecutorDevice.CPU_THREADS,
                 Integer.toString(Math.max(1, Runtime.getRuntime().availableProcessors() / executors)));
+        if (gpus == 0) {
+            conf.setMaster(String.format(Locale.ROOT, "local-cluster[%d,%d,%d]", executors, cores, memory));
+            return;
+        }
+        if (executors > gpus) {
+            throw new ConfigException(
+                    "%d executors need a GPU each, and this host has %d; use --executors %d, or --device cpu"
+                            .formatted(executors, gpus, gpus));
+        }
+        conf.setMaster(String.format(Locale.ROOT, "local-cluster[1,%d,%d]", executors * cores, executors * memory));
+        conf.set("spark.worker.resource.gpu.amount", Integer.toString(executors));
+        conf.set("spark.worker.resource.gpu.discoveryScript", GpuDiscovery.script());
+        conf.set("spark.executor.resource.gpu.amount", "1");
+        conf.set("spark.task.resource.gpu.amount", "1");
     }
 
     /** Half of the host's memory, shared, within bounds. */

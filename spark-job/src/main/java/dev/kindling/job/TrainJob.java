@@ -62,7 +62,7 @@ final class TrainJob implements Job<TrainOptions> {
             ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
         }
         try (SparkSessions.Application application =
-                        sessions.open("train", config.cluster().executors());
+                        sessions.open("train", config.cluster().executors(), gpus(config));
                 RunLog log = openLog(run, storage)) {
             JavaSparkContext spark = application.spark();
             Shards shards = settle(config, run, storage, spark, options.resume());
@@ -85,6 +85,14 @@ final class TrainJob implements Job<TrainOptions> {
                 finish(config, run, storage, record, outcome, (System.nanoTime() - began) / 1e9);
             }
         }
+    }
+
+    /** GPUs that an embedded cluster of this host offers: none where the CPU is asked for. */
+    private static int gpus(TrainConfig config) {
+        return config.cluster().device() == DeviceChoice.CPU
+                        || CudaDevice.whyNot().isPresent()
+                ? 0
+                : CudaDevice.count();
     }
 
     /** The run's log file, where the run directory is on a local disk; null elsewhere. */
@@ -116,27 +124,29 @@ final class TrainJob implements Job<TrainOptions> {
     private static TrainConfig configuration(TrainOptions options, Path run, Storage storage, Configuration hadoop)
             throws IOException {
         Path resolved = new Path(run, "config.yaml");
+        int gpus = CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
+        ConfigSource source = new ConfigSource(hadoop, gpus == 0 ? List.of() : List.of("cluster.executors=" + gpus));
         if (options.config().isPresent()) {
-            return ConfigSource.load(options.config().get(), options.overrides(), hadoop);
+            return source.load(options.config().get(), options.overrides());
         }
         if (options.resume() && storage.files().exists(resolved)) {
             return TrainConfig.parse(storage.read(resolved), resolved.toString(), options.overrides());
         }
-        TrainConfig cpu = ConfigSource.builtIn("shakespeare-char-cpu", options.overrides());
-        if (cpu.cluster().device() == DeviceChoice.CPU || CudaDevice.whyNot().isPresent()) {
+        TrainConfig cpu = source.builtIn("shakespeare-char-cpu", options.overrides());
+        if (cpu.cluster().device() == DeviceChoice.CPU || gpus == 0) {
             return cpu;
         }
-        return forGpus(options.overrides());
+        return forGpus(source, options.overrides());
     }
 
     /** The GPU configuration, with micro-batches small enough that every executor has one. */
-    private static TrainConfig forGpus(List<String> overrides) {
-        TrainConfig config = ConfigSource.builtIn("shakespeare-char", overrides);
+    private static TrainConfig forGpus(ConfigSource source, List<String> overrides) {
+        TrainConfig config = source.builtIn("shakespeare-char", overrides);
         int share = config.train().globalBatch() / config.cluster().executors();
         if (share < config.train().microBatch() && config.train().globalBatch() % share == 0) {
             List<String> smaller = new ArrayList<>(List.of("train.micro_batch=" + share));
             smaller.addAll(overrides);
-            return ConfigSource.builtIn("shakespeare-char", smaller);
+            return source.builtIn("shakespeare-char", smaller);
         }
         return config;
     }

@@ -22,17 +22,24 @@ public final class ConfigSource {
 
     private static final Pattern BUILT_IN_PATH = Pattern.compile("(?:conf/)?([a-z-]+)(?:\\.yaml)?");
 
-    private ConfigSource() {}
+    private final Configuration hadoop;
+    private final List<String> defaults;
+
+    /** @param defaults of the form {@code section.key=value}, for keys that a configuration leaves out */
+    public ConfigSource(Configuration hadoop, List<String> defaults) {
+        this.hadoop = hadoop;
+        this.defaults = List.copyOf(defaults);
+    }
 
     /**
      * The configuration at {@code location}: a local file, else a Hadoop path, else the built-in one of that name.
      *
      * @throws ConfigException when there is none or it is not valid
      */
-    public static TrainConfig load(String location, List<String> overrides, Configuration hadoop) throws IOException {
+    public TrainConfig load(String location, List<String> overrides) throws IOException {
         Optional<String> local = readLocal(location);
         if (local.isPresent()) {
-            return TrainConfig.parse(local.get(), location, overrides);
+            return TrainConfig.parse(local.get(), location, defaults, overrides);
         }
         Matcher builtIn = BUILT_IN_PATH.matcher(location);
         if (builtIn.matches() && BUILT_IN.contains(builtIn.group(1))) {
@@ -40,7 +47,7 @@ public final class ConfigSource {
         }
         try {
             Path path = new Path(location);
-            return TrainConfig.parse(Storage.of(path, hadoop).read(path), location, overrides);
+            return TrainConfig.parse(Storage.of(path, hadoop).read(path), location, defaults, overrides);
         } catch (FileNotFoundException | IllegalArgumentException e) {
             throw new ConfigException(
                     "there is no configuration at " + location + "; give a YAML file or one of "
@@ -50,14 +57,17 @@ public final class ConfigSource {
     }
 
     /** The configuration {@code name} of {@link #BUILT_IN}. */
-    public static TrainConfig builtIn(String name, List<String> overrides) {
+    public TrainConfig builtIn(String name, List<String> overrides) {
         String resource = "/dev/kindling/conf/" + name + ".yaml";
         try (InputStream in = ConfigSource.class.getResourceAsStream(resource)) {
             if (in == null) {
                 throw new IllegalStateException("the jar lacks " + resource + "; build it again with mvn package");
             }
             return TrainConfig.parse(
-                    new String(in.readAllBytes(), StandardCharsets.UTF_8), "conf/" + name + ".yaml", overrides);
+                    new String(in.readAllBytes(), StandardCharsets.UTF_8),
+                    "conf/" + name + ".yaml",
+                    defaults,
+                    overrides);
         } catch (IOException e) {
             throw new UncheckedIOException("could not read " + resource + " from the jar", e);
         }

@@ -94,6 +94,17 @@ final class ConfigTree {
         }
     }
 
+    /** Sets keys that the tree does not have, given as for {@link #override}. */
+    ConfigTree underlay(List<String> defaults) {
+        for (String entry : defaults) {
+            String[] path = entry.substring(0, entry.indexOf('=')).split("\\.", 2);
+            if (root.path(path[0]).path(path[1]).isMissingNode()) {
+                override(List.of(entry));
+            }
+        }
+        return this;
+    }
+
     ConfigTree override(List<String> overrides) {
         for (String override : overrides) {
             int equals = override.indexOf('=');

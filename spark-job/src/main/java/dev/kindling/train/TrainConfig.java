@@ -33,7 +33,15 @@ public record TrainConfig(
      *     kind or out of range
      */
     public static TrainConfig parse(String yaml, String origin, List<String> overrides) {
-        return ConfigTree.parse(yaml, origin).override(overrides).bind();
+        return parse(yaml, origin, List.of(), overrides);
+    }
+
+    /** Like {@link #parse(String, String, List)}, with {@code defaults} for keys that the YAML leaves out. */
+    static TrainConfig parse(String yaml, String origin, List<String> defaults, List<String> overrides) {
+        return ConfigTree.parse(yaml, origin)
+                .underlay(defaults)
+                .override(overrides)
+                .bind();
     }
 
     /** The inverse of {@link #toTree}; {@code origin} is for error messages. */

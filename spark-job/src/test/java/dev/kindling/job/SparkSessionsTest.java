@@ -16,7 +16,7 @@ class SparkSessionsTest {
         SparkConf conf =
                 new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
 
-        sessions.configure(conf, "train", 3);
+        sessions.configure(conf, "train", 3, 0);
 
         assertThat(conf.get("spark.master")).isEqualTo("local-cluster[3,1,1024]");
         assertThat(conf.get("spark.cores.max")).isEqualTo("3");
@@ -32,7 +32,7 @@ class SparkSessionsTest {
                 .set("spark.executor.cores", "4")
                 .set("spark.ui.showConsoleProgress", "true");
 
-        sessions.configure(conf, "train", 2);
+        sessions.configure(conf, "train", 2, 0);
 
         assertThat(conf.get("spark.master")).isEqualTo("spark://h:7077");
         assertThat(conf.get("spark.cores.max")).isEqualTo("8");
@@ -43,10 +43,27 @@ class SparkSessionsTest {
     @Test
     void whatExcludesBarrierJobsIsRefused() {
         SparkConf dynamic = new SparkConf(false).setMaster("yarn").set("spark.dynamicAllocation.enabled", "true");
-        assertThatThrownBy(() -> sessions.configure(dynamic, "train", 2))
+        assertThatThrownBy(() -> sessions.configure(dynamic, "train", 2, 0))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageContaining("--conf spark.dynamicAllocation.enabled=false");
         SparkConf gpu = new SparkConf(false).setMaster("local[2]").set("spark.executor.resource.gpu.amount", "1");
-        assertThatThrownBy(() -> sessions.configure(gpu, "train", 2)).hasMessageContaining("waits for ever for a GPU");
+        assertThatThrownBy(() -> sessions.configure(gpu, "train", 2, 0))
+                .hasMessageContaining("waits for ever for a GPU");
+    }
+
+    @Test
+    void oneWorkerOwnsTheGpusOfAnEmbeddedCluster() {
+        SparkConf conf =
+                new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
+
+        sessions.configure(conf, "train", 2, 2);
+
+        assertThat(conf.get("spark.master")).isEqualTo("local-cluster[1,2,2048]");
+        assertThat(conf.get("spark.worker.resource.gpu.amount")).isEqualTo("2");
+        assertThat(conf.get("spark.executor.resource.gpu.amount")).isEqualTo("1");
+        assertThat(new java.io.File(conf.get("spark.worker.resource.gpu.discoveryScript")).canExecute())
+                .isTrue();
+        SparkConf crowded = new SparkConf(false).set(SparkSessions.EMBEDDED, "true");
+        assertThatThrownBy(() -> sessions.configure(crowded, "train", 3, 2)).hasMessageContaining("this host has 2");
     }
 }

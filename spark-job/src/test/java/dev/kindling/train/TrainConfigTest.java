@@ -9,6 +9,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class TrainConfigTest {
+    private static final ConfigSource SOURCE = new ConfigSource(new org.apache.hadoop.conf.Configuration(), List.of());
 
     @Test
     void anEmptyFileHasTheDefaultsOfTheGpuRun() {
@@ -25,8 +26,8 @@ class TrainConfigTest {
 
     @Test
     void theBuiltInConfigsAreNanoGpts() {
-        TrainConfig gpu = ConfigSource.builtIn("shakespeare-char", List.of());
-        TrainConfig cpu = ConfigSource.builtIn("shakespeare-char-cpu", List.of());
+        TrainConfig gpu = SOURCE.builtIn("shakespeare-char", List.of());
+        TrainConfig cpu = SOURCE.builtIn("shakespeare-char-cpu", List.of());
 
         assertThat(gpu).isEqualTo(TrainConfig.defaults());
         assertThat(cpu.model()).isEqualTo(new ModelSection(4, 4, 128, 64, 0.0, false, ModelSection.Activation.GELU));
@@ -126,5 +127,16 @@ class TrainConfigTest {
                 .message()
                 .contains(message)
                 .doesNotContain("\n");
+    }
+
+    @Test
+    void defaultsStandBelowTheFileAndOverridesAboveIt() {
+        List<String> defaults = List.of("cluster.executors=7", "train.seed=7");
+
+        TrainConfig config = TrainConfig.parse("train: {seed: 5}", "test", defaults, List.of("train.max_steps=9"));
+
+        assertThat(config.cluster().executors()).isEqualTo(7);
+        assertThat(config.train().seed()).isEqualTo(5);
+        assertThat(config.train().maxSteps()).isEqualTo(9);
     }
 }

@@ -23,19 +23,21 @@ final class CpuDropout {
     void elements(long element, float[] x, int xAt, float[] y, int yAt, int n) {
         int i = 0;
         while (i < n) {
-            long block = (element + i) >>> 3;
             int decision = (int) (element + i) & 7;
             int count = Math.min(n - i, 8 - decision);
-            Philox.draw(seed, block, site, stream, words);
+            Philox.draw(seed, (element + i) >>> 3, site, stream, words);
             for (int j = 0; j < count; j++) {
-                y[yAt + i + j] = decide(decision + j) ? x[xAt + i + j] * keptScale : 0f;
+                int scaled = Float.floatToRawIntBits(x[xAt + i + j] * keptScale);
+                y[yAt + i + j] = Float.intBitsToFloat(scaled & kept(decision + j));
             }
             i += count;
         }
     }
 
-    private boolean decide(int decision) {
-        return ((words[decision >>> 2] >>> (16 * (decision & 3))) & 0xFFFF) >= threshold;
+    /** All ones if the decision is to keep, else 0: a branch would be mispredicted at the rate of dropping. */
+    private int kept(int decision) {
+        int drawn = (int) (words[decision >>> 2] >>> (16 * (decision & 3))) & 0xFFFF;
+        return (threshold - 1 - drawn) >> 31;
     }
 
     /**
@@ -47,14 +49,15 @@ final class CpuDropout {
      * @param keep room for n rounded up to a multiple of 32
      */
     void attentionRow(long row, int blocksPerRow, int column, int n, float[] keep, int at) {
+        int scale = Float.floatToRawIntBits(keptScale);
         for (int c = 0; c < n; c += 32) {
             long base = (row * blocksPerRow + (column + c) / 32) * 4;
             for (int quarter = 0; quarter < 4; quarter++) {
                 Philox.draw(seed, base + quarter, site, stream, words);
                 int first = at + c + 2 * quarter;
                 for (int group = 0; group < 4; group++) {
-                    keep[first + 8 * group] = decide(2 * group) ? keptScale : 0f;
-                    keep[first + 8 * group + 1] = decide(2 * group + 1) ? keptScale : 0f;
+                    keep[first + 8 * group] = Float.intBitsToFloat(scale & kept(2 * group));
+                    keep[first + 8 * group + 1] = Float.intBitsToFloat(scale & kept(2 * group + 1));
                 }
             }
         }

@@ -55,9 +55,9 @@ final class FlashBackward {
         tileRows = TILE / rows * rows;
         // A group of keys may reach over the tile's end by less than a group.
         stride = TILE + rows;
-        probabilities = new float[tileRows * stride];
-        gradients = new float[tileRows * stride];
-        group = new float[tileRows * rows];
+        probabilities = new float[tileRows * stride + width];
+        gradients = new float[tileRows * stride + width];
+        group = new float[tileRows * rows + width];
         delta = new float[tileRows];
     }
 
@@ -133,13 +133,19 @@ final class FlashBackward {
         dOutPanels = grown(dOutPanels, tileRows * valuePadded);
         dQuery = grown(dQuery, tileRows * padded);
         Tensor q = inputs.query();
+        int qStride = (int) q.stride(2);
+        int qAt = head.at(q) + row * qStride;
+        int gradientStride = (int) dOutTensor.stride(2);
+        int gradientAt = head.at(dOutTensor) + row * gradientStride;
+        int outStride = (int) out.stride(2);
+        int outAt = head.at(out) + row * outStride;
+        float[] qs = floats(q);
+        float[] outs = floats(out);
+        float[] incoming = floats(dOutTensor);
         for (int i = 0; i < count; i++) {
-            int qAt = head.at(q) + (row + i) * (int) q.stride(2);
-            kernels.scale(floats(q), qAt, inputs.scale(), query, i * depth, depth);
-            int gradientAt = head.at(dOutTensor) + (row + i) * (int) dOutTensor.stride(2);
-            System.arraycopy(floats(dOutTensor), gradientAt, dOut, i * valueDepth, valueDepth);
-            int outAt = head.at(out) + (row + i) * (int) out.stride(2);
-            delta[i] = kernels.dot(dOut, i * valueDepth, floats(out), outAt, valueDepth);
+            kernels.scale(qs, qAt + i * qStride, inputs.scale(), query, i * depth, depth);
+            System.arraycopy(incoming, gradientAt + i * gradientStride, dOut, i * valueDepth, valueDepth);
+            delta[i] = kernels.dot(dOut, i * valueDepth, outs, outAt + i * outStride, valueDepth);
         }
         int whole = roundUp(count, rows);
         Arrays.fill(query, count * depth, whole * depth, 0f);
@@ -170,12 +176,15 @@ final class FlashBackward {
         }
         for (int j = i; j < i + rows; j++) {
             int visible = j < i + count ? Math.max(0, Math.min(n, head.visible(row + j) - first)) : 0;
+            int whole = roundUp(visible, width / 2);
             int at = j * stride;
             if (visible > 0) {
-                gradientRow(row + j, delta[j], at, first, visible, logSumExp);
+                Arrays.fill(probabilities, at + visible, at + whole, Float.NEGATIVE_INFINITY);
+                Arrays.fill(gradients, at + visible, at + whole, 0f);
+                gradientRow(row + j, delta[j], at, first, whole, logSumExp);
             }
-            Arrays.fill(probabilities, at + visible, at + stride, 0f);
-            Arrays.fill(gradients, at + visible, at + stride, 0f);
+            Arrays.fill(probabilities, at + whole, at + stride, 0f);
+            Arrays.fill(gradients, at + whole, at + stride, 0f);
         }
         for (int column = 0; column < padded; column += width) {
             int keyAt = column * head.tk() + first * width;
@@ -224,9 +233,11 @@ final class FlashBackward {
 
     private void storeRows(float[] from, int fromStride, int row, int count, float factor, Tensor to) {
         int n = to.size(3);
+        int toStride = (int) to.stride(2);
+        int at = head.at(to) + row * toStride;
+        float[] target = floats(to);
         for (int i = 0; i < count; i++) {
-            int at = head.at(to) + (row + i) * (int) to.stride(2);
-            kernels.scale(from, i * fromStride, factor, floats(to), at, n);
+            kernels.scale(from, i * fromStride, factor, target, at + i * toStride, n);
         }
     }
 }

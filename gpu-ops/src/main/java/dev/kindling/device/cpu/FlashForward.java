@@ -80,9 +80,11 @@ final class FlashForward {
     private void loadQuery(FlashHead head, int row, int count) {
         Tensor q = head.inputs().query();
         int depth = q.size(3);
+        int stride = (int) q.stride(2);
+        int at = head.at(q) + row * stride;
+        float[] source = floats(q);
         for (int i = 0; i < count; i++) {
-            int at = head.at(q) + (row + i) * (int) q.stride(2);
-            kernels.scale(floats(q), at, head.inputs().scale(), query, i * depth, depth);
+            kernels.scale(source, at + i * stride, head.inputs().scale(), query, i * depth, depth);
         }
         Arrays.fill(query, count * depth, rows * depth, 0f);
     }
@@ -102,8 +104,12 @@ final class FlashForward {
             }
             for (int i = 0; i < count; i++) {
                 int visible = Math.max(0, Math.min(n, head.visible(row + i) - first));
-                softmaxRow(i, visible, first > 0, padded);
-                Arrays.fill(scores, i * BLOCK + visible, i * BLOCK + n, 0f);
+                int whole = roundUp(visible, width / 2);
+                Arrays.fill(scores, i * BLOCK + visible, i * BLOCK + whole, Float.NEGATIVE_INFINITY);
+                softmaxRow(i, whole, first > 0, padded);
+                if (whole < n) {
+                    Arrays.fill(scores, i * BLOCK + whole, i * BLOCK + n, 0f);
+                }
                 if (dropout != null && visible > 0) {
                     dropout.attentionRow(head.first() + row + i, head.blocksPerRow(), first, visible, keep, 0);
                     kernels.multiply(scores, i * BLOCK, keep, 0, scores, i * BLOCK, visible);
@@ -116,6 +122,7 @@ final class FlashForward {
         }
     }
 
+    /** {@code visible} counts whole vectors, of which the last may end in -infinity. */
     private void softmaxRow(int i, int visible, boolean rescale, int padded) {
         if (visible == 0) {
             return;
@@ -136,13 +143,16 @@ final class FlashForward {
     private void store(FlashHead head, int row, int count, Tensor out, Tensor logSumExp) {
         int depth = out.size(3);
         int padded = roundUp(depth, width);
+        float[] target = floats(out);
+        int stride = (int) out.stride(2);
+        int at = head.at(out) + row * stride;
         float[] lse = floats(logSumExp);
+        int lseStride = (int) logSumExp.stride(2);
+        int lseAt = head.at(logSumExp) + row * lseStride;
         for (int i = 0; i < count; i++) {
-            boolean seen = sums[i] > 0;
-            float factor = seen ? 1 / sums[i] : sums[i] == 0 ? 0f : Float.NaN;
-            int at = head.at(out) + (row + i) * (int) out.stride(2);
-            kernels.scale(output, i * padded, factor, floats(out), at, depth);
-            lse[head.at(logSumExp) + (row + i) * (int) logSumExp.stride(2)] =
+            float factor = sums[i] == 0 ? 0f : 1 / sums[i];
+            kernels.scale(output, i * padded, factor, target, at + i * stride, depth);
+            lse[lseAt + i * lseStride] =
                     sums[i] == 0 ? Float.POSITIVE_INFINITY : (float) (maxima[i] + Math.log(sums[i]));
         }
     }

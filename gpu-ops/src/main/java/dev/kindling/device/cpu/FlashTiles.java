@@ -25,6 +25,9 @@ interface FlashTiles {
     /** C += A B, A packed by {@link #pack}: element (i, p) is {@code a[p * rows + i]}. */
     void packedProduct(float[] a, float[] b, int bAt, int depth, float[] c, int cAt, int cStride);
 
-    /** to[p * rows + i] = x[at + p * stride + i], i below rows, p below depth. */
+    /**
+     * to[p * rows + i] = x[at + p * stride + i], i below rows, p below depth. Up to {@link #columns} floats more may be read
+     * behind the last, and overwritten in {@code to}.
+     */
     void pack(float[] x, int at, int stride, int depth, float[] to);
 }

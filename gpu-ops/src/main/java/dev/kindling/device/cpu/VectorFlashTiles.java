@@ -1,12 +1,14 @@
 package dev.kindling.device.cpu;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorSpecies;
 
 /** {@link FlashTiles} on the register tiles of {@link VectorMatmul}. */
 final class VectorFlashTiles implements FlashTiles {
     private static final boolean MANY_REGISTERS = VectorMatmul.MANY_REGISTERS;
     private static final int ROWS = MANY_REGISTERS ? VectorTile8.ROWS : VectorTile6.ROWS;
-    private static final int COLUMNS = 2 * FloatVector.SPECIES_PREFERRED.length();
+    private static final VectorSpecies<Float> LANES = FloatVector.SPECIES_PREFERRED;
+    private static final int COLUMNS = 2 * LANES.length();
     private static final float[] ZEROS = new float[COLUMNS];
 
     @Override
@@ -52,16 +54,9 @@ final class VectorFlashTiles implements FlashTiles {
 
     @Override
     public void pack(float[] x, int at, int stride, int depth, float[] to) {
-        if (MANY_REGISTERS) {
-            for (int p = 0; p < depth; p++) {
-                FloatVector.fromArray(FloatVector.SPECIES_256, x, at + p * stride)
-                        .intoArray(to, p * ROWS);
-            }
-        } else {
-            for (int p = 0; p < depth; p++) {
-                for (int i = 0; i < ROWS; i++) {
-                    to[p * ROWS + i] = x[at + p * stride + i];
-                }
+        for (int p = 0; p < depth; p++) {
+            for (int i = 0; i < ROWS; i += LANES.length()) {
+                FloatVector.fromArray(LANES, x, at + p * stride + i).intoArray(to, p * ROWS + i);
             }
         }
     }

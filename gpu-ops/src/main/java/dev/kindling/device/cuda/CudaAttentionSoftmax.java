@@ -57,7 +57,12 @@ final class CudaAttentionSoftmax {
         Tensor mask = inputs.mask() == null ? null : inputs.mask().broadcast(scores.shape());
         int causal = inputs.causal() ? 1 : 0;
         CudaModule module = context.module(
-                "attention_math", scores.dtype(), "CAUSAL", causal, "MASK", shape.mask().ordinal());
+                "attention_math",
+                scores.dtype(),
+                "CAUSAL",
+                causal,
+                "MASK",
+                shape.mask().ordinal());
         ByteBuffer p = context.arguments().struct(MATH_BYTES);
         p.putLong(CudaContext.aligned(scores));
         p.putLong(CudaContext.aligned(matrices.dropped()));
@@ -80,7 +85,8 @@ final class CudaAttentionSoftmax {
     }
 
     private static AttentionShape check(AttentionInputs inputs, Tensor scores) {
-        if (scores.size(2) != inputs.query().size(2) || scores.size(3) != inputs.key().size(2)) {
+        if (scores.size(2) != inputs.query().size(2)
+                || scores.size(3) != inputs.key().size(2)) {
             throw new IllegalArgumentException("scores %s do not belong to %s".formatted(scores, inputs.shape()));
         }
         return inputs.shape();

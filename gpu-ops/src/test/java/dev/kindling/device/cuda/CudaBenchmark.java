@@ -97,16 +97,7 @@ public final class CudaBenchmark {
             double teraflop = 2e-9 * rows * in * out;
             System.out.printf(
                     "%s %d x %d x %d: forward %.3f ms, dX %.3f, dW (fp32 +=) %.3f; %.0f, %.0f, %.0f TFLOP/s%n",
-                    name,
-                    rows,
-                    in,
-                    out,
-                    forward,
-                    back,
-                    weight,
-                    teraflop / forward,
-                    teraflop / back,
-                    teraflop / weight);
+                    name, rows, in, out, forward, back, weight, teraflop / forward, teraflop / back, teraflop / weight);
         }
     }
 
@@ -127,12 +118,14 @@ public final class CudaBenchmark {
                     dqkv.select(2, 1).transpose(1, 2),
                     dqkv.select(2, 2).transpose(1, 2));
             String what = "B%d H%d T%d D%d %s%s".formatted(b, h, t, d, type, causal ? " causal" : "");
-            print("FLASH " + what, () -> device.ops().flash().forward(inputs, out, lse), () -> device.ops()
-                    .flash()
-                    .backward(inputs, out, lse, g));
-            print("EFFICIENT " + what, () -> device.ops().efficient().forward(inputs, out, lse), () -> device.ops()
-                    .efficient()
-                    .backward(inputs, out, lse, g));
+            print(
+                    "FLASH " + what,
+                    () -> device.ops().flash().forward(inputs, out, lse),
+                    () -> device.ops().flash().backward(inputs, out, lse, g));
+            print(
+                    "EFFICIENT " + what,
+                    () -> device.ops().efficient().forward(inputs, out, lse),
+                    () -> device.ops().efficient().backward(inputs, out, lse, g));
             Tensor p = arena.allocate("p", type, b, h, t, t);
             print(
                     "MATH " + what,
@@ -150,7 +143,8 @@ public final class CudaBenchmark {
         if (backward == null) {
             System.out.printf("%s: forward %.0f us%n", what, 1000 * ahead);
         } else {
-            System.out.printf("%s: forward %.0f us, both %.0f us%n", what, 1000 * ahead, 1000 * (ahead + millis(backward)));
+            System.out.printf(
+                    "%s: forward %.0f us, both %.0f us%n", what, 1000 * ahead, 1000 * (ahead + millis(backward)));
         }
     }
 }

@@ -177,8 +177,10 @@ class CudaDeviceTest {
 
     @Test
     void aKernelThatDoesNotCompileShowsTheLog() {
-        Nvrtc nvrtc = new Nvrtc(CudaDevice.Options.of(Precision.FP32).cache(), device.info().architecture());
-        KernelSource broken = new KernelSource("broken.cu", "__global__ void f() { undefined_name(); }", java.util.Map.of());
+        Nvrtc nvrtc = new Nvrtc(
+                CudaDevice.Options.of(Precision.FP32).cache(), device.info().architecture());
+        KernelSource broken =
+                new KernelSource("broken.cu", "__global__ void f() { undefined_name(); }", java.util.Map.of());
         assertThatThrownBy(() -> nvrtc.cubin(broken, java.util.Map.of("A", "1")))
                 .isInstanceOf(CudaException.class)
                 .hasMessageContaining("broken.cu")

@@ -49,24 +49,37 @@ class FusedAttentionTest {
         "efficient, F32, 2, 2, 64, 100, 40, 40, false, 0.1, F32"
     })
     void agreesWithMath(
-            String backend, DType type, int b, int h, int tq, int tk, int d, int dv, boolean causal, float p, String mask) {
+            String backend,
+            DType type,
+            int b,
+            int h,
+            int tq,
+            int tk,
+            int d,
+            int dv,
+            boolean causal,
+            float p,
+            String mask) {
         Tensor q = rounded(type, b, h, tq, d);
         Tensor k = rounded(type, b, h, tk, d);
         Tensor v = rounded(type, b, h, tk, dv);
         Tensor dOut = rounded(type, b, h, tq, dv);
         Tensor maskTensor = mask.equals("NONE") ? null : mask(DType.valueOf(mask), h, tq, tk);
-        AttentionInputs exact =
-                new AttentionInputs(q, k, v, maskTensor, null, causal, 0.3f, new Dropout(p, 2));
+        AttentionInputs exact = new AttentionInputs(q, k, v, maskTensor, null, causal, 0.3f, new Dropout(p, 2));
         Tensor[] wanted = math(exact, dOut);
         AttentionInputs inputs = new AttentionInputs(
                 cast(type, q), cast(type, k), cast(type, v), maskTensor, null, causal, 0.3f, exact.dropout());
-        FusedAttention fused = backend.equals("flash") ? device.ops().flash() : device.ops().efficient();
+        FusedAttention fused =
+                backend.equals("flash") ? device.ops().flash() : device.ops().efficient();
         assertThat(fused.whyNot(inputs.shape())).isEmpty();
         Tensor out = poisoned(type, b, h, tq, dv);
         Tensor logSumExp = poisoned(DType.F32, b, h, tq);
         fused.forward(inputs, out, logSumExp);
         Gradients g = new Gradients(
-                cast(type, dOut), poisoned(type, b, h, tq, d), poisoned(type, b, h, tk, d), poisoned(type, b, h, tk, dv));
+                cast(type, dOut),
+                poisoned(type, b, h, tq, d),
+                poisoned(type, b, h, tk, d),
+                poisoned(type, b, h, tk, dv));
         fused.backward(inputs, out, logSumExp, g);
         double limit = type == DType.F32 ? 1e-4 : 1e-2;
         assertClose("out", out, wanted[0], limit);

@@ -3,6 +3,7 @@ package dev.kindling.job;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.coordinate.Coordinator;
 import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.coordinate.GenerationFailedException;
 import dev.kindling.coordinate.Generations;
 import dev.kindling.coordinate.Limits;
 import dev.kindling.coordinate.Outcome;
@@ -76,7 +77,7 @@ final class TrainJob implements Job<TrainOptions> {
                 Outcome outcome;
                 try {
                     outcome = new Generations(spark, coordinator, plan).run(body, record::committedStep);
-                } catch (FatalJobException e) {
+                } catch (FatalJobException | GenerationFailedException e) {
                     if (!options.resume() && record.last() == null) {
                         storage.deleteQuietly(run, e);
                     }

@@ -90,7 +90,7 @@ public final class ShardPreparation {
         boolean existed = Storage.of(folder, hadoop).files().exists(folder);
         try {
             return write(request, folder.toString(), target);
-        } catch (RuntimeException e) {
+        } catch (Exception e) { // Spark throws its SparkException, a checked one, undeclared
             if (!existed) {
                 Storage.of(folder, hadoop).deleteQuietly(folder, e);
             }
@@ -138,13 +138,15 @@ public final class ShardPreparation {
     }
 
     /** A task's failure as the driver sees it holds the task's stack trace; the user wants what the task said. */
-    private static RuntimeException causeOf(RuntimeException failure) {
+    private static RuntimeException causeOf(Exception failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof DataException data) {
                 return data;
             }
         }
-        return failure;
+        return failure instanceof RuntimeException unchecked
+                ? unchecked
+                : new IllegalStateException(failure.getMessage(), failure);
     }
 
     private static List<SourceDocument> part(List<SourceDocument> all, int tasks, int task) {

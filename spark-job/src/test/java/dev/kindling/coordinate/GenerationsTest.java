@@ -193,11 +193,18 @@ class GenerationsTest {
 
     @Order(6)
     @Test
-    void goesOnWithFewerRanksWhereAllowed() {
+    void goesOnWithFewerRanksAfterALossButDoesNotStartWithFewer() {
         Limits hurried = new Limits(500, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
-        Plan plan = new Plan(4, 2, Transport.RING, 2_000_000, 2, hurried);
-        Outcome outcome = run(plan, GenerationsTest::sumsAreExact);
-        assertThat(outcome.generations().get(0).worldSize()).isEqualTo(3);
+        Outcome outcome = run(new Plan(3, 2, Transport.RING, 2_000_000, 2, hurried), (member, allReduce) -> {
+            if (member.generation().number() == 1 && member.rank() == 2) {
+                Runtime.getRuntime().halt(9);
+            }
+            return sumsAreExact(member, allReduce);
+        });
+        assertThat(outcome.generations()).extracting(Generation::worldSize).containsExactly(3, 2);
+        Plan tooMany = new Plan(4, 2, Transport.RING, 2_000_000, 2, hurried);
+        assertThatThrownBy(() -> run(tooMany, GenerationsTest::sumsAreExact))
+                .hasMessageContaining("of the 4 slots that 4 ranks need");
     }
 
     @Order(7)

@@ -106,7 +106,7 @@ class BadInputIT {
         Path small = Files.writeString(folder.resolve("small.txt"), "To be, or not.");
         assertRefused(1, small.toString(), set("train.seed=1"), "block");
         Path binary = Files.write(folder.resolve("binary.txt"), new byte[] {'a', (byte) 0xff, (byte) 0xfe, 0});
-        assertRefused(1, binary.toString(), set("train.seed=1"), "binary.txt", "UTF-8");
+        assertRefused(1, binary.toString(), set("train.seed=1"), "kindling: binary.txt", "UTF-8");
     }
 
     @Test

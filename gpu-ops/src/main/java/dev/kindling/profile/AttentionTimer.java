@@ -178,6 +178,7 @@ public final class AttentionTimer implements AutoCloseable {
     private static double[] times(Stopwatch stopwatch, Runnable work) {
         double once = times(stopwatch, work, 2)[1];
         int runs = (int) Math.max(LEAST_RUNS, Math.min(MOST_RUNS, BUDGET_MICROS / once));
+        times(stopwatch, work, Math.max(1, runs / 2));
         return times(stopwatch, work, runs);
     }
 

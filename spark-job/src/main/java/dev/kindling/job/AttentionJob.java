@@ -71,7 +71,7 @@ final class AttentionJob implements Job<AttentionOptions> {
         }
         out.printf(
                 Locale.ROOT,
-                "B%d H%d D%d %s%s%s; microseconds, medians; own memory is what is saved for backward, and scratch%n",
+                "B%d H%d D%d %s%s%s; microseconds, medians; own bytes are what is saved for backward, and scratch%n",
                 options.batch(),
                 options.heads(),
                 options.headDim(),
@@ -79,8 +79,8 @@ final class AttentionJob implements Job<AttentionOptions> {
                 options.causal() ? " causal" : "",
                 options.dropout() > 0 ? " dropout " + options.dropout() : "");
         out.printf(
-                "%7s  %-10s %12s %18s %12s %15s %5s%n",
-                "length", "backend", "forward", "forward+backward", "own MiB", "relative error", "runs");
+                "%7s  %-10s %12s %18s %16s %15s %5s%n",
+                "length", "backend", "forward", "forward+backward", "own bytes", "relative error", "runs");
     }
 
     private static Device open(boolean cuda) {
@@ -143,12 +143,12 @@ final class AttentionJob implements Job<AttentionOptions> {
     private void print(Problem problem, Kind kind, Result result, Optional<Double> error, boolean agrees) {
         out.printf(
                 Locale.ROOT,
-                "%7d  %-10s %12.1f %18s %12.2f %15s %5d%s%n",
+                "%7d  %-10s %12.1f %18s %,16d %15s %5d%s%n",
                 problem.length(),
                 kind,
                 result.forwardMicros(),
                 problem.backward() ? String.format(Locale.ROOT, "%.1f", result.bothMicros()) : "-",
-                result.ownBytes() / (double) (1 << 20),
+                result.ownBytes(),
                 error.map(value -> String.format(Locale.ROOT, "%.1e", value)).orElse("not checked"),
                 result.runs(),
                 agrees ? "" : "  DISAGREES");

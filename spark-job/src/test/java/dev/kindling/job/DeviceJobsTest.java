@@ -37,7 +37,7 @@ class DeviceJobsTest {
         new AttentionJob(out).run(attention(Optional.empty(), 0.2f));
         String printed = bytes.toString(StandardCharsets.UTF_8);
         for (int length : new int[] {13, 65}) {
-            String numbers = " +%s +%s +%s +[0-9.e-]+ +[0-9]+\\R".formatted(NUMBER, NUMBER, NUMBER);
+            String numbers = " +%s +%s +[0-9,]+ +[0-9.e+-]+ +[0-9]+\\R".formatted(NUMBER, NUMBER);
             assertThat(printed).containsPattern(length + " +MATH" + numbers);
             assertThat(printed).containsPattern(length + " +FLASH" + numbers);
             assertThat(printed).containsPattern(length + " +EFFICIENT +cannot run: .+");

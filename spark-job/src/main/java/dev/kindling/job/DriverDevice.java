@@ -20,7 +20,7 @@ final class DriverDevice {
         }
         Optional<String> reason = CudaDevice.whyNot();
         if (choice == DeviceChoice.CUDA && reason.isPresent()) {
-            throw new FatalJobException("cannot use a GPU: %s; fix that, or use --device cpu".formatted(reason.get()));
+            throw new FatalJobException("cannot run on a GPU as --device cuda asks: %s".formatted(reason.get()));
         }
         return reason.isEmpty();
     }

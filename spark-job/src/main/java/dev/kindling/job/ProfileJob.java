@@ -3,6 +3,7 @@ package dev.kindling.job;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.coordinate.FatalJobException;
 import dev.kindling.device.Device;
 import dev.kindling.profile.ChromeTrace;
 import dev.kindling.profile.OperatorTable;
@@ -46,8 +47,7 @@ final class ProfileJob implements Job<ProfileOptions> {
         try (Device device = DriverDevice.open(cuda, config.train().precision());
                 Profiler profiler = new Profiler(device)) {
             int vocabulary = config.data().tokenizer() == TokenizerKind.CHAR ? 65 : 50257;
-            ProfiledTraining.Outcome outcome =
-                    ProfiledTraining.run(config, vocabulary, profiler, WARM_UP, options.steps());
+            ProfiledTraining.Outcome outcome = train(config, vocabulary, profiler, options.steps());
             OperatorTable table = OperatorTable.of(outcome.spans());
             print(options, device, outcome, table);
             StringBuilder trace = new StringBuilder();
@@ -59,6 +59,14 @@ final class ProfileJob implements Job<ProfileOptions> {
                     JSON.writerWithDefaultPrettyPrinter()
                             .writeValueAsString(operators(options, device, outcome, table)));
             out.printf("trace: %s/trace.json (open it in chrome://tracing or ui.perfetto.dev)%n", directory);
+        }
+    }
+
+    private static ProfiledTraining.Outcome train(TrainConfig config, int vocabulary, Profiler profiler, int steps) {
+        try {
+            return ProfiledTraining.run(config, vocabulary, profiler, WARM_UP, steps);
+        } catch (UnsupportedOperationException e) { // an attention backend's refusal, a reason a line
+            throw new FatalJobException(e.getMessage().replaceAll("\\R +", " ").replaceAll("\\R", "; "), e);
         }
     }
 

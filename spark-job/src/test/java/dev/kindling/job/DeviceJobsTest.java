@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.kindling.coordinate.FatalJobException;
 import dev.kindling.tensor.DType;
 import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ConfigException;
@@ -13,6 +14,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
@@ -100,6 +102,19 @@ class DeviceJobsTest {
             assertThat(files.map(file -> file.getFileName().toString()))
                     .containsExactlyInAnyOrder("trace.json", "operators.json");
         }
+    }
+
+    @Test
+    void profileTellsWhyABackendCannotRunInOneLineAndWritesNothing() {
+        ProfileOptions options = profile(folder.resolve("refused"));
+        List<String> overrides = new ArrayList<>(options.overrides());
+        overrides.add("cluster.attention=efficient");
+        assertThatThrownBy(() -> new ProfileJob(out)
+                        .run(new ProfileOptions(options.config(), options.out(), 1, overrides, false)))
+                .isInstanceOf(FatalJobException.class)
+                .hasMessageContaining("EFFICIENT runs on CUDA only")
+                .hasMessageNotContaining("\n");
+        assertThat(folder.resolve("refused")).doesNotExist();
     }
 
     @Test

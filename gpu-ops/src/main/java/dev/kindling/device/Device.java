@@ -58,6 +58,9 @@ public interface Device extends AutoCloseable {
     /** Waits, for a bounded time, until all enqueued work is done. */
     void synchronize();
 
+    /** A timer of this device's work; close it before the device. */
+    Stopwatch stopwatch();
+
     /** Bytes allocated now over all arenas. */
     long allocatedBytes();
 

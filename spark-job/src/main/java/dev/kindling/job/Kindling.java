@@ -39,14 +39,21 @@ public final class Kindling {
             description = "Show this help.")
     private boolean help;
 
-    /** The three jobs that the commands run. */
-    public record Jobs(Job<TrainOptions> train, Job<PrepareOptions> prepare, Job<GenerateOptions> generate) {}
+    /** The jobs that the commands run. */
+    public record Jobs(
+            Job<TrainOptions> train,
+            Job<PrepareOptions> prepare,
+            Job<GenerateOptions> generate,
+            Job<AttentionOptions> attention,
+            Job<ProfileOptions> profile) {}
 
     public Kindling(Jobs jobs, Clock clock, PrintWriter out, PrintWriter err) {
         commandLine = new CommandLine(this)
                 .addSubcommand(new TrainCommand(jobs.train(), clock))
                 .addSubcommand(new PrepareCommand(jobs.prepare()))
                 .addSubcommand(new GenerateCommand(jobs.generate()))
+                .addSubcommand(new AttentionCommand(jobs.attention()))
+                .addSubcommand(new ProfileCommand(jobs.profile()))
                 .setOut(out)
                 .setErr(err)
                 .setAbbreviatedOptionsAllowed(false)
@@ -66,7 +73,9 @@ public final class Kindling {
         return new Jobs(
                 options -> new TrainJob(sessions()).run(options),
                 options -> new PrepareJob(sessions()).run(options),
-                options -> new GenerateJob().run(options));
+                options -> new GenerateJob().run(options),
+                options -> new AttentionJob(System.out).run(options),
+                options -> new ProfileJob(System.out).run(options));
     }
 
     private static SparkSessions sessions() {

@@ -23,7 +23,7 @@ class KindlingTest {
 
     private int run(Job<TrainOptions> train, String... args) {
         Clock clock = Clock.fixed(Instant.parse("2026-11-24T18:30:05Z"), ZoneOffset.UTC);
-        Kindling.Jobs jobs = new Kindling.Jobs(train, ran::add, ran::add);
+        Kindling.Jobs jobs = new Kindling.Jobs(train, ran::add, ran::add, ran::add, ran::add);
         return new Kindling(jobs, clock, new PrintWriter(out, true), new PrintWriter(err, true)).run(args);
     }
 
@@ -84,6 +84,14 @@ class KindlingTest {
             generate --checkpoint r --prompt p --top-k -1 | --top-k is -1
             generate --checkpoint r --prompt p --temperature -1 | --temperature is -1.0
             generate --checkpoint r --prompt p --max-tokens 0 | --max-tokens is 0
+            attention --dtype int8 | --dtype is 'int8', but it must be fp32, bf16 or fp16
+            attention --length 7 --lengths 8 | exclude each other
+            attention --lengths 8,0 | --lengths is 0
+            attention --batch 2000000 --length 4096 | more than 2^31 elements
+            attention --dropout 1 | --dropout is 1.0
+            attention --device gpu | --device is 'gpu'
+            profile | --out
+            profile --out o --steps 0 | --steps is 0
             generate --checkpoint r --prompt p --num-samples 0 | --num-samples is 0
             """)
     void wrongUsageIsOneLineAndExitCode2(String args, String message) {
@@ -96,7 +104,7 @@ class KindlingTest {
     void noCommandNamesTheCommands() {
         assertThat(run(ran::add)).isEqualTo(2);
         assertThat(err.toString())
-                .contains("a command is missing", "train, prepare, generate")
+                .contains("a command is missing", "train, prepare, generate, attention, profile")
                 .hasLineCount(1);
     }
 

@@ -5,6 +5,7 @@ import dev.kindling.device.Ops;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
+import dev.kindling.device.Stopwatch;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -147,6 +148,11 @@ public final class CpuDevice implements Device {
     /** Nothing to wait for: ops have finished when they return. */
     @Override
     public void synchronize() {}
+
+    @Override
+    public Stopwatch stopwatch() {
+        return new CpuStopwatch();
+    }
 
     @Override
     public long allocatedBytes() {

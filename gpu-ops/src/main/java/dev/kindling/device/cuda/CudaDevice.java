@@ -5,6 +5,7 @@ import dev.kindling.device.Ops;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
+import dev.kindling.device.Stopwatch;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -187,6 +188,11 @@ public final class CudaDevice implements Device {
     @Override
     public void synchronize() {
         context.synchronize();
+    }
+
+    @Override
+    public Stopwatch stopwatch() {
+        return new CudaStopwatch(context);
     }
 
     @Override

@@ -1,0 +1,208 @@
+package dev.kindling.profile;
+
+import dev.kindling.attention.AttentionBackend;
+import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.AttentionInputs.Gradients;
+import dev.kindling.device.Device;
+import dev.kindling.device.Dropout;
+import dev.kindling.device.StepInputs;
+import dev.kindling.device.Stopwatch;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.function.BiFunction;
+
+/**
+ * Runs attention backends on the same normally distributed inputs and times them on the device. A timer serves one
+ * backend: its device must be fresh where {@link Result#ownBytes} is to be that backend's alone.
+ */
+public final class AttentionTimer implements AutoCloseable {
+    private static final long SEED = 1337;
+    private static final int LEAST_RUNS = 3;
+    private static final int MOST_RUNS = 50;
+    private static final double BUDGET_MICROS = 1e6;
+
+    /**
+     * What is computed: (B, H, T, D) of queries, keys and values.
+     *
+     * @param backward whether gradients are computed and timed too
+     */
+    public record Problem(
+            int batch,
+            int heads,
+            int length,
+            int headDim,
+            DType dtype,
+            boolean causal,
+            float dropout,
+            boolean backward) {}
+
+    /**
+     * What a backend took.
+     *
+     * @param forwardMicros median
+     * @param bothMicros median of forward and backward; 0 without backward
+     * @param ownBytes saved for backward and scratch; inputs, output and gradients not counted
+     */
+    public record Result(double forwardMicros, double bothMicros, int runs, long ownBytes) {}
+
+    private final Device device;
+    private final Problem problem;
+    private final Arena arena;
+    private final AttentionInputs inputs;
+    private final Tensor out;
+    private final Gradients gradients;
+    private final AttentionBackend backend;
+    private final Tensor saved;
+    private final long bytesBefore;
+
+    /**
+     * Allocates and fills everything that {@code backend} needs.
+     *
+     * @param rounding the type that input values are rounded to before they become {@code problem.dtype}, so that a
+     *     reference in F32 sees what a half-precision backend sees
+     * @param backend made for the device and an arena for its scratch
+     * @throws dev.kindling.tensor.DeviceMemoryException if that is more than the device has
+     */
+    public AttentionTimer(
+            Device device, Problem problem, DType rounding, BiFunction<Device, Arena, AttentionBackend> backend) {
+        this.device = device;
+        this.problem = problem;
+        arena = device.arena("attention");
+        device.setStep(new StepInputs(SEED, 0, 0, 1, 1, 1));
+        Random random = new Random(SEED);
+        float scale = (float) (1 / Math.sqrt(problem.headDim()));
+        inputs = new AttentionInputs(
+                input("query", rounding, random),
+                input("key", rounding, random),
+                input("value", rounding, random),
+                null,
+                null,
+                problem.causal(),
+                scale,
+                new Dropout(problem.dropout(), 1));
+        Tensor dOut = problem.backward() ? input("output's gradient", rounding, random) : null;
+        out = tensor("output", problem.dtype());
+        gradients = problem.backward()
+                ? new Gradients(
+                        dOut,
+                        tensor("query's gradient", problem.dtype()),
+                        tensor("key's gradient", problem.dtype()),
+                        tensor("value's gradient", problem.dtype()))
+                : null;
+        bytesBefore = device.allocatedBytes();
+        this.backend = backend.apply(device, arena);
+        AttentionBackend.Saved needs = this.backend.saved(inputs);
+        saved = arena.allocate("saved for backward", needs.dtype(), needs.shape());
+    }
+
+    private Tensor tensor(String name, DType type) {
+        return arena.allocate(name, type, problem.batch(), problem.heads(), problem.length(), problem.headDim());
+    }
+
+    private Tensor input(String name, DType rounding, Random random) {
+        Tensor tensor = tensor(name, problem.dtype());
+        float[] values = new float[Math.toIntExact(tensor.count())];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        if (rounding == problem.dtype()) {
+            device.upload(values, tensor);
+            return tensor;
+        }
+        try (Arena temporary = device.arena("rounding")) {
+            Tensor rounded = temporary.allocate(name, rounding, tensor.shape());
+            device.upload(values, rounded);
+            device.ops().copy(rounded, tensor);
+            device.synchronize();
+        }
+        return tensor;
+    }
+
+    /** Computes once; returns the output, then with backward the gradients of query, key and value. */
+    public List<float[]> compute() {
+        forward();
+        List<Tensor> results = new ArrayList<>(List.of(out));
+        if (problem.backward()) {
+            backend.backward(inputs, out, saved, gradients);
+            results.addAll(List.of(gradients.dQuery(), gradients.dKey(), gradients.dValue()));
+        }
+        return results.stream()
+                .map(tensor -> {
+                    float[] values = new float[Math.toIntExact(tensor.count())];
+                    device.download(tensor, values);
+                    return values;
+                })
+                .toList();
+    }
+
+    /** The largest over the tensors of ||got - wanted|| / ||wanted||. */
+    public static double relativeError(List<float[]> got, List<float[]> wanted) {
+        double worst = 0;
+        for (int t = 0; t < wanted.size(); t++) {
+            double difference = 0;
+            double norm = 0;
+            for (int i = 0; i < wanted.get(t).length; i++) {
+                double d = got.get(t)[i] - wanted.get(t)[i];
+                difference += d * d;
+                norm += (double) wanted.get(t)[i] * wanted.get(t)[i];
+            }
+            double error = Math.sqrt(difference / norm);
+            worst = Double.isNaN(error) ? Double.POSITIVE_INFINITY : Math.max(worst, error);
+        }
+        return worst;
+    }
+
+    /** Times forward, then forward and backward, each after a warm-up. */
+    public Result time() {
+        try (Stopwatch stopwatch = device.stopwatch()) {
+            double[] forward = times(stopwatch, this::forward);
+            double both = problem.backward()
+                    ? median(times(stopwatch, () -> {
+                        forward();
+                        backend.backward(inputs, out, saved, gradients);
+                    }))
+                    : 0;
+            return new Result(median(forward), both, forward.length, device.allocatedBytes() - bytesBefore);
+        }
+    }
+
+    private void forward() {
+        backend.forward(inputs, out, saved);
+    }
+
+    private static double[] times(Stopwatch stopwatch, Runnable work) {
+        double once = times(stopwatch, work, 2)[1];
+        int runs = (int) Math.max(LEAST_RUNS, Math.min(MOST_RUNS, BUDGET_MICROS / once));
+        times(stopwatch, work, Math.max(1, runs / 2));
+        return times(stopwatch, work, runs);
+    }
+
+    /** Enqueues all runs before it waits, so that launches do not show where the device is the slower side. */
+    private static double[] times(Stopwatch stopwatch, Runnable work, int runs) {
+        stopwatch.mark();
+        for (int i = 0; i < runs; i++) {
+            work.run();
+            stopwatch.mark();
+        }
+        double[] marks = stopwatch.readMicros();
+        double[] micros = new double[runs];
+        Arrays.setAll(micros, i -> marks[i + 1] - marks[i]);
+        return micros;
+    }
+
+    private static double median(double[] values) {
+        double[] sorted = values.clone();
+        Arrays.sort(sorted);
+        return sorted[sorted.length / 2];
+    }
+
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

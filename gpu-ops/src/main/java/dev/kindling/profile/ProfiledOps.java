@@ -1,0 +1,146 @@
+package dev.kindling.profile;
+
+import dev.kindling.device.AdamWOp;
+import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.CrossEntropy;
+import dev.kindling.device.EmbeddingOp;
+import dev.kindling.device.FusedAttention;
+import dev.kindling.device.Gelu;
+import dev.kindling.device.Matmul;
+import dev.kindling.device.Ops;
+import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.tensor.Tensor;
+
+/** Operations that report to a {@link Profiler}. */
+final class ProfiledOps implements Ops {
+    private final Ops ops;
+    private final Profiler profiler;
+    private final FusedAttention flash;
+    private final FusedAttention efficient;
+
+    ProfiledOps(Ops ops, Profiler profiler) {
+        this.ops = ops;
+        this.profiler = profiler;
+        this.flash = new ProfiledAttention("flash_attention", ops.flash(), profiler);
+        this.efficient = new ProfiledAttention("efficient_attention", ops.efficient(), profiler);
+    }
+
+    @Override
+    public void fill(Tensor x, float value) {
+        profiler.time("fill", () -> ops.fill(x, value));
+    }
+
+    @Override
+    public void copy(Tensor from, Tensor to) {
+        profiler.time("copy", () -> ops.copy(from, to));
+    }
+
+    @Override
+    public void add(Tensor x, Tensor into) {
+        profiler.time("add", () -> ops.add(x, into));
+    }
+
+    @Override
+    public void scale(Tensor x, float factor) {
+        profiler.time("scale", () -> ops.scale(x, factor));
+    }
+
+    @Override
+    public void sum(Tensor x, Tensor total) {
+        profiler.time("sum", () -> ops.sum(x, total));
+    }
+
+    @Override
+    public void sumRows(Tensor x, Tensor sums) {
+        profiler.time("sum_rows", () -> ops.sumRows(x, sums));
+    }
+
+    @Override
+    public void embedding(EmbeddingOp op, Tensor y) {
+        profiler.time("embedding", () -> ops.embedding(op, y));
+    }
+
+    @Override
+    public void embeddingBackward(EmbeddingOp op, Tensor dy, Tensor dTokenTable, Tensor dPositionTable) {
+        profiler.time("embedding_backward", () -> ops.embeddingBackward(op, dy, dTokenTable, dPositionTable));
+    }
+
+    @Override
+    public void residualLayerNorm(ResidualLayerNorm op) {
+        profiler.time("residual_layernorm", () -> ops.residualLayerNorm(op));
+    }
+
+    @Override
+    public void residualLayerNormBackward(ResidualLayerNorm op, ResidualLayerNorm.Gradients gradients) {
+        profiler.time("residual_layernorm_backward", () -> ops.residualLayerNormBackward(op, gradients));
+    }
+
+    @Override
+    public void matmul(Matmul op) {
+        profiler.time(name(op), () -> ops.matmul(op));
+    }
+
+    /** M, N, K, after the number of products where it is a batch. */
+    static String name(Matmul op) {
+        String sizes =
+                "%d, %d, %d".formatted(op.c().size(-2), op.c().size(-1), op.a().size(-1));
+        return op.c().shape().rank() == 2
+                ? "matmul (" + sizes + ")"
+                : "matmul %d x (%s)".formatted((long) op.c().size(0) * op.c().size(1), sizes);
+    }
+
+    @Override
+    public void gelu(Gelu op, Tensor x, Tensor y) {
+        profiler.time("gelu", () -> ops.gelu(op, x, y));
+    }
+
+    @Override
+    public void geluBackward(Gelu op, Tensor x, Tensor dy, Tensor dx, Tensor dBias) {
+        profiler.time("gelu_backward", () -> ops.geluBackward(op, x, dy, dx, dBias));
+    }
+
+    @Override
+    public void crossEntropy(CrossEntropy op) {
+        profiler.time("cross_entropy", () -> ops.crossEntropy(op));
+    }
+
+    @Override
+    public void crossEntropyWithGradient(CrossEntropy op) {
+        profiler.time("cross_entropy_with_gradient", () -> ops.crossEntropyWithGradient(op));
+    }
+
+    @Override
+    public void attentionSoftmax(AttentionInputs inputs, Tensor scores, Tensor dropped) {
+        profiler.time("attention_softmax", () -> ops.attentionSoftmax(inputs, scores, dropped));
+    }
+
+    @Override
+    public void attentionSoftmaxBackward(AttentionInputs inputs, Tensor probabilities, Tensor dScores) {
+        profiler.time("attention_softmax_backward", () -> ops.attentionSoftmaxBackward(inputs, probabilities, dScores));
+    }
+
+    @Override
+    public FusedAttention flash() {
+        return flash;
+    }
+
+    @Override
+    public FusedAttention efficient() {
+        return efficient;
+    }
+
+    @Override
+    public void gradientNorm(Tensor gradients, float maxNorm) {
+        profiler.time("gradient_norm", () -> ops.gradientNorm(gradients, maxNorm));
+    }
+
+    @Override
+    public void adamW(AdamWOp op) {
+        profiler.time("adamw", () -> ops.adamW(op));
+    }
+
+    @Override
+    public void nextMicroBatch() {
+        profiler.time("next_micro_batch", ops::nextMicroBatch);
+    }
+}

@@ -1,0 +1,180 @@
+package dev.kindling.job;
+
+import dev.kindling.attention.AttentionBackend;
+import dev.kindling.attention.AttentionBackend.Kind;
+import dev.kindling.attention.EfficientAttention;
+import dev.kindling.attention.FlashAttention;
+import dev.kindling.attention.MathAttention;
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.device.AttentionShape;
+import dev.kindling.device.Device;
+import dev.kindling.profile.AttentionTimer;
+import dev.kindling.profile.AttentionTimer.Problem;
+import dev.kindling.profile.AttentionTimer.Result;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.DeviceMemoryException;
+import dev.kindling.train.ConfigException;
+import dev.kindling.train.TrainSection.PrecisionChoice;
+import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+
+/**
+ * Times each attention backend on the driver's device. First each is compared with MATH in fp32 on the same inputs; one
+ * that disagrees fails the command. Every backend gets a freshly opened device, so that its memory is its own.
+ */
+final class AttentionJob implements Job<AttentionOptions> {
+    private final PrintStream out;
+
+    AttentionJob(PrintStream out) {
+        this.out = out;
+    }
+
+    @Override
+    public void run(AttentionOptions options) {
+        boolean cuda = DriverDevice.isCuda(options.device());
+        DType type = options.dtype().orElse(cuda ? DType.BF16 : DType.F32);
+        if (!cuda && type != DType.F32) {
+            throw new ConfigException("the CPU computes attention in fp32; leave --dtype out, or use --device cuda");
+        }
+        printHeader(options, type, cuda);
+        List<String> disagreeing = new ArrayList<>();
+        for (int length : options.lengths()) {
+            Problem problem = new Problem(
+                    options.batch(),
+                    options.heads(),
+                    length,
+                    options.headDim(),
+                    type,
+                    options.causal(),
+                    options.dropout(),
+                    options.backward());
+            Optional<List<float[]>> reference = reference(problem, cuda);
+            for (Kind kind : Kind.values()) {
+                if (!row(problem, kind, reference, cuda)) {
+                    disagreeing.add(kind + " at length " + length);
+                }
+            }
+        }
+        if (!disagreeing.isEmpty()) {
+            throw new FatalJobException("these backends disagree with MATH in fp32 by more than %s: %s; do not use them"
+                    .formatted(tolerance(type), String.join(", ", disagreeing)));
+        }
+    }
+
+    private void printHeader(AttentionOptions options, DType type, boolean cuda) {
+        try (Device device = open(cuda)) {
+            out.println(device.description());
+        }
+        out.printf(
+                Locale.ROOT,
+                "B%d H%d D%d %s%s%s; microseconds, medians; own bytes are what is saved for backward, and scratch%n",
+                options.batch(),
+                options.heads(),
+                options.headDim(),
+                type,
+                options.causal() ? " causal" : "",
+                options.dropout() > 0 ? " dropout " + options.dropout() : "");
+        out.printf(
+                "%7s  %-10s %12s %18s %16s %15s %5s%n",
+                "length", "backend", "forward", "forward+backward", "own bytes", "relative error", "runs");
+    }
+
+    private static Device open(boolean cuda) {
+        return DriverDevice.open(cuda, PrecisionChoice.FP32);
+    }
+
+    private static AttentionBackend backend(Kind kind, Device device, Arena arena) {
+        return switch (kind) {
+            case MATH -> new MathAttention(device.ops(), arena);
+            case FLASH -> new FlashAttention(device.ops());
+            case EFFICIENT -> new EfficientAttention(device.ops());
+        };
+    }
+
+    /** What MATH makes of it in fp32, or empty where that is more than memory holds. */
+    private Optional<List<float[]>> reference(Problem problem, boolean cuda) {
+        Problem exact = new Problem(
+                problem.batch(),
+                problem.heads(),
+                problem.length(),
+                problem.headDim(),
+                DType.F32,
+                problem.causal(),
+                problem.dropout(),
+                problem.backward());
+        try (Device device = open(cuda);
+                AttentionTimer timer =
+                        new AttentionTimer(device, exact, problem.dtype(), (d, a) -> backend(Kind.MATH, d, a))) {
+            return Optional.of(timer.compute());
+        } catch (DeviceMemoryException e) {
+            out.printf("%7d  not checked: MATH in fp32 has too little memory: %s%n", problem.length(), e.getMessage());
+            return Optional.empty();
+        }
+    }
+
+    /** Prints a backend's row; false if it disagrees with the reference. */
+    private boolean row(Problem problem, Kind kind, Optional<List<float[]>> reference, boolean cuda) {
+        try (Device device = open(cuda)) {
+            Optional<String> reason;
+            try (Arena arena = device.arena("question")) {
+                reason = backend(kind, device, arena).whyNot(shape(problem));
+            }
+            if (reason.isPresent()) {
+                out.printf("%7d  %-10s cannot run: %s%n", problem.length(), kind, reason.get());
+                return true;
+            }
+            try (AttentionTimer timer =
+                    new AttentionTimer(device, problem, problem.dtype(), (d, a) -> backend(kind, d, a))) {
+                Optional<Double> error = reference.map(wanted -> AttentionTimer.relativeError(timer.compute(), wanted));
+                boolean agrees = error.isEmpty() || error.get() <= tolerance(problem.dtype());
+                print(problem, kind, timer.time(), error, agrees);
+                return agrees;
+            }
+        } catch (DeviceMemoryException e) {
+            out.printf("%7d  %-10s cannot run: %s%n", problem.length(), kind, e.getMessage());
+            return true;
+        }
+    }
+
+    private void print(Problem problem, Kind kind, Result result, Optional<Double> error, boolean agrees) {
+        out.printf(
+                Locale.ROOT,
+                "%7d  %-10s %12.1f %18s %,16d %15s %5d%s%n",
+                problem.length(),
+                kind,
+                result.forwardMicros(),
+                problem.backward() ? String.format(Locale.ROOT, "%.1f", result.bothMicros()) : "-",
+                result.ownBytes(),
+                error.map(value -> String.format(Locale.ROOT, "%.1e", value)).orElse("not checked"),
+                result.runs(),
+                agrees ? "" : "  DISAGREES");
+    }
+
+    private static AttentionShape shape(Problem problem) {
+        return new AttentionShape(
+                problem.batch(),
+                problem.heads(),
+                problem.length(),
+                problem.length(),
+                problem.headDim(),
+                problem.headDim(),
+                problem.dtype(),
+                problem.causal(),
+                AttentionShape.MaskKind.NONE,
+                problem.dropout(),
+                false);
+    }
+
+    /** Rounding of inputs, outputs and, inside, of probabilities: some ulps of the type. */
+    private static double tolerance(DType type) {
+        return switch (type) {
+            case BF16 -> 2e-2;
+            case F16 -> 4e-3;
+            case F32, I32, BOOL -> 1e-4;
+        };
+    }
+}

@@ -1,0 +1,37 @@
+package dev.kindling.job;
+
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.device.Device;
+import dev.kindling.device.Precision;
+import dev.kindling.device.cpu.CpuDevice;
+import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.train.ClusterSection.DeviceChoice;
+import dev.kindling.train.TrainSection.PrecisionChoice;
+import java.util.Optional;
+
+/** What a command without executors computes on: the first usable GPU, or all cores of this machine. */
+final class DriverDevice {
+    private DriverDevice() {}
+
+    /** Whether {@code choice} means a GPU here; a {@link FatalJobException} with the reason if it must and cannot. */
+    static boolean isCuda(DeviceChoice choice) {
+        if (choice == DeviceChoice.CPU) {
+            return false;
+        }
+        Optional<String> reason = CudaDevice.whyNot();
+        if (choice == DeviceChoice.CUDA && reason.isPresent()) {
+            throw new FatalJobException("cannot run on a GPU as --device cuda asks: %s".formatted(reason.get()));
+        }
+        return reason.isEmpty();
+    }
+
+    /** {@code AUTO} precision is bf16 on a GPU and fp32 on the CPU. */
+    static Device open(boolean cuda, PrecisionChoice choice) {
+        Precision precision = choice != PrecisionChoice.AUTO
+                ? Precision.valueOf(choice.name())
+                : cuda ? Precision.BF16 : Precision.FP32;
+        return cuda
+                ? CudaDevice.open(0, precision)
+                : new CpuDevice(Runtime.getRuntime().availableProcessors(), precision);
+    }
+}

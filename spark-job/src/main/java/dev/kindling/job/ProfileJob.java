@@ -1,0 +1,123 @@
+package dev.kindling.job;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.device.Device;
+import dev.kindling.profile.ChromeTrace;
+import dev.kindling.profile.OperatorTable;
+import dev.kindling.profile.Profiler;
+import dev.kindling.storage.Storage;
+import dev.kindling.train.ConfigException;
+import dev.kindling.train.ConfigSource;
+import dev.kindling.train.DataSection.TokenizerKind;
+import dev.kindling.train.ProfiledTraining;
+import dev.kindling.train.TrainConfig;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.util.List;
+import java.util.Locale;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.deploy.SparkHadoopUtil;
+
+/** Times a training step's operators on the driver's device; prints the longest, writes a trace and a table. */
+final class ProfileJob implements Job<ProfileOptions> {
+    private static final int WARM_UP = 3;
+    private static final int TOP = 20;
+    private static final ObjectMapper JSON = new ObjectMapper();
+
+    private final PrintStream out;
+
+    ProfileJob(PrintStream out) {
+        this.out = out;
+    }
+
+    @Override
+    public void run(ProfileOptions options) throws IOException {
+        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Path directory = RunPath.absolute(options.out(), hadoop);
+        Storage storage = Storage.of(directory, hadoop);
+        if (storage.files().exists(directory)) {
+            throw new ConfigException("%s exists already; choose another --out".formatted(directory));
+        }
+        TrainConfig config = configuration(options, new ConfigSource(hadoop, List.of()));
+        boolean cuda = DriverDevice.isCuda(config.cluster().device());
+        try (Device device = DriverDevice.open(cuda, config.train().precision());
+                Profiler profiler = new Profiler(device)) {
+            int vocabulary = config.data().tokenizer() == TokenizerKind.CHAR ? 65 : 50257;
+            ProfiledTraining.Outcome outcome = train(config, vocabulary, profiler, options.steps());
+            OperatorTable table = OperatorTable.of(outcome.spans());
+            print(options, device, outcome, table);
+            StringBuilder trace = new StringBuilder();
+            new ChromeTrace(device.description(), outcome.spans()).writeTo(trace);
+            storage.files().mkdirs(directory);
+            storage.write(new Path(directory, "trace.json"), trace.toString());
+            storage.write(
+                    new Path(directory, "operators.json"),
+                    JSON.writerWithDefaultPrettyPrinter()
+                            .writeValueAsString(operators(options, device, outcome, table)));
+            out.printf("trace: %s/trace.json (open it in chrome://tracing or ui.perfetto.dev)%n", directory);
+        }
+    }
+
+    private static ProfiledTraining.Outcome train(TrainConfig config, int vocabulary, Profiler profiler, int steps) {
+        try {
+            return ProfiledTraining.run(config, vocabulary, profiler, WARM_UP, steps);
+        } catch (UnsupportedOperationException e) { // an attention backend's refusal, a reason a line
+            throw new FatalJobException(e.getMessage().replaceAll("\\R +", " ").replaceAll("\\R", "; "), e);
+        }
+    }
+
+    private static TrainConfig configuration(ProfileOptions options, ConfigSource source) throws IOException {
+        if (options.config().isPresent()) {
+            return source.load(options.config().get(), options.overrides());
+        }
+        TrainConfig cpu = source.builtIn("shakespeare-char-cpu", options.overrides());
+        return DriverDevice.isCuda(cpu.cluster().device())
+                ? source.builtIn("shakespeare-char", options.overrides())
+                : cpu;
+    }
+
+    private void print(ProfileOptions options, Device device, ProfiledTraining.Outcome outcome, OperatorTable table) {
+        out.printf(
+                Locale.ROOT,
+                "%s, %s, attention %s: %d steps of %,d tokens, not compiled%n",
+                device.description(),
+                device.precision(),
+                outcome.attention(),
+                options.steps(),
+                outcome.tokensPerStep());
+        out.printf(
+                Locale.ROOT,
+                "a step: %.3f ms of wall time, %.3f ms of operators; peak memory %,.1f MiB; loss %.4f%n%n",
+                outcome.stepMillis(),
+                table.totalMicros() / 1e3 / options.steps(),
+                device.peakBytes() / (double) (1 << 20),
+                outcome.loss());
+        out.println(table.format(TOP));
+    }
+
+    private static ObjectNode operators(
+            ProfileOptions options, Device device, ProfiledTraining.Outcome outcome, OperatorTable table) {
+        ObjectNode root = JSON.createObjectNode()
+                .put("device", device.description())
+                .put("precision", device.precision().name())
+                .put("attention", outcome.attention())
+                .put("steps", options.steps())
+                .put("tokens_per_step", outcome.tokensPerStep())
+                .put("step_millis", outcome.stepMillis())
+                .put("peak_bytes", device.peakBytes());
+        ArrayNode rows = root.putArray("operators");
+        for (OperatorTable.Row row : table.rows()) {
+            rows.addObject()
+                    .put("operator", row.operator())
+                    .put("self_device_micros", row.selfMicros())
+                    .put("share", row.share())
+                    .put("calls", row.calls())
+                    .put("average_micros", row.averageMicros());
+        }
+        return root;
+    }
+}

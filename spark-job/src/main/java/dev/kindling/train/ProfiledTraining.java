@@ -1,0 +1,103 @@
+package dev.kindling.train;
+
+import dev.kindling.allreduce.SingleRank;
+import dev.kindling.attention.Sdpa;
+import dev.kindling.data.batch.Batch;
+import dev.kindling.device.Device;
+import dev.kindling.nn.BatchShape;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.Parameters;
+import dev.kindling.optim.AdamW;
+import dev.kindling.optim.CosineSchedule;
+import dev.kindling.optim.GradientClip;
+import dev.kindling.profile.Profiler;
+import dev.kindling.profile.Span;
+import dev.kindling.tensor.Arena;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+
+/**
+ * A configuration's training step under a profiler: one rank takes all micro-batches, of random tokens, and the step is
+ * not compiled, since a graph's operators have no times of their own.
+ */
+public final class ProfiledTraining {
+    /**
+     * What the timed steps gave.
+     *
+     * @param loss of the last step, a mean over its tokens
+     * @param stepMillis of wall time, a mean over the timed steps
+     * @param attention the backends that ran
+     */
+    public record Outcome(List<Span> spans, double loss, double stepMillis, int tokensPerStep, String attention) {}
+
+    private ProfiledTraining() {}
+
+    /**
+     * Runs {@code warmUp} steps untimed, then {@code steps} timed.
+     *
+     * @param vocabulary of the random tokens and the model
+     */
+    public static Outcome run(TrainConfig config, int vocabulary, Profiler profiler, int warmUp, int steps) {
+        Device device = profiler.device();
+        TrainSection train = config.train();
+        GptConfig model = Model.of(config.model(), vocabulary);
+        int tokens = train.globalBatch() * model.blockSize();
+        try (Arena arena = device.arena("profile")) {
+            Sdpa sdpa = new Sdpa(
+                    device, arena, Sdpa.allowedBy(config.cluster().attention().name()));
+            try (TrainStep step = step(config, model, sdpa, new Gpt.DeviceMemory(device, arena))) {
+                List<Batch> batches = batches(train, model);
+                for (int i = 0; i < warmUp; i++) {
+                    step.run(i, batches);
+                }
+                profiler.read();
+                long began = System.nanoTime();
+                double loss = 0;
+                for (int i = 0; i < steps; i++) {
+                    loss = step.run(warmUp + i, batches).lossSum() / tokens;
+                }
+                double millis = (System.nanoTime() - began) / 1e6 / steps;
+                return new Outcome(profiler.read(), loss, millis, tokens, sdpa.chosen());
+            }
+        }
+    }
+
+    private static TrainStep step(TrainConfig config, GptConfig model, Sdpa sdpa, Gpt.DeviceMemory memory) {
+        TrainSection train = config.train();
+        Device device = memory.device();
+        Parameters parameters = new Parameters(model, device, memory.arena(), true);
+        parameters.initialise(train.seed());
+        BatchShape shape = BatchShape.dense(train.microBatch(), model.blockSize());
+        return new TrainStep(
+                new TrainStep.Parts(
+                        device,
+                        new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory),
+                        parameters,
+                        new AdamW(
+                                parameters,
+                                new AdamW.Coefficients(
+                                        (float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
+                                device,
+                                memory.arena()),
+                        new GradientClip(device.ops(), (float) train.gradClip()),
+                        new CosineSchedule(
+                                (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
+                        new GradientExchange(device, new SingleRank(), parameters),
+                        false),
+                TrainStep.Share.of(train.microBatches(), 0, 1, train.seed()));
+    }
+
+    private static List<Batch> batches(TrainSection train, GptConfig model) {
+        Random random = new Random(train.seed());
+        int rows = train.microBatch() * model.blockSize();
+        return Stream.generate(() -> new Batch(
+                        random.ints(rows, 0, model.vocabulary()).toArray(),
+                        random.ints(rows, 0, model.vocabulary()).toArray(),
+                        train.microBatch(),
+                        model.blockSize()))
+                .limit(train.microBatches())
+                .toList();
+    }
+}

@@ -1,0 +1,126 @@
+package dev.kindling.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.tensor.DType;
+import dev.kindling.train.ClusterSection.DeviceChoice;
+import dev.kindling.train.ConfigException;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The commands that need a device and no executors, on the CPU. */
+class DeviceJobsTest {
+    private static final String NUMBER = "[0-9.]+";
+
+    private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    private final PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
+
+    @TempDir
+    private Path folder;
+
+    private static AttentionOptions attention(Optional<DType> dtype, float dropout) {
+        return new AttentionOptions(1, 2, List.of(13, 65), 32, dtype, true, true, dropout, DeviceChoice.CPU, false);
+    }
+
+    @Test
+    void attentionPrintsTimesErrorsAndReasons() {
+        new AttentionJob(out).run(attention(Optional.empty(), 0.2f));
+        String printed = bytes.toString(StandardCharsets.UTF_8);
+        for (int length : new int[] {13, 65}) {
+            String numbers = " +%s +%s +[0-9,]+ +[0-9.e+-]+ +[0-9]+\\R".formatted(NUMBER, NUMBER);
+            assertThat(printed).containsPattern(length + " +MATH" + numbers);
+            assertThat(printed).containsPattern(length + " +FLASH" + numbers);
+            assertThat(printed).containsPattern(length + " +EFFICIENT +cannot run: .+");
+        }
+        assertThat(printed).doesNotContain("DISAGREES");
+    }
+
+    @Test
+    void attentionInHalfPrecisionNeedsAGpu() {
+        assertThatThrownBy(() -> new AttentionJob(out).run(attention(Optional.of(DType.BF16), 0)))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("the CPU computes attention in fp32");
+    }
+
+    private static ProfileOptions profile(Path to) {
+        return new ProfileOptions(
+                Optional.of("shakespeare-char-cpu"),
+                to.toString(),
+                2,
+                List.of(
+                        "model.n_layer=2",
+                        "model.n_embd=32",
+                        "model.n_head=2",
+                        "model.block_size=13",
+                        "train.global_batch=4",
+                        "train.micro_batch=2",
+                        "cluster.device=cpu"),
+                false);
+    }
+
+    @Test
+    void profilePrintsTheTableAndWritesBothFiles() throws Exception {
+        Path to = folder.resolve("profile");
+        new ProfileJob(out).run(profile(to));
+        assertThat(bytes.toString(StandardCharsets.UTF_8))
+                .contains("self device ms", "residual_layernorm", "2 steps of 52 tokens");
+
+        ObjectMapper json = new ObjectMapper();
+        JsonNode events = json.readTree(to.resolve("trace.json").toFile()).get("traceEvents");
+        assertThat(events.get(0).get("ph").asText()).isEqualTo("M");
+        double traced = 0;
+        for (int i = 1; i < events.size(); i++) {
+            assertThat(events.get(i).get("dur").asDouble()).isNotNegative();
+            traced += events.get(i).get("dur").asDouble();
+        }
+        JsonNode operators =
+                json.readTree(to.resolve("operators.json").toFile()).get("operators");
+        double micros = 0;
+        double share = 0;
+        int calls = 0;
+        for (JsonNode row : operators) {
+            micros += row.get("self_device_micros").asDouble();
+            share += row.get("share").asDouble();
+            calls += row.get("calls").asInt();
+        }
+        assertThat(calls).isEqualTo(events.size() - 1);
+        assertThat(share).isBetween(1 - 1e-9, 1 + 1e-9);
+        assertThat(micros).isBetween(traced - calls * 1e-3, traced + calls * 1e-3);
+        try (var files = Files.list(to)) {
+            assertThat(files.map(file -> file.getFileName().toString()))
+                    .containsExactlyInAnyOrder("trace.json", "operators.json");
+        }
+    }
+
+    @Test
+    void profileTellsWhyABackendCannotRunInOneLineAndWritesNothing() {
+        ProfileOptions options = profile(folder.resolve("refused"));
+        List<String> overrides = new ArrayList<>(options.overrides());
+        overrides.add("cluster.attention=efficient");
+        assertThatThrownBy(() -> new ProfileJob(out)
+                        .run(new ProfileOptions(options.config(), options.out(), 1, overrides, false)))
+                .isInstanceOf(FatalJobException.class)
+                .hasMessageContaining("EFFICIENT runs on CUDA only")
+                .hasMessageNotContaining("\n");
+        assertThat(folder.resolve("refused")).doesNotExist();
+    }
+
+    @Test
+    void profileLeavesWhatIsThereAlone() {
+        assertThatThrownBy(() -> new ProfileJob(out).run(profile(folder)))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("exists already; choose another --out");
+    }
+}

@@ -50,8 +50,7 @@ abstract class GptContract {
     }
 
     private Gpt gpt(Parameters parameters, BatchShape shape, Kind... kinds) {
-        EnumSet<Kind> allowed =
-                kinds.length == 0 ? EnumSet.allOf(Kind.class) : EnumSet.copyOf(List.of(kinds));
+        EnumSet<Kind> allowed = kinds.length == 0 ? EnumSet.allOf(Kind.class) : EnumSet.copyOf(List.of(kinds));
         return new Gpt(
                 parameters,
                 shape,

@@ -120,9 +120,16 @@ template <typename T, int N> __device__ __forceinline__ void store(T *to, const 
 #pragma unroll
     for (int i = 0; i < N; i += PER) {
         union { W word; T values[PER]; } u;
+        if constexpr (sizeof(T) == 2 && PER % 2 == 0) {
+            __align__(16) u32 pairs[PER / 2]; // one conversion instruction a pair
 #pragma unroll
-        for (int j = 0; j < PER; j++) u.values[j] = fromFloat<T>(in[i + j]);
-        *reinterpret_cast<W *>(to + i) = u.word;
+            for (int j = 0; j < PER; j += 2) pairs[j / 2] = pack<T>(in[i + j], in[i + j + 1]);
+            *reinterpret_cast<W *>(to + i) = *reinterpret_cast<const W *>(pairs);
+        } else {
+#pragma unroll
+            for (int j = 0; j < PER; j++) u.values[j] = fromFloat<T>(in[i + j]);
+            *reinterpret_cast<W *>(to + i) = u.word;
+        }
     }
 }
 

@@ -24,7 +24,7 @@
 // embedding_scan                 grid 1                            block 1024
 // embedding_place                grid (chunks)                     block 1024
 // embedding_backward_tokens      grid (min(VOCABULARY, B T, 1024), ceil(C / (32 VECTOR)))  block (32, 16)
-// embedding_backward_positions   grid (ceil(T C / (256 VECTOR)))   block 256
+// embedding_backward_positions   grid (ceil(T C / (32 VECTOR)))    block (32, 8)
 // VECTOR: the widest of 8, 4, 2, 1 that divides C; readable from the module as embedding_vector.
 #include "common.cuh"
 
@@ -61,18 +61,20 @@ extern "C" __global__ void __launch_bounds__(CHUNK) embedding_count(int *rank, i
     for (int v = threadIdx.x; v < VOCABULARY; v += CHUNK) own[v] = 0;
     shared[threadIdx.x] = token;
     __syncthreads();
-    int before = 0, after = 0;
-    for (int j = 0; j < CHUNK; j += 4) {
+    const int lane = threadIdx.x & 31, warp = threadIdx.x - lane;
+    const u32 same = __match_any_sync(0xffffffffu, token);
+    int before = __popc(same & ((1u << lane) - 1));
+    bool after = (same >> lane) > 1;
+    for (int j = 0; j < warp; j += 4) {
         const int4 other = *reinterpret_cast<const int4 *>(shared + j);
-        const int same[4] = {other.x == token, other.y == token, other.z == token, other.w == token};
-#pragma unroll
-        for (int n = 0; n < 4; n++) {
-            before += j + n < (int)threadIdx.x ? same[n] : 0;
-            after += j + n > (int)threadIdx.x ? same[n] : 0;
-        }
+        before += (other.x == token) + (other.y == token) + (other.z == token) + (other.w == token);
+    }
+    for (int j = warp + 32; j < CHUNK; j += 4) {
+        const int4 other = *reinterpret_cast<const int4 *>(shared + j);
+        after |= other.x == token || other.y == token || other.z == token || other.w == token;
     }
     if (i < positions) rank[i] = before;
-    if (token >= 0 && token < VOCABULARY && after == 0) own[token] = before + 1; // the last of its kind
+    if (token >= 0 && token < VOCABULARY && !after) own[token] = before + 1; // the last of its kind
 }
 
 extern "C" __global__ void __launch_bounds__(256) embedding_prefix(int *counts, int *totals, int chunks) {
@@ -185,7 +187,16 @@ extern "C" __global__ void __launch_bounds__(32 * GROUPS) embedding_backward_tok
     const int c = (blockIdx.y * 32 + threadIdx.x) * V;
     const Dropout drop = dropoutOf(state, threshold, site);
     const int number = present[0];
-    for (int k = blockIdx.x; k < number; k += gridDim.x) {
+    for (int k = blockIdx.x, seen = 0; k < number; k += gridDim.x, seen++) {
+        if (seen % (32 * GROUPS) == 0) { // each thread looks at one token to come: mostly all are rare
+            const i64 mine = k + (i64)(threadIdx.y * 32 + threadIdx.x) * gridDim.x;
+            const bool frequent = mine < number && starts[present[1 + mine] + 1] - starts[present[1 + mine]] > RARE;
+            if (!__syncthreads_or(frequent)) {
+                k += (32 * GROUPS - 1) * gridDim.x;
+                seen += 32 * GROUPS - 1;
+                continue;
+            }
+        }
         const int token = present[1 + k], begin = starts[token], end = starts[token + 1];
         if (end - begin <= RARE) continue;
         float sum[V];
@@ -217,22 +228,31 @@ extern "C" __global__ void __launch_bounds__(32 * GROUPS) embedding_backward_tok
     }
 }
 
+// A warp sums every eighth sequence, so that short sequences fill the GPU too.
 extern "C" __global__ void __launch_bounds__(256) embedding_backward_positions(
         float *dwpe, const Activation *dx, int batch, int length, u32 threshold, u32 site, const StepState *state) {
-    const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * V, count = (i64)length * C;
-    if (e >= count) return;
+    __shared__ float shared[8][32 * V];
+    const i64 count = (i64)length * C, first = (i64)blockIdx.x * 32 * V, e = first + threadIdx.x * V;
     const Dropout drop = dropoutOf(state, threshold, site);
     float sum[V];
 #pragma unroll
     for (int j = 0; j < V; j++) sum[j] = 0.0f;
+    if (e < count)
 #pragma unroll 4
-    for (int b = 0; b < batch; b++) {
-        float d[V];
-        load<Activation, V>(d, dx + b * count + e);
-        dropout<V>(d, (u64)(b * count + e), drop);
+        for (int b = threadIdx.y; b < batch; b += 8) {
+            float d[V];
+            load<Activation, V>(d, dx + b * count + e);
+            dropout<V>(d, (u64)(b * count + e), drop);
 #pragma unroll
-        for (int j = 0; j < V; j++) sum[j] += d[j];
+            for (int j = 0; j < V; j++) sum[j] += d[j];
+        }
+#pragma unroll
+    for (int j = 0; j < V; j++) shared[threadIdx.y][threadIdx.x * V + j] = sum[j];
+    __syncthreads();
+    for (int i = threadIdx.y * 32 + threadIdx.x; i < 32 * V && first + i < count; i += 256) {
+        float total = 0.0f;
+#pragma unroll
+        for (int w = 0; w < 8; w++) total += shared[w][i];
+        dwpe[first + i] += total;
     }
-#pragma unroll
-    for (int j = 0; j < V; j++) dwpe[e + j] += sum[j];
 }

@@ -7,7 +7,8 @@
 //           y null: only the residual sum (no layernorm; mean and rstd are not written).
 // backward  dResidual += gradient of the layernorm at x = residualOut by dy (rows, C), in place
 //           dBranch = dropout mask * dResidual, written only where not null (else the caller aliases dResidual)
-//           partial (gridDim.x, 3, C) f32, overwritten: each block's column sums of dy xhat, dy, dBranch
+//           partial (gridDim.x, 3, C) f32, overwritten: each block's column sums of dy xhat, dy (only with bit 0
+//           of biases), dBranch (only with bit 1)
 // reduce    dWeight += , dBias +=, dBranchBias += the partial sums, in order of the blocks; each may be null
 //
 // Statistics are taken of the rounded residualOut, which is what backward reads. Ba et al., arXiv:1607.06450.
@@ -111,7 +112,7 @@ struct ResidualLayerNormBackward {
     const float *mean, *rstd;
     const StepState *state;
     int rows;
-    u32 threshold, site;
+    u32 threshold, site, biases;
 };
 
 // A block walks rows blockIdx.x, + gridDim.x, ...; a thread owns the same columns of each, so that the order of
@@ -137,6 +138,24 @@ __device__ __forceinline__ float2 rowSums(float a, float b, float2 *scratch) {
     return sum;
 }
 
+// x, dy and dResidual of a row, as they lie in memory.
+__device__ __forceinline__ void fetchRow(Activation (&to)[3][M][V], const ResidualLayerNormBackward &p, i64 row) {
+    constexpr int BYTES = V * (int)sizeof(Activation), STEP = BYTES > 16 ? 16 : BYTES;
+    typedef typename Word<STEP>::type W;
+    if (row >= p.rows) return;
+#pragma unroll
+    for (int i = 0; i < M; i++) {
+        const int c = (i * BACKWARD_THREADS + threadIdx.x) * V;
+        if (c >= C) continue;
+        const Activation *from[3] = {p.x + row * C + c, p.dy + row * C + c, p.dResidual + row * C + c};
+#pragma unroll
+        for (int k = 0; k < 3; k++)
+#pragma unroll
+            for (int b = 0; b < BYTES / STEP; b++)
+                reinterpret_cast<W *>(to[k][i])[b] = reinterpret_cast<const W *>(from[k])[b];
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS) residual_layernorm_backward(const ResidualLayerNormBackward p) {
     __shared__ float2 scratch[2][BACKWARD_WARPS];
     const Dropout drop = dropoutOf(p.state, p.threshold, p.site);
@@ -148,19 +167,23 @@ extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS) residual_layernor
 #pragma unroll
         for (int j = 0; j < V; j++) dWeight[i][j] = dBias[i][j] = dBranchBias[i][j] = 0.0f;
     }
+    // The next row is on its way while this one is summed and written: a block has only a few warps.
+    __align__(16) Activation next[3][M][V];
+    fetchRow(next, p, blockIdx.x);
     int parity = 0;
     for (i64 row = blockIdx.x; row < p.rows; row += gridDim.x, parity ^= 1) {
         const float mean = p.mean[row], rstd = p.rstd[row];
         float xhat[M][V], g[M][V], d[M][V];
         float sumG = 0.0f, sumGX = 0.0f;
 #pragma unroll
-        for (int i = 0; i < M; i++) {
-            const int c = (i * BACKWARD_THREADS + threadIdx.x) * V;
-            if (c >= C) continue;
-            load<Activation, V>(xhat[i], p.x + row * C + c);
-            load<Activation, V>(g[i], p.dy + row * C + c);
-            load<Activation, V>(d[i], p.dResidual + row * C + c);
-        }
+        for (int i = 0; i < M; i++)
+#pragma unroll
+            for (int j = 0; j < V; j++) {
+                xhat[i][j] = toFloat(next[0][i][j]);
+                g[i][j] = toFloat(next[1][i][j]);
+                d[i][j] = toFloat(next[2][i][j]);
+            }
+        if (M == 1) fetchRow(next, p, row + gridDim.x);
 #pragma unroll
         for (int i = 0; i < M; i++) {
             if ((i * BACKWARD_THREADS + threadIdx.x) * V >= C) continue;
@@ -189,6 +212,7 @@ extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS) residual_layernor
 #pragma unroll
             for (int j = 0; j < V; j++) dBranchBias[i][j] += d[i][j];
         }
+        if (M > 1) fetchRow(next, p, row + gridDim.x); // long rows leave no registers for two
     }
     float *partial = p.partial + (i64)blockIdx.x * 3 * C;
 #pragma unroll
@@ -196,8 +220,8 @@ extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS) residual_layernor
         const int c = (i * BACKWARD_THREADS + threadIdx.x) * V;
         if (c >= C) continue;
         store<f32, V>(partial + c, dWeight[i]);
-        store<f32, V>(partial + C + c, dBias[i]);
-        store<f32, V>(partial + 2 * C + c, dBranchBias[i]);
+        if (p.biases & 1) store<f32, V>(partial + C + c, dBias[i]);
+        if (p.biases & 2) store<f32, V>(partial + 2 * C + c, dBranchBias[i]);
     }
 }
 

@@ -9,5 +9,20 @@ import dev.kindling.tensor.Tensor;
  * @param positions (N) I32
  * @param tokenTable (V, C) activation type
  * @param positionTable (T, C) activation type
+ * @param period if not 0, the positions are known to be 0 .. period - 1 again and again, which makes backward cheaper
  */
-public record EmbeddingOp(Tensor tokens, Tensor positions, Tensor tokenTable, Tensor positionTable, Dropout dropout) {}
+public record EmbeddingOp(
+        Tensor tokens, Tensor positions, Tensor tokenTable, Tensor positionTable, Dropout dropout, int period) {
+
+    /** Any positions. */
+    public EmbeddingOp(Tensor tokens, Tensor positions, Tensor tokenTable, Tensor positionTable, Dropout dropout) {
+        this(tokens, positions, tokenTable, positionTable, dropout, 0);
+    }
+
+    public EmbeddingOp {
+        if (period < 0 || period > 0 && (period > positionTable.size(0) || tokens.count() % period != 0)) {
+            throw new IllegalArgumentException(
+                    "%s cannot repeat the first %d rows of %s".formatted(positions, period, positionTable));
+        }
+    }
+}

@@ -19,7 +19,10 @@ final class Embedding {
                 positions,
                 parameters.weight("wte.weight"),
                 parameters.weight("wpe.weight"),
-                context.dropout(0));
+                context.dropout(0),
+                context.shape().packed() || context.cache() != null
+                        ? 0
+                        : context.shape().length());
         dTokenTable = parameters.gradient("wte.weight");
         dPositionTable = parameters.gradient("wpe.weight");
     }

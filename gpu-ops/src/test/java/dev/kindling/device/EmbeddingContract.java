@@ -2,6 +2,7 @@ package dev.kindling.device;
 
 import dev.kindling.reference.ReferenceDropout;
 import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -9,20 +10,33 @@ import org.junit.jupiter.params.provider.CsvSource;
 public interface EmbeddingContract extends OpsUnderTest {
 
     @ParameterizedTest
-    @CsvSource({"1, 16, 0", "13, 40, 0.25", "65, 128, 0.2", "129, 20, 0", "300, 65, 0.5"})
-    default void embedsAndAccumulatesGradients(int rows, int width, float probability) {
+    @CsvSource({
+        "1, 16, 0, 0",
+        "13, 40, 0.25, 0",
+        "65, 128, 0.2, 13",
+        "129, 20, 0, 0",
+        "300, 65, 0.5, 0",
+        "300, 65, 0.5, 25",
+        "2100, 40, 0.2, 28",
+        "2100, 40, 0.2, 0"
+    })
+    default void embedsAndAccumulatesGradients(int rows, int width, float probability, int period) {
         OpsFixture f = fixture();
         int vocabulary = 11;
         int positions = 29;
         int[] tokens = f.random().ints(rows, 0, vocabulary).toArray();
         int[] places = f.random().ints(rows, 0, positions).toArray();
+        if (period > 0) {
+            Arrays.setAll(places, i -> i % period);
+        }
         Dropout dropout = new Dropout(probability, 7);
         EmbeddingOp op = new EmbeddingOp(
                 f.integers(tokens),
                 f.integers(places),
                 f.activation(vocabulary, width),
                 f.activation(positions, width),
-                dropout);
+                dropout,
+                period);
         Tensor y = f.poisoned(rows, width);
         Tensor dy = f.activation(rows, width);
         Tensor dTokens = f.floats(vocabulary, width);

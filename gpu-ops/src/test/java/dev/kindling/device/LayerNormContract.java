@@ -17,7 +17,8 @@ public interface LayerNormContract extends OpsUnderTest {
         "64, 128, 0, false, true",
         "65, 65, 0.1, true, true",
         "129, 384, 0.2, false, true",
-        "300, 48, 0, true, false"
+        "300, 48, 0, true, false",
+        "2500, 40, 0.2, true, true"
     })
     default void normalizesAResidual(int rows, int width, float probability, boolean biases, boolean accumulate) {
         OpsFixture f = fixture();

@@ -40,7 +40,31 @@ final class CudaEmbedding {
         Checks.dense(op.tokens(), op.positions(), dy, dTokenTable, dPositionTable);
         Checks.type(DType.F32, dTokenTable, dPositionTable);
         scatter(op, op.tokens(), dy, dTokenTable);
-        scatter(op, op.positions(), dy, dPositionTable);
+        if (op.period() > 0) {
+            sumRepeats(op, dy, dPositionTable);
+        } else {
+            scatter(op, op.positions(), dy, dPositionTable);
+        }
+    }
+
+    /** table[t] += the sum of dropout(dy[b period + t]) over b. */
+    private void sumRepeats(EmbeddingOp op, Tensor dy, Tensor table) {
+        int channels = table.size(-1);
+        int rows = Checks.rows(dy, channels);
+        if (rows == 0) {
+            return;
+        }
+        CudaModule module = module(dy.dtype(), channels, op.tokenTable().size(0));
+        LaunchArguments arguments = context.arguments()
+                .add(CudaBuffer.address(table))
+                .add(CudaContext.aligned(dy))
+                .add(rows / op.period())
+                .add(op.period());
+        Checks.dropout(arguments, op.dropout()).add(context.state().address());
+        int perBlock = 32 * module.number("embedding_vector");
+        long blocks = ((long) op.period() * channels + perBlock - 1) / perBlock;
+        context.launch(
+                module.kernel("embedding_backward_positions"), new Grid(Math.toIntExact(blocks), 1, 1, 32, 8, 0));
     }
 
     /** table[indices[n]] += dropout(dy[n]) for all n. */

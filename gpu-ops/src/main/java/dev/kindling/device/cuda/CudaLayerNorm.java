@@ -58,6 +58,7 @@ final class CudaLayerNorm {
         p.putLong(CudaBuffer.address(op.mean())).putLong(CudaBuffer.address(op.rstd()));
         p.putLong(context.state().address()).putInt(rows);
         dropout(p, op);
+        p.putInt((gradients.dBias() == null ? 0 : 1) | (gradients.dBranchBias() == null ? 0 : 2));
         int threads = module.number("residual_layernorm_backward_threads");
         context.launch(module.kernel("residual_layernorm_backward"), Grid.of(blocks, threads));
         context.arguments()

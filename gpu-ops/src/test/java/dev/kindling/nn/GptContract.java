@@ -41,8 +41,10 @@ abstract class GptContract {
 
     @AfterEach
     void closeDevice() {
-        arena.close();
-        device.close();
+        if (device != null) {
+            arena.close();
+            device.close();
+        }
     }
 
     private static GptConfig config(boolean bias, Gelu.Form form, float dropout) {

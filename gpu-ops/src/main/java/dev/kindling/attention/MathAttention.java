@@ -16,10 +16,11 @@ import java.util.Optional;
  * control that the fused backends are measured against.
  *
  * <p>Forward: S = q k^T; P = softmax(scale S + mask); o = dropout(P) v. Backward: dV = dropout(P)^T dO; dP = dO v^T; dS
- * = scale P (dP - rowsum(P dP)); dQ = dS k; dK = dS^T q. Saves (2, B, H, Tq, Tk) with dropout (P and dropout(P)), else (1,
- * B, H, Tq, Tk).
+ * = scale P (dP - rowsum(P dP)); dQ = dS k; dK = dS^T q. Saves P, and with dropout also dropout(P), (B, H, Tq, Tk) each.
  */
 public final class MathAttention implements AttentionBackend {
+    private static final long PLANE_ALIGNMENT = 16;
+
     private final Ops ops;
     private final Arena arena;
     private final Map<Saved, Tensor> scratch = new HashMap<>();
@@ -42,15 +43,18 @@ public final class MathAttention implements AttentionBackend {
 
     @Override
     public Saved saved(AttentionInputs inputs) {
+        long planes = inputs.dropout().active() ? 2 : 1;
+        return new Saved(inputs.query().dtype(), Shape.of(planes * planeStride(scores(inputs))));
+    }
+
+    /** From one plane of scores to the next: rounded up, so that both start where a device can load vectors. */
+    private static long planeStride(Shape scores) {
+        return (scores.count() + PLANE_ALIGNMENT - 1) / PLANE_ALIGNMENT * PLANE_ALIGNMENT;
+    }
+
+    private static Tensor plane(AttentionInputs inputs, Tensor saved, int index) {
         Shape scores = scores(inputs);
-        return new Saved(
-                inputs.query().dtype(),
-                Shape.of(
-                        inputs.dropout().active() ? 2 : 1,
-                        scores.extent(0),
-                        scores.extent(1),
-                        scores.extent(2),
-                        scores.extent(3)));
+        return Tensor.dense(saved.buffer(), saved.offset() + index * planeStride(scores), scores);
     }
 
     private static Shape scores(AttentionInputs inputs) {
@@ -64,7 +68,7 @@ public final class MathAttention implements AttentionBackend {
 
     @Override
     public void forward(AttentionInputs inputs, Tensor out, Tensor saved) {
-        Tensor probabilities = saved.select(0, 0);
+        Tensor probabilities = plane(inputs, saved, 0);
         Tensor dropped = dropped(inputs, saved);
         ops.matmul(Matmul.of(inputs.query(), inputs.key().transpose(-1, -2), probabilities));
         ops.attentionSoftmax(inputs, probabilities, inputs.dropout().active() ? dropped : null);
@@ -72,7 +76,7 @@ public final class MathAttention implements AttentionBackend {
     }
 
     private static Tensor dropped(AttentionInputs inputs, Tensor saved) {
-        return saved.select(0, inputs.dropout().active() ? 1 : 0);
+        return plane(inputs, saved, inputs.dropout().active() ? 1 : 0);
     }
 
     @Override
@@ -82,7 +86,7 @@ public final class MathAttention implements AttentionBackend {
                 key -> arena.allocate("MATH attention gradient of scores", key.dtype(), key.shape()));
         ops.matmul(Matmul.of(dropped(inputs, saved).transpose(-1, -2), gradients.dOut(), gradients.dValue()));
         ops.matmul(Matmul.of(gradients.dOut(), inputs.value().transpose(-1, -2), dScores));
-        ops.attentionSoftmaxBackward(inputs, saved.select(0, 0), dScores);
+        ops.attentionSoftmaxBackward(inputs, plane(inputs, saved, 0), dScores);
         ops.matmul(Matmul.of(dScores, inputs.key(), gradients.dQuery()));
         ops.matmul(Matmul.of(dScores.transpose(-1, -2), inputs.query(), gradients.dKey()));
     }

@@ -32,8 +32,7 @@ public final class SparkStepBench {
         System.out.printf("2 executors, 1 thread each: %s ms a step%n", two);
     }
 
-    private static double medianMillis(int executors, int threads, int steps)
-            throws IOException, InterruptedException {
+    private static double medianMillis(int executors, int threads, int steps) throws IOException, InterruptedException {
         Path run = Files.createTempDirectory("kindling-step-bench").resolve("run");
         Process job = new ProcessBuilder(
                         "./submit.sh",

@@ -6,6 +6,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -196,7 +197,7 @@ public final class Parameters {
             int start = (int) entry.offset();
             int end = start + (int) entry.shape().count();
             if (!entry.decays()) {
-                java.util.Arrays.fill(values, start, end, entry.name().endsWith(".weight") ? 1 : 0);
+                Arrays.fill(values, start, end, entry.name().endsWith(".weight") ? 1 : 0);
                 continue;
             }
             double deviation = entry.name().endsWith("c_proj.weight") ? 0.02 / Math.sqrt(2.0 * config.layers()) : 0.02;

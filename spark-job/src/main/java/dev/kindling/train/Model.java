@@ -3,6 +3,7 @@ package dev.kindling.train;
 import dev.kindling.attention.Sdpa;
 import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
+import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.GptDecoder;
 import dev.kindling.nn.Parameters;
@@ -27,6 +28,6 @@ public final class Model {
 
     /** A decoder for one sequence over weights on their device. */
     public static GptDecoder decoder(Parameters parameters, Sdpa sdpa, Device device, Arena arena) {
-        return new GptDecoder(parameters, 1, sdpa, new dev.kindling.nn.Gpt.DeviceMemory(device, arena));
+        return new GptDecoder(parameters, 1, sdpa, new Gpt.DeviceMemory(device, arena));
     }
 }

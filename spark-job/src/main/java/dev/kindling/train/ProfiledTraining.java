@@ -84,7 +84,7 @@ public final class ProfiledTraining {
                         new GradientClip(device.ops(), (float) train.gradClip()),
                         new CosineSchedule(
                                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
-                        new GradientExchange(device, new SingleRank(), parameters),
+                        new HostGradientExchange(device, new SingleRank(), parameters),
                         false),
                 TrainStep.Share.of(train.microBatches(), 0, 1, train.seed()));
     }

@@ -84,7 +84,7 @@ final class Trainer {
                         new GradientClip(device.ops(), (float) train.gradClip()),
                         new CosineSchedule(
                                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
-                        new GradientExchange(device, rank.allReduce(), parameters),
+                        new HostGradientExchange(device, rank.allReduce(), parameters),
                         train.compile()),
                 share);
         evaluation = new Evaluation(

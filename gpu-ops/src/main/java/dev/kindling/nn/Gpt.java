@@ -210,6 +210,5 @@ public final class Gpt {
         }
         embedding.backward(lastNorm.dResidual());
         bucketReady.accept(blocks.size());
-        bucketReady.accept(blocks.size() + 1);
     }
 }

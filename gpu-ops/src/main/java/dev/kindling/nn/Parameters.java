@@ -17,9 +17,10 @@ import java.util.Random;
  * checkpoint are each one pass. Where activations are half precision there is a third, the working copy that the forward
  * and backward passes read; AdamW writes it.
  *
- * <p>Names and layouts are those of Hugging Face's GPT-2: linear weights are (in, out). Weights that decay (matrices and
- * embeddings) come first, block after block, then the others. The token table has rows of zeros up to the padded
- * vocabulary.
+ * <p>Names and layouts are those of Hugging Face's GPT-2: linear weights are (in, out). Weights lie in the order in which
+ * backward completes their gradients, so that finished gradients are one growing prefix, of which any part can travel:
+ * the matrices of the last block first, the embeddings after the first block's, then the weights that do not decay. The
+ * token table has rows of zeros up to the padded vocabulary.
  */
 public final class Parameters {
     /** Where one weight lies in the flat buffers. */
@@ -30,7 +31,7 @@ public final class Parameters {
 
     private final GptConfig config;
     private final Map<String, Entry> entries = new LinkedHashMap<>();
-    private final List<Range> buckets;
+    private final List<Range> buckets = new ArrayList<>();
     private final int paddedVocabulary;
     private long count;
     private final long decaying;
@@ -45,11 +46,12 @@ public final class Parameters {
         this.device = device;
         int multiple = device.kind() == Device.Kind.CUDA ? 64 : 1;
         paddedVocabulary = (config.vocabulary() + multiple - 1) / multiple * multiple;
-        buckets = new ArrayList<>();
-        layOutDecaying();
+        layOutBlocks();
+        long blocks = count;
+        layOutEmbeddings();
         decaying = count;
         layOutOthers();
-        buckets.add(new Range(decaying, count - decaying));
+        buckets.add(new Range(blocks, count - blocks));
         master = arena.allocate("weights", DType.F32, count);
         working = device.activationType() == DType.F32
                 ? master
@@ -57,20 +59,21 @@ public final class Parameters {
         gradients = training ? arena.allocate("gradients", DType.F32, count) : null;
     }
 
-    private void layOutDecaying() {
+    private void layOutBlocks() {
         int c = config.width();
-        add("wte.weight", true, paddedVocabulary, c);
-        add("wpe.weight", true, config.blockSize(), c);
-        Range embeddings = new Range(0, count);
-        for (int i = 0; i < config.layers(); i++) {
+        for (int i = config.layers() - 1; i >= 0; i--) {
             long start = count;
             add(block(i, "attn.c_attn.weight"), true, c, 3L * c);
             add(block(i, "attn.c_proj.weight"), true, c, c);
             add(block(i, "mlp.c_fc.weight"), true, c, 4L * c);
             add(block(i, "mlp.c_proj.weight"), true, 4L * c, c);
-            buckets.add(0, new Range(start, count - start));
+            buckets.add(new Range(start, count - start));
         }
-        buckets.add(embeddings);
+    }
+
+    private void layOutEmbeddings() {
+        add("wte.weight", true, paddedVocabulary, config.width());
+        add("wpe.weight", true, config.blockSize(), config.width());
     }
 
     private void layOutOthers() {
@@ -130,8 +133,8 @@ public final class Parameters {
     }
 
     /**
-     * Ranges that tile the flat buffers, in the order in which backward completes their gradients: the last block first,
-     * the embeddings and then the undecayed weights at the end.
+     * Ranges that tile the flat buffers in ascending order, which is that in which backward completes their gradients:
+     * one a block, the last block first, then one of embeddings and undecayed weights.
      */
     public List<Range> buckets() {
         return List.copyOf(buckets);

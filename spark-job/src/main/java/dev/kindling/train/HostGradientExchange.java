@@ -7,17 +7,21 @@ import dev.kindling.nn.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 
 /**
- * Sums over host memory. Where gradients lie there (CPU), each bucket is handed to the {@link AllReduce} as soon as
- * backward has completed it, and travels while backward goes on; device memory is staged through the host when backward
- * is done.
+ * Sums over host memory. Where gradients lie there (CPU), they are handed to the {@link AllReduce} as soon as backward
+ * has completed {@value #MIN_FLOATS} of them, and travel while backward goes on; device memory is staged through the host
+ * when backward is done.
  */
 final class HostGradientExchange implements GradientExchange {
+    /** Smaller pieces would cost more in messages than they hide behind backward. */
+    private static final int MIN_FLOATS = 256 << 10;
+
     private final Device device;
     private final AllReduce allReduce;
     private final Parameters parameters;
     private final Tensor gradients;
     private final float[] host;
     private final boolean inPlace;
+    private long submitted;
 
     HostGradientExchange(Device device, AllReduce allReduce, Parameters parameters) {
         this.device = device;
@@ -33,14 +37,17 @@ final class HostGradientExchange implements GradientExchange {
 
     @Override
     public void bucketReady(int index) {
-        if (host != null && inPlace) {
-            submit(parameters.buckets().get(index));
+        Range bucket = parameters.buckets().get(index);
+        long ready = bucket.offset() + bucket.length();
+        if (host != null && inPlace && ready - submitted >= MIN_FLOATS) {
+            submitUpTo(ready);
         }
     }
 
-    private void submit(Range bucket) {
-        long offset = inPlace ? gradients.offset() + bucket.offset() : bucket.offset();
-        allReduce.submit(host, Math.toIntExact(offset), Math.toIntExact(bucket.length()));
+    private void submitUpTo(long end) {
+        long offset = inPlace ? gradients.offset() + submitted : submitted;
+        allReduce.submit(host, Math.toIntExact(offset), Math.toIntExact(end - submitted));
+        submitted = end;
     }
 
     @Override
@@ -50,9 +57,10 @@ final class HostGradientExchange implements GradientExchange {
         }
         if (!inPlace) {
             device.download(gradients, host);
-            parameters.buckets().forEach(this::submit);
         }
+        submitUpTo(parameters.count());
         allReduce.await();
+        submitted = 0;
         if (!inPlace) {
             device.upload(host, gradients);
         }

@@ -5,6 +5,7 @@ import dev.kindling.device.Precision;
 import dev.kindling.device.cuda.CudaDevice;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Test;
 
 /** The model on a GPU in fp32 (MATH and EFFICIENT). Skipped without a GPU; fails then under -Dgpu.required=true. */
 class CudaGptTest extends GptContract {
@@ -22,5 +23,11 @@ class CudaGptTest extends GptContract {
     @Override
     double tolerance() {
         return 2e-5;
+    }
+
+    @Test
+    void fiftyStepsInHalfPrecisionAreBitwiseEqual() {
+        use(CudaDevice.open(0, Precision.BF16));
+        fiftyStepsFromOneStateAreBitwiseEqual();
     }
 }

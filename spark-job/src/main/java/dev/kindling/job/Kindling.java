@@ -1,6 +1,5 @@
 package dev.kindling.job;
 
-import dev.kindling.coordinate.CoordinatorPlugin;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.NearestName;
 import java.io.PrintWriter;
@@ -9,6 +8,7 @@ import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Set;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.MissingParameterException;
@@ -16,7 +16,10 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/** The command line: parses, runs a job, and turns failures into one line and an exit code. */
+/**
+ * The command line: parses, runs a job, and turns failures into one line and an exit code. No signature here names a
+ * Spark class, so that help needs the jar alone.
+ */
 @Command(
         name = "kindling",
         description = "NanoGPT-style transformers, trained and sampled on Apache Spark.",
@@ -62,7 +65,7 @@ public final class Kindling {
                 .setExecutionExceptionHandler((e, command, parsed) -> failure(e, command));
     }
 
-    /** The command line of the jar. Jobs are made when they run, so that help loads no Spark class. */
+    /** The command line of the jar. Jobs are made when they run. */
     public static void main(String[] args) {
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
@@ -71,18 +74,16 @@ public final class Kindling {
 
     static Jobs jobs() {
         return new Jobs(
-                options -> new TrainJob(sessions()).run(options),
-                options -> new PrepareJob(sessions()).run(options),
+                options -> new TrainJob(SparkSessions.forJobs()).run(options),
+                options -> new PrepareJob(SparkSessions.forJobs()).run(options),
                 options -> new GenerateJob().run(options),
                 options -> new AttentionJob(System.out).run(options),
                 options -> new ProfileJob(System.out).run(options));
     }
 
-    private static SparkSessions sessions() {
-        return new SparkSessions(conf -> {
-            CoordinatorPlugin.configure(conf);
-            KryoRegistrations.configure(conf);
-        });
+    /** The names of all commands. */
+    Set<String> commands() {
+        return commandLine.getSubcommands().keySet();
     }
 
     /** Runs one command; returns the exit code: 0 done, 2 usage or configuration error, 1 any other failure. */
@@ -90,8 +91,8 @@ public final class Kindling {
         if (args.length == 0) {
             commandLine
                     .getErr()
-                    .println("kindling: a command is missing; it may be "
-                            + String.join(", ", commandLine.getSubcommands().keySet()) + " (--help says more)");
+                    .println("kindling: a command is missing; it may be " + String.join(", ", commands())
+                            + " (--help says more)");
             return USAGE;
         }
         try {

@@ -1,6 +1,7 @@
 package dev.kindling.job;
 
 import com.sun.management.OperatingSystemMXBean;
+import dev.kindling.coordinate.CoordinatorPlugin;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.ExecutorDevice;
 import java.lang.management.ManagementFactory;
@@ -28,6 +29,13 @@ public final class SparkSessions {
     /** @param coordination adds what the coordinator needs: its plugin and the Kryo registrations */
     public SparkSessions(Consumer<SparkConf> coordination) {
         this.coordination = coordination;
+    }
+
+    static SparkSessions forJobs() {
+        return new SparkSessions(conf -> {
+            CoordinatorPlugin.configure(conf);
+            KryoRegistrations.configure(conf);
+        });
     }
 
     /**

@@ -3,15 +3,19 @@ package dev.kindling.job;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.train.ConfigException;
+import java.io.File;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -114,6 +118,30 @@ class KindlingTest {
         assertThat(out.toString()).contains("train", "prepare", "generate").doesNotContain("doctor", "evaluate");
         assertThat(run(ran::add, "train", "--help")).isZero();
         assertThat(out.toString()).contains("--allreduce", "--resume");
+    }
+
+    @Test
+    void helpNeedsNoSpark() throws Exception {
+        List<String> classPath = Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry -> !entry.replace('\\', '/').contains("/org/apache/spark/"))
+                .toList();
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        Kindling kindling =
+                new Kindling(Kindling.jobs(), Clock.systemUTC(), new PrintWriter(out), new PrintWriter(err));
+        for (String command : kindling.commands()) {
+            Process help = new ProcessBuilder(
+                            java,
+                            "-cp",
+                            String.join(File.pathSeparator, classPath),
+                            Kindling.class.getName(),
+                            command,
+                            "--help")
+                    .redirectErrorStream(true)
+                    .start();
+            String printed = new String(help.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(help.waitFor()).as(printed).isZero();
+            assertThat(printed).startsWith("Usage: kindling " + command);
+        }
     }
 
     @Test

@@ -58,6 +58,11 @@ public final class Member implements AutoCloseable {
         return generation.startStep();
     }
 
+    /** The bound of every wait. */
+    public Limits limits() {
+        return limits;
+    }
+
     /** Says that {@code step} is done; the stall watchdog starts anew. Throws as {@link #check()}. Cheap. */
     public void stepReached(long step) {
         this.step = step;

@@ -53,6 +53,7 @@ final class Trainer {
     private final TrainStep step;
     private final TrainStep.Share share;
     private final Evaluation evaluation;
+    private final CheckpointWriter writer;
     private double bestValLoss = Double.POSITIVE_INFINITY;
 
     Trainer(TrainConfig config, Rank rank, Arena arena) {
@@ -95,6 +96,13 @@ final class Trainer {
                         train.evalBatches(),
                         train.microBatch(),
                         model.blockSize()));
+        Member member = rank.member();
+        writer = new CheckpointWriter(
+                rank.store(),
+                (done, staged) ->
+                        member.request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString()).encode()),
+                member::check,
+                Duration.ofMillis(member.limits().request()));
     }
 
     /** Trains to the end. */
@@ -102,10 +110,14 @@ final class Trainer {
         long start = rank.member().generation().startStep();
         restore(start);
         try (step;
+                writer;
                 Prefetcher<List<Batch>> batches = prefetch(start)) {
             for (long next = start; next < config.train().maxSteps(); next++) {
+                writer.check();
                 runStep(next, batches.next());
             }
+            rank.member().enter("waiting for the last checkpoint to be written and committed");
+            writer.finish();
         }
         return new TrainResult(
                 bestValLoss,
@@ -184,7 +196,11 @@ final class Trainer {
         }
     }
 
+    /** The state between two steps, copied, so that training can go on while it is written. */
     private void save(long done) throws IOException {
+        rank.member().enter("waiting for the checkpoint before that of step " + done);
+        writer.finish();
+        rank.member().enter("checkpoint");
         CheckpointState state = new CheckpointState(
                 done,
                 config.toTree(),
@@ -193,8 +209,8 @@ final class Trainer {
                 done * config.train().globalBatch(),
                 rank.allReduce().worldSize(),
                 Double.isInfinite(bestValLoss) ? OptionalDouble.empty() : OptionalDouble.of(bestValLoss));
-        Path staged = rank.store().stage(new Checkpoint(state, weights.model(), weights.optimizer(adamW, device)));
-        rank.member().request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString()).encode());
+        writer.save(new Checkpoint(state, weights.model(), weights.optimizer(adamW, device)));
+        rank.member().enter("training");
     }
 
     private String sample() {

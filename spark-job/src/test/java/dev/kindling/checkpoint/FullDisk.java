@@ -12,10 +12,10 @@ import org.apache.hadoop.fs.permission.FsPermission;
 import org.apache.hadoop.util.Progressable;
 
 /** The local file system on a disk that has room for so many bytes more. */
-final class FullDisk extends RawLocalFileSystem {
+public final class FullDisk extends RawLocalFileSystem {
     private int freeBytes;
 
-    FullDisk(int freeBytes, Configuration hadoop) throws IOException {
+    public FullDisk(int freeBytes, Configuration hadoop) throws IOException {
         this.freeBytes = freeBytes;
         initialize(URI.create("file:///"), hadoop);
     }

@@ -1,0 +1,147 @@
+package dev.kindling.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import dev.kindling.checkpoint.Checkpoint;
+import dev.kindling.checkpoint.CheckpointException;
+import dev.kindling.checkpoint.CheckpointState;
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.FullDisk;
+import dev.kindling.checkpoint.TensorSlice;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(30)
+class CheckpointWriterTest {
+    private static final Configuration HADOOP = new Configuration(false);
+    private static final Duration LONG = Duration.ofSeconds(20);
+    private static final Duration SHORT = Duration.ofMillis(200);
+
+    @TempDir
+    private Path run;
+
+    private static CheckpointStore store(Path run, Storage storage) {
+        return new CheckpointStore(storage, new org.apache.hadoop.fs.Path(run.resolve("checkpoints") + ""), 3);
+    }
+
+    private CheckpointStore store() throws IOException {
+        return store(run, Storage.of(new org.apache.hadoop.fs.Path(run.toString()), HADOOP));
+    }
+
+    private static Checkpoint snapshot(long step) {
+        CheckpointState state = new CheckpointState(
+                step,
+                JsonNodeFactory.instance.objectNode(),
+                JsonNodeFactory.instance.objectNode(),
+                7,
+                step * 8,
+                2,
+                OptionalDouble.empty());
+        TensorSlice tensor = new TensorSlice(new int[] {3}, new float[] {step, 2, 3}, 0);
+        return new Checkpoint(state, Map.of("wte.weight", tensor), Map.of("m.wte.weight", tensor));
+    }
+
+    private List<String> files() throws IOException {
+        try (Stream<Path> files = Files.list(run.resolve("checkpoints"))) {
+            return files.map(file -> file.getFileName().toString()).sorted().toList();
+        }
+    }
+
+    private static void wait(CountDownLatch latch) throws IOException {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new IOException("the write was broken off", e);
+        }
+    }
+
+    @Test
+    void trainingGoesOnWhileAnEarlierStepIsSaved() throws IOException {
+        CountDownLatch slow = new CountDownLatch(1);
+        CheckpointStore store = store();
+        try (CheckpointWriter writer = new CheckpointWriter(
+                store,
+                (step, staged) -> {
+                    wait(slow);
+                    store.commit(staged, step);
+                },
+                () -> {},
+                LONG)) {
+            writer.save(snapshot(10));
+            writer.check();
+            assertThat(store.latest()).isEmpty();
+            slow.countDown();
+            writer.save(snapshot(20));
+            assertThat(files()).contains("step-0000010");
+            writer.finish();
+        }
+        assertThat(files()).containsExactly("step-0000010", "step-0000020");
+        assertThat(store.load(store.committed(20))
+                        .model()
+                        .get("wte.weight")
+                        .elements()
+                        .get(0))
+                .isEqualTo(20f);
+    }
+
+    @Test
+    void aSaveThatHangsIsNamedWithinItsBound() throws IOException {
+        CountDownLatch never = new CountDownLatch(1);
+        try (CheckpointWriter writer = new CheckpointWriter(store(), (step, staged) -> wait(never), () -> {}, SHORT)) {
+            writer.save(snapshot(10));
+            assertThatThrownBy(() -> writer.save(snapshot(20)))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("the checkpoint of step 10 was not written and committed within")
+                    .hasMessageContaining("raise checkpoint.interval");
+        }
+    }
+
+    @Test
+    void aRankThatMustStopDoesNotWaitForItsSave() throws IOException {
+        CountDownLatch never = new CountDownLatch(1);
+        Runnable stopped = () -> {
+            throw new IllegalStateException("rank 0 must stop");
+        };
+        CheckpointWriter writer = new CheckpointWriter(store(), (step, staged) -> wait(never), stopped, LONG);
+        writer.save(snapshot(10));
+        assertThatThrownBy(writer::finish).hasMessage("rank 0 must stop");
+        assertThatThrownBy(writer::close).hasMessage("rank 0 must stop");
+    }
+
+    @Test
+    void aFullDiskSurfacesAtTheNextStepAndTheLastGoodCheckpointStays() throws Exception {
+        store().save(snapshot(10));
+        CheckpointStore full = store(run, new Storage(new FullDisk(100, HADOOP), HADOOP));
+        try (CheckpointWriter writer =
+                new CheckpointWriter(full, (step, staged) -> full.commit(staged, step), () -> {}, LONG)) {
+            writer.save(snapshot(20));
+            assertThatThrownBy(() -> {
+                        while (true) {
+                            writer.check();
+                            Thread.sleep(1);
+                        }
+                    })
+                    .isInstanceOf(CheckpointException.class)
+                    .hasMessageContaining("could not write checkpoint step-0000020")
+                    .hasMessageContaining("No space left on device")
+                    .hasMessageContaining("free space");
+            writer.check();
+        }
+        assertThat(files()).containsExactly("step-0000010");
+        assertThat(store().load(store().committed(10)).state().step()).isEqualTo(10);
+    }
+}

@@ -5,8 +5,8 @@ import java.nio.FloatBuffer;
 
 /**
  * Collective operations of the ranks of one generation. Every rank must call the same operations with the same
- * lengths in the same order. Sums are x(rank 0) + x(rank 1) + ... in float, in that order, so every implementation
- * gives the same bits on every rank, whatever the timing.
+ * lengths in the same order. Sums are in float and in a fixed {@link SumOrder}, x(rank 0) + x(rank 1) + ... where
+ * nothing else is said, so every implementation gives the same bits on every rank, whatever the timing.
  *
  * <p>Used by one thread (the training thread); the transport runs on threads of its own. All waits are bounded: a
  * lost or silent peer ends in an {@link AllReduceException} that names it, after which the object is only fit to be
@@ -27,10 +27,18 @@ public interface AllReduce extends AutoCloseable {
     int worldSize();
 
     /**
-     * Starts data[offset .. offset+length) = sum over ranks, in place, and returns at once, so that the backward pass
-     * can go on. The range belongs to the transport until {@link #await()} returns: do not read or write it.
+     * Starts to sum the range [offset, offset+length) of all operands of all ranks and returns at once, so that the
+     * backward pass can go on. The range belongs to the transport until {@link #await()} returns: do not read or write
+     * it.
+     *
+     * @param operands of this rank, as many as the order says; the range of the last one receives the sum
      */
-    void submit(float[] data, int offset, int length);
+    void submit(SumOrder order, float[][] operands, int offset, int length);
+
+    /** Starts data[offset .. offset+length) = sum over ranks, in place, by rank. */
+    default void submit(float[] data, int offset, int length) {
+        submit(SumOrder.byRank(worldSize()), new float[][] {data}, offset, length);
+    }
 
     /**
      * Waits until everything submitted is summed and written back. Bounded.

@@ -2,6 +2,7 @@ package dev.kindling.allreduce;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.Objects;
 import org.apache.spark.network.client.RpcResponseCallback;
 import org.apache.spark.network.client.TransportClient;
@@ -54,13 +55,20 @@ public final class DriverAllReduce implements AllReduce {
     }
 
     @Override
-    public void submit(float[] data, int offset, int length) {
+    public void submit(SumOrder order, float[][] operands, int offset, int length) {
+        float[] data = operands[operands.length - 1];
         Objects.checkFromIndexSize(offset, length, data.length);
-        for (int at = 0; at < length; at += Header.MAX_CHUNK_FLOATS) {
+        int most = Header.MAX_CHUNK_FLOATS / order.mostOperands();
+        for (int at = 0; at < length; at += most) {
             int from = offset + at;
-            int count = Math.min(Header.MAX_CHUNK_FLOATS, length - at);
-            ByteBuffer message = message(Header.Kind.CONTRIBUTION, count * Float.BYTES);
-            message.slice().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().put(data, from, count);
+            int count = Math.min(most, length - at);
+            ByteBuffer message =
+                    message(Header.Kind.CONTRIBUTION, Integer.BYTES + operands.length * count * Float.BYTES);
+            message.putInt(order.leaves());
+            FloatBuffer floats = message.slice().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
+            for (float[] operand : operands) {
+                floats.put(operand, from, count);
+            }
             message.rewind();
             send(message, sum -> {
                 Peer driver = new Peer(-1, "the driver", 0, "driver", "");

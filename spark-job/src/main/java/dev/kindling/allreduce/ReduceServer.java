@@ -2,6 +2,7 @@ package dev.kindling.allreduce;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -90,6 +91,9 @@ public final class ReduceServer implements AutoCloseable {
             throw new IllegalArgumentException("rank " + header.from() + " is out of step at operation "
                     + header.sequence() + ": it sent " + header.kind() + ", the others " + round.kind);
         }
+        if (header.kind() == Header.Kind.CONTRIBUTION && header.bytes() < Integer.BYTES) {
+            throw new IllegalArgumentException("malformed contribution of " + header.bytes() + " bytes");
+        }
         if (stagedBytes + header.bytes() > maxStagedBytes) {
             throw new IllegalArgumentException("more than " + maxStagedBytes + " bytes would wait at the driver");
         }
@@ -122,26 +126,48 @@ public final class ReduceServer implements AutoCloseable {
         }
     }
 
-    private static ByteBuffer sum(Round round) {
-        int count = round.payloads[0].length / Float.BYTES;
-        float[] sum = new float[count];
-        float[] part = new float[count];
-        for (int r = 0; r < round.payloads.length; r++) {
-            if (round.payloads[r].length != round.payloads[0].length) {
+    private ByteBuffer sum(Round round) {
+        SumOrder order = order(round);
+        int count = floats(round.payloads[0]).remaining() / order.operands(0);
+        PartialSums sums = new PartialSums();
+        for (int r = 0; r < worldSize; r++) {
+            FloatBuffer operands = floats(round.payloads[r]);
+            if (operands.remaining() != count * order.operands(r)) {
                 throw new AllReduceException(
                         r,
-                        "rank " + r + " sent " + round.payloads[r].length / Float.BYTES + " values and rank 0 " + count
+                        "rank " + r + " sent " + order.operands(r) + " operand(s) in " + operands.remaining()
+                                + " values and rank 0 operands of " + count
                                 + "; every rank must reduce the same buckets in the same order");
             }
-            ByteBuffer bytes = ByteBuffer.wrap(round.payloads[r]).order(ByteOrder.LITTLE_ENDIAN);
-            bytes.asFloatBuffer().get(r == 0 ? sum : part);
-            if (r > 0) {
-                Floats.add(sum, part, count);
+            for (int i = 0; i < order.operands(r); i++) {
+                operands.get(sums.next(count), 0, count);
+                sums.join(order.joins(r, i), count);
             }
         }
         ByteBuffer out = ByteBuffer.allocate(count * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        out.asFloatBuffer().put(sum);
+        out.asFloatBuffer().put(sums.take(), 0, count);
         return out;
+    }
+
+    /** The order that all contributions begin with. */
+    private SumOrder order(Round round) {
+        int leaves = ByteBuffer.wrap(round.payloads[0]).getInt();
+        for (int r = 0; r < worldSize; r++) {
+            int claimed = ByteBuffer.wrap(round.payloads[r]).getInt();
+            if (claimed != leaves || (claimed != 0 && (claimed < worldSize || claimed > SumOrder.MAX_LEAVES))) {
+                throw new AllReduceException(
+                        r,
+                        "rank " + r + " sums over a tree of " + claimed + " leaves and rank 0 over one of " + leaves
+                                + "; every rank must sum in the same order");
+            }
+        }
+        return SumOrder.of(leaves, worldSize);
+    }
+
+    private static FloatBuffer floats(byte[] contribution) {
+        return ByteBuffer.wrap(contribution, Integer.BYTES, contribution.length - Integer.BYTES)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .asFloatBuffer();
     }
 
     private static ByteBuffer concatenate(Round round) {

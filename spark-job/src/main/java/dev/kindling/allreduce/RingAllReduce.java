@@ -17,7 +17,12 @@ import java.util.Objects;
 public final class RingAllReduce implements AllReduce {
     private static final long POLL_MILLIS = 50;
 
-    private record Bucket(float[] data, int offset, int length, long sequence) {}
+    private record Bucket(SumOrder order, float[][] operands, int offset, int length, long sequence) {
+        /** Where the sum goes. */
+        float[] data() {
+            return operands[operands.length - 1];
+        }
+    }
 
     private final Group group;
     private final RingEndpoint endpoint;
@@ -25,9 +30,8 @@ public final class RingAllReduce implements AllReduce {
     private final Outbox outbox;
     private final Thread worker;
 
-    // Of the transport thread alone; grown to the largest chunk seen.
-    private float[] sum = new float[0];
-    private float[] part = new float[0];
+    // Of the transport thread alone.
+    private final PartialSums sums = new PartialSums();
 
     // Guarded by the mailbox's monitor.
     private final Deque<Bucket> unsent = new ArrayDeque<>();
@@ -63,12 +67,13 @@ public final class RingAllReduce implements AllReduce {
     }
 
     @Override
-    public void submit(float[] data, int offset, int length) {
-        Objects.checkFromIndexSize(offset, length, data.length);
-        int most = (int) Math.min(Integer.MAX_VALUE, (long) Header.MAX_CHUNK_FLOATS * worldSize());
+    public void submit(SumOrder order, float[][] operands, int offset, int length) {
+        Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
+        int chunk = Header.MAX_CHUNK_FLOATS / order.mostOperands();
+        int most = (int) Math.min(Integer.MAX_VALUE, (long) chunk * worldSize());
         synchronized (mailbox) {
             for (int at = 0; at < length; at += most) {
-                Bucket bucket = new Bucket(data, offset + at, Math.min(most, length - at), nextSequence++);
+                Bucket bucket = new Bucket(order, operands, offset + at, Math.min(most, length - at), nextSequence++);
                 unsent.add(bucket);
                 unfinished.add(bucket);
             }
@@ -88,7 +93,7 @@ public final class RingAllReduce implements AllReduce {
                     int count = chunkStart(bucket, owner + 1) - from;
                     if (count > 0) {
                         ByteBuffer result = waitFor(Header.Kind.RESULT, bucket.sequence, owner, deadline);
-                        Floats.decode(result, bucket.data, from, count, peer(owner));
+                        Floats.decode(result, bucket.data(), from, count, peer(owner));
                         mailbox.pool().giveBack(result);
                     }
                 }
@@ -213,7 +218,7 @@ public final class RingAllReduce implements AllReduce {
                         Header.Kind.CONTRIBUTION,
                         bucket.sequence,
                         owner,
-                        Floats.encode(mailbox.pool(), bucket.data, from, count));
+                        Floats.encode(mailbox.pool(), from, count, bucket.operands));
             }
         }
         synchronized (mailbox) {
@@ -226,17 +231,12 @@ public final class RingAllReduce implements AllReduce {
         int from = chunkStart(bucket, rank());
         int count = chunkStart(bucket, rank() + 1) - from;
         if (count > 0) {
-            if (sum.length < count) {
-                sum = new float[count];
-                part = new float[count];
+            for (int r = 0; r < worldSize(); r++) {
+                addContribution(bucket, r, from, count);
             }
-            contribution(bucket, 0, sum, from, count);
-            for (int r = 1; r < worldSize(); r++) {
-                contribution(bucket, r, part, from, count);
-                Floats.add(sum, part, count);
-            }
-            System.arraycopy(sum, 0, bucket.data, from, count);
-            outbox.sendToAll(Header.Kind.RESULT, bucket.sequence, Floats.encode(mailbox.pool(), sum, 0, count));
+            System.arraycopy(sums.take(), 0, bucket.data(), from, count);
+            outbox.sendToAll(
+                    Header.Kind.RESULT, bucket.sequence, Floats.encode(mailbox.pool(), from, count, bucket.data()));
         }
         synchronized (mailbox) {
             unreduced.remove();
@@ -244,14 +244,28 @@ public final class RingAllReduce implements AllReduce {
         }
     }
 
-    private void contribution(Bucket bucket, int of, float[] into, int from, int count) {
-        if (of == rank()) {
-            System.arraycopy(bucket.data, from, into, 0, count);
-            return;
+    private void addContribution(Bucket bucket, int of, int from, int count) {
+        boolean own = of == rank();
+        int operands = bucket.order.operands(of);
+        ByteBuffer bytes = own ? null : mailbox.take(Header.Kind.CONTRIBUTION, bucket.sequence, of);
+        if (!own) {
+            Floats.requireLength(bytes, operands * count, peer(of));
         }
-        ByteBuffer bytes = mailbox.take(Header.Kind.CONTRIBUTION, bucket.sequence, of);
-        Floats.decode(bytes, into, 0, count, peer(of));
-        mailbox.pool().giveBack(bytes);
+        for (int i = 0; i < operands; i++) {
+            float[] next = sums.next(count);
+            if (own) {
+                System.arraycopy(bucket.operands[i], from, next, 0, count);
+            } else {
+                bytes.slice(i * count * Float.BYTES, count * Float.BYTES)
+                        .order(bytes.order())
+                        .asFloatBuffer()
+                        .get(next, 0, count);
+            }
+            sums.join(bucket.order.joins(of, i), count);
+        }
+        if (!own) {
+            mailbox.pool().giveBack(bytes);
+        }
     }
 
     /** Caller holds the mailbox's monitor. */

@@ -21,8 +21,9 @@ public final class SingleRank implements AllReduce {
     }
 
     @Override
-    public void submit(float[] data, int offset, int length) {
-        Objects.checkFromIndexSize(offset, length, data.length);
+    public void submit(SumOrder order, float[][] operands, int offset, int length) {
+        // The whole tree lies within one rank's leaves.
+        Objects.checkFromIndexSize(offset, length, operands[0].length);
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.kindling.job;
 
+import dev.kindling.allreduce.SumOrder;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.coordinate.Coordinator;
 import dev.kindling.coordinate.FatalJobException;
@@ -33,6 +34,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
@@ -194,9 +196,6 @@ final class TrainJob implements Job<TrainOptions> {
         TrainSection train = config.train();
         require(train.zero() == 0, "train.zero is 1, but the optimizer is not sharded yet; set it to 0");
         require(
-                train.reduction() == TrainSection.Reduction.RANK,
-                "train.reduction is tree, but gradients are summed by rank only; set it to rank");
-        require(
                 config.data().packing() == DataSection.Packing.WINDOWS,
                 "data.packing is documents, but training reads windows only; set it to windows");
         require(
@@ -230,9 +229,21 @@ final class TrainJob implements Job<TrainOptions> {
                 cluster.executors(),
                 cluster.minExecutors(),
                 cluster.allreduce() == AllReduceChoice.DRIVER ? Transport.DRIVER : Transport.RING,
-                Parameters.count(model),
+                Parameters.count(model) * mostOperands(config),
                 ATTEMPTS_WITHOUT_PROGRESS,
                 Limits.of(conf));
+    }
+
+    /** Gradients that a rank gives to a sum at once, for any number of ranks that may be left. */
+    private static int mostOperands(TrainConfig config) {
+        if (config.train().reduction() == TrainSection.Reduction.RANK) {
+            return 1;
+        }
+        return IntStream.rangeClosed(1, config.cluster().executors())
+                .map(ranks ->
+                        SumOrder.tree(config.train().microBatches(), ranks).mostOperands())
+                .max()
+                .orElseThrow();
     }
 
     private static void finish(

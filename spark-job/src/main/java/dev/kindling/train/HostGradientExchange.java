@@ -1,10 +1,12 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
 import dev.kindling.tensor.Tensor;
+import java.util.List;
 
 /**
  * Sums over host memory. Where gradients lie there (CPU), they are handed to the {@link AllReduce} as soon as backward
@@ -18,21 +20,28 @@ final class HostGradientExchange implements GradientExchange {
     private final Device device;
     private final AllReduce allReduce;
     private final Parameters parameters;
-    private final Tensor gradients;
-    private final float[] host;
+    private final SumOrder order;
+    private final List<Tensor> operands;
+    private final float[][] host;
     private final boolean inPlace;
     private long submitted;
 
-    HostGradientExchange(Device device, AllReduce allReduce, Parameters parameters) {
+    HostGradientExchange(Device device, AllReduce allReduce, Parameters parameters, GradientSum sum) {
         this.device = device;
         this.allReduce = allReduce;
         this.parameters = parameters;
-        gradients = parameters.gradients();
-        inPlace = device.hostArray(gradients).isPresent();
+        order = sum.order();
+        operands = sum.operands();
+        inPlace = device.hostArray(parameters.gradients()).isPresent();
         boolean alone = allReduce.worldSize() == 1;
-        host = alone
-                ? null
-                : device.hostArray(gradients).orElseGet(() -> new float[Math.toIntExact(parameters.count())]);
+        host = alone ? null : operands.stream().map(this::hostArray).toArray(float[][]::new);
+    }
+
+    private float[] hostArray(Tensor operand) {
+        if (inPlace && operand.offset() != 0) {
+            throw new IllegalArgumentException(operand + " does not start its array");
+        }
+        return device.hostArray(operand).orElseGet(() -> new float[Math.toIntExact(operand.count())]);
     }
 
     @Override
@@ -45,8 +54,7 @@ final class HostGradientExchange implements GradientExchange {
     }
 
     private void submitUpTo(long end) {
-        long offset = inPlace ? gradients.offset() + submitted : submitted;
-        allReduce.submit(host, Math.toIntExact(offset), Math.toIntExact(end - submitted));
+        allReduce.submit(order, host, Math.toIntExact(submitted), Math.toIntExact(end - submitted));
         submitted = end;
     }
 
@@ -56,13 +64,15 @@ final class HostGradientExchange implements GradientExchange {
             return;
         }
         if (!inPlace) {
-            device.download(gradients, host);
+            for (int i = 0; i < host.length; i++) {
+                device.download(operands.get(i), host[i]);
+            }
         }
         submitUpTo(parameters.count());
         allReduce.await();
         submitted = 0;
         if (!inPlace) {
-            device.upload(host, gradients);
+            device.upload(host[host.length - 1], parameters.gradients());
         }
     }
 }

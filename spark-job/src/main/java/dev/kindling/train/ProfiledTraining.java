@@ -70,10 +70,13 @@ public final class ProfiledTraining {
         Parameters parameters = new Parameters(model, device, memory.arena(), true);
         parameters.initialise(train.seed());
         BatchShape shape = BatchShape.dense(train.microBatch(), model.blockSize());
+        Gpt gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
+        TrainStep.Share share = TrainStep.Share.of(train.microBatches(), 0, 1, train.seed());
+        GradientSum sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
         return new TrainStep(
                 new TrainStep.Parts(
                         device,
-                        new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory),
+                        gpt,
                         parameters,
                         new AdamW(
                                 parameters,
@@ -84,9 +87,10 @@ public final class ProfiledTraining {
                         new GradientClip(device.ops(), (float) train.gradClip()),
                         new CosineSchedule(
                                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
-                        new HostGradientExchange(device, new SingleRank(), parameters),
+                        sum,
+                        new HostGradientExchange(device, new SingleRank(), parameters, sum),
                         false),
-                TrainStep.Share.of(train.microBatches(), 0, 1, train.seed()));
+                share);
     }
 
     private static List<Batch> batches(TrainSection train, GptConfig model) {

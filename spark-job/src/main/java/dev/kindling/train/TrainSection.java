@@ -36,7 +36,7 @@ public record TrainSection(
         FP32
     }
 
-    /** The order in which gradients are summed: by rank, or by a tree over micro-batches. */
+    /** The order in which gradients are summed: by rank, or by a tree over micro-batches whatever the world size. */
     public enum Reduction {
         RANK,
         TREE

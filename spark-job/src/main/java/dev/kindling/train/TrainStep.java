@@ -1,11 +1,13 @@
 package dev.kindling.train;
 
+import dev.kindling.allreduce.SumOrder;
 import dev.kindling.data.batch.Batch;
 import dev.kindling.device.Device;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
+import dev.kindling.nn.Parameters.Range;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
 import dev.kindling.optim.GradientClip;
@@ -31,6 +33,7 @@ final class TrainStep implements AutoCloseable {
             AdamW adamW,
             GradientClip clip,
             CosineSchedule schedule,
+            GradientSum sum,
             GradientExchange exchange,
             boolean compile) {}
 
@@ -38,16 +41,17 @@ final class TrainStep implements AutoCloseable {
      * A rank's share of every step.
      *
      * @param microBatches of a step over all ranks
+     * @param worldSize number of ranks
      * @param first number of this rank's first micro-batch in a step
      * @param count of this rank's micro-batches
      * @param seed of dropout
      */
-    record Share(int microBatches, int first, int count, long seed) {
+    record Share(int microBatches, int worldSize, int first, int count, long seed) {
         /** Contiguous shares in rank order, as even as they can be. */
         static Share of(int microBatches, int rank, int worldSize, long seed) {
-            int first = (int) ((long) microBatches * rank / worldSize);
-            int end = (int) ((long) microBatches * (rank + 1) / worldSize);
-            return new Share(microBatches, first, end - first, seed);
+            int first = SumOrder.firstLeaf(microBatches, rank, worldSize);
+            int end = SumOrder.firstLeaf(microBatches, rank + 1, worldSize);
+            return new Share(microBatches, worldSize, first, end - first, seed);
         }
     }
 
@@ -89,18 +93,22 @@ final class TrainStep implements AutoCloseable {
         for (int i = 0; i < batches.size(); i++) {
             Batch batch = batches.get(i);
             parts.gpt().load(batch.inputs(), batch.targets());
+            boolean last = i == batches.size() - 1;
             if (compile) {
                 microBatch.run();
             } else {
-                microBatch(i == batches.size() - 1);
+                microBatch(last);
+            }
+            if (!last) {
+                parts.sum().next(i);
+            } else if (compile) {
+                parts.sum().complete(new Range(0, parts.parameters().count()));
             }
         }
         parts.exchange().finish();
         update.run();
         warm = true;
-        float[] lossSum = new float[1];
-        parts.device().download(parts.gpt().lossSum(), lossSum);
-        return new Outcome(lossSum[0], parts.device().gradientNorm(), learningRate);
+        return new Outcome(parts.sum().lossSum(), parts.device().gradientNorm(), learningRate);
     }
 
     private StepInputs inputs(long step, float learningRate) {
@@ -123,6 +131,7 @@ final class TrainStep implements AutoCloseable {
         parts.gpt().forward();
         parts.gpt().backward(bucket -> {
             if (last) {
+                parts.sum().complete(parts.parameters().buckets().get(bucket));
                 parts.exchange().bucketReady(bucket);
             }
         });

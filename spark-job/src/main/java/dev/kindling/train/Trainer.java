@@ -76,6 +76,7 @@ final class Trainer {
         Gpt gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
         share = TrainStep.Share.of(
                 train.microBatches(), rank.allReduce().rank(), rank.allReduce().worldSize(), train.seed());
+        GradientSum sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
         step = new TrainStep(
                 new TrainStep.Parts(
                         device,
@@ -85,7 +86,8 @@ final class Trainer {
                         new GradientClip(device.ops(), (float) train.gradClip()),
                         new CosineSchedule(
                                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
-                        new HostGradientExchange(device, rank.allReduce(), parameters),
+                        sum,
+                        new HostGradientExchange(device, rank.allReduce(), parameters, sum),
                         train.compile()),
                 share);
         evaluation = new Evaluation(

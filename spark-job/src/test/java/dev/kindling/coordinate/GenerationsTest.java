@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.SumOrder;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -79,7 +81,7 @@ class GenerationsTest {
     private static byte[] sumsAreExact(Member member, AllReduce allReduce) {
         for (int length : LENGTHS) {
             float[] data = new float[length + 7];
-            java.util.Arrays.fill(data, -5f);
+            Arrays.fill(data, -5f);
             System.arraycopy(values(member.rank(), length), 0, data, 3, length);
             int half = length / 2;
             allReduce.submit(data, 3 + half, length - half);
@@ -97,10 +99,11 @@ class GenerationsTest {
             }
             member.stepReached(length);
         }
+        treesAreExact(allReduce);
         double[][] gathered = allReduce.allGather(new double[] {member.rank() + 0.1, 1e-300});
         float[] weights = values(member.rank(), 1_100_000);
         allReduce.broadcast(weights, 0, weights.length);
-        if (!java.util.Arrays.equals(weights, values(0, 1_100_000))) {
+        if (!Arrays.equals(weights, values(0, 1_100_000))) {
             throw new AssertionError("broadcast is not rank 0's");
         }
         allReduce.barrier();
@@ -109,6 +112,39 @@ class GenerationsTest {
             sum += each[0];
         }
         return (allReduce.name() + " " + sum).getBytes(StandardCharsets.UTF_8);
+    }
+
+    /** Leaf i, or the sum of leaves by halving. */
+    private static float[] tree(int from, int to, int length) {
+        if (to - from == 1) {
+            return values(from, length);
+        }
+        float[] sum = tree(from, (from + to) / 2, length);
+        float[] right = tree((from + to) / 2, to, length);
+        for (int i = 0; i < length; i++) {
+            sum[i] += right[i];
+        }
+        return sum;
+    }
+
+    /** Eight leaves: three ranks hold 2, 3 and 3 of them, which are 1, 2 and 2 subtrees. */
+    private static void treesAreExact(AllReduce allReduce) {
+        int worldSize = allReduce.worldSize();
+        int length = 800_001;
+        // The subtrees of each world size's ranks, as their first and last leaves.
+        int[][][][] subtrees = {{{{0, 8}}}, {{{0, 4}}, {{4, 8}}}, {{{0, 2}}, {{2, 4}, {4, 5}}, {{5, 6}, {6, 8}}}};
+        float[][] mine = Arrays.stream(subtrees[worldSize - 1][allReduce.rank()])
+                .map(subtree -> tree(subtree[0], subtree[1], length))
+                .toArray(float[][]::new);
+        allReduce.submit(SumOrder.tree(8, worldSize), mine, 1, length - 1);
+        allReduce.await();
+        float[] expected = tree(0, 8, length);
+        float[] sum = mine[mine.length - 1];
+        for (int i = 1; i < length; i++) {
+            if (Float.floatToRawIntBits(sum[i]) != Float.floatToRawIntBits(expected[i])) {
+                throw new AssertionError("tree at " + i + ": " + sum[i] + " is not " + expected[i]);
+            }
+        }
     }
 
     @Order(1)

@@ -92,7 +92,6 @@ class BadInputIT {
     @Test
     void settingsThatNothingImplementsYet() {
         assertRefused(2, corpus.toString(), set("train.zero=1"), "train.zero");
-        assertRefused(2, corpus.toString(), set("train.reduction=tree"), "train.reduction");
         assertRefused(2, corpus.toString(), set("data.packing=documents"), "data.packing");
         assertRefused(2, corpus.toString(), set("cluster.allreduce=nccl"), "cluster.allreduce");
     }

@@ -17,7 +17,7 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.apache.spark.sql.SparkSession;
 
-/** Runs commands in this JVM, all in one Spark application with two real executor processes. */
+/** Runs commands in this JVM, all in one Spark application with real executor processes, two where nothing else is said. */
 final class CommandRuns implements AutoCloseable {
     /** A model that learns the words of {@link #writeCorpus} in a few steps; four micro-batches a step. */
     static final List<String> TINY = List.of(
@@ -44,8 +44,12 @@ final class CommandRuns implements AutoCloseable {
 
     /** @param slotsTimeout how long a job waits for executors, such as {@code 2s} */
     CommandRuns(String slotsTimeout) {
+        this(slotsTimeout, 2);
+    }
+
+    CommandRuns(String slotsTimeout, int executors) {
         cluster = new EmbeddedCluster(
-                2,
+                executors,
                 Map.of(
                         "spark.executor.extraJavaOptions",
                         "-XX:+UseSerialGC",

@@ -1,0 +1,125 @@
+package dev.kindling.allreduce;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * The order in which the operands of all ranks are added. Operands are taken rank by rank; after each, a number of
+ * joins replaces the two newest partial sums by older + newer. Immutable.
+ *
+ * <p>{@link #byRank} is ((x0 + x1) + x2) + ..., one operand a rank. {@link #tree} is the tree over the leaves 0 ..
+ * L-1 that halves a range at its floor(middle) until one leaf is left. A rank holds consecutive leaves and gives the
+ * sums of the largest subtrees that lie within them: one where the world size is a power of two that divides L, and
+ * otherwise a few. Since the tree does not depend on the world size, neither does a bit of the sum.
+ */
+public final class SumOrder {
+    /** More leaves than any step has micro-batches. */
+    static final int MAX_LEAVES = 1 << 20;
+
+    private final int leaves;
+    private final int[][] joins;
+
+    private SumOrder(int leaves, int[][] joins) {
+        this.leaves = leaves;
+        this.joins = joins;
+    }
+
+    /** Rank 0 + rank 1 + ... */
+    public static SumOrder byRank(int worldSize) {
+        int[][] joins = new int[worldSize][];
+        Arrays.setAll(joins, rank -> new int[] {Math.min(rank, 1)});
+        return new SumOrder(0, joins);
+    }
+
+    /**
+     * The tree over {@code leaves} that lie with the ranks as {@link #firstLeaf} says.
+     *
+     * @throws IllegalArgumentException where some rank would have no leaf
+     */
+    public static SumOrder tree(int leaves, int worldSize) {
+        if (leaves < worldSize || leaves > MAX_LEAVES) {
+            throw new IllegalArgumentException("a summation tree of " + leaves + " leaves over " + worldSize
+                    + " ranks; it takes one leaf a rank and at most " + MAX_LEAVES);
+        }
+        List<List<int[]>> operands = new ArrayList<>();
+        for (int rank = 0; rank < worldSize; rank++) {
+            operands.add(new ArrayList<>());
+        }
+        collect(operands, leaves, worldSize, 0, leaves);
+        int[][] joins = operands.stream()
+                .map(ofRank -> ofRank.stream().mapToInt(join -> join[0]).toArray())
+                .toArray(int[][]::new);
+        return new SumOrder(leaves, joins);
+    }
+
+    /** Returns the joins after the last operand of the subtree over leaves {@code from .. to-1}. */
+    private static int[] collect(List<List<int[]>> operands, int leaves, int worldSize, int from, int to) {
+        int rank = 0;
+        while (firstLeaf(leaves, rank + 1, worldSize) <= from) {
+            rank++;
+        }
+        if (to <= firstLeaf(leaves, rank + 1, worldSize)) {
+            int[] join = {0};
+            operands.get(rank).add(join);
+            return join;
+        }
+        int middle = (from + to) >>> 1;
+        collect(operands, leaves, worldSize, from, middle);
+        int[] last = collect(operands, leaves, worldSize, middle, to);
+        last[0]++;
+        return last;
+    }
+
+    /** The first of the leaves of {@code rank}: contiguous shares in rank order, as even as they can be. */
+    public static int firstLeaf(int leaves, int rank, int worldSize) {
+        return (int) ((long) leaves * rank / worldSize);
+    }
+
+    /**
+     * For the rank that holds leaves {@code first .. end-1}: how many joins come after each of them, so that what is
+     * left at the end are its operands.
+     */
+    public static int[] joinsWithin(int leaves, int first, int end) {
+        int[] joins = new int[end - first];
+        countWithin(joins, first, 0, leaves);
+        return joins;
+    }
+
+    private static void countWithin(int[] joins, int first, int from, int to) {
+        if (to - from == 1 || to <= first || from >= first + joins.length) {
+            return;
+        }
+        if (from >= first && to <= first + joins.length) {
+            joins[to - 1 - first]++;
+        }
+        int middle = (from + to) >>> 1;
+        countWithin(joins, first, from, middle);
+        countWithin(joins, first, middle, to);
+    }
+
+    /** The order as a number: the tree's leaves, or 0 for {@link #byRank}. */
+    int leaves() {
+        return leaves;
+    }
+
+    /** The inverse of {@link #leaves()}. */
+    static SumOrder of(int leaves, int worldSize) {
+        return leaves == 0 ? byRank(worldSize) : tree(leaves, worldSize);
+    }
+
+    /** How many operands a rank gives: 1 or more. */
+    public int operands(int rank) {
+        return joins[rank].length;
+    }
+
+    /** The most operands that any rank gives. */
+    public int mostOperands() {
+        return Arrays.stream(joins).mapToInt(ofRank -> ofRank.length).max().orElseThrow();
+    }
+
+    /** Joins after an operand. */
+    int joins(int rank, int operand) {
+        return joins[rank][operand];
+    }
+}

@@ -1,16 +1,10 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.SingleRank;
-import dev.kindling.attention.Sdpa;
 import dev.kindling.data.batch.Batch;
 import dev.kindling.device.Device;
-import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
-import dev.kindling.nn.Parameters;
-import dev.kindling.optim.AdamW;
-import dev.kindling.optim.CosineSchedule;
-import dev.kindling.optim.GradientClip;
 import dev.kindling.profile.Profiler;
 import dev.kindling.profile.Span;
 import dev.kindling.tensor.Arena;
@@ -45,9 +39,9 @@ public final class ProfiledTraining {
         GptConfig model = Model.of(config.model(), vocabulary);
         int tokens = train.globalBatch() * model.blockSize();
         try (Arena arena = device.arena("profile")) {
-            Sdpa sdpa = new Sdpa(
-                    device, arena, Sdpa.allowedBy(config.cluster().attention().name()));
-            try (TrainStep step = step(config, model, sdpa, new Gpt.DeviceMemory(device, arena))) {
+            Replica replica = new Replica(config, vocabulary, new SingleRank(), new Gpt.DeviceMemory(device, arena));
+            replica.parameters().initialise(train.seed());
+            try (TrainStep step = replica.step(false)) {
                 List<Batch> batches = batches(train, model);
                 for (int i = 0; i < warmUp; i++) {
                     step.run(i, batches);
@@ -59,38 +53,10 @@ public final class ProfiledTraining {
                     loss = step.run(warmUp + i, batches).lossSum() / tokens;
                 }
                 double millis = (System.nanoTime() - began) / 1e6 / steps;
-                return new Outcome(profiler.read(), loss, millis, tokens, sdpa.chosen());
+                return new Outcome(
+                        profiler.read(), loss, millis, tokens, replica.sdpa().chosen());
             }
         }
-    }
-
-    private static TrainStep step(TrainConfig config, GptConfig model, Sdpa sdpa, Gpt.DeviceMemory memory) {
-        TrainSection train = config.train();
-        Device device = memory.device();
-        Parameters parameters = new Parameters(model, device, memory.arena(), true);
-        parameters.initialise(train.seed());
-        BatchShape shape = BatchShape.dense(train.microBatch(), model.blockSize());
-        Gpt gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
-        TrainStep.Share share = TrainStep.Share.of(train.microBatches(), 0, 1, train.seed());
-        GradientSum sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
-        return new TrainStep(
-                new TrainStep.Parts(
-                        device,
-                        gpt,
-                        parameters,
-                        new AdamW(
-                                parameters,
-                                new AdamW.Coefficients(
-                                        (float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
-                                device,
-                                memory.arena()),
-                        new GradientClip(device.ops(), (float) train.gradClip()),
-                        new CosineSchedule(
-                                (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
-                        sum,
-                        new HostGradientExchange(device, new SingleRank(), parameters, sum),
-                        false),
-                share);
     }
 
     private static List<Batch> batches(TrainSection train, GptConfig model) {

@@ -14,15 +14,11 @@ import dev.kindling.data.batch.ValidationBatches;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
-import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Sampling;
 import dev.kindling.nn.TextGenerator;
 import dev.kindling.optim.AdamW;
-import dev.kindling.optim.CosineSchedule;
-import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.time.Duration;
@@ -60,44 +56,22 @@ final class Trainer {
         this.config = config;
         this.rank = rank;
         device = rank.device();
-        TrainSection train = config.train();
-        GptConfig model = Model.of(config.model(), rank.shards().tokenizer().vocabSize());
-        sdpa = new Sdpa(
-                device, arena, Sdpa.allowedBy(config.cluster().attention().name()));
-        parameters = new Parameters(model, device, arena, true);
+        Replica replica = new Replica(
+                config, rank.shards().tokenizer().vocabSize(), rank.allReduce(), new Gpt.DeviceMemory(device, arena));
+        sdpa = replica.sdpa();
+        parameters = replica.parameters();
         weights = new ModelWeights(parameters);
-        adamW = new AdamW(
-                parameters,
-                new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
-                device,
-                arena);
-        Gpt.DeviceMemory memory = new Gpt.DeviceMemory(device, arena);
-        BatchShape shape = BatchShape.dense(train.microBatch(), model.blockSize());
-        Gpt gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
-        share = TrainStep.Share.of(
-                train.microBatches(), rank.allReduce().rank(), rank.allReduce().worldSize(), train.seed());
-        GradientSum sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
-        step = new TrainStep(
-                new TrainStep.Parts(
-                        device,
-                        gpt,
-                        parameters,
-                        adamW,
-                        new GradientClip(device.ops(), (float) train.gradClip()),
-                        new CosineSchedule(
-                                (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
-                        sum,
-                        new HostGradientExchange(device, rank.allReduce(), parameters, sum),
-                        train.compile()),
-                share);
+        adamW = replica.adamW();
+        share = replica.share();
+        step = replica.step(config.train().compile());
         evaluation = new Evaluation(
                 device,
-                new Gpt(parameters, shape, Gpt.Mode.INFERENCE, sdpa, memory),
+                replica.inference(),
                 new ValidationBatches(
                         rank.shards().tokens(CorpusSplit.VAL),
-                        train.evalBatches(),
-                        train.microBatch(),
-                        model.blockSize()));
+                        config.train().evalBatches(),
+                        config.train().microBatch(),
+                        config.model().blockSize()));
         Member member = rank.member();
         writer = new CheckpointWriter(
                 rank.store(),

@@ -1,0 +1,93 @@
+package dev.kindling.train;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.attention.Sdpa;
+import dev.kindling.device.Device;
+import dev.kindling.nn.BatchShape;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.Parameters;
+import dev.kindling.optim.AdamW;
+import dev.kindling.optim.CosineSchedule;
+import dev.kindling.optim.GradientClip;
+
+/**
+ * A rank's copy of a configuration's model and what trains it: weights, gradients, optimizer state and the activations
+ * of one micro-batch, all from one arena. Weights are unset until they are initialised or loaded.
+ */
+final class Replica {
+    private final TrainConfig config;
+    private final AllReduce allReduce;
+    private final Gpt.DeviceMemory memory;
+    private final Sdpa sdpa;
+    private final Parameters parameters;
+    private final AdamW adamW;
+    private final BatchShape shape;
+    private final Gpt gpt;
+    private final TrainStep.Share share;
+
+    /**
+     * @param allReduce sums the gradients of all ranks' replicas
+     * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
+     */
+    Replica(TrainConfig config, int vocabulary, AllReduce allReduce, Gpt.DeviceMemory memory) {
+        this.config = config;
+        this.allReduce = allReduce;
+        this.memory = memory;
+        TrainSection train = config.train();
+        Device device = memory.device();
+        sdpa = new Sdpa(
+                device,
+                memory.arena(),
+                Sdpa.allowedBy(config.cluster().attention().name()));
+        parameters = new Parameters(Model.of(config.model(), vocabulary), device, memory.arena(), true);
+        adamW = new AdamW(
+                parameters,
+                new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
+                device,
+                memory.arena());
+        shape = BatchShape.dense(train.microBatch(), config.model().blockSize());
+        gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
+        share = TrainStep.Share.of(train.microBatches(), allReduce.rank(), allReduce.worldSize(), train.seed());
+    }
+
+    /** A training step over this replica; the caller closes it. */
+    TrainStep step(boolean compile) {
+        TrainSection train = config.train();
+        GradientSum sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
+        return new TrainStep(
+                new TrainStep.Parts(
+                        memory.device(),
+                        gpt,
+                        parameters,
+                        adamW,
+                        new GradientClip(memory.device().ops(), (float) train.gradClip()),
+                        new CosineSchedule(
+                                (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
+                        sum,
+                        new HostGradientExchange(memory.device(), allReduce, parameters, sum),
+                        compile),
+                share);
+    }
+
+    /** The model over the same weights for evaluation, without dropout, in micro-batches of the same shape. */
+    Gpt inference() {
+        return new Gpt(parameters, shape, Gpt.Mode.INFERENCE, sdpa, memory);
+    }
+
+    Sdpa sdpa() {
+        return sdpa;
+    }
+
+    Parameters parameters() {
+        return parameters;
+    }
+
+    AdamW adamW() {
+        return adamW;
+    }
+
+    /** This rank's part of every step. */
+    TrainStep.Share share() {
+        return share;
+    }
+}

@@ -8,7 +8,6 @@ import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.LongSupplier;
 import java.util.stream.IntStream;
 import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -45,27 +44,28 @@ public final class Generations {
     /**
      * Runs the job to its end.
      *
-     * @param committedStep the step to start from: that of the last committed checkpoint, 0 without one
      * @throws FatalJobException an error that no attempt can cure, such as too few slots or one thrown by a rank
      * @throws GenerationFailedException too many attempts without progress; the message is the first cause
      */
-    public Outcome run(GenerationBody body, LongSupplier committedStep) {
+    public Outcome run(GenerationBody body, Progress progress) {
         List<Generation> generations = new ArrayList<>();
         List<FirstCause> failures = new ArrayList<>();
-        long start = committedStep.getAsLong();
+        long start = progress.committedStep();
         int attempt = 1;
         while (true) {
             Generation generation = new Generation(++number, slots.await(generations.isEmpty()), start, attempt);
             generations.add(generation);
+            progress.started(generation);
             Attempt ended = runOne(generation, body);
             if (ended.failure == null) {
                 return new Outcome(ended.result, generations, failures);
             }
             failures.add(ended.failure);
+            progress.failed(generation, ended.failure);
             if (ended.failure.fatal()) {
                 throw new FatalJobException(ended.failure.describe());
             }
-            long committed = committedStep.getAsLong();
+            long committed = progress.committedStep();
             attempt = committed > start ? 1 : attempt + 1;
             start = committed;
             if (attempt > plan.maxAttempts()) {

@@ -21,6 +21,9 @@ public final class SparkSessions {
     /** Set by submit.sh where no master is given: real executor processes on this host. */
     static final String EMBEDDED = "spark.kindling.embedded";
 
+    /** The driver's metrics for Prometheus, beside the Spark UI. */
+    private static final String PROMETHEUS = "spark.metrics.conf.driver.sink.prometheusServlet";
+
     private static final int MIN_EXECUTOR_MEBIBYTES = 1024;
     private static final int MAX_EXECUTOR_MEBIBYTES = 8192;
 
@@ -95,6 +98,9 @@ public final class SparkSessions {
         conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
         conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
         conf.setIfMissing("spark.ui.showConsoleProgress", "false");
+        conf.setIfMissing("spark.port.maxRetries", "100"); // that many Spark UIs on one host
+        conf.setIfMissing(PROMETHEUS + ".class", "org.apache.spark.metrics.sink.PrometheusServlet");
+        conf.setIfMissing(PROMETHEUS + ".path", "/metrics/prometheus");
         conf.set("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
         conf.set("spark.kryo.registrationRequired", "true");
         coordination.accept(conf);
@@ -107,6 +113,7 @@ public final class SparkSessions {
      */
     private static void embed(SparkConf conf, int executors, int gpus) {
         int cores = conf.getInt("spark.executor.cores", 1);
+        conf.setIfMissing("spark.metrics.namespace", "kindling"); // else a new name for each run
         conf.setIfMissing("spark.executor.memory", executorMebibytes(executors) + "m");
         long memory = JavaUtils.byteStringAsMb(conf.get("spark.executor.memory"));
         conf.setIfMissing(

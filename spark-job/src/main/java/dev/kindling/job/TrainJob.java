@@ -71,14 +71,16 @@ final class TrainJob implements Job<TrainOptions> {
             Shards shards = settle(config, run, storage, spark, options.resume());
             CheckpointStore store =
                     CheckpointStore.ofRun(run, config.checkpoint().keep(), hadoop);
-            try (TrainingRecord record = new TrainingRecord(config, storage, run, store);
+            try (TrainingRecord record = new TrainingRecord(config, storage, run, store, spark);
                     Coordinator coordinator = new Coordinator(spark, record)) {
                 Plan plan = plan(config, shards.vocabulary(), spark.getConf());
                 TrainingBody body =
                         new TrainingBody(config, run.toString(), shards.folder().toString());
+                record.url().ifPresent(url -> System.out.println("watch it at " + url));
                 Outcome outcome;
                 try {
-                    outcome = new Generations(spark, coordinator, plan).run(body, record::committedStep);
+                    outcome = new Generations(spark, coordinator, plan).run(body, record);
+                    record.finished();
                 } catch (FatalJobException | GenerationFailedException e) {
                     if (!options.resume() && record.last() == null) {
                         storage.deleteQuietly(run, e);

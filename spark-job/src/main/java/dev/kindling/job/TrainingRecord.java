@@ -1,36 +1,47 @@
 package dev.kindling.job;
 
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.coordinate.FirstCause;
 import dev.kindling.coordinate.Generation;
+import dev.kindling.coordinate.Progress;
 import dev.kindling.coordinate.RequestHandler;
+import dev.kindling.monitor.SparkMonitor;
 import dev.kindling.report.MetricsLog;
 import dev.kindling.report.StepMetrics;
 import dev.kindling.report.TensorBoard;
 import dev.kindling.report.TrainProgress;
 import dev.kindling.storage.Storage;
 import dev.kindling.train.CommitRequest;
+import dev.kindling.train.ModelSection;
 import dev.kindling.train.StepReport;
 import dev.kindling.train.TrainConfig;
+import dev.kindling.train.TrainSection;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
 
 /**
  * The driver's side of a training run: puts the ranks' reports of a step together, writes them to metrics.jsonl,
- * TensorBoard and the console, and commits checkpoints. Called by one thread at a time.
+ * TensorBoard, the console and Spark's monitoring, and commits checkpoints. Called by one thread at a time.
  */
-final class TrainingRecord implements RequestHandler, AutoCloseable {
+final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
     private static final Duration LINE_PERIOD = Duration.ofSeconds(5);
 
     private final TrainConfig config;
     private final Storage storage;
     private final Path run;
     private final CheckpointStore store;
+    private final SparkMonitor monitor;
     private final TreeMap<Long, Pending> pending = new TreeMap<>();
     private MetricsLog metrics;
     private TensorBoard tensorBoard;
@@ -40,32 +51,50 @@ final class TrainingRecord implements RequestHandler, AutoCloseable {
     private long tokens;
     private double trainingMillis;
 
-    TrainingRecord(TrainConfig config, Storage storage, Path run, CheckpointStore store) {
+    TrainingRecord(TrainConfig config, Storage storage, Path run, CheckpointStore store, JavaSparkContext spark) {
         this.config = config;
         this.storage = storage;
         this.run = run;
         this.store = store;
+        this.monitor = new SparkMonitor(spark, run.toString(), config.train().maxSteps(), facts(config));
+    }
+
+    /** What the Spark UI shows of the configuration. */
+    private static Map<String, String> facts(TrainConfig config) {
+        ModelSection model = config.model();
+        TrainSection train = config.train();
+        Map<String, String> facts = new LinkedHashMap<>();
+        facts.put(
+                "Model",
+                "%d layers, %d heads, %d channels, blocks of %d tokens"
+                        .formatted(model.nLayer(), model.nHead(), model.nEmbd(), model.blockSize()));
+        facts.put(
+                "Batch",
+                "%d sequences a step in micro-batches of %d".formatted(train.globalBatch(), train.microBatch()));
+        return facts;
     }
 
     /** The reports of a step that has not been reported by every rank yet. */
     private static final class Pending {
-        private int reports;
-        private double lossSum;
-        private double millis;
-        private StepReport latest;
-        private OptionalDouble valLoss = OptionalDouble.empty();
+        private final StepReport[] reports;
+        private int count;
+
+        Pending(int worldSize) {
+            reports = new StepReport[worldSize];
+        }
     }
 
     @Override
     public byte[] handle(Generation from, int rank, String topic, byte[] payload) throws IOException {
         if (topic.equals(StepReport.TOPIC)) {
             begin(from);
-            add(from, StepReport.decode(payload));
+            add(from, rank, StepReport.decode(payload));
             return new byte[0];
         }
         if (topic.equals(CommitRequest.TOPIC)) {
             CommitRequest request = CommitRequest.decode(payload);
             Path committed = store.commit(new Path(request.staged()), request.step());
+            monitor.checkpointCommitted(request.step(), committed.toString());
             return committed.toString().getBytes(StandardCharsets.UTF_8);
         }
         throw new IllegalArgumentException("no request is called " + topic);
@@ -93,36 +122,37 @@ final class TrainingRecord implements RequestHandler, AutoCloseable {
                 from.startStep(), config.train().maxSteps(), TrainProgress.onTerminal(), System.out, LINE_PERIOD);
     }
 
-    private void add(Generation from, StepReport report) throws IOException {
-        Pending step = pending.computeIfAbsent(report.step(), number -> new Pending());
-        step.reports++;
-        step.lossSum += report.lossSum();
-        step.millis = Math.max(step.millis, report.stepMillis());
-        step.latest = report;
-        if (report.valLoss() != null) {
-            step.valLoss = OptionalDouble.of(report.valLoss());
-        }
-        if (step.reports == from.worldSize()) {
+    private void add(Generation from, int rank, StepReport report) throws IOException {
+        Pending step = pending.computeIfAbsent(report.step(), number -> new Pending(from.worldSize()));
+        step.reports[rank] = report;
+        step.count++;
+        if (step.count == from.worldSize()) {
             pending.remove(report.step());
-            complete(step);
+            complete(List.of(step.reports));
         }
     }
 
-    private void complete(Pending step) throws IOException {
-        long rows = (long) config.train().globalBatch() * config.model().blockSize();
-        tokens += rows;
-        trainingMillis += step.millis;
+    private void complete(List<StepReport> ranks) throws IOException {
+        StepReport any = ranks.get(0);
+        long stepTokens = ranks.stream().mapToLong(StepReport::tokens).sum();
+        double millis = ranks.stream().mapToDouble(StepReport::stepMillis).max().getAsDouble();
+        tokens += stepTokens;
+        trainingMillis += millis;
         last = new StepMetrics(
-                step.latest.step(),
-                step.lossSum / rows,
-                step.latest.learningRate(),
-                step.latest.gradientNorm(),
-                rows / step.millis * 1000,
-                step.millis,
-                step.valLoss);
+                any.step(),
+                ranks.stream().mapToDouble(StepReport::lossSum).sum() / stepTokens,
+                any.learningRate(),
+                any.gradientNorm(),
+                stepTokens / millis * 1000,
+                ranks.stream()
+                        .map(rank -> rank.tokens() / rank.stepMillis() * 1000)
+                        .toList(),
+                millis,
+                any.valLoss() == null ? OptionalDouble.empty() : OptionalDouble.of(any.valLoss()));
         metrics.append(last);
         tensorBoard.append(last);
         progress.update(last);
+        monitor.stepDone(last);
     }
 
     /** The last step's metrics; null if no step was completed. */
@@ -135,8 +165,19 @@ final class TrainingRecord implements RequestHandler, AutoCloseable {
         return tokens == 0 ? 0 : tokens / trainingMillis * 1000;
     }
 
+    @Override
+    public void started(Generation next) {
+        monitor.generationStarted(next);
+    }
+
+    @Override
+    public void failed(Generation ended, FirstCause cause) {
+        monitor.generationFailed(ended, cause);
+    }
+
     /** The step of the newest committed checkpoint that is whole; 0 if there is none. */
-    long committedStep() {
+    @Override
+    public long committedStep() {
         try {
             CheckpointStore.Recovery recovery = store.latestValid();
             recovery.skipped().forEach(line -> System.err.println("kindling: " + line));
@@ -154,8 +195,19 @@ final class TrainingRecord implements RequestHandler, AutoCloseable {
         }
     }
 
+    /** Where to watch the run; empty without a Spark UI. */
+    Optional<String> url() {
+        return monitor.url();
+    }
+
+    /** All steps are done. */
+    void finished() {
+        monitor.finished();
+    }
+
     @Override
     public void close() throws IOException {
+        monitor.close();
         closeFiles();
     }
 }

@@ -2,6 +2,8 @@ package dev.kindling.report;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.List;
+import java.util.Map;
 import java.util.OptionalDouble;
 
 /**
@@ -12,6 +14,7 @@ import java.util.OptionalDouble;
  * @param lr the learning rate that was used
  * @param gradNorm the gradient's global norm before clipping
  * @param tokensPerSecond over all ranks
+ * @param rankTokensPerSecond each rank's, in rank order
  * @param stepMillis wall time
  * @param valLoss validation loss after the step, in nats a token, where it was evaluated
  */
@@ -21,8 +24,14 @@ public record StepMetrics(
         double lr,
         double gradNorm,
         double tokensPerSecond,
+        List<Double> rankTokensPerSecond,
         double stepMillis,
         OptionalDouble valLoss) {
+
+    /** Milliseconds by what the time was spent on. */
+    public Map<String, Double> parts() {
+        return Map.of("step", stepMillis);
+    }
 
     /** The step's line in {@code metrics.jsonl}. */
     ObjectNode toJson() {

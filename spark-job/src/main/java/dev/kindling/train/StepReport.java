@@ -8,12 +8,19 @@ import java.io.IOException;
  * What a rank tells the driver of each step.
  *
  * @param step counted from 1: steps done
- * @param lossSum over this rank's rows, in nats
+ * @param lossSum over this rank's tokens, in nats
+ * @param tokens of this rank in the step
  * @param stepMillis wall time of the step, evaluation and checkpoint not counted
  * @param valLoss in nats a token, or null where this step was not evaluated
  */
 public record StepReport(
-        long step, double lossSum, double learningRate, double gradientNorm, double stepMillis, Double valLoss) {
+        long step,
+        double lossSum,
+        long tokens,
+        double learningRate,
+        double gradientNorm,
+        double stepMillis,
+        Double valLoss) {
     /** The topic under which reports travel. */
     public static final String TOPIC = "step";
 

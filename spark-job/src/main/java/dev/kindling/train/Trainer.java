@@ -149,6 +149,9 @@ final class Trainer {
                         new StepReport(
                                         done,
                                         outcome.lossSum(),
+                                        (long) share.count()
+                                                * config.train().microBatch()
+                                                * config.model().blockSize(),
                                         outcome.learningRate(),
                                         outcome.gradientNorm(),
                                         millis,

@@ -11,10 +11,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
+import org.apache.spark.SparkContext;
 import org.apache.spark.sql.SparkSession;
 
 /** Runs commands in this JVM, all in one Spark application with real executor processes, two where nothing else is said. */
@@ -48,15 +50,19 @@ final class CommandRuns implements AutoCloseable {
     }
 
     CommandRuns(String slotsTimeout, int executors) {
-        cluster = new EmbeddedCluster(
-                executors,
-                Map.of(
-                        "spark.executor.extraJavaOptions",
-                        "-XX:+UseSerialGC",
-                        "spark.scheduler.minRegisteredResourcesRatio",
-                        "1.0",
-                        Limits.SLOTS,
-                        slotsTimeout));
+        this(slotsTimeout, executors, Map.of());
+    }
+
+    CommandRuns(String slotsTimeout, int executors, Map<String, String> more) {
+        Map<String, String> settings = new HashMap<>(Map.of(
+                "spark.executor.extraJavaOptions",
+                "-XX:+UseSerialGC",
+                "spark.scheduler.minRegisteredResourcesRatio",
+                "1.0",
+                Limits.SLOTS,
+                slotsTimeout));
+        settings.putAll(more);
+        cluster = new EmbeddedCluster(executors, settings);
         session = SparkSession.builder().getOrCreate();
     }
 
@@ -119,6 +125,10 @@ final class CommandRuns implements AutoCloseable {
 
     static byte[] weights(Path run, int step) throws IOException {
         return Files.readAllBytes(run.resolve("checkpoints/step-%07d/model.safetensors".formatted(step)));
+    }
+
+    SparkContext spark() {
+        return session.sparkContext();
     }
 
     @Override

@@ -166,7 +166,7 @@ class ReportTest {
     }
 
     private static StepMetrics metrics(long step, OptionalDouble valLoss) {
-        return new StepMetrics(step, 4.25, 1e-3, 1.5, 12345, 62.5, valLoss);
+        return new StepMetrics(step, 4.25, 1e-3, 1.5, 12345, List.of(6000.0, 6345.0), 62.5, valLoss);
     }
 
     private static org.apache.hadoop.fs.Path hadoop(Path path) {

@@ -1,0 +1,14 @@
+package dev.kindling.coordinate;
+
+/** What the loop of generations asks and tells, on the thread that runs it. */
+@FunctionalInterface
+public interface Progress {
+    /** The step that the next generation starts from: that of the last committed checkpoint, 0 without one. */
+    long committedStep();
+
+    /** A generation has its slots and begins. */
+    default void started(Generation generation) {}
+
+    /** A generation ended before the job did. */
+    default void failed(Generation generation, FirstCause cause) {}
+}

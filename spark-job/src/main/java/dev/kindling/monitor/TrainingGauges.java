@@ -1,0 +1,89 @@
+package dev.kindling.monitor;
+
+import com.codahale.metrics.Gauge;
+import com.codahale.metrics.MetricRegistry;
+import dev.kindling.report.StepMetrics;
+import java.util.function.ToDoubleFunction;
+import org.apache.spark.metrics.source.Source;
+
+/**
+ * The driver's gauges in Spark's metrics system, which every sink of the application shows: Prometheus, JMX, Graphite,
+ * CSV. NaN before the first value. Written by one thread at a time, read by any.
+ */
+final class TrainingGauges implements Source {
+    private final MetricRegistry registry = new MetricRegistry();
+    private volatile StepMetrics last;
+    private volatile double valLoss = Double.NaN;
+    private volatile int generation;
+    private volatile int worldSize;
+    private volatile int restarts;
+    private volatile long checkpointStep;
+
+    TrainingGauges() {
+        step("step", StepMetrics::step);
+        step("loss", StepMetrics::loss);
+        step("lr", StepMetrics::lr);
+        step("grad_norm", StepMetrics::gradNorm);
+        step("tokens_per_second", StepMetrics::tokensPerSecond);
+        step("step_millis", StepMetrics::stepMillis);
+        gauge("val_loss", () -> valLoss);
+        gauge("generation", () -> generation);
+        gauge("world_size", () -> worldSize);
+        gauge("restarts", () -> restarts);
+        gauge("checkpoint_step", () -> checkpointStep);
+    }
+
+    @Override
+    public String sourceName() {
+        return "training";
+    }
+
+    @Override
+    public MetricRegistry metricRegistry() {
+        return registry;
+    }
+
+    void generationStarted(int number, int ranks) {
+        generation = number;
+        for (int rank = worldSize; rank < ranks; rank++) {
+            int index = rank;
+            step(
+                    rankGauge(rank),
+                    step -> index < step.rankTokensPerSecond().size()
+                            ? step.rankTokensPerSecond().get(index)
+                            : Double.NaN);
+        }
+        for (int rank = ranks; rank < worldSize; rank++) {
+            registry.remove(rankGauge(rank));
+        }
+        worldSize = ranks;
+    }
+
+    void generationFailed() {
+        restarts++;
+    }
+
+    void checkpointCommitted(long step) {
+        checkpointStep = step;
+    }
+
+    void update(StepMetrics step) {
+        last = step;
+        step.valLoss().ifPresent(loss -> valLoss = loss);
+    }
+
+    private static String rankGauge(int rank) {
+        return "rank" + rank + "_tokens_per_second";
+    }
+
+    private void step(String name, ToDoubleFunction<StepMetrics> value) {
+        gauge(name, () -> {
+            StepMetrics step = last;
+            return step == null ? Double.NaN : value.applyAsDouble(step);
+        });
+    }
+
+    private void gauge(String name, Gauge<Number> value) {
+        registry.register(name, value);
+    }
+}

@@ -1,0 +1,85 @@
+package dev.kindling.monitor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.kindling.monitor.TrainingEvent.Steps;
+import dev.kindling.report.StepMetrics;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.concurrent.TimeUnit;
+import org.apache.spark.scheduler.SparkListenerEvent;
+import org.apache.spark.util.JsonProtocol;
+import org.junit.jupiter.api.Test;
+
+class TrainingFeedTest {
+    private long nanos;
+    private final List<TrainingEvent> events = new ArrayList<>();
+
+    private static StepMetrics step(long step, OptionalDouble valLoss) {
+        return new StepMetrics(step, step, 1e-3, step % 13, 300, List.of(100.0, 200.0), 207.5, valLoss);
+    }
+
+    private long eventLogBytes() {
+        return events.stream()
+                .mapToLong(event -> JsonProtocol.sparkEventToJsonString(event).getBytes(StandardCharsets.UTF_8).length)
+                .sum();
+    }
+
+    @Test
+    void aLongRunTakesLittleOfTheEventLog() {
+        TrainingFeed feed = new TrainingFeed(100_000, () -> nanos, events::add);
+        for (int step = 1; step <= 100_000; step++) {
+            nanos += TimeUnit.MILLISECONDS.toNanos(20);
+            feed.add(step(step, step % 1000 == 0 ? OptionalDouble.of(1.5) : OptionalDouble.empty()));
+        }
+        feed.flush();
+        long points = events.stream()
+                .mapToLong(event -> ((Steps) event).step().length)
+                .sum();
+        assertThat(points).isEqualTo(1000);
+        assertThat(events.stream()
+                        .mapToLong(event -> ((Steps) event).evaluations().size())
+                        .sum())
+                .isEqualTo(100);
+        assertThat(eventLogBytes()).isLessThan(600_000);
+    }
+
+    @Test
+    void aPointIsTheMeanOfItsSteps() {
+        TrainingFeed feed = new TrainingFeed(2000, () -> nanos, events::add);
+        for (int step = 1; step <= 5; step++) {
+            feed.add(step(step, OptionalDouble.empty()));
+        }
+        feed.flush();
+        assertThat(events).singleElement().satisfies(event -> {
+            Steps steps = (Steps) event;
+            assertThat(steps.step()).containsExactly(2, 4, 5);
+            assertThat(steps.loss()).containsExactly(1.5f, 3.5f, 5);
+            assertThat(steps.gradNorm()).containsExactly(2, 4, 5);
+            assertThat(steps.rankTokensPerSecond().get(1)).containsExactly(200, 200, 200);
+            assertThat(steps.millis().get("step")[0]).isCloseTo(207.5f, within(1e-3f));
+        });
+    }
+
+    @Test
+    void slowStepsAreShownAsTheyCome() {
+        TrainingFeed feed = new TrainingFeed(1_000_000, () -> nanos, events::add);
+        for (int step = 1; step <= 7; step++) {
+            nanos += TimeUnit.SECONDS.toNanos(13);
+            feed.add(step(step, OptionalDouble.empty()));
+        }
+        assertThat(events).hasSize(7);
+    }
+
+    @Test
+    void sparkReadsFromItsEventLogWhatItWrote() {
+        TrainingFeed feed = new TrainingFeed(10, () -> nanos, events::add);
+        feed.add(step(1, OptionalDouble.of(2.25)));
+        feed.flush();
+        SparkListenerEvent read = JsonProtocol.sparkEventFromJson(JsonProtocol.sparkEventToJsonString(events.get(0)));
+        assertThat(read).usingRecursiveComparison().isEqualTo(events.get(0));
+    }
+}

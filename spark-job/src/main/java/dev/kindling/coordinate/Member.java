@@ -225,8 +225,15 @@ public final class Member implements AutoCloseable {
         } catch (InterruptedException e) {
             return;
         }
-        if (!closed && !SparkEnv.get().executorId().equals("driver")) {
-            LOG.error("{}; it did not leave within {} ms, ending this executor", stopReason, limits.stop());
+        if (!closed) {
+            endProcess(stopReason + "; it did not leave within " + limits.stop() + " ms");
+        }
+    }
+
+    /** The last resort where native code does not leave off: ends this executor at once, though never the driver. */
+    public void endProcess(String reason) {
+        if (!SparkEnv.get().executorId().equals("driver")) {
+            LOG.error("{}; ending this executor", reason);
             Runtime.getRuntime().halt(EXIT_FENCED);
         }
     }

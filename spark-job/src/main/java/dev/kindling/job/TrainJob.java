@@ -200,9 +200,6 @@ final class TrainJob implements Job<TrainOptions> {
         require(
                 config.data().packing() == DataSection.Packing.WINDOWS,
                 "data.packing is documents, but training reads windows only; set it to windows");
-        require(
-                config.cluster().allreduce() != AllReduceChoice.NCCL,
-                "cluster.allreduce is nccl, which there is no transport for yet; set it to auto, ring or driver");
     }
 
     private static void require(boolean holds, String message) {

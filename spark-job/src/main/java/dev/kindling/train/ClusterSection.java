@@ -42,5 +42,8 @@ public record ClusterSection(
                 "cluster.min_executors is %d; set it between 1 and cluster.executors %d",
                 minExecutors,
                 executors);
+        check(
+                allreduce != AllReduceChoice.NCCL || device != DeviceChoice.CPU,
+                "cluster.allreduce is nccl, which sums between GPUs, but cluster.device is cpu; set one of them to auto");
     }
 }

@@ -2,9 +2,15 @@ package dev.kindling.train;
 
 /** How the gradients of all ranks become their sums, in place: over host memory, or from device to device. */
 interface GradientExchange {
+    /** What carries the gradients: driver, ring, nccl; single where there is one rank. */
+    String name();
+
+    /** Do the calls only enqueue work on the device, so that they are captured with the backward pass? */
+    boolean onDevice();
+
     /** The gradient of one of {@link dev.kindling.nn.Parameters#buckets} is complete on this rank. */
     void bucketReady(int index);
 
-    /** All buckets are complete on this rank: returns when the gradients are the sums over all ranks. */
+    /** All buckets are complete on this rank: returns when the gradients are, or on the device will be, the sums. */
     void finish();
 }

@@ -34,7 +34,7 @@ interface GradientSum {
     /** After backward of any micro-batch but the rank's last. */
     void next(int microBatch);
 
-    /** In backward of the rank's last micro-batch, or after it: a range of the flat gradients is complete. */
+    /** In backward of the rank's last micro-batch: a range of the flat gradients is complete. Only enqueues. */
     void complete(Range range);
 
     /** The sum of the rank's losses in a step. */

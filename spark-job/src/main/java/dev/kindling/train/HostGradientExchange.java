@@ -45,6 +45,16 @@ final class HostGradientExchange implements GradientExchange {
     }
 
     @Override
+    public String name() {
+        return allReduce.name();
+    }
+
+    @Override
+    public boolean onDevice() {
+        return false;
+    }
+
+    @Override
     public void bucketReady(int index) {
         Range bucket = parameters.buckets().get(index);
         long ready = bucket.offset() + bucket.length();

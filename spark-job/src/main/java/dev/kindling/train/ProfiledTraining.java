@@ -9,6 +9,7 @@ import dev.kindling.profile.Profiler;
 import dev.kindling.profile.Span;
 import dev.kindling.tensor.Arena;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Stream;
 
@@ -39,7 +40,8 @@ public final class ProfiledTraining {
         GptConfig model = Model.of(config.model(), vocabulary);
         int tokens = train.globalBatch() * model.blockSize();
         try (Arena arena = device.arena("profile")) {
-            Replica replica = new Replica(config, vocabulary, new SingleRank(), new Gpt.DeviceMemory(device, arena));
+            Gpt.DeviceMemory memory = new Gpt.DeviceMemory(device, arena);
+            Replica replica = new Replica(config, vocabulary, new SingleRank(), Optional.empty(), memory);
             replica.parameters().initialise(train.seed());
             try (TrainStep step = replica.step(false)) {
                 List<Batch> batches = batches(train, model);

@@ -3,12 +3,14 @@ package dev.kindling.train;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.attention.Sdpa;
 import dev.kindling.device.Device;
+import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
 import dev.kindling.optim.GradientClip;
+import java.util.Optional;
 
 /**
  * A rank's copy of a configuration's model and what trains it: weights, gradients, optimizer state and the activations
@@ -17,6 +19,7 @@ import dev.kindling.optim.GradientClip;
 final class Replica {
     private final TrainConfig config;
     private final AllReduce allReduce;
+    private final Optional<NcclCommunicator> nccl;
     private final Gpt.DeviceMemory memory;
     private final Sdpa sdpa;
     private final Parameters parameters;
@@ -26,12 +29,18 @@ final class Replica {
     private final TrainStep.Share share;
 
     /**
-     * @param allReduce sums the gradients of all ranks' replicas
+     * @param allReduce sums the gradients of all ranks' replicas, where no {@code nccl} does
      * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
      */
-    Replica(TrainConfig config, int vocabulary, AllReduce allReduce, Gpt.DeviceMemory memory) {
+    Replica(
+            TrainConfig config,
+            int vocabulary,
+            AllReduce allReduce,
+            Optional<NcclCommunicator> nccl,
+            Gpt.DeviceMemory memory) {
         this.config = config;
         this.allReduce = allReduce;
+        this.nccl = nccl;
         this.memory = memory;
         TrainSection train = config.train();
         Device device = memory.device();
@@ -64,9 +73,16 @@ final class Replica {
                         new CosineSchedule(
                                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
                         sum,
-                        new HostGradientExchange(memory.device(), allReduce, parameters, sum),
+                        exchange(sum),
                         compile),
                 share);
+    }
+
+    private GradientExchange exchange(GradientSum sum) {
+        if (nccl.isPresent()) {
+            return new NcclGradientExchange(nccl.get(), parameters);
+        }
+        return new HostGradientExchange(memory.device(), allReduce, parameters, sum);
     }
 
     /** The model over the same weights for evaluation, without dropout, in micro-batches of the same shape. */

@@ -7,7 +7,6 @@ import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
-import dev.kindling.nn.Parameters.Range;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
 import dev.kindling.optim.GradientClip;
@@ -18,7 +17,8 @@ import java.util.List;
  * The gradient is the mean over all rows of the global batch.
  *
  * <p>On CUDA with {@code compile} the first step runs eagerly, which loads every kernel and library; the second
- * captures the three stages, and from then on they are replayed.
+ * captures its stages, and from then on they are replayed. Sums from device to device are captured with the backward pass
+ * that they run beside.
  */
 final class TrainStep implements AutoCloseable {
     /**
@@ -69,6 +69,7 @@ final class TrainStep implements AutoCloseable {
     private boolean warm;
     private final Stage begin = new Stage(this::begin);
     private final Stage microBatch = new Stage(() -> microBatch(false));
+    private final Stage lastMicroBatch = new Stage(() -> microBatch(true));
     private final Stage update = new Stage(this::update);
 
     TrainStep(Parts parts, Share share) {
@@ -94,21 +95,22 @@ final class TrainStep implements AutoCloseable {
             Batch batch = batches.get(i);
             parts.gpt().load(batch.inputs(), batch.targets());
             boolean last = i == batches.size() - 1;
-            if (compile) {
-                microBatch.run();
-            } else {
-                microBatch(last);
-            }
+            (last ? lastMicroBatch : microBatch).run();
             if (!last) {
                 parts.sum().next(i);
-            } else if (compile) {
-                parts.sum().complete(new Range(0, parts.parameters().count()));
             }
         }
-        parts.exchange().finish();
+        if (!parts.exchange().onDevice()) {
+            parts.exchange().finish();
+        }
         update.run();
         warm = true;
         return new Outcome(parts.sum().lossSum(), parts.device().gradientNorm(), learningRate);
+    }
+
+    /** What carries the gradients: driver, ring, nccl; single where there is one rank. */
+    String transport() {
+        return parts.exchange().name();
     }
 
     private StepInputs inputs(long step, float learningRate) {
@@ -136,6 +138,9 @@ final class TrainStep implements AutoCloseable {
             }
         });
         parts.device().ops().nextMicroBatch();
+        if (last && parts.exchange().onDevice()) {
+            parts.exchange().finish();
+        }
     }
 
     private void update() {
@@ -147,6 +152,7 @@ final class TrainStep implements AutoCloseable {
     public void close() {
         begin.close();
         microBatch.close();
+        lastMicroBatch.close();
         update.close();
     }
 

@@ -14,6 +14,7 @@ import dev.kindling.data.batch.ValidationBatches;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
+import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Sampling;
@@ -25,6 +26,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
@@ -36,8 +38,18 @@ final class Trainer {
     private static final Duration BATCH_PATIENCE = Duration.ofSeconds(60);
     private static final int SAMPLE_TOKENS = 300;
 
-    /** What a rank works with; the trainer closes none of it. */
-    record Rank(Member member, AllReduce allReduce, Device device, ShardSet shards, CheckpointStore store) {}
+    /**
+     * What a rank works with; the trainer closes none of it.
+     *
+     * @param nccl the group of GPUs that sums the gradients; without it {@code allReduce} does
+     */
+    record Rank(
+            Member member,
+            AllReduce allReduce,
+            Optional<NcclCommunicator> nccl,
+            Device device,
+            ShardSet shards,
+            CheckpointStore store) {}
 
     private final TrainConfig config;
     private final Rank rank;
@@ -56,8 +68,9 @@ final class Trainer {
         this.config = config;
         this.rank = rank;
         device = rank.device();
-        Replica replica = new Replica(
-                config, rank.shards().tokenizer().vocabSize(), rank.allReduce(), new Gpt.DeviceMemory(device, arena));
+        Gpt.DeviceMemory memory = new Gpt.DeviceMemory(device, arena);
+        int vocabulary = rank.shards().tokenizer().vocabSize();
+        Replica replica = new Replica(config, vocabulary, rank.allReduce(), rank.nccl(), memory);
         sdpa = replica.sdpa();
         parameters = replica.parameters();
         weights = new ModelWeights(parameters);
@@ -99,7 +112,7 @@ final class Trainer {
                 bestValLoss,
                 device.description(),
                 sdpa.chosen(),
-                rank.allReduce().name(),
+                step.transport(),
                 rank.member().rank() == 0 ? sample() : "");
     }
 

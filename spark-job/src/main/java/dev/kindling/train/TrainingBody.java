@@ -1,6 +1,7 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.AllReduceException;
 import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.coordinate.FatalJobException;
@@ -9,9 +10,12 @@ import dev.kindling.coordinate.Member;
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
+import dev.kindling.device.cuda.NcclCommunicator;
+import dev.kindling.device.cuda.NcclException;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
+import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.deploy.SparkHadoopUtil;
@@ -28,15 +32,20 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
         Configuration hadoop = SparkHadoopUtil.get().conf();
         member.enter("opening the device and the shards");
         try (Device device = ExecutorDevice.open(config, member);
-                Arena arena = device.arena("training")) {
+                Arena arena = device.arena("training");
+                NcclCommunicator nccl =
+                        NcclRendezvous.open(config, member, allReduce, device).orElse(null)) {
             ShardSet set = ShardPreparation.open(shards, hadoop);
             CheckpointStore store =
                     CheckpointStore.ofRun(new Path(run), config.checkpoint().keep(), hadoop);
-            Trainer.Rank rank = new Trainer.Rank(member, allReduce, device, set, store);
+            Trainer.Rank rank = new Trainer.Rank(member, allReduce, Optional.ofNullable(nccl), device, set, store);
             return new Trainer(config, rank, arena).run().encode();
         } catch (CheckpointException | DataException e) {
             // Files that do not fit will not fit at the next attempt.
             throw new FatalJobException(e.getMessage(), e);
+        } catch (NcclException e) {
+            // As a rule the consequence of another rank's end.
+            throw new AllReduceException(-1, e.getMessage(), e);
         }
     }
 }

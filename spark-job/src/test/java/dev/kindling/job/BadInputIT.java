@@ -6,6 +6,7 @@ import dev.kindling.job.CommandRuns.Printed;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -93,7 +94,21 @@ class BadInputIT {
     void settingsThatNothingImplementsYet() {
         assertRefused(2, corpus.toString(), set("train.zero=1"), "train.zero");
         assertRefused(2, corpus.toString(), set("data.packing=documents"), "data.packing");
-        assertRefused(2, corpus.toString(), set("cluster.allreduce=nccl"), "cluster.allreduce");
+    }
+
+    @Test
+    void ncclWithoutGpus() {
+        assertRefused(2, corpus.toString(), set("cluster.allreduce=nccl"), "cluster.device is cpu", "set one of them");
+        Path out = folder.resolve("without");
+        String[] arguments = CommandRuns.trainArguments(out, corpus.toString(), "--allreduce", "nccl");
+        arguments[Arrays.asList(arguments).indexOf("--device") + 1] = "auto";
+        assertOneLine(
+                runs.run(arguments),
+                1,
+                "cluster.allreduce is nccl, but rank 0 on",
+                "it computes on the CPU",
+                "set it to auto or ring");
+        assertThat(out).doesNotExist();
     }
 
     @Test

@@ -119,6 +119,7 @@ class TrainConfigTest {
             model: {n_layer: [1, 2]}     | model.n_layer holds no single value
             model: {n_layer: }           | model.n_layer holds no single value
             model: {n_layer: 1           | bad.yaml is not valid YAML at line
+            cluster: {device: cpu, allreduce: nccl} | nccl, which sums between GPUs, but cluster.device is cpu
             train: {lr: 1, lr: 2}        | bad.yaml is not valid YAML at line 1: Duplicate field 'lr'
             """)
     void aBadFileIsRefusedInOneLine(String yaml, String message) {

@@ -23,9 +23,11 @@ import jcuda.driver.JCudaDriver;
 final class CudaContext implements AutoCloseable {
     private static final long SPIN_NANOS = 200_000;
     private static final long POLL_NANOS = 20_000;
+    private static final long WATCH_NANOS = 1_000_000;
 
     private final CudaDeviceInfo info;
-    private final Duration patience;
+    private Duration patience;
+    private Runnable watch;
     private final CUdevice device = new CUdevice();
     private final CUcontext context = new CUcontext();
     private final CUstream stream = new CUstream();
@@ -156,10 +158,21 @@ final class CudaContext implements AutoCloseable {
         return address;
     }
 
+    /** {@code watch}: asked about every millisecond while the stream is waited for; throws to end the wait. Or null. */
+    void watch(Runnable watch) {
+        this.watch = watch;
+    }
+
+    /** From now on no wait takes longer than this. */
+    void hurry(Duration limit) {
+        patience = limit.compareTo(patience) < 0 ? limit : patience;
+    }
+
     /** Waits until everything enqueued is done. */
     void synchronize() {
         bind();
         long start = System.nanoTime();
+        long watched = 0;
         while (true) {
             int result = JCudaDriver.cuStreamQuery(stream);
             if (result != CUresult.CUDA_ERROR_NOT_READY) {
@@ -171,6 +184,10 @@ final class CudaContext implements AutoCloseable {
                 throw new CudaException(
                         "%s did not finish its work within %d s; the GPU hangs or is shared with other work"
                                 .formatted(info, patience.toSeconds()));
+            }
+            if (watch != null && waited - watched > WATCH_NANOS) {
+                watched = waited;
+                watch.run();
             }
             if (waited < SPIN_NANOS) {
                 Thread.onSpinWait();

@@ -105,6 +105,10 @@ public final class CudaDevice implements Device {
         return info;
     }
 
+    CudaContext context() {
+        return context;
+    }
+
     public CudaDeviceInfo info() {
         return context.info();
     }

@@ -8,6 +8,9 @@ import jcuda.driver.JCudaDriver;
 
 /** The compiled step: everything that a run enqueues, launched at once. */
 final class CudaGraph implements Replay {
+    /** CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY: kernels keep the priority of the stream they were captured on. */
+    private static final long KEEP_PRIORITIES = 8;
+
     private final CudaContext context;
     private final CUgraphExec graph;
     private boolean closed;
@@ -33,7 +36,8 @@ final class CudaGraph implements Replay {
         CUgraph recorded = record(context, step, CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
         try {
             CUgraphExec graph = new CUgraphExec();
-            CudaCall.check(JCudaDriver.cuGraphInstantiate(graph, recorded, 0), "instantiate the captured step");
+            CudaCall.check(
+                    JCudaDriver.cuGraphInstantiate(graph, recorded, KEEP_PRIORITIES), "instantiate the captured step");
             CudaCall.check(JCudaDriver.cuGraphUpload(graph, context.stream()), "upload the captured step");
             return new CudaGraph(context, graph);
         } finally {
@@ -72,7 +76,8 @@ final class CudaGraph implements Replay {
     public void close() {
         if (!closed) {
             closed = true;
-            context.synchronize();
+            // One that still runs is freed when it ends; not waited for, since a collective in it may never end.
+            context.bind();
             CudaCall.check(JCudaDriver.cuGraphExecDestroy(graph), "destroy a captured step");
         }
     }

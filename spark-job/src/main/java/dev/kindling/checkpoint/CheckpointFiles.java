@@ -65,6 +65,10 @@ final class CheckpointFiles {
         return new Checkpoint(state.state, readTensors(new Path(directory, MODEL), state.files.path(MODEL)), Map.of());
     }
 
+    CheckpointState readStateAlone(Path directory) throws IOException {
+        return readState(directory).state;
+    }
+
     private record ReadState(CheckpointState state, JsonNode files) {}
 
     private ReadState readState(Path directory) throws IOException {

@@ -153,6 +153,16 @@ public final class CheckpointStore {
         return sameStep(committed, files.readModel(committed));
     }
 
+    /** What {@link #load} gives besides tensors, which are not read. */
+    public CheckpointState loadState(Path committed) throws IOException {
+        return files.readStateAlone(committed);
+    }
+
+    /** The store that holds a checkpoint directory, for reading it. */
+    public static CheckpointStore around(Path committed, Configuration hadoop) throws IOException {
+        return new CheckpointStore(Storage.of(committed, hadoop), committed.getParent(), 1);
+    }
+
     /**
      * The checkpoint directory that {@code path} means: itself, or the newest committed one of a run directory.
      *

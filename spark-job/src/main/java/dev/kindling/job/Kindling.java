@@ -1,5 +1,8 @@
 package dev.kindling.job;
 
+import dev.kindling.checkpoint.CheckpointException;
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.data.DataException;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.NearestName;
 import java.io.PrintWriter;
@@ -22,7 +25,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
  */
 @Command(
         name = "kindling",
-        description = "NanoGPT-style transformers, trained and sampled on Apache Spark.",
+        description = "NanoGPT-style transformers, trained, evaluated and sampled on Apache Spark.",
         synopsisSubcommandLabel = "COMMAND",
         footer = {
             "",
@@ -46,6 +49,7 @@ public final class Kindling {
     public record Jobs(
             Job<TrainOptions> train,
             Job<PrepareOptions> prepare,
+            Job<EvaluateOptions> evaluate,
             Job<GenerateOptions> generate,
             Job<AttentionOptions> attention,
             Job<ProfileOptions> profile) {}
@@ -54,6 +58,7 @@ public final class Kindling {
         commandLine = new CommandLine(this)
                 .addSubcommand(new TrainCommand(jobs.train(), clock))
                 .addSubcommand(new PrepareCommand(jobs.prepare()))
+                .addSubcommand(new EvaluateCommand(jobs.evaluate()))
                 .addSubcommand(new GenerateCommand(jobs.generate()))
                 .addSubcommand(new AttentionCommand(jobs.attention()))
                 .addSubcommand(new ProfileCommand(jobs.profile()))
@@ -76,6 +81,7 @@ public final class Kindling {
         return new Jobs(
                 options -> new TrainJob(SparkSessions.forJobs()).run(options),
                 options -> new PrepareJob(SparkSessions.forJobs()).run(options),
+                options -> new EvaluateJob(SparkSessions.forJobs()).run(options),
                 options -> new GenerateJob().run(options),
                 options -> new AttentionJob(System.out).run(options),
                 options -> new ProfileJob(System.out).run(options));
@@ -145,15 +151,10 @@ public final class Kindling {
 
         /**
          * Prints one line, or with {@code verbose} the stack trace, and returns the exit code. The line is that of the
-         * configuration error among the causes, where there is one.
+         * failure among the causes that Kindling has worded, where there is one: Spark wraps what a task throws.
          */
         static int report(Throwable failure, boolean verbose, PrintWriter err) {
-            Throwable told = failure;
-            for (Throwable cause = failure; cause != null && told == failure; cause = cause.getCause()) {
-                if (cause instanceof ConfigException) {
-                    told = cause;
-                }
-            }
+            Throwable told = told(failure);
             boolean bug = told instanceof RuntimeException
                     && told.getClass().getPackageName().startsWith("java.");
             String message = told.getMessage() == null ? "" : told.getMessage();
@@ -170,6 +171,18 @@ public final class Kindling {
             }
             err.flush();
             return told instanceof ConfigException ? USAGE : FAILURE;
+        }
+
+        private static Throwable told(Throwable failure) {
+            for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+                if (cause instanceof ConfigException
+                        || cause instanceof DataException
+                        || cause instanceof CheckpointException
+                        || cause instanceof FatalJobException) {
+                    return cause;
+                }
+            }
+            return failure;
         }
     }
 }

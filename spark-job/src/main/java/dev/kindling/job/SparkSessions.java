@@ -7,6 +7,7 @@ import dev.kindling.train.ExecutorDevice;
 import java.lang.management.ManagementFactory;
 import java.util.Locale;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.network.util.JavaUtils;
@@ -24,6 +25,7 @@ public final class SparkSessions {
     /** The driver's metrics for Prometheus, beside the Spark UI. */
     private static final String PROMETHEUS = "spark.metrics.conf.driver.sink.prometheusServlet";
 
+    private static final String DYNAMIC = "spark.dynamicAllocation.enabled";
     private static final int MIN_EXECUTOR_MEBIBYTES = 1024;
     private static final int MAX_EXECUTOR_MEBIBYTES = 8192;
 
@@ -66,18 +68,54 @@ public final class SparkSessions {
      * @param gpus of this host that an embedded cluster offers its executors, one each; 0 for a job on the CPU
      */
     public Application open(String name, int executors, int gpus) {
+        return application(() -> configure(new SparkConf(), name, executors, gpus));
+    }
+
+    /**
+     * Like {@link #open}, for a job without barriers: it takes executors as they come, so dynamic allocation may bring
+     * and take them.
+     */
+    public Application openElastic(String name, int executors, int gpus) {
+        return application(() -> configureElastic(new SparkConf(), name, executors, gpus));
+    }
+
+    private static Application application(Supplier<SparkConf> conf) {
         Option<SparkSession> running = SparkSession.getDefaultSession();
         if (running.isDefined() && !running.get().sparkContext().isStopped()) {
             return new Application(running.get(), false);
         }
-        SparkSession session = SparkSession.builder()
-                .config(configure(new SparkConf(), name, executors, gpus))
-                .getOrCreate();
+        SparkSession session = SparkSession.builder().config(conf.get()).getOrCreate();
         return new Application(session, true);
     }
 
     /** @throws ConfigException when the cluster's settings and barrier jobs exclude each other */
     SparkConf configure(SparkConf conf, String name, int executors, int gpus) {
+        if (conf.getBoolean(DYNAMIC, false)) {
+            throw new ConfigException("spark.dynamicAllocation.enabled=true does not go with barrier jobs, which need"
+                    + " all their executors at once; add --conf spark.dynamicAllocation.enabled=false");
+        }
+        settle(conf, name, executors, gpus);
+        fix(conf, executors);
+        conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
+        conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
+        return conf;
+    }
+
+    SparkConf configureElastic(SparkConf conf, String name, int executors, int gpus) {
+        settle(conf, name, executors, gpus);
+        if (!conf.getBoolean(DYNAMIC, false)) {
+            fix(conf, executors);
+        }
+        return conf;
+    }
+
+    private static void fix(SparkConf conf, int executors) {
+        int cores = conf.getInt("spark.executor.cores", 1);
+        conf.setIfMissing("spark.executor.instances", Integer.toString(executors));
+        conf.setIfMissing("spark.cores.max", Integer.toString(Math.multiplyExact(executors, cores)));
+    }
+
+    private void settle(SparkConf conf, String name, int executors, int gpus) {
         conf.setAppName("kindling " + name);
         if (conf.getBoolean(EMBEDDED, false)) {
             embed(conf, executors, gpus);
@@ -87,16 +125,7 @@ public final class SparkSessions {
             throw new ConfigException("spark.executor.resource.gpu.amount does not go with the master " + master
                     + ", where Spark waits for ever for a GPU; drop --master, or give that of a cluster");
         }
-        if (conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
-            throw new ConfigException("spark.dynamicAllocation.enabled=true does not go with barrier jobs, which need"
-                    + " all their executors at once; add --conf spark.dynamicAllocation.enabled=false");
-        }
-        int cores = conf.getInt("spark.executor.cores", 1);
         conf.setIfMissing("spark.executor.cores", "1");
-        conf.setIfMissing("spark.executor.instances", Integer.toString(executors));
-        conf.setIfMissing("spark.cores.max", Integer.toString(Math.multiplyExact(executors, cores)));
-        conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
-        conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
         conf.setIfMissing("spark.ui.showConsoleProgress", "false");
         conf.setIfMissing("spark.port.maxRetries", "100"); // that many Spark UIs on one host
         conf.setIfMissing(PROMETHEUS + ".class", "org.apache.spark.metrics.sink.PrometheusServlet");
@@ -104,7 +133,6 @@ public final class SparkSessions {
         conf.set("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
         conf.set("spark.kryo.registrationRequired", "true");
         coordination.accept(conf);
-        return conf;
     }
 
     /**

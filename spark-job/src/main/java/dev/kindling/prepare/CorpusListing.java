@@ -19,7 +19,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 
 /** The documents of a corpus, listed by the driver: {@code shakespeare}, or text on any Hadoop FileSystem. */
-final class CorpusListing {
+public final class CorpusListing {
     static final String SHAKESPEARE = "shakespeare";
 
     private CorpusListing() {}
@@ -49,7 +49,7 @@ final class CorpusListing {
     }
 
     /** A path as the user wrote it: local if that exists, else on Hadoop's default file system. */
-    static Path resolve(String location, Configuration hadoop) throws IOException {
+    public static Path resolve(String location, Configuration hadoop) throws IOException {
         java.io.File local = new java.io.File(location);
         Path path = local.exists() ? new Path(local.getAbsoluteFile().toURI()) : new Path(location);
         return Storage.of(path, hadoop).files().makeQualified(path);
@@ -58,25 +58,37 @@ final class CorpusListing {
     private static List<SourceDocument> files(String corpus, Path root, Configuration hadoop) throws IOException {
         FileSystem files = Storage.of(root, hadoop).files();
         FileStatus status = files.getFileStatus(root);
-        List<TextSource> sources = new ArrayList<>();
-        if (status.isFile()) {
-            sources.add(source(root.getName(), root, files));
-        } else {
-            RemoteIterator<LocatedFileStatus> walk = files.listFiles(root, true);
-            while (walk.hasNext()) {
-                Path file = walk.next().getPath();
-                String name = root.toUri().relativize(file.toUri()).getPath();
-                if (Stream.of(name.split("/")).noneMatch(part -> part.startsWith(".") || part.startsWith("_"))) {
-                    sources.add(source(name, file, files));
-                }
-            }
-        }
+        List<TextSource> sources = walk(root, hadoop).stream()
+                .map(file -> source(file.name(), file.status().getPath(), files))
+                .toList();
         Path folder = status.isFile() ? root.getParent() : root;
         return new TextCorpus(corpus, sources)
                 .sources().stream()
                         .map(source -> new SourceDocument(
                                 corpus, source.name(), null, new Path(folder, source.name()).toString()))
                         .toList();
+    }
+
+    /** A file, by its path relative to the root that it was found under. */
+    public record Found(String name, FileStatus status) {}
+
+    /** A file, or all files below a folder but for tools' markers, whose names begin with {@code .} or {@code _}. */
+    public static List<Found> walk(Path root, Configuration hadoop) throws IOException {
+        FileSystem files = Storage.of(root, hadoop).files();
+        FileStatus status = files.getFileStatus(root);
+        if (status.isFile()) {
+            return List.of(new Found(root.getName(), status));
+        }
+        List<Found> found = new ArrayList<>();
+        RemoteIterator<LocatedFileStatus> walk = files.listFiles(root, true);
+        while (walk.hasNext()) {
+            FileStatus file = walk.next();
+            String name = root.toUri().relativize(file.getPath().toUri()).getPath();
+            if (Stream.of(name.split("/")).noneMatch(part -> part.startsWith(".") || part.startsWith("_"))) {
+                found.add(new Found(name, file));
+            }
+        }
+        return found;
     }
 
     private static TextSource source(String name, Path file, FileSystem files) {

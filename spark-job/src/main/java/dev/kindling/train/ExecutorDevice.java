@@ -24,26 +24,41 @@ public final class ExecutorDevice {
 
     private ExecutorDevice() {}
 
-    /** @throws FatalJobException if CUDA is asked for by name, or Spark gave a GPU, and CUDA cannot run */
+    /** Opens a rank's device, and claims it where it is a GPU. */
     static Device open(TrainConfig config, Member member) {
-        TaskContext task = TaskContext.get();
-        ResourceInformation gpu = task.resourcesJMap().get("gpu");
-        DeviceChoice choice = config.cluster().device();
-        if (choice == DeviceChoice.CPU || (choice == DeviceChoice.AUTO && gpu == null)) {
-            return new CpuDevice(cpuThreads(SparkEnv.get().conf()), precision(config, Precision.FP32));
+        Device device = open(config.cluster().device(), config.train().precision());
+        if (device instanceof CudaDevice gpu) {
+            member.claimGpu(gpu.uuid());
         }
-        if (gpu == null) {
+        return device;
+    }
+
+    /**
+     * Opens the device of the task that this thread runs; precision {@code auto} is bf16 on a GPU and fp32 on the CPU.
+     *
+     * @throws FatalJobException if CUDA is asked for by name, or Spark gave a GPU, and CUDA cannot run
+     */
+    public static Device open(DeviceChoice choice, PrecisionChoice precision) {
+        Optional<Integer> gpu = gpu();
+        if (choice == DeviceChoice.CPU || (choice == DeviceChoice.AUTO && gpu.isEmpty())) {
+            return new CpuDevice(cpuThreads(SparkEnv.get().conf()), precision(precision, Precision.FP32));
+        }
+        if (gpu.isEmpty()) {
             throw new FatalJobException(
                     "cluster.device is cuda, but Spark gave this task no GPU; set spark.executor.resource.gpu.amount=1 and spark.task.resource.gpu.amount=1 with a discovery script (conf/gpu-discovery.sh), or use --device cpu");
         }
         Optional<String> reason = CudaDevice.whyNot();
         if (reason.isPresent()) {
             throw new FatalJobException(
-                    "cannot use GPU %s: %s; fix that, or use --device cpu".formatted(gpu.addresses()[0], reason.get()));
+                    "cannot use GPU %s: %s; fix that, or use --device cpu".formatted(gpu.get(), reason.get()));
         }
-        CudaDevice device = CudaDevice.open(Integer.parseInt(gpu.addresses()[0]), precision(config, Precision.BF16));
-        member.claimGpu(device.uuid());
-        return device;
+        return CudaDevice.open(gpu.get(), precision(precision, Precision.BF16));
+    }
+
+    /** The GPU that Spark gave to the task that this thread runs, by its position; empty where it gave none. */
+    public static Optional<Integer> gpu() {
+        ResourceInformation gpu = TaskContext.get().resourcesJMap().get("gpu");
+        return Optional.ofNullable(gpu).map(given -> Integer.parseInt(given.addresses()[0]));
     }
 
     /** The threads of an executor's CPU device. */
@@ -55,8 +70,7 @@ public final class ExecutorDevice {
         return threads;
     }
 
-    private static Precision precision(TrainConfig config, Precision automatic) {
-        PrecisionChoice choice = config.train().precision();
+    private static Precision precision(PrecisionChoice choice, Precision automatic) {
         return choice == PrecisionChoice.AUTO ? automatic : Precision.valueOf(choice.name());
     }
 }

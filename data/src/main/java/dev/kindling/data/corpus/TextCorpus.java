@@ -121,15 +121,21 @@ public final class TextCorpus implements Corpus {
             throw new DataException("%s of corpus %s is larger than 1 GiB; divide it into smaller files"
                     .formatted(source.name(), corpus));
         }
-        return new Document(source.name(), decode(bytes, source.name(), corpus));
+        return new Document(source.name(), decode(bytes, 0, source.name(), corpus));
     }
 
-    private static String decode(byte[] bytes, String name, String corpus) {
+    /**
+     * The text of a document, or of a part of it that begins and ends between characters.
+     *
+     * @param offset of the part in the document, in bytes; only at 0 there may be a byte order mark
+     * @throws DataException if it is binary or not UTF-8
+     */
+    public static String decode(byte[] bytes, long offset, String name, String corpus) {
         for (int i = 0; i < bytes.length; i++) {
             if (bytes[i] == 0) {
                 throw new DataException(
                         "%s of corpus %s looks binary: byte %,d is NUL; give text files only, or convert it to UTF-8"
-                                .formatted(name, corpus, i));
+                                .formatted(name, corpus, offset + i));
             }
         }
         CharsetDecoder decoder = StandardCharsets.UTF_8
@@ -142,10 +148,10 @@ public final class TextCorpus implements Corpus {
         if (result.isError()) {
             throw new DataException(
                     "%s of corpus %s is not UTF-8: invalid byte 0x%02X at offset %,d; convert it, for example with iconv -t UTF-8"
-                            .formatted(name, corpus, bytes[in.position()], in.position()));
+                            .formatted(name, corpus, bytes[in.position()], offset + in.position()));
         }
         out.flip();
-        boolean marked = out.hasRemaining() && out.get(0) == '\uFEFF';
+        boolean marked = offset == 0 && out.hasRemaining() && out.get(0) == '\uFEFF';
         return marked ? out.subSequence(1, out.length()).toString() : out.toString();
     }
 }

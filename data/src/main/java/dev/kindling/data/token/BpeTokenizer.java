@@ -58,6 +58,17 @@ public final class BpeTokenizer implements Tokenizer {
     }
 
     @Override
+    public long utf8Length(int[] ids) {
+        IntArrayList list = new IntArrayList(ids.length);
+        for (int position = 0; position < ids.length; position++) {
+            if (Tokenizers.checkId(this, ids[position], position) != END_OF_TEXT) {
+                list.add(ids[position]);
+            }
+        }
+        return encoding.decodeBytes(list).length;
+    }
+
+    @Override
     public JsonNode toJson() {
         return JsonNodeFactory.instance.objectNode().put("tokenizer", ID).put("vocab_size", VOCAB_SIZE);
     }

@@ -113,6 +113,16 @@ public final class CharTokenizer implements Tokenizer {
         return text.toString();
     }
 
+    @Override
+    public long utf8Length(int[] ids) {
+        long length = 0;
+        for (int position = 0; position < ids.length; position++) {
+            int codePoint = codePoints[Tokenizers.checkId(this, ids[position], position)];
+            length += codePoint < 0x80 ? 1 : codePoint < 0x800 ? 2 : codePoint < 0x10000 ? 3 : 4;
+        }
+        return length;
+    }
+
     /** {@code {"tokenizer": "char", "characters": ["\n", " ", ...]}}, in the order of the ids. */
     @Override
     public JsonNode toJson() {

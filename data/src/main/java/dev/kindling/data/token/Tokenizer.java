@@ -28,6 +28,9 @@ public sealed interface Tokenizer permits CharTokenizer, BpeTokenizer {
      */
     String decode(int[] ids);
 
+    /** Bytes of UTF-8 that the text of {@code ids} takes; an end of text takes none. */
+    long utf8Length(int[] ids);
+
     /** The id that is put after each whole document, where the vocabulary has one. */
     OptionalInt endOfText();
 

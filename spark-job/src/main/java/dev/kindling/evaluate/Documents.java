@@ -1,0 +1,123 @@
+package dev.kindling.evaluate;
+
+import dev.kindling.data.DataException;
+import dev.kindling.prepare.CorpusListing;
+import dev.kindling.train.ConfigException;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.api.java.function.FlatMapFunction;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+
+/** What to evaluate, found and checked by the driver, read by the tasks. */
+public final class Documents {
+    /** Segments of text that make a task worth its start. */
+    private static final int SEGMENTS_A_TASK = 32;
+
+    private final Source source;
+
+    private Documents(Source source) {
+        this.source = source;
+    }
+
+    /** Divides documents among tasks. */
+    @FunctionalInterface
+    private interface Source {
+        JavaRDD<Passage> passages(SparkSession session, int partitions, int slots);
+    }
+
+    /**
+     * Text files, or a table where {@code column} names its text.
+     *
+     * @param data as the user named it
+     * @param idColumn of a table's ids
+     * @throws ConfigException if the options do not fit the data
+     * @throws DataException if there is no such data, or it cannot be listed
+     */
+    public static Documents at(String data, Optional<String> column, Optional<String> idColumn, Configuration hadoop) {
+        Path root = find(data, hadoop);
+        Optional<Table.Format> format = Table.formatOf(root, hadoop);
+        if (format.isEmpty() && (column.isPresent() || idColumn.isPresent())) {
+            throw new ConfigException(
+                    "--data %s is text, without columns; drop --column, or give a Parquet or JSON table"
+                            .formatted(data));
+        }
+        if (format.isPresent()) {
+            if (column.isEmpty()) {
+                throw new ConfigException(
+                        "--data %s is a %s table; name its column of text with --column".formatted(data, format.get()));
+            }
+            Table table = new Table(data, root, column.get(), idColumn);
+            return new Documents(
+                    (session, partitions, slots) -> rows(table.documents(format.get(), session), partitions));
+        }
+        TextFiles files = TextFiles.list(data, root, hadoop);
+        return new Documents((session, partitions, slots) ->
+                segments(session, tasks(files.segments(), partitions, slots), files::passages));
+    }
+
+    /**
+     * A split of a run's shards.
+     *
+     * @param windows how many evenly placed windows to look at, as training's validation does; 0 for every token
+     */
+    public static Documents split(String folder, String split, int windows) throws IOException {
+        ShardSplit of = ShardSplit.of(folder, split, windows);
+        return new Documents((session, partitions, slots) ->
+                segments(session, tasks(of.segments(), partitions, slots), of::passages));
+    }
+
+    private static Path find(String data, Configuration hadoop) {
+        try {
+            Path root = CorpusListing.resolve(data, hadoop);
+            root.getFileSystem(hadoop).getFileStatus(root);
+            return root;
+        } catch (FileNotFoundException e) {
+            throw new DataException("--data %s does not exist; give text files or a table".formatted(data), e);
+        } catch (IOException e) {
+            throw new DataException(
+                    "cannot read --data %s (%s); check the path and its permissions"
+                            .formatted(data, DataException.reason(e)),
+                    e);
+        }
+    }
+
+    /** @param partitions 0 for as many as suit the data; @param slots tasks that run at once */
+    JavaRDD<Passage> passages(SparkSession session, int partitions, int slots) {
+        return source.passages(session, partitions, slots);
+    }
+
+    private static int tasks(long segments, int partitions, int slots) {
+        return partitions > 0
+                ? partitions
+                : (int) Math.max(1, Math.min(segments, Math.max(slots, segments / SEGMENTS_A_TASK)));
+    }
+
+    /** The passages of one task. */
+    private interface Share extends Serializable {
+        Iterator<Passage> of(int task, int tasks) throws IOException;
+    }
+
+    private static JavaRDD<Passage> segments(SparkSession session, int tasks, Share share) {
+        List<Integer> numbers = IntStream.range(0, tasks).boxed().toList();
+        FlatMapFunction<Integer, Passage> passages = task -> share.of(task, tasks);
+        return JavaSparkContext.fromSparkContext(session.sparkContext())
+                .parallelize(numbers, tasks)
+                .flatMap(passages);
+    }
+
+    private static JavaRDD<Passage> rows(Dataset<Row> documents, int partitions) {
+        Dataset<Row> divided = partitions > 0 ? documents.repartition(partitions) : documents;
+        return divided.toJavaRDD().map(TableDocument::of);
+    }
+}

@@ -1,0 +1,56 @@
+package dev.kindling.evaluate;
+
+import java.io.Serializable;
+import java.util.Collection;
+import java.util.TreeSet;
+import org.apache.spark.SparkContext;
+import org.apache.spark.util.CollectionAccumulator;
+import org.apache.spark.util.LongAccumulator;
+
+/** What tasks tell the driver besides results: on what they ran, and how fast; tried-again work counts again. */
+public final class Measurements implements Serializable {
+    private static final long serialVersionUID = 1L;
+
+    private final LongAccumulator positions;
+    private final LongAccumulator nanos;
+    private final CollectionAccumulator<String> devices;
+    private final CollectionAccumulator<String> attention;
+
+    public Measurements(SparkContext spark) {
+        positions = spark.longAccumulator("token positions computed");
+        nanos = spark.longAccumulator("device nanoseconds");
+        devices = spark.collectionAccumulator("devices");
+        attention = spark.collectionAccumulator("attention");
+    }
+
+    void record(LoadedModel model, Scorer scorer) {
+        positions.add(scorer.positions());
+        nanos.add(scorer.nanos());
+        devices.add(model.description());
+        attention.add(model.attention());
+    }
+
+    /** Token positions computed, context included. */
+    public long positions() {
+        return positions.value();
+    }
+
+    /** Token positions a second of a device at work; NaN where none was. */
+    public double positionsPerDeviceSecond() {
+        return positions() / (nanos.value() / 1e9);
+    }
+
+    /** The devices that worked. */
+    public String devices() {
+        return distinct(devices.value());
+    }
+
+    /** The attention backends that ran. */
+    public String attention() {
+        return distinct(attention.value());
+    }
+
+    private static String distinct(Collection<String> all) {
+        return String.join("; ", new TreeSet<>(all));
+    }
+}

@@ -1,0 +1,124 @@
+package dev.kindling.evaluate;
+
+import dev.kindling.data.DataException;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.Iterator;
+import java.util.NoSuchElementException;
+import org.apache.spark.TaskContext;
+import org.apache.spark.sql.Row;
+import org.apache.spark.util.TaskCompletionListener;
+
+/** What a task does: scores the passages of its partition, each of which gives a row of {@link PassageRow#SCHEMA}. */
+record PassageScoring(Scoring scoring, Measurements measurements) implements Serializable {
+
+    Iterator<Row> rows(Iterator<Passage> passages) throws IOException {
+        if (!passages.hasNext()) {
+            return new ArrayDeque<Row>().iterator();
+        }
+        ExecutorModels.Lease lease = ExecutorModels.acquire(scoring);
+        TaskCompletionListener end = context -> lease.close();
+        TaskContext.get().addTaskCompletionListener(end);
+        return new Rows(passages, lease.model());
+    }
+
+    /** Reads passages until the first of those begun has been scored in full. */
+    private final class Rows implements Iterator<Row> {
+        private final Iterator<Passage> passages;
+        private final LoadedModel model;
+        private final Scorer scorer;
+        private final Deque<Tally> begun = new ArrayDeque<>();
+        private boolean finished;
+
+        Rows(Iterator<Passage> passages, LoadedModel model) {
+            this.passages = passages;
+            this.model = model;
+            scorer = new Scorer(model);
+        }
+
+        @Override
+        public boolean hasNext() {
+            while (!finished && (begun.isEmpty() || !begun.peekFirst().done())) {
+                advance();
+            }
+            return !begun.isEmpty();
+        }
+
+        @Override
+        public Row next() {
+            if (!hasNext()) {
+                throw new NoSuchElementException("all passages have been scored");
+            }
+            return PassageRow.of(begun.removeFirst());
+        }
+
+        private void advance() {
+            if (passages.hasNext()) {
+                begun.addLast(read(passages.next()));
+            } else {
+                scorer.finish();
+                measurements.record(model, scorer);
+                finished = true;
+            }
+        }
+
+        private Tally read(Passage passage) {
+            Tally tally = new Tally(passage);
+            Reading reading = new Reading(tally, model, scoring.stride(), scorer);
+            try {
+                passage.read(model.tokenizer(), model.extents().block(), reading);
+                reading.finish();
+            } catch (DataException e) {
+                if (!scoring.skipBad()) {
+                    throw e;
+                }
+                tally.spoil(e.getMessage());
+            }
+            tally.endOfPassage();
+            return tally;
+        }
+    }
+
+    /** Cuts one passage's tokens into windows, and counts its bytes. */
+    private static final class Reading implements Passage.Tokens {
+        private final Tally tally;
+        private final LoadedModel model;
+        private final StridedWindows windows;
+        private boolean any;
+        private boolean context;
+
+        Reading(Tally tally, LoadedModel model, int stride, Scorer scorer) {
+            this.tally = tally;
+            this.model = model;
+            windows = new StridedWindows(
+                    model.extents().block(), stride, (tokens, scored) -> scorer.add(tokens, scored, tally));
+        }
+
+        @Override
+        public void begin(int[] seen) {
+            windows.begin(seen);
+            context = seen.length > 0;
+        }
+
+        @Override
+        public void score(int[] tokens) {
+            windows.score(tokens);
+            any |= tokens.length > (context ? 0 : 1);
+            int unscored = context || tokens.length == 0 ? 0 : 1; // the first has nothing before it
+            tally.addBytes(model.tokenizer().utf8Length(Arrays.copyOfRange(tokens, unscored, tokens.length)));
+            context |= tokens.length > 0;
+        }
+
+        void finish() {
+            windows.finish();
+            if (!any && tally.passage().whole()) {
+                throw new DataException(
+                        "document %s has nothing to predict: it is empty, or a single character; remove it, or pass it over with --on-error skip"
+                                .formatted(tally.passage().id()));
+            }
+        }
+    }
+}

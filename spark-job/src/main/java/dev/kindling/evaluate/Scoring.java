@@ -1,0 +1,24 @@
+package dev.kindling.evaluate;
+
+import dev.kindling.train.ClusterSection.AttentionChoice;
+import dev.kindling.train.ClusterSection.DeviceChoice;
+import dev.kindling.train.TrainSection.PrecisionChoice;
+import java.io.Serializable;
+
+/**
+ * How executors score tokens: with which model, on what.
+ *
+ * @param checkpoint the checkpoint's directory, qualified
+ * @param batch B, windows of block_size tokens that one forward pass takes
+ * @param stride S, tokens by which the windows over a long document advance, 1 to block_size
+ * @param skipBad whether a document that cannot be scored is reported and passed over, or fails the job
+ */
+public record Scoring(
+        String checkpoint,
+        DeviceChoice device,
+        PrecisionChoice precision,
+        AttentionChoice attention,
+        int batch,
+        int stride,
+        boolean skipBad)
+        implements Serializable {}

@@ -1,0 +1,74 @@
+package dev.kindling.evaluate;
+
+import java.util.Arrays;
+
+/**
+ * Cuts a stream of tokens into windows of T inputs, T being block_size, that advance by the stride S: each window scores
+ * the tokens that no window before it has scored, the first up to T, the others S, the last what is left. So every token
+ * is scored once, and as soon as there are T tokens before it, with at least T - S of them as context. Windows end at the
+ * newest token, also the last one.
+ */
+final class StridedWindows {
+    /** Takes windows. */
+    @FunctionalInterface
+    interface Sink {
+        /**
+         * One window.
+         *
+         * @param tokens the inputs and, one further, the last target: 2 to T + 1
+         * @param scored how many of the targets count, from the last backwards
+         */
+        void window(int[] tokens, int scored);
+    }
+
+    private final int block;
+    private final int stride;
+    private final Sink sink;
+    private final int[] buffer;
+    private int length;
+    private int pending;
+
+    StridedWindows(int block, int stride, Sink sink) {
+        this.block = block;
+        this.stride = stride;
+        this.sink = sink;
+        this.buffer = new int[2 * (block + 1)];
+    }
+
+    /** Emits what is left, then begins anew with tokens that are seen and not scored. */
+    void begin(int[] context) {
+        finish();
+        int kept = Math.min(block, context.length);
+        System.arraycopy(context, context.length - kept, buffer, 0, kept);
+        length = kept;
+    }
+
+    /** Takes the next tokens; the very first one of a stream without context is seen and not scored. */
+    void score(int[] tokens) {
+        for (int token : tokens) {
+            if (length == buffer.length) {
+                System.arraycopy(buffer, length - block, buffer, 0, block);
+                length = block;
+            }
+            buffer[length] = token;
+            pending += length == 0 ? 0 : 1;
+            length++;
+            if (length > block && pending >= Math.min(stride, length - 1)) {
+                emit();
+            }
+        }
+    }
+
+    /** Emits what is left. */
+    void finish() {
+        if (pending > 0) {
+            emit();
+        }
+        length = 0;
+    }
+
+    private void emit() {
+        sink.window(Arrays.copyOfRange(buffer, Math.max(0, length - block - 1), length), pending);
+        pending = 0;
+    }
+}

@@ -1,0 +1,73 @@
+package dev.kindling.evaluate;
+
+import dev.kindling.data.DataException;
+import dev.kindling.prepare.CorpusListing;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.Comparator;
+import java.util.Iterator;
+import java.util.List;
+import java.util.stream.LongStream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * Text files, each of them one document. Tasks take them in segments of {@value #SEGMENT_BYTES} bytes, so that a long
+ * document is shared between them, and never in memory as a whole.
+ */
+record TextFiles(String data, List<File> files) implements Serializable {
+    /** Large enough that a window begun anew, and its context read again, cost little. */
+    static final int SEGMENT_BYTES = 1 << 17;
+
+    record File(String name, String uri, long bytes) implements Serializable {
+        long segments() {
+            return Math.max(1, (bytes + SEGMENT_BYTES - 1) / SEGMENT_BYTES);
+        }
+    }
+
+    /** @throws DataException if there are none, or the folder cannot be listed */
+    static TextFiles list(String data, Path root, Configuration hadoop) {
+        try {
+            List<File> files = CorpusListing.walk(root, hadoop).stream()
+                    .map(found -> new File(
+                            found.name(),
+                            found.status().getPath().toString(),
+                            found.status().getLen()))
+                    .sorted(Comparator.comparing(File::name))
+                    .toList();
+            if (files.isEmpty()) {
+                throw new DataException(
+                        "--data %s holds no files (names that begin with . or _ are passed over); give text files or a table"
+                                .formatted(data));
+            }
+            return new TextFiles(data, files);
+        } catch (IOException e) {
+            throw new DataException(
+                    "cannot list --data %s (%s); check the path and its permissions"
+                            .formatted(data, DataException.reason(e)),
+                    e);
+        }
+    }
+
+    long segments() {
+        return files.stream().mapToLong(File::segments).sum();
+    }
+
+    /** The segments of task number {@code task} out of {@code tasks}. */
+    Iterator<Passage> passages(int task, int tasks) {
+        long all = segments();
+        long from = all * task / tasks;
+        long to = all * (task + 1) / tasks;
+        long[] before = {0};
+        return files.stream()
+                .flatMap(file -> {
+                    long first = before[0];
+                    before[0] += file.segments();
+                    long begin = Math.max(from, first);
+                    long end = Math.min(to, before[0]);
+                    return LongStream.range(begin, end)
+                            .<Passage>mapToObj(segment -> new TextSegment(data, file, segment - first));
+                })
+                .iterator();
+    }
+}

@@ -1,0 +1,54 @@
+package dev.kindling.evaluate;
+
+import static org.apache.spark.sql.functions.col;
+import static org.apache.spark.sql.functions.count;
+import static org.apache.spark.sql.functions.lit;
+import static org.apache.spark.sql.functions.sum;
+
+import java.math.BigDecimal;
+import java.math.MathContext;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+
+/**
+ * What a table of {@link DocumentScores} adds up to, the same to the last bit in whatever order it is read.
+ *
+ * @param documents scored
+ * @param skipped documents that could not be
+ * @param tokens scored
+ * @param bytes of UTF-8 that those tokens stand for
+ * @param nats sum of all losses
+ */
+public record Totals(long documents, long skipped, long tokens, long bytes, double nats) {
+
+    /** Adds up {@code nats} exactly, as the whole numbers of units that tasks counted. */
+    public static Totals of(Dataset<Row> scores) {
+        Row row = scores.agg(
+                        count(col(DocumentScores.NATS)),
+                        count(col(DocumentScores.SKIPPED)),
+                        sum(PassageRow.TOKENS),
+                        sum(PassageRow.BYTES),
+                        sum(col(DocumentScores.NATS).multiply(lit(Tally.UNITS)).cast("decimal(28,0)")))
+                .first();
+        if (row.getLong(0) == 0) {
+            return new Totals(0, row.getLong(1), 0, 0, 0);
+        }
+        BigDecimal units = row.getDecimal(4);
+        double nats = units.divide(BigDecimal.valueOf((long) Tally.UNITS), MathContext.DECIMAL128)
+                .doubleValue();
+        return new Totals(row.getLong(0), row.getLong(1), row.getLong(2), row.getLong(3), nats);
+    }
+
+    /** Nats a token. */
+    public double loss() {
+        return nats / tokens;
+    }
+
+    public double perplexity() {
+        return Math.exp(loss());
+    }
+
+    public double bitsPerByte() {
+        return nats / (Math.log(2) * bytes);
+    }
+}

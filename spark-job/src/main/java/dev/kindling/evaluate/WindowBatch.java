@@ -1,0 +1,123 @@
+package dev.kindling.evaluate;
+
+import dev.kindling.data.batch.PackedBatch;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * Windows side by side for one forward pass: packed without gaps, or each in a row of T tokens. What is left over is
+ * filled with tokens that attend to none of them and have no target.
+ */
+final class WindowBatch {
+    /**
+     * The extents of every batch.
+     *
+     * @param batch B
+     * @param block T; a batch has B T rows
+     * @param sequences the most sequences of a packed batch, fillers included; 0 for one window a row
+     */
+    record Extents(int batch, int block, int sequences) {
+        int rows() {
+            return Math.multiplyExact(batch, block);
+        }
+
+        boolean packed() {
+            return sequences > 0;
+        }
+
+        private int fillers(int rows) {
+            return (rows + block - 1) / block;
+        }
+    }
+
+    private record Entry(int last, int scored, Tally tally) {}
+
+    private final Extents extents;
+    private final int[] inputs;
+    private final int[] targets;
+    private final int[] positions;
+    private final int[] starts;
+    private final List<Entry> entries = new ArrayList<>();
+    private int used;
+
+    WindowBatch(Extents extents) {
+        this.extents = extents;
+        inputs = new int[extents.rows()];
+        targets = new int[extents.rows()];
+        positions = new int[extents.rows()];
+        starts = new int[extents.sequences() + 1];
+        Arrays.fill(targets, PackedBatch.NO_TARGET);
+    }
+
+    boolean isEmpty() {
+        return entries.isEmpty();
+    }
+
+    /** Whether a window of {@code length} inputs still fits. */
+    boolean takes(int length) {
+        if (!extents.packed()) {
+            return entries.size() < extents.batch();
+        }
+        int left = extents.rows() - used - length;
+        return left >= 0 && entries.size() + 1 + extents.fillers(left) <= extents.sequences();
+    }
+
+    /** Adds a window, see {@link StridedWindows.Sink#window}. */
+    void add(int[] tokens, int scored, Tally tally) {
+        int length = tokens.length - 1;
+        int at = extents.packed() ? used : entries.size() * extents.block();
+        System.arraycopy(tokens, 0, inputs, at, length);
+        System.arraycopy(tokens, 1 + length - scored, targets, at + length - scored, scored);
+        sequence(at, length, entries.size());
+        entries.add(new Entry(at + length, scored, tally));
+        used = at + length;
+    }
+
+    private void sequence(int at, int length, int number) {
+        for (int i = 0; i < length; i++) {
+            positions[at + i] = i;
+        }
+        if (extents.packed()) {
+            starts[number] = at;
+            starts[number + 1] = at + length;
+        }
+    }
+
+    /** Hands the loss of each row out to its document, in the order of the tokens. */
+    void distribute(float[] losses) {
+        for (Entry entry : entries) {
+            double sum = 0;
+            for (int row = entry.last() - entry.scored(); row < entry.last(); row++) {
+                sum += losses[row];
+            }
+            entry.tally().add(sum, entry.scored());
+        }
+    }
+
+    int[] inputs() {
+        return inputs;
+    }
+
+    int[] targets() {
+        return targets;
+    }
+
+    int[] positions() {
+        return positions;
+    }
+
+    /** Fills a packed batch up; where each sequence begins, then the number of rows. */
+    int[] cumulativeLengths() {
+        int number = entries.size();
+        for (int at = used; at < extents.rows(); at += extents.block()) {
+            sequence(at, Math.min(extents.block(), extents.rows() - at), number++);
+        }
+        return Arrays.copyOf(starts, number + 1);
+    }
+
+    /** Rows that hold a window. */
+    int positionsUsed() {
+        return extents.packed() ? used : entries.size() * extents.block();
+    }
+}

@@ -1,0 +1,29 @@
+package dev.kindling.job;
+
+import dev.kindling.train.ConfigException;
+import java.util.Locale;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** An option that names one of a few things. */
+final class Choice {
+    private Choice() {}
+
+    /** @throws ConfigException naming the choices, if {@code value} is none of them */
+    static <E extends Enum<E>> E of(String option, String value, Class<E> type) {
+        for (E constant : type.getEnumConstants()) {
+            if (name(constant).equals(value)) {
+                return constant;
+            }
+        }
+        throw new ConfigException("%s is '%s'; it may be %s"
+                .formatted(
+                        option,
+                        value,
+                        Stream.of(type.getEnumConstants()).map(Choice::name).collect(Collectors.joining(", "))));
+    }
+
+    private static String name(Enum<?> constant) {
+        return constant.name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,203 @@
+package dev.kindling.job;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.checkpoint.CheckpointState;
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.data.DataException;
+import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.evaluate.DocumentScores;
+import dev.kindling.evaluate.Documents;
+import dev.kindling.evaluate.Measurements;
+import dev.kindling.evaluate.Scoring;
+import dev.kindling.evaluate.Totals;
+import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.storage.Storage;
+import dev.kindling.train.ClusterSection.DeviceChoice;
+import dev.kindling.train.ConfigException;
+import dev.kindling.train.TrainConfig;
+import dev.kindling.train.TrainSection.PrecisionChoice;
+import java.io.IOException;
+import java.util.List;
+import java.util.UUID;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.deploy.SparkHadoopUtil;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+
+/**
+ * Scores documents with a checkpoint: a table of them and summary.json, which appear whole or not at all. The totals do
+ * not depend on how many executors and tasks shared the work, nor on which of them died.
+ */
+final class EvaluateJob implements Job<EvaluateOptions> {
+    private static final int EXECUTORS = 2;
+    private static final int SHOWN_PROBLEMS = 5;
+
+    private final SparkSessions sessions;
+
+    EvaluateJob(SparkSessions sessions) {
+        this.sessions = sessions;
+    }
+
+    /** What to evaluate with. */
+    private record Subject(Path checkpoint, CheckpointState state, TrainConfig config) {
+        static Subject of(String location, Configuration hadoop) throws IOException {
+            Path directory = CheckpointStore.resolve(RunPath.absolute(location, hadoop), hadoop);
+            CheckpointState state = CheckpointStore.around(directory, hadoop).loadState(directory);
+            return new Subject(directory, state, TrainConfig.fromTree(state.config(), directory + "/state.json"));
+        }
+
+        /** The shards that it was trained on: the run's own, or those that data.corpus names. */
+        String shards(Configuration hadoop) throws IOException {
+            String own = checkpoint.getParent().getParent() + "/data";
+            for (String folder : List.of(own, config.data().corpus())) {
+                if (ShardPreparation.isPrepared(folder, hadoop)) {
+                    return folder;
+                }
+            }
+            throw new ConfigException(
+                    "--split needs the shards of the checkpoint's run, and neither %s nor data.corpus %s holds any; give the text by --data"
+                            .formatted(own, config.data().corpus()));
+        }
+    }
+
+    @Override
+    public void run(EvaluateOptions options) throws IOException {
+        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Path out = RunPath.absolute(options.out(), hadoop);
+        Storage storage = Storage.of(out, hadoop);
+        if (storage.files().exists(out)) {
+            throw new ConfigException("%s exists already; choose another --out".formatted(out));
+        }
+        Subject subject = Subject.of(options.checkpoint(), hadoop);
+        Scoring scoring = scoring(options, subject);
+        Documents documents = documents(options, subject, hadoop);
+        int gpus = gpus(options.cluster().device());
+        int executors = options.cluster().executors().orElse(gpus > 0 ? gpus : EXECUTORS);
+        Path staged = new Path(out.getParent(), "." + out.getName() + "." + UUID.randomUUID());
+        try (SparkSessions.Application application = sessions.openElastic("evaluate", executors, gpus)) {
+            evaluate(new Work(options, subject, scoring, documents, executors), application.session(), staged, storage);
+            storage.rename(staged, out);
+            System.out.println("results: " + out);
+        } catch (Exception e) { // Spark throws checked ones undeclared
+            storage.deleteQuietly(staged, e);
+            throw e;
+        }
+    }
+
+    private record Work(
+            EvaluateOptions options, Subject subject, Scoring scoring, Documents documents, int executors) {}
+
+    private static void evaluate(Work work, SparkSession session, Path staged, Storage storage) throws IOException {
+        long began = System.nanoTime();
+        Measurements measurements = new Measurements(session.sparkContext());
+        int slots = Math.max(work.executors(), session.sparkContext().defaultParallelism());
+        DocumentScores.Tasks tasks = new DocumentScores.Tasks(
+                work.scoring(), measurements, work.options().cluster().partitions(), slots);
+        String table = staged + "/documents";
+        DocumentScores.of(work.documents(), session, tasks).write().parquet(table);
+        double seconds = (System.nanoTime() - began) / 1e9;
+        Dataset<Row> written = session.read().parquet(table);
+        Totals totals = Totals.of(written);
+        List<String> problems = problems(written);
+        if (totals.documents() == 0) {
+            throw new DataException(
+                    totals.skipped() == 0
+                            ? "there are no documents to evaluate; check --data"
+                            : "none of the %,d documents could be scored, the first because: %s"
+                                    .formatted(totals.skipped(), problems.get(0)));
+        }
+        ObjectNode summary = summary(work, totals, problems);
+        summary.putObject("run")
+                .put("seconds", seconds)
+                .put("tokens_per_second", totals.tokens() / seconds)
+                .put("positions", measurements.positions())
+                .put("positions_per_device_second", measurements.positionsPerDeviceSecond())
+                .put("device", measurements.devices())
+                .put("attention", measurements.attention())
+                .put("batch", work.scoring().batch());
+        storage.write(
+                new Path(staged, "summary.json"),
+                JsonMapper.builder().build().writerWithDefaultPrettyPrinter().writeValueAsString(summary) + "\n");
+        System.out.printf(
+                "evaluated %,d document(s), %,d tokens: loss %.6f, perplexity %.4f, %.4f bits per byte%n",
+                totals.documents(), totals.tokens(), totals.loss(), totals.perplexity(), totals.bitsPerByte());
+        System.out.printf(
+                "%.1f s, %,.0f tokens/s in all, %,.0f positions/s of a device at work (%s, attention %s)%n",
+                seconds,
+                totals.tokens() / seconds,
+                measurements.positionsPerDeviceSecond(),
+                measurements.devices(),
+                measurements.attention());
+        if (totals.skipped() > 0) {
+            System.out.printf("skipped %,d document(s), for example:%n", totals.skipped());
+            problems.forEach(problem -> System.out.println("  " + problem));
+        }
+    }
+
+    /** All but how long it took is the same for the same checkpoint, data and options. */
+    private static ObjectNode summary(Work work, Totals totals, List<String> problems) {
+        ObjectNode summary = JsonMapper.builder().build().createObjectNode();
+        EvaluateOptions.Data data = work.options().data();
+        summary.put("checkpoint", work.subject().checkpoint().toString())
+                .put("step", work.subject().state().step())
+                .put("data", data.path().orElseGet(() -> "split " + data.split().orElseThrow()))
+                .put("block_size", work.subject().config().model().blockSize())
+                .put("stride", work.scoring().stride());
+        summary.putObject("totals")
+                .put("documents", totals.documents())
+                .put("skipped", totals.skipped())
+                .put("tokens", totals.tokens())
+                .put("bytes", totals.bytes())
+                .put("loss", totals.loss())
+                .put("perplexity", totals.perplexity())
+                .put("bits_per_byte", totals.bitsPerByte());
+        problems.forEach(summary.putArray("skipped_examples")::add);
+        return summary;
+    }
+
+    private static List<String> problems(Dataset<Row> written) {
+        return written.filter("skipped is not null").orderBy("id").limit(SHOWN_PROBLEMS).collectAsList().stream()
+                .map(row -> row.<String>getAs("skipped"))
+                .toList();
+    }
+
+    private static Scoring scoring(EvaluateOptions options, Subject subject) {
+        int block = subject.config().model().blockSize();
+        int stride = options.stride().orElse(block);
+        if (stride > block) {
+            throw new ConfigException("--stride is %d, but windows are block_size %d long; set it between 1 and %d"
+                    .formatted(stride, block, block));
+        }
+        EvaluateOptions.Cluster cluster = options.cluster();
+        PrecisionChoice precision = cluster.precision() == PrecisionChoice.AUTO
+                ? subject.config().train().precision()
+                : cluster.precision();
+        return new Scoring(
+                subject.checkpoint().toString(),
+                cluster.device(),
+                precision,
+                cluster.attention(),
+                options.batch().orElse(subject.config().train().microBatch()),
+                stride,
+                options.skipBad());
+    }
+
+    private static Documents documents(EvaluateOptions options, Subject subject, Configuration hadoop)
+            throws IOException {
+        EvaluateOptions.Data data = options.data();
+        if (data.path().isPresent()) {
+            return Documents.at(data.path().get(), data.column(), data.idColumn(), hadoop);
+        }
+        boolean asTraining = options.stride().isEmpty();
+        int windows = subject.config().train().evalBatches()
+                * subject.config().train().microBatch();
+        return Documents.split(subject.shards(hadoop), data.split().orElseThrow(), asTraining ? windows : 0);
+    }
+
+    private static int gpus(DeviceChoice choice) {
+        return choice == DeviceChoice.CPU || CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
+    }
+}

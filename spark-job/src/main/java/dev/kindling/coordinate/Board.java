@@ -6,8 +6,9 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
-import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * What the driver knows of the ranks of one generation. Written by messages and by Spark's listener, read by the
@@ -17,35 +18,23 @@ final class Board {
     /** How long a consequence ("lost my peer") waits for its cause ("process killed") to become known. */
     private static final long GRACE_MILLIS = 2_000;
 
-    private static final class Seat {
-        private final Peer peer;
-        private long heard = System.nanoTime();
-        private long moved = heard;
-        private long step = -1;
-        private String stage = "start";
-        private boolean left;
-
-        Seat(Peer peer) {
-            this.peer = peer;
-        }
-    }
-
     private final Generation generation;
-    private final Limits limits;
     private final Peer reducer;
     private final Seat[] seats;
+    private final Watchdog watchdog;
     private final Map<String, Integer> gpus = new HashMap<>();
-    private final long opened = System.nanoTime();
     private FirstCause cause;
     private FirstCause consequence;
     private long consequenceAt;
     private String stopped;
+    private boolean roomToGrow;
+    private boolean ending;
 
     Board(Generation generation, Limits limits, Peer reducer) {
         this.generation = generation;
-        this.limits = limits;
         this.reducer = reducer;
         this.seats = new Seat[generation.worldSize()];
+        this.watchdog = new Watchdog(limits, seats);
     }
 
     Generation generation() {
@@ -60,24 +49,23 @@ final class Board {
         }
         Seat seat = seats[rank];
         if (seat != null) {
-            seat.heard = System.nanoTime();
+            seat.hear();
         }
         if (message instanceof Message.Failed failed) {
             fail(failed, seat);
         } else if (message instanceof Message.Left && seat != null) {
-            seat.left = true;
+            seat.leave();
         } else if (stopped != null) {
             return new Reply.Stop(stopped);
         } else if (message instanceof Message.Join join) {
             return join(join);
         } else if (message instanceof Message.Heartbeat beat && seat != null) {
-            if (beat.step() != seat.step || !beat.stage().equals(seat.stage)) {
-                seat.moved = System.nanoTime();
-                seat.step = beat.step();
-                seat.stage = beat.stage();
-            }
+            seat.beat(beat);
         } else if (message instanceof Message.Claim claim) {
             return claim(claim);
+        } else if (message instanceof Message.MayEnd) {
+            ending |= roomToGrow;
+            return ending ? new Reply.Ok() : new Reply.Waiting();
         }
         return new Reply.Ok();
     }
@@ -86,14 +74,14 @@ final class Board {
         Seat seat = seats[join.rank()];
         if (seat == null) {
             seats[join.rank()] = new Seat(join.peer());
-        } else if (!seat.peer.equals(join.peer())) {
-            return new Reply.Refused(join.peer().describe() + " is taken by " + seat.peer.describe());
+        } else if (!seat.peer().equals(join.peer())) {
+            return new Reply.Refused(
+                    join.peer().describe() + " is taken by " + seat.peer().describe());
         }
-        if (joined() < seats.length) {
+        if (joined().count() < seats.length) {
             return new Reply.Waiting();
         }
-        return new Reply.Roster(
-                new ArrayList<>(Arrays.stream(seats).map(s -> s.peer).toList()), reducer);
+        return new Reply.Roster(new ArrayList<>(joined().map(Seat::peer).toList()), reducer);
     }
 
     private Reply claim(Message.Claim claim) {
@@ -101,8 +89,8 @@ final class Board {
         if (owner == null || owner == claim.rank()) {
             return new Reply.Ok();
         }
-        return new Reply.Refused("two ranks on one GPU: " + seats[owner].peer.describe() + " and "
-                + seats[claim.rank()].peer.describe() + " both have " + claim.gpuUuid()
+        return new Reply.Refused("two ranks on one GPU: " + seats[owner].peer().describe() + " and "
+                + seats[claim.rank()].peer().describe() + " both have " + claim.gpuUuid()
                 + "; give each executor its own GPU (spark.executor.resource.gpu.amount=1 and one worker that owns all"
                 + " GPUs of its host)");
     }
@@ -110,17 +98,17 @@ final class Board {
     private void fail(Message.Failed failed, Seat seat) {
         FirstCause named = new FirstCause(
                 failed.rank(),
-                seat == null ? "rank " + failed.rank() : seat.peer.describe(),
+                seat == null ? "rank " + failed.rank() : seat.peer().describe(),
                 failed.cause().what(),
                 failed.cause().stack(),
                 failed.cause().fatal());
         if (seat != null) {
-            seat.left = true;
+            seat.leave();
         }
-        if (!failed.secondary()) {
+        if (failed.kind() == Message.Failed.Kind.OWN) {
             blame(named);
         } else if (consequence == null) {
-            consequence = named;
+            consequence = failed.kind() == Message.Failed.Kind.PEER ? rootOf(named) : named;
             consequenceAt = System.nanoTime();
         }
     }
@@ -131,82 +119,45 @@ final class Board {
         }
     }
 
+    /** Spark has sent the task of a rank to an executor. */
+    synchronized void launched(int rank, String executorId, String host) {
+        watchdog.launches().put(rank, new Watchdog.Launch(executorId, host));
+    }
+
+    /** The task of a rank has ended, well or not. */
+    synchronized void ended(int rank) {
+        watchdog.launches().remove(rank);
+    }
+
     synchronized void executorLost(String executorId, String reason) {
-        for (Seat seat : seats) {
-            if (seat != null && seat.peer.executorId().equals(executorId)) {
-                if (!seat.left) {
-                    blame(new FirstCause(
-                            seat.peer.rank(), seat.peer.describe(), "its executor is gone: " + reason, "", false));
-                }
-                seat.left = true;
+        joined().filter(seat -> seat.peer().executorId().equals(executorId)).forEach(seat -> {
+            if (!seat.hasLeft()) {
+                blame(seat.blame("its executor is gone: " + reason));
             }
-        }
+            seat.leave();
+        });
+        watchdog.launches().values().removeIf(launch -> launch.executorId().equals(executorId));
     }
 
     /** What has gone wrong so far, if anything; the watchdog's question. */
     synchronized Optional<FirstCause> problem() {
-        if (cause == null && consequence != null && millisSince(consequenceAt) > GRACE_MILLIS) {
+        if (cause == null && consequence != null && Watchdog.millisSince(consequenceAt) > GRACE_MILLIS) {
             cause = consequence;
         }
         if (cause == null && consequence == null) {
-            cause = overdue();
+            cause = watchdog.overdue();
         }
         return Optional.ofNullable(cause);
     }
 
-    private FirstCause overdue() {
-        if (joined() < seats.length) {
-            return millisSince(opened) <= limits.rendezvous() ? null : notJoined();
-        }
-        long lastJoin = Arrays.stream(seats).mapToLong(s -> s.moved).max().orElse(opened);
-        for (Seat seat : seats) {
-            if (seat.left) {
-                continue;
-            }
-            boolean first = seat.step < 0;
-            long bound = first ? limits.firstStep() : limits.step();
-            if (millisSince(seat.heard) > limits.silence()) {
-                return watchdog(
-                        seat,
-                        "no heartbeat for " + limits.silence()
-                                + " ms: its process is frozen, killed, or cut off from the driver");
-            }
-            // A rank that waits for a slower one is not the one to blame: the slowest has moved least recently.
-            boolean slowest = Arrays.stream(seats).noneMatch(s -> !s.left && s.moved < seat.moved);
-            if (slowest && millisSince(first ? Math.max(seat.moved, lastJoin) : seat.moved) > bound) {
-                return watchdog(
-                        seat,
-                        "no progress for " + bound + " ms in stage '" + seat.stage + "', "
-                                + (first ? "before its first step" : "after step " + seat.step));
-            }
-        }
-        return null;
-    }
-
-    private FirstCause notJoined() {
-        String missing = missingRanks();
-        return new FirstCause(
-                -1,
-                "",
-                "rendezvous: rank(s) " + missing + " of " + seats.length + " did not join within " + limits.rendezvous()
-                        + " ms after the job was submitted; the executors may be busy or unable to start - see the"
-                        + " cluster's page for pending executors",
-                "",
-                false);
-    }
-
-    private String missingRanks() {
-        List<String> missing = new ArrayList<>();
-        for (int r = 0; r < seats.length; r++) {
-            if (seats[r] == null) {
-                missing.add(String.valueOf(r));
-            }
-        }
-        return missing.stream().collect(Collectors.joining(", "));
-    }
-
-    private static FirstCause watchdog(Seat seat, String what) {
-        return new FirstCause(seat.peer.rank(), seat.peer.describe(), what, "", false);
+    /** A rank that waited in vain is not at fault, but the one that it and perhaps others waited for. */
+    private FirstCause rootOf(FirstCause waited) {
+        return joined()
+                .filter(seat -> !seat.hasLeft())
+                .min(Seat.SUSPICION)
+                .map(seat -> seat.blame("the others waited for it in vain, in " + seat.doing() + " ("
+                        + waited.describe() + ")"))
+                .orElse(waited);
     }
 
     /** From now on every rank is told to stop. */
@@ -216,28 +167,33 @@ final class Board {
         }
     }
 
-    /** The executors whose ranks have joined and not left. */
+    /** Whether a rank has started and not left, and may still do so: a frozen one cannot. */
+    synchronized boolean someMayLeave() {
+        return watchdog.launches().keySet().stream().anyMatch(rank -> seats[rank] == null)
+                || joined().anyMatch(seat -> !seat.hasLeft() && !watchdog.isSilent(seat));
+    }
+
+    /** The executors whose ranks have started and not left. */
     synchronized List<String> stayers() {
-        return Arrays.stream(seats)
-                .filter(s -> s != null && !s.left)
-                .map(s -> s.peer.executorId())
-                .distinct()
-                .toList();
+        Stream<String> joined =
+                joined().filter(seat -> !seat.hasLeft()).map(seat -> seat.peer().executorId());
+        Stream<String> launched = watchdog.launches().entrySet().stream()
+                .filter(launch -> seats[launch.getKey()] == null)
+                .map(launch -> launch.getValue().executorId());
+        return Stream.concat(joined, launched).distinct().toList();
     }
 
-    /** The smallest step that every rank has reached; -1 before the first. */
-    synchronized long stepOfAll() {
-        return Arrays.stream(seats)
-                .mapToLong(s -> s == null ? -1 : s.step)
-                .min()
-                .orElse(-1);
+    /** Whether the cluster now has room for more ranks than this generation has. */
+    synchronized void room(boolean more) {
+        roomToGrow = more;
     }
 
-    private int joined() {
-        return (int) Arrays.stream(seats).filter(s -> s != null).count();
+    /** Whether the ranks were told to end at a checkpoint, because there was room for more of them. */
+    synchronized boolean ending() {
+        return ending;
     }
 
-    private static long millisSince(long nanos) {
-        return (System.nanoTime() - nanos) / 1_000_000;
+    private Stream<Seat> joined() {
+        return Arrays.stream(seats).filter(Objects::nonNull);
     }
 }

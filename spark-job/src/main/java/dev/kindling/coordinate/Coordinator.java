@@ -7,7 +7,6 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.scheduler.SparkListener;
-import org.apache.spark.scheduler.SparkListenerExecutorRemoved;
 
 /**
  * The driver's side of the control plane: one open generation at a time, whose ranks it hears, watches and stops.
@@ -22,26 +21,22 @@ public final class Coordinator implements AutoCloseable {
     private final RequestHandler handler;
     private final ExecutorService requests;
     private final Map<Ticket, Settled> answers = new HashMap<>();
+    private final JavaSparkContext sc;
+    private final SparkListener listener;
     private final Object running = new Object();
     private volatile Board board;
 
     /** Registers with Spark's plugin; one Coordinator may be open per driver. */
     public Coordinator(JavaSparkContext sc, RequestHandler handler) {
+        this.sc = sc;
         this.handler = handler;
+        this.listener = new ClusterListener(() -> board);
         this.requests = Executors.newSingleThreadExecutor(task -> {
             Thread thread = new Thread(task, "kindling-requests");
             thread.setDaemon(true);
             return thread;
         });
-        sc.sc().addSparkListener(new SparkListener() {
-            @Override
-            public void onExecutorRemoved(SparkListenerExecutorRemoved removed) {
-                Board current = board;
-                if (current != null) {
-                    current.executorLost(removed.executorId(), removed.reason());
-                }
-            }
-        });
+        sc.sc().addSparkListener(listener);
         CoordinatorPlugin.connect(this);
     }
 
@@ -118,6 +113,7 @@ public final class Coordinator implements AutoCloseable {
     public void close() {
         shut("the job is over");
         CoordinatorPlugin.disconnect(this);
+        sc.sc().removeSparkListener(listener);
         requests.shutdown();
         try {
             if (!requests.awaitTermination(10, TimeUnit.SECONDS)) {

@@ -18,11 +18,13 @@ import scala.reflect.ClassTag$;
 
 /**
  * The driver's loop of generations: one barrier job after another, each from the last committed step, until one runs
- * to its end, an error is final, or {@code maxAttempts} generations in a row have committed nothing.
+ * to its end, an error is final, or {@code maxAttempts} generations in a row have committed nothing. A generation of
+ * fewer ranks than wanted ends at its next checkpoint once the cluster has room for more.
  */
 public final class Generations {
     private static final Logger LOG = LoggerFactory.getLogger(Generations.class);
     private static final long WATCH_MILLIS = 50;
+    private static final long ROOM_MILLIS = 1_000;
     /** For news of a process that ended itself to reach the driver. */
     private static final long LEAVE_SLACK_MILLIS = 1_000;
     /** How long a failed Spark job waits for the rank's own account of it. */
@@ -52,37 +54,51 @@ public final class Generations {
         List<FirstCause> failures = new ArrayList<>();
         long start = progress.committedStep();
         int attempt = 1;
+        int worldSize = slots.await(true);
         while (true) {
-            Generation generation = new Generation(++number, slots.await(generations.isEmpty()), start, attempt);
+            Generation generation = new Generation(++number, worldSize, start, attempt);
             generations.add(generation);
             progress.started(generation);
             Attempt ended = runOne(generation, body);
-            if (ended.failure == null) {
+            if (ended.failure == null && !ended.grows) {
                 return new Outcome(ended.result, generations, failures);
             }
-            failures.add(ended.failure);
-            progress.failed(generation, ended.failure);
-            if (ended.failure.fatal()) {
+            if (ended.failure != null) {
+                failures.add(ended.failure);
+                progress.failed(generation, ended.failure);
+            }
+            if (ended.failure != null && ended.failure.fatal()) {
                 throw new FatalJobException(ended.failure.describe());
             }
             long committed = progress.committedStep();
             attempt = committed > start ? 1 : attempt + 1;
             start = committed;
-            if (attempt > plan.maxAttempts()) {
-                throw new GenerationFailedException(
-                        ended.failure.describe() + " (" + plan.maxAttempts() + " attempt(s) from step " + start
-                                + " without progress)",
-                        ended.failure);
+            if (ended.failure == null) {
+                worldSize = Math.max(worldSize, slots.now());
+                LOG.warn("Executors came back: going on with {} ranks from step {}", worldSize, start);
+            } else {
+                requireAnotherAttempt(ended.failure, attempt, start);
+                LOG.error(
+                        "Generation {} failed: {}; going on from step {}",
+                        generation.number(),
+                        ended.failure.describe(),
+                        start);
+                worldSize = slots.await(false);
             }
-            LOG.error(
-                    "Generation {} failed: {}; going on from step {}",
-                    generation.number(),
-                    ended.failure.describe(),
-                    start);
         }
     }
 
-    private record Attempt(byte[] result, FirstCause failure) {}
+    private void requireAnotherAttempt(FirstCause failure, int attempt, long start) {
+        if (attempt > plan.maxAttempts()) {
+            throw new GenerationFailedException(
+                    failure.describe() + " (" + plan.maxAttempts() + " attempt(s) from step " + start
+                            + " without progress)",
+                    failure);
+        }
+    }
+
+    /** @param grows the ranks have ended at a checkpoint so that more of them can go on */
+    private record Attempt(byte[] result, FirstCause failure, boolean grows) {}
 
     private Attempt runOne(Generation generation, GenerationBody body) {
         boolean star = plan.transport() == Transport.DRIVER && generation.worldSize() > 1;
@@ -104,6 +120,7 @@ public final class Generations {
 
     private JavaFutureAction<List<byte[]>> submit(Generation generation, GenerationBody body) {
         sc.setLocalProperty("spark.job.interruptOnCancel", "true");
+        sc.setLocalProperty(ClusterListener.GENERATION, String.valueOf(generation.number()));
         sc.setJobDescription("Kindling generation " + generation.number() + ": " + generation.worldSize()
                 + " rank(s) from step " + generation.startStep());
         List<Integer> ranks = IntStream.range(0, generation.worldSize()).boxed().toList();
@@ -119,12 +136,14 @@ public final class Generations {
 
     private Attempt watch(Board board, JavaFutureAction<List<byte[]>> job) {
         FirstCause failure = null;
+        RoomWatch room = new RoomWatch(board);
         while (failure == null) {
             try {
                 List<byte[]> results = job.get(WATCH_MILLIS, TimeUnit.MILLISECONDS);
-                return new Attempt(results.isEmpty() ? new byte[0] : results.get(0), null);
+                return new Attempt(results.isEmpty() ? new byte[0] : results.get(0), null, board.ending());
             } catch (TimeoutException e) {
                 failure = board.problem().orElse(null);
+                room.look();
             } catch (ExecutionException e) {
                 failure = account(board, e.getCause());
             } catch (InterruptedException e) {
@@ -135,7 +154,28 @@ public final class Generations {
         board.stop(failure.describe());
         job.cancel(true);
         awaitLeave(board);
-        return new Attempt(null, failure);
+        return new Attempt(null, failure, false);
+    }
+
+    /** Looks, now and then, whether there is room for more ranks; seen twice in a row it counts. */
+    private final class RoomWatch {
+        private final Board board;
+        private long looked = System.nanoTime();
+        private boolean seen;
+
+        RoomWatch(Board board) {
+            this.board = board;
+        }
+
+        void look() {
+            int worldSize = board.generation().worldSize();
+            if (worldSize < plan.worldSize() && Watchdog.millisSince(looked) > ROOM_MILLIS) {
+                looked = System.nanoTime();
+                boolean more = slots.now() > worldSize;
+                board.room(more && seen);
+                seen = more;
+            }
+        }
     }
 
     /** Spark says that the job failed; the rank or the listener may say why a moment later. */
@@ -159,14 +199,12 @@ public final class Generations {
      */
     private void awaitLeave(Board board) {
         long end = System.nanoTime() + (plan.limits().stop() + LEAVE_SLACK_MILLIS) * 1_000_000L;
-        List<String> stayers = board.stayers();
-        while (!stayers.isEmpty()
+        while (board.someMayLeave()
                 && System.nanoTime() - end < 0
                 && !Thread.currentThread().isInterrupted()) {
             pause();
-            stayers = board.stayers();
         }
-        for (String executor : stayers) {
+        for (String executor : board.stayers()) {
             if (!executor.equals("driver")) {
                 LOG.warn(
                         "executor {} did not leave generation {}: replacing it",

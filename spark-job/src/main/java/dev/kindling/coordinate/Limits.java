@@ -8,8 +8,8 @@ import org.apache.spark.SparkConf;
  *
  * @param slots until the cluster offers one slot a rank
  * @param rendezvous until every rank has joined, once the job is submitted
- * @param firstStep from the rendezvous until every rank has reached its first step (compilation, loading)
- * @param step between two steps of a rank (the stall watchdog)
+ * @param firstStep without progress before the first step (device, loading, compilation)
+ * @param step without progress after that: neither a step nor another stage (the stall watchdog)
  * @param allReduce one wait for peers in a collective
  * @param request one request to the driver, such as the commit of a checkpoint
  * @param heartbeat between two heartbeats
@@ -35,19 +35,32 @@ public record Limits(
 
     /** The setting of {@link #slots}, for clusters whose executors come slowly: a time as Spark writes it ("5min"). */
     public static final String SLOTS = "spark.kindling.slots.timeout";
+    /** The setting of {@link #rendezvous}. */
+    public static final String RENDEZVOUS = "spark.kindling.rendezvous.timeout";
+    /** The setting of {@link #firstStep}. */
+    public static final String FIRST_STEP = "spark.kindling.firstStep.timeout";
+    /** The setting of {@link #step}. */
+    public static final String STEP = "spark.kindling.step.timeout";
+    /** The setting of {@link #allReduce}. */
+    public static final String ALLREDUCE = "spark.kindling.allreduce.timeout";
+    /** The setting of {@link #silence}. */
+    public static final String SILENCE = "spark.kindling.silence.timeout";
 
-    /** The standard limits, with what {@code conf} says of the wait for slots. */
+    /** The setting of {@link #stop}. */
+    public static final String STOP = "spark.kindling.stop.timeout";
+
+    /** The standard limits, with what {@code conf} says of them. */
     public static Limits of(SparkConf conf) {
         Limits standard = standard();
         return new Limits(
                 conf.getTimeAsMs(SLOTS, standard.slots + "ms"),
-                standard.rendezvous,
-                standard.firstStep,
-                standard.step,
-                standard.allReduce,
+                conf.getTimeAsMs(RENDEZVOUS, standard.rendezvous + "ms"),
+                conf.getTimeAsMs(FIRST_STEP, standard.firstStep + "ms"),
+                conf.getTimeAsMs(STEP, standard.step + "ms"),
+                conf.getTimeAsMs(ALLREDUCE, standard.allReduce + "ms"),
                 standard.request,
                 standard.heartbeat,
-                standard.silence,
-                standard.stop);
+                conf.getTimeAsMs(SILENCE, standard.silence + "ms"),
+                conf.getTimeAsMs(STOP, standard.stop + "ms"));
     }
 }

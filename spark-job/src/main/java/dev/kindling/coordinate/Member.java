@@ -16,6 +16,8 @@ import org.slf4j.LoggerFactory;
 public final class Member implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Member.class);
     private static final long POLL_MILLIS = 10;
+    /** Collectives ask every 50 ms while they wait; a rank that has not asked for so long does something else. */
+    private static final long WAITING_NANOS = 500_000_000;
     /** Exit code of an executor that had to end itself. */
     private static final int EXIT_FENCED = 57;
 
@@ -25,8 +27,11 @@ public final class Member implements AutoCloseable {
     private final Thread owner = Thread.currentThread();
     private final Thread heart;
     private final AtomicLong requestIds = new AtomicLong();
+    private String where = "";
     private volatile long step = -1;
     private volatile String stage = "start";
+    private volatile long moves;
+    private volatile long waitedAt = System.nanoTime() - WAITING_NANOS;
     private volatile String stopReason;
     private volatile boolean closed;
 
@@ -48,6 +53,11 @@ public final class Member implements AutoCloseable {
         return rank;
     }
 
+    /** For people: "rank 1 (executor 3 on node7, GPU 0)". */
+    public String where() {
+        return where;
+    }
+
     /** Number of ranks. */
     public int worldSize() {
         return generation.worldSize();
@@ -66,12 +76,17 @@ public final class Member implements AutoCloseable {
     /** Says that {@code step} is done; the stall watchdog starts anew. Throws as {@link #check()}. Cheap. */
     public void stepReached(long step) {
         this.step = step;
-        check();
+        move();
     }
 
-    /** Names what this rank does now ("checkpoint", "evaluate"), for the watchdog's message; restarts its clock. */
+    /** Names what this rank does now ("checkpoint", "evaluation"), for the watchdog's message; restarts its clock. */
     public void enter(String stage) {
         this.stage = stage;
+        move();
+    }
+
+    private void move() {
+        moves++; // by the rank's thread only
         check();
     }
 
@@ -123,6 +138,7 @@ public final class Member implements AutoCloseable {
 
     /** Joins the rendezvous and waits for the others, bounded by the driver's watchdog and an own limit. */
     Reply.Roster join(Peer self) {
+        where = self.describe();
         heart.start();
         long end = System.nanoTime() + 2 * limits.rendezvous() * 1_000_000L;
         while (System.nanoTime() - end < 0) {
@@ -140,14 +156,33 @@ public final class Member implements AutoCloseable {
     }
 
     Group group(List<Peer> peers) {
-        return new Group(generation.number(), rank, peers, limits.allReduce(), this::check);
+        return new Group(generation.number(), rank, peers, limits.allReduce(), this::waitForPeers);
     }
 
-    void failed(FirstCause cause, boolean secondary) {
+    private void waitForPeers() {
+        waitedAt = System.nanoTime();
+        check();
+    }
+
+    /**
+     * Whether the cluster has room for more ranks than this generation has, so that it should end at the checkpoint at
+     * hand. If so the body must have a checkpoint committed and return, on all ranks; what it returns is dropped, and
+     * the next generation goes on with more ranks. One rank asks and tells the others.
+     */
+    public boolean mayEnd() {
+        return ask(new Message.MayEnd(generation.number(), rank)) instanceof Reply.Ok;
+    }
+
+    /** Whether the driver has told this rank to stop. */
+    boolean mustStop() {
+        return stopReason != null;
+    }
+
+    void failed(FirstCause cause, Message.Failed.Kind kind) {
         try {
             // An interrupt that is still pending would break off the message.
             Thread.interrupted();
-            CoordinatorPlugin.ask(new Message.Failed(generation.number(), rank, cause, secondary));
+            CoordinatorPlugin.ask(new Message.Failed(generation.number(), rank, cause, kind));
         } catch (Exception e) {
             LOG.error("rank {} could not tell the driver of its failure: {}", rank, cause.what(), e);
         }
@@ -183,7 +218,9 @@ public final class Member implements AutoCloseable {
         long lastAnswer = System.nanoTime();
         while (!closed && stopReason == null) {
             try {
-                Reply reply = CoordinatorPlugin.ask(new Message.Heartbeat(generation.number(), rank, step, stage));
+                boolean waiting = System.nanoTime() - waitedAt < WAITING_NANOS;
+                Reply reply = CoordinatorPlugin.ask(
+                        new Message.Heartbeat(generation.number(), rank, step, stage, moves, waiting));
                 lastAnswer = System.nanoTime();
                 if (reply instanceof Reply.Stop stop) {
                     stop(stop.reason());

@@ -11,12 +11,28 @@ sealed interface Message extends Serializable {
 
     record Join(int generation, int rank, Peer peer) implements Message {}
 
-    record Heartbeat(int generation, int rank, long step, String stage) implements Message {}
+    /**
+     * @param moves counts the signs of progress: every step and every stage
+     * @param waiting in a collective, for its peers
+     */
+    record Heartbeat(int generation, int rank, long step, String stage, long moves, boolean waiting)
+            implements Message {}
 
-    /** {@code secondary}: follows from another rank's trouble, or from the order to stop. */
-    record Failed(int generation, int rank, FirstCause cause, boolean secondary) implements Message {}
+    record Failed(int generation, int rank, FirstCause cause, Kind kind) implements Message {
+        enum Kind {
+            /** The rank's own. */
+            OWN,
+            /** It waited in vain for a peer. */
+            PEER,
+            /** It was told to stop. */
+            STOPPED
+        }
+    }
 
     record Claim(int generation, int rank, String gpuUuid) implements Message {}
+
+    /** May the generation end at the checkpoint at hand? Ok if there is room for more ranks. */
+    record MayEnd(int generation, int rank) implements Message {}
 
     record Request(int generation, int rank, long id, String topic, byte[] payload, boolean answered)
             implements Message {}

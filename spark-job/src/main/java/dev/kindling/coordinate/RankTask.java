@@ -47,11 +47,8 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
                 List<byte[]> results = rank != 0 ? List.of() : List.of(result == null ? new byte[0] : result);
                 return CollectionConverters.asScala(results.iterator());
             } catch (Exception | LinkageError | OutOfMemoryError | AssertionError e) {
-                boolean secondary = e instanceof FencedException
-                        || e instanceof AllReduceException
-                        || e instanceof InterruptedException;
-                member.failed(
-                        new FirstCause(rank, "", oneLine(e), stackOf(e), e instanceof FatalJobException), secondary);
+                FirstCause cause = new FirstCause(rank, "", oneLine(e), stackOf(e), e instanceof FatalJobException);
+                member.failed(cause, kind(e, member, task));
                 throw new IllegalStateException(oneLine(e), e);
             }
         } finally {
@@ -84,6 +81,17 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
         return endpoint == null
                 ? new DriverAllReduce(member.group(roster.peers()), roster.reducer())
                 : new RingAllReduce(member.group(roster.peers()), endpoint);
+    }
+
+    /** What follows from an interrupt may come as any exception, of a file that was being read for example. */
+    private static Message.Failed.Kind kind(Throwable e, Member member, TaskContext task) {
+        if (e instanceof FencedException
+                || e instanceof InterruptedException
+                || member.mustStop()
+                || task.isInterrupted()) {
+            return Message.Failed.Kind.STOPPED;
+        }
+        return e instanceof AllReduceException ? Message.Failed.Kind.PEER : Message.Failed.Kind.OWN;
     }
 
     private static String gpuOf(TaskContext task) {

@@ -46,6 +46,11 @@ final class Slots {
                 + Math.max(1, offered));
     }
 
+    /** The number of ranks that could run now, up to the wanted one, this application's running ones included. */
+    int now() {
+        return Math.min(offered(), plan.worldSize());
+    }
+
     private int offered() {
         return sc.sc().maxNumConcurrentTasks(sc.sc().resourceProfileManager().defaultResourceProfile());
     }

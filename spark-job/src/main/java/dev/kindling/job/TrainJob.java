@@ -260,6 +260,7 @@ final class TrainJob implements Job<TrainOptions> {
                         record.tokensPerSecond(),
                         seconds,
                         worldSize,
+                        record.stragglers(),
                         Map.of(
                                 "device", result.device(),
                                 "attention", result.attention(),
@@ -277,5 +278,6 @@ final class TrainJob implements Job<TrainOptions> {
                 result.attention(),
                 result.allreduce(),
                 run);
+        record.stragglers().slowest().ifPresent(slowest -> System.out.println("slow executor: " + slowest));
     }
 }

@@ -7,12 +7,15 @@ import dev.kindling.coordinate.Progress;
 import dev.kindling.coordinate.RequestHandler;
 import dev.kindling.monitor.SparkMonitor;
 import dev.kindling.report.MetricsLog;
+import dev.kindling.report.RankTimes;
 import dev.kindling.report.StepMetrics;
+import dev.kindling.report.Stragglers;
 import dev.kindling.report.TensorBoard;
 import dev.kindling.report.TrainProgress;
 import dev.kindling.storage.Storage;
 import dev.kindling.train.CommitRequest;
 import dev.kindling.train.ModelSection;
+import dev.kindling.train.RankReport;
 import dev.kindling.train.StepReport;
 import dev.kindling.train.TrainConfig;
 import dev.kindling.train.TrainSection;
@@ -29,13 +32,18 @@ import java.util.OptionalDouble;
 import java.util.TreeMap;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The driver's side of a training run: puts the ranks' reports of a step together, writes them to metrics.jsonl,
  * TensorBoard, the console and Spark's monitoring, and commits checkpoints. Called by one thread at a time.
  */
 final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(TrainingRecord.class);
     private static final Duration LINE_PERIOD = Duration.ofSeconds(5);
+    /** Steps between two looks for a rank that is slow all the time. */
+    private static final int STRAGGLER_STEPS = 100;
 
     private final TrainConfig config;
     private final Storage storage;
@@ -46,7 +54,11 @@ final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
     private MetricsLog metrics;
     private TensorBoard tensorBoard;
     private TrainProgress progress;
+    private final TreeMap<Integer, String> places = new TreeMap<>();
     private int generation;
+    private int worldSize;
+    private Stragglers stragglers = new Stragglers(List.of());
+    private boolean stragglerNamed;
     private StepMetrics last;
     private long tokens;
     private double trainingMillis;
@@ -91,6 +103,12 @@ final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
             add(from, rank, StepReport.decode(payload));
             return new byte[0];
         }
+        if (topic.equals(RankReport.TOPIC)) {
+            RankReport report = RankReport.decode(payload);
+            places.put(rank, report.where());
+            LOG.info("{} begins from {}", report.where(), report.restored());
+            return new byte[0];
+        }
         if (topic.equals(CommitRequest.TOPIC)) {
             CommitRequest request = CommitRequest.decode(payload);
             Path committed = store.commit(new Path(request.staged()), request.step());
@@ -107,19 +125,31 @@ final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
         }
         generation = from.number();
         pending.clear();
-        if (from.worldSize() < config.cluster().executors()) {
-            System.err.printf(
-                    "kindling: going on with %d of %d executors from step %d, as cluster.min_executors is %d%n",
-                    from.worldSize(),
-                    config.cluster().executors(),
-                    from.startStep(),
-                    config.cluster().minExecutors());
-        }
+        stragglers = new Stragglers(places.values().stream().limit(from.worldSize()).toList());
+        stragglerNamed = false;
+        announceSize(from);
         closeFiles();
         metrics = MetricsLog.resume(storage, new Path(run, "metrics.jsonl"), from.startStep());
         tensorBoard = new TensorBoard(storage, run, Clock.systemUTC());
         progress = new TrainProgress(
                 from.startStep(), config.train().maxSteps(), TrainProgress.onTerminal(), System.out, LINE_PERIOD);
+    }
+
+    /** Tells the user when there are fewer ranks than wanted, and when no longer. */
+    private void announceSize(Generation from) {
+        int wanted = config.cluster().executors();
+        if (from.worldSize() < wanted) {
+            System.err.printf(
+                    "kindling: going on with %d of %d executors from step %d, as cluster.min_executors is %d; more join at a checkpoint when they come back%n",
+                    from.worldSize(),
+                    wanted,
+                    from.startStep(),
+                    config.cluster().minExecutors());
+        } else if (worldSize > 0 && worldSize < wanted) {
+            System.err.printf(
+                    "kindling: executors came back: going on with all %d from step %d%n", wanted, from.startStep());
+        }
+        worldSize = from.worldSize();
     }
 
     private void add(Generation from, int rank, StepReport report) throws IOException {
@@ -148,11 +178,28 @@ final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
                         .map(rank -> rank.tokens() / rank.stepMillis() * 1000)
                         .toList(),
                 millis,
-                any.valLoss() == null ? OptionalDouble.empty() : OptionalDouble.of(any.valLoss()));
+                any.valLoss() == null ? OptionalDouble.empty() : OptionalDouble.of(any.valLoss()),
+                ranks.stream()
+                        .map(rank -> new RankTimes(rank.dataMillis(), rank.computeMillis(), rank.exchangeMillis()))
+                        .toList());
         metrics.append(last);
         tensorBoard.append(last);
         progress.update(last);
         monitor.stepDone(last);
+        stragglers.add(last);
+        if (!stragglerNamed && stragglers.steps() % STRAGGLER_STEPS == STRAGGLER_STEPS - 1) {
+            stragglers.slowest().ifPresent(this::nameStraggler);
+        }
+    }
+
+    private void nameStraggler(String slowest) {
+        stragglerNamed = true;
+        System.err.println("kindling: " + slowest);
+    }
+
+    /** Where the time of the last generation's ranks went. */
+    Stragglers stragglers() {
+        return stragglers;
     }
 
     /** The last step's metrics; null if no step was completed. */

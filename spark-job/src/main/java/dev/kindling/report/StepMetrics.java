@@ -2,9 +2,11 @@ package dev.kindling.report;
 
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.function.ToDoubleFunction;
 
 /**
  * What is known of one optimizer step.
@@ -17,6 +19,7 @@ import java.util.OptionalDouble;
  * @param rankTokensPerSecond each rank's, in rank order
  * @param stepMillis wall time
  * @param valLoss validation loss after the step, in nats a token, where it was evaluated
+ * @param ranks where the time of each rank went, by rank
  */
 public record StepMetrics(
         long step,
@@ -26,11 +29,26 @@ public record StepMetrics(
         double tokensPerSecond,
         List<Double> rankTokensPerSecond,
         double stepMillis,
-        OptionalDouble valLoss) {
+        OptionalDouble valLoss,
+        List<RankTimes> ranks) {
 
-    /** Milliseconds by what the time was spent on. */
+    public StepMetrics {
+        ranks = List.copyOf(ranks);
+    }
+
+    /** Milliseconds by what the time was spent on, means over the ranks. */
     public Map<String, Double> parts() {
-        return Map.of("step", stepMillis);
+        Map<String, Double> parts = new LinkedHashMap<>();
+        parts.put("step", stepMillis);
+        parts.put("data", mean(RankTimes::dataMillis));
+        parts.put("compute", mean(RankTimes::computeMillis));
+        parts.put("communication", communicationMillis());
+        parts.put("wait", mean(RankTimes::exchangeMillis) - communicationMillis());
+        return parts;
+    }
+
+    private double mean(ToDoubleFunction<RankTimes> part) {
+        return ranks.stream().mapToDouble(part).average().orElse(0);
     }
 
     /** The step's line in {@code metrics.jsonl}. */
@@ -43,6 +61,21 @@ public record StepMetrics(
                 .put("tokens_per_second", tokensPerSecond)
                 .put("step_millis", stepMillis);
         valLoss.ifPresent(value -> json.put("val_loss", value));
+        json.put("world_size", ranks.size());
+        ranks.forEach(rank -> json.withArray("data_millis").add(rounded(rank.dataMillis())));
+        ranks.forEach(rank -> json.withArray("compute_millis").add(rounded(rank.computeMillis())));
+        json.put("communication_millis", rounded(communicationMillis()));
+        ranks.forEach(rank ->
+                json.withArray("wait_millis").add(rounded(rank.exchangeMillis() - communicationMillis())));
         return json;
+    }
+
+    /** What the exchange of gradients took the rank that came last, and so waited for nobody. */
+    double communicationMillis() {
+        return ranks.stream().mapToDouble(RankTimes::exchangeMillis).min().orElse(0);
+    }
+
+    static double rounded(double millis) {
+        return Math.round(millis * 1000) / 1000.0;
     }
 }

@@ -18,6 +18,7 @@ import org.apache.hadoop.fs.Path;
  * @param tokensPerSecond training tokens over all ranks, by training time
  * @param wallSeconds from the start of the job to its end
  * @param worldSize ranks of the last generation
+ * @param stragglers where the time of the last generation's ranks went
  * @param ran what was really used: device, attention, allreduce, precision ...
  */
 public record Summary(
@@ -27,6 +28,7 @@ public record Summary(
         double tokensPerSecond,
         double wallSeconds,
         int worldSize,
+        Stragglers stragglers,
         Map<String, String> ran) {
 
     /** Writes the file as a whole: a reader sees the old one or the new one. */
@@ -40,6 +42,8 @@ public record Summary(
         node.put("tokens_per_second", tokensPerSecond)
                 .put("wall_seconds", wallSeconds)
                 .put("world_size", worldSize);
+        node.set("ranks", stragglers.toJson());
+        stragglers.slowest().ifPresent(slowest -> node.put("straggler", slowest));
         new TreeMap<>(ran).forEach(node::put);
         storage.write(file, json.writerWithDefaultPrettyPrinter().writeValueAsString(node) + "\n");
     }

@@ -13,4 +13,9 @@ interface GradientExchange {
 
     /** All buckets are complete on this rank: returns when the gradients are, or on the device will be, the sums. */
     void finish();
+
+    /** Nanoseconds that the last {@link #finish} waited on the host; 0 where gradients travel between devices. */
+    default long waitedNanos() {
+        return 0;
+    }
 }

@@ -25,6 +25,7 @@ final class HostGradientExchange implements GradientExchange {
     private final float[][] host;
     private final boolean inPlace;
     private long submitted;
+    private long waitedNanos;
 
     HostGradientExchange(Device device, AllReduce allReduce, Parameters parameters, GradientSum sum) {
         this.device = device;
@@ -79,10 +80,17 @@ final class HostGradientExchange implements GradientExchange {
             }
         }
         submitUpTo(parameters.count());
+        long began = System.nanoTime();
         allReduce.await();
+        waitedNanos = System.nanoTime() - began;
         submitted = 0;
         if (!inPlace) {
             device.upload(host[host.length - 1], parameters.gradients());
         }
+    }
+
+    @Override
+    public long waitedNanos() {
+        return waitedNanos;
     }
 }

@@ -10,7 +10,9 @@ import java.io.IOException;
  * @param step counted from 1: steps done
  * @param lossSum over this rank's tokens, in nats
  * @param tokens of this rank in the step
- * @param stepMillis wall time of the step, evaluation and checkpoint not counted
+ * @param dataMillis waiting for the step's batches
+ * @param computeMillis the step without data and exchange; evaluation and checkpoint are not part of it
+ * @param exchangeMillis waiting for gradients on the host
  * @param valLoss in nats a token, or null where this step was not evaluated
  */
 public record StepReport(
@@ -19,12 +21,19 @@ public record StepReport(
         long tokens,
         double learningRate,
         double gradientNorm,
-        double stepMillis,
+        double dataMillis,
+        double computeMillis,
+        double exchangeMillis,
         Double valLoss) {
     /** The topic under which reports travel. */
     public static final String TOPIC = "step";
 
     private static final JsonMapper JSON = new JsonMapper();
+
+    /** Wall time of the step. */
+    public double stepMillis() {
+        return dataMillis + computeMillis + exchangeMillis;
+    }
 
     byte[] encode() {
         try {

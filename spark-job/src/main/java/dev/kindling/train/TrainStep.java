@@ -60,8 +60,9 @@ final class TrainStep implements AutoCloseable {
      *
      * @param lossSum over this rank's rows
      * @param gradientNorm of the summed gradient, before clipping
+     * @param waitedNanos for the gradients of other ranks, on the host
      */
-    record Outcome(double lossSum, float gradientNorm, float learningRate) {}
+    record Outcome(double lossSum, float gradientNorm, float learningRate, long waitedNanos) {}
 
     private final Parts parts;
     private final Share share;
@@ -105,7 +106,7 @@ final class TrainStep implements AutoCloseable {
         }
         update.run();
         warm = true;
-        return new Outcome(parts.sum().lossSum(), parts.device().gradientNorm(), learningRate);
+        return new Outcome(parts.sum().lossSum(), parts.device().gradientNorm(), learningRate, parts.exchange().waitedNanos());
     }
 
     /** What carries the gradients: driver, ring, nccl; single where there is one rank. */

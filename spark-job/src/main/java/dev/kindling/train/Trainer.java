@@ -94,16 +94,18 @@ final class Trainer {
                 Duration.ofMillis(member.limits().request()));
     }
 
-    /** Trains to the end. */
+    /** Trains to the end, or to a checkpoint from which more ranks can go on. */
     TrainResult run() throws IOException {
         long start = rank.member().generation().startStep();
-        restore(start);
+        String restored = restore(start);
+        rank.member().report(RankReport.TOPIC, new RankReport(rank.member().where(), restored).encode());
+        boolean more = true;
         try (step;
                 writer;
                 Prefetcher<List<Batch>> batches = prefetch(start)) {
-            for (long next = start; next < config.train().maxSteps(); next++) {
-                writer.check();
-                runStep(next, batches.next());
+            rank.member().enter("training");
+            for (long next = start; more && next < config.train().maxSteps(); next++) {
+                more = runStep(next, batches);
             }
             rank.member().enter("waiting for the last checkpoint to be written and committed");
             writer.finish();
@@ -113,20 +115,26 @@ final class Trainer {
                 device.description(),
                 sdpa.chosen(),
                 step.transport(),
-                rank.member().rank() == 0 ? sample() : "");
+                more && rank.member().rank() == 0 ? sample() : "");
     }
 
-    private void restore(long start) throws IOException {
+    /** Says what it has restored. */
+    private String restore(long start) throws IOException {
         String initFrom = config.train().initFrom();
         if (start > 0) {
+            rank.member().enter("restoring the checkpoint of step " + start);
             Checkpoint checkpoint = rank.store().load(rank.store().committed(start));
             weights.load(checkpoint, adamW, device);
             bestValLoss = checkpoint.state().bestValLoss().orElse(Double.POSITIVE_INFINITY);
-        } else if (initFrom.equals("scratch")) {
+            return "step " + start + " on disk";
+        }
+        rank.member().enter("initialising the model");
+        if (initFrom.equals("scratch")) {
             parameters.initialise(config.train().seed());
         } else {
             weights.load(rank.store().loadModel(new Path(initFrom)));
         }
+        return initFrom;
     }
 
     private Prefetcher<List<Batch>> prefetch(long start) {
@@ -143,37 +151,58 @@ final class Trainer {
         return new Prefetcher<>(steps, PREFETCHED_STEPS, BATCH_PATIENCE);
     }
 
-    private void runStep(long number, List<Batch> batches) throws IOException {
+    /** Whether training goes on after this step with these ranks. */
+    private boolean runStep(long number, Prefetcher<List<Batch>> prefetched) throws IOException {
         rank.member().check();
+        writer.check();
         long began = System.nanoTime();
+        List<Batch> batches = prefetched.next();
+        long drawn = System.nanoTime();
         TrainStep.Outcome outcome = step.run(number, batches);
-        double millis = (System.nanoTime() - began) / 1e6;
+        long ended = System.nanoTime();
         long done = number + 1;
         requireFinite(outcome, done);
         boolean last = done == config.train().maxSteps();
         Double valLoss = null;
         if (done % config.train().evalInterval() == 0 || last) {
-            valLoss = evaluation.run(rank.allReduce(), rank.member()::check);
-            bestValLoss = Math.min(bestValLoss, valLoss);
+            valLoss = evaluate();
         }
-        rank.member()
-                .report(
-                        StepReport.TOPIC,
-                        new StepReport(
-                                        done,
-                                        outcome.lossSum(),
-                                        (long) share.count()
-                                                * config.train().microBatch()
-                                                * config.model().blockSize(),
-                                        outcome.learningRate(),
-                                        outcome.gradientNorm(),
-                                        millis,
-                                        valLoss)
-                                .encode());
+        StepReport report = new StepReport(
+                done,
+                outcome.lossSum(),
+                (long) share.count()
+                        * config.train().microBatch()
+                        * config.model().blockSize(),
+                outcome.learningRate(),
+                outcome.gradientNorm(),
+                (drawn - began) / 1e6,
+                (ended - drawn - outcome.waitedNanos()) / 1e6,
+                outcome.waitedNanos() / 1e6,
+                valLoss);
+        rank.member().report(StepReport.TOPIC, report.encode());
         rank.member().stepReached(done);
-        if (rank.member().rank() == 0 && (done % config.checkpoint().interval() == 0 || last)) {
+        boolean checkpoint = done % config.checkpoint().interval() == 0;
+        if (rank.member().rank() == 0 && (checkpoint || last)) {
             save(done);
         }
+        return last || !checkpoint || !endsForMoreRanks();
+    }
+
+    private double evaluate() {
+        Member member = rank.member();
+        double loss = evaluation.run(rank.allReduce(), () -> member.enter("evaluation"));
+        bestValLoss = Math.min(bestValLoss, loss);
+        member.enter("training");
+        return loss;
+    }
+
+    /** All ranks agree, through rank 0, whether they end here because executors have come back. */
+    private boolean endsForMoreRanks() {
+        if (rank.allReduce().worldSize() == config.cluster().executors()) {
+            return false;
+        }
+        boolean mayEnd = rank.member().rank() == 0 && rank.member().mayEnd();
+        return rank.allReduce().broadcast(new byte[] {(byte) (mayEnd ? 1 : 0)})[0] == 1;
     }
 
     private void requireFinite(TrainStep.Outcome outcome, long done) {

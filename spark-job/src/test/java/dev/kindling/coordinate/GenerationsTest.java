@@ -270,17 +270,7 @@ class GenerationsTest {
             ByteBuffer.wrap(member.request("load", new byte[0])).asFloatBuffer().get(state);
         }
         for (long step = member.startStep(); step < 40; step++) {
-            float[] gradient = values((int) (member.rank() + 3 * step), state.length);
-            allReduce.mean(gradient, 0, gradient.length);
-            for (int i = 0; i < state.length; i++) {
-                state[i] = 0.9f * state[i] + gradient[i];
-            }
-            member.report(
-                    "step",
-                    ByteBuffer.allocate(16)
-                            .putLong(step)
-                            .putLong(ProcessHandle.current().pid())
-                            .array());
+            oneStep(member, allReduce, state, step);
             if (member.rank() == 0 && step % 5 == 4) {
                 ByteBuffer snapshot = ByteBuffer.allocate(8 + 4 * state.length).putLong(step + 1);
                 snapshot.asFloatBuffer().put(state);
@@ -292,6 +282,16 @@ class GenerationsTest {
         ByteBuffer result = ByteBuffer.allocate(4 * state.length);
         result.asFloatBuffer().put(state);
         return result.array();
+    }
+
+    private static void oneStep(Member member, AllReduce allReduce, float[] state, long step) {
+        float[] gradient = values((int) (member.rank() + 3 * step), state.length);
+        allReduce.mean(gradient, 0, gradient.length);
+        for (int i = 0; i < state.length; i++) {
+            state[i] = 0.9f * state[i] + gradient[i];
+        }
+        ByteBuffer report = ByteBuffer.allocate(16).putLong(step);
+        member.report("step", report.putLong(ProcessHandle.current().pid()).array());
     }
 
     private static final class Store implements RequestHandler {
@@ -350,5 +350,137 @@ class GenerationsTest {
                 .contains("rank 1 (executor ")
                 .contains("no heartbeat");
         assertThat(outcome.result()).isEqualTo(undisturbed());
+    }
+
+    /** As {@link #training}, but rank 1 fails at step 13 of the first generation. */
+    private static byte[] trainingWithAnError(Member member, AllReduce allReduce) throws Exception {
+        if (member.generation().number() == 1 && member.rank() == 1) {
+            for (int step = 0; step < 13; step++) {
+                oneStep(member, allReduce, new float[257], step);
+            }
+            throw new java.io.EOFException("the shard ends at token 7");
+        }
+        return training(member, allReduce);
+    }
+
+    @Order(10)
+    @Test
+    void anExceptionOfOneRankIsNamedAndTheNextGenerationHasTheSameBits() {
+        Store store = new Store(-1, "");
+        Outcome outcome = run(plan(3, Transport.RING), GenerationsTest::trainingWithAnError, store, store.committed);
+        assertThat(outcome.generations()).extracting(Generation::startStep).containsExactly(0L, 10L);
+        assertThat(outcome.failures().get(0).describe())
+                .startsWith("rank 1 (executor ")
+                .endsWith("): java.io.EOFException: the shard ends at token 7");
+        assertThat(outcome.result()).isEqualTo(undisturbed());
+    }
+
+    @Order(11)
+    @ParameterizedTest
+    @EnumSource(Transport.class)
+    void aRankThatHangsInItsOwnCodeIsNamedNotThoseThatWaitForIt(Transport transport) {
+        Limits hurried = new Limits(20_000, 20_000, 20_000, 2_000, 15_000, 10_000, 100, 4_000, 1_000);
+        Plan plan = new Plan(3, 3, transport, 1000, 1, hurried);
+        long begin = System.nanoTime();
+        assertThatThrownBy(() -> run(plan, (member, allReduce) -> {
+                    for (int step = 1; step < 100; step++) {
+                        while (member.rank() == 2 && step == 5) {
+                            Thread.onSpinWait();
+                        }
+                        allReduce.barrier();
+                        member.stepReached(step);
+                    }
+                    return null;
+                }))
+                .hasMessageContaining("rank 2 (executor ")
+                .hasMessageContaining("no progress for 2000 ms in stage 'start', after step 4");
+        assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(12));
+    }
+
+    @Order(12)
+    @Test
+    void whenACollectiveTimesOutTheRankThatKeptTheOthersWaitingIsNamed() {
+        Limits hurried = new Limits(20_000, 20_000, 20_000, 20_000, 1_500, 10_000, 100, 4_000, 3_000);
+        Plan plan = new Plan(3, 3, Transport.RING, 1000, 1, hurried);
+        assertThatThrownBy(() -> run(plan, (member, allReduce) -> {
+                    member.enter("evaluation");
+                    if (member.rank() == 1) {
+                        Thread.sleep(60_000);
+                    }
+                    allReduce.barrier();
+                    return null;
+                }))
+                .hasMessageContaining("rank 1 (executor ")
+                .hasMessageContaining("the others waited for it in vain, in stage 'evaluation', before its first step");
+    }
+
+    @Order(13)
+    @Test
+    void aRankThatNeverStartsIsNamedAndItsExecutorReplaced() throws Exception {
+        ProcessHandle frozen = ProcessHandle.current()
+                .descendants()
+                .filter(process -> process.info().arguments().stream()
+                        .flatMap(java.util.stream.Stream::of)
+                        .anyMatch(argument -> argument.contains("CoarseGrainedExecutorBackend")))
+                .findFirst()
+                .orElseThrow();
+        new ProcessBuilder("kill", "-STOP", "" + frozen.pid()).start().waitFor();
+        Limits hurried = new Limits(30_000, 3_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 1_000);
+        Store store = new Store(-1, "");
+        long begin = System.nanoTime();
+        Outcome outcome = run(
+                new Plan(3, 3, Transport.RING, 2_000_000, 2, hurried),
+                GenerationsTest::training,
+                store,
+                store.committed);
+        assertThat(outcome.failures()).hasSize(1);
+        assertThat(outcome.failures().get(0).describe())
+                .contains("rendezvous: rank(s) ")
+                .contains("its task was sent to executor ")
+                .contains("did not join within 3000 ms");
+        assertThat(outcome.result()).isEqualTo(undisturbed());
+        assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(45));
+    }
+
+    @Order(14)
+    @Test
+    void whenExecutorsComeBackTheGenerationEndsAtACheckpointAndMoreRanksGoOn() {
+        Limits hurried = new Limits(500, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
+        AtomicLong committed = new AtomicLong();
+        RequestHandler commits = (generation, rank, topic, payload) -> {
+            committed.set(ByteBuffer.wrap(payload).getLong());
+            return null;
+        };
+        Outcome outcome = run(
+                new Plan(3, 2, Transport.RING, 2_000_000, 2, hurried),
+                (member, allReduce) -> {
+                    for (long step = member.startStep() + 1; step <= 2000 && member.worldSize() < 3 || step <= 20; step++) {
+                        if (member.generation().number() == 1 && member.rank() == 2 && step == 7) {
+                            Runtime.getRuntime().halt(9);
+                        }
+                        allReduce.barrier();
+                        member.stepReached(step);
+                        Thread.sleep(10);
+                        if (step % 5 == 0) {
+                            boolean end = member.worldSize() < 3 && member.rank() == 0 && member.mayEnd();
+                            if (member.rank() == 0) {
+                                member.request(
+                                        "commit",
+                                        ByteBuffer.allocate(8).putLong(step).array());
+                            }
+                            if (allReduce.broadcast(new byte[] {(byte) (end ? 1 : 0)})[0] == 1) {
+                                return new byte[] {1};
+                            }
+                        }
+                    }
+                    return new byte[] {2};
+                },
+                commits,
+                committed);
+        assertThat(outcome.generations()).extracting(Generation::worldSize).containsExactly(3, 2, 3);
+        assertThat(outcome.generations().get(1).startStep()).isEqualTo(5);
+        assertThat(outcome.generations().get(2).startStep()).isGreaterThan(5).isLessThan(2000);
+        assertThat(outcome.failures()).hasSize(1);
+        assertThat(outcome.result()).containsExactly(2);
     }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.kindling.monitor.TrainingEvent.Steps;
+import dev.kindling.report.RankTimes;
 import dev.kindling.report.StepMetrics;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -19,7 +20,8 @@ class TrainingFeedTest {
     private final List<TrainingEvent> events = new ArrayList<>();
 
     private static StepMetrics step(long step, OptionalDouble valLoss) {
-        return new StepMetrics(step, step, 1e-3, step % 13, 300, List.of(100.0, 200.0), 207.5, valLoss);
+        List<RankTimes> ranks = List.of(new RankTimes(1, 200, 6.5), new RankTimes(1, 206, 0.5));
+        return new StepMetrics(step, step, 1e-3, step % 13, 300, List.of(100.0, 200.0), 207.5, valLoss, ranks);
     }
 
     private long eventLogBytes() {

@@ -50,7 +50,8 @@ class ReportTest {
         assertThat(lines).hasSize(2);
         assertThat(lines.get(0))
                 .isEqualTo("{\"step\":1,\"loss\":4.25,\"lr\":0.001,\"grad_norm\":1.5,\"tokens_per_second\":12345.0,"
-                        + "\"step_millis\":62.5}");
+                        + "\"step_millis\":62.5,\"world_size\":2,\"data_millis\":[1.0,2.0],\"compute_millis\":[50.25,60.0],"
+                        + "\"communication_millis\":0.5,\"wait_millis\":[10.75,0.0]}");
         assertThat(JSON.readTree(lines.get(1)).get("val_loss").asDouble()).isEqualTo(2.5);
     }
 
@@ -91,6 +92,7 @@ class ReportTest {
                         1e4,
                         80.5,
                         2,
+                        new Stragglers(List.of("rank 0", "rank 1")),
                         Map.of("device", "cpu", "attention", "flash", "allreduce", "ring"))
                 .write(storage, hadoop(run.resolve("summary.json")));
         JsonNode summary = JSON.readTree(run.resolve("summary.json").toFile());
@@ -103,10 +105,42 @@ class ReportTest {
                         "tokens_per_second",
                         "wall_seconds",
                         "world_size",
+                        "ranks",
                         "allreduce",
                         "attention",
                         "device");
         assertThat(summary.get("best_val_loss").asDouble()).isEqualTo(1.875);
+    }
+
+    @Test
+    void theSlowestRankIsNamedWhenItCostsMoreThanATenth() {
+        assertThat(stragglers(List.of(times(2, 70, 0.5), times(1, 60, 11.5), times(1, 62, 9.5)))
+                        .slowest())
+                .hasValueSatisfying(said -> assertThat(said)
+                        .startsWith("rank 0 (executor 5 on node7) is the slowest: data 2.0 ms and compute 70.0 ms a step,"
+                                + " others 1.0 and 61.0; costs 14 % of the training time"));
+        assertThat(stragglers(List.of(times(1, 66, 5), times(1, 60, 11), times(1, 64, 7)))
+                        .slowest())
+                .isEmpty();
+        assertThat(stragglers(List.of(times(20, 50, 0.5))).slowest()).isEmpty();
+    }
+
+    private static RankTimes times(double data, double compute, double exchange) {
+        return new RankTimes(data, compute, exchange);
+    }
+
+    /** After three slow steps that do not count, seven alike. */
+    private static Stragglers stragglers(List<RankTimes> ranks) {
+        List<String> places = List.of("rank 0 (executor 5 on node7)", "rank 1", "rank 2");
+        Stragglers stragglers = new Stragglers(places.subList(0, ranks.size()));
+        List<RankTimes> warmUp =
+                ranks.stream().map(rank -> times(rank.exchangeMillis() * 100, 900, 0)).toList();
+        for (int step = 0; step < 10; step++) {
+            List<RankTimes> times = step < 3 ? warmUp : ranks;
+            stragglers.add(new StepMetrics(
+                    step, 4, 1e-3, 1, 1, List.of(1.0), 72.5, OptionalDouble.empty(), times));
+        }
+        return stragglers;
     }
 
     @Test
@@ -166,7 +200,16 @@ class ReportTest {
     }
 
     private static StepMetrics metrics(long step, OptionalDouble valLoss) {
-        return new StepMetrics(step, 4.25, 1e-3, 1.5, 12345, List.of(6000.0, 6345.0), 62.5, valLoss);
+        return new StepMetrics(
+                step,
+                4.25,
+                1e-3,
+                1.5,
+                12345,
+                List.of(6000.0, 6345.0),
+                62.5,
+                valLoss,
+                List.of(times(1, 50.25, 11.25), times(2, 60, 0.5)));
     }
 
     private static org.apache.hadoop.fs.Path hadoop(Path path) {

@@ -152,11 +152,10 @@ final class Board {
 
     /** A rank that waited in vain is not at fault, but the one that it and perhaps others waited for. */
     private FirstCause rootOf(FirstCause waited) {
-        return joined()
-                .filter(seat -> !seat.hasLeft())
+        return joined().filter(seat -> !seat.hasLeft())
                 .min(Seat.SUSPICION)
-                .map(seat -> seat.blame("the others waited for it in vain, in " + seat.doing() + " ("
-                        + waited.describe() + ")"))
+                .map(seat -> seat.blame(
+                        "the others waited for it in vain, in " + seat.doing() + " (" + waited.describe() + ")"))
                 .orElse(waited);
     }
 

@@ -125,7 +125,8 @@ final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
         }
         generation = from.number();
         pending.clear();
-        stragglers = new Stragglers(places.values().stream().limit(from.worldSize()).toList());
+        stragglers =
+                new Stragglers(places.values().stream().limit(from.worldSize()).toList());
         stragglerNamed = false;
         announceSize(from);
         closeFiles();
@@ -141,10 +142,7 @@ final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
         if (from.worldSize() < wanted) {
             System.err.printf(
                     "kindling: going on with %d of %d executors from step %d, as cluster.min_executors is %d; more join at a checkpoint when they come back%n",
-                    from.worldSize(),
-                    wanted,
-                    from.startStep(),
-                    config.cluster().minExecutors());
+                    from.worldSize(), wanted, from.startStep(), config.cluster().minExecutors());
         } else if (worldSize > 0 && worldSize < wanted) {
             System.err.printf(
                     "kindling: executors came back: going on with all %d from step %d%n", wanted, from.startStep());

@@ -65,8 +65,8 @@ public record StepMetrics(
         ranks.forEach(rank -> json.withArray("data_millis").add(rounded(rank.dataMillis())));
         ranks.forEach(rank -> json.withArray("compute_millis").add(rounded(rank.computeMillis())));
         json.put("communication_millis", rounded(communicationMillis()));
-        ranks.forEach(rank ->
-                json.withArray("wait_millis").add(rounded(rank.exchangeMillis() - communicationMillis())));
+        ranks.forEach(
+                rank -> json.withArray("wait_millis").add(rounded(rank.exchangeMillis() - communicationMillis())));
         return json;
     }
 

@@ -102,9 +102,7 @@ public final class Stragglers {
                     .put("data_millis", StepMetrics.rounded(sum.dataMillis() / counted))
                     .put("compute_millis", StepMetrics.rounded(sum.computeMillis() / counted))
                     .put("communication_millis", StepMetrics.rounded(communicationMillis / counted))
-                    .put(
-                            "wait_millis",
-                            StepMetrics.rounded((sum.exchangeMillis() - communicationMillis) / counted));
+                    .put("wait_millis", StepMetrics.rounded((sum.exchangeMillis() - communicationMillis) / counted));
         }
         return ranks;
     }

@@ -106,7 +106,11 @@ final class TrainStep implements AutoCloseable {
         }
         update.run();
         warm = true;
-        return new Outcome(parts.sum().lossSum(), parts.device().gradientNorm(), learningRate, parts.exchange().waitedNanos());
+        return new Outcome(
+                parts.sum().lossSum(),
+                parts.device().gradientNorm(),
+                learningRate,
+                parts.exchange().waitedNanos());
     }
 
     /** What carries the gradients: driver, ring, nccl; single where there is one rank. */

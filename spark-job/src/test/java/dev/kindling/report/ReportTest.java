@@ -117,8 +117,9 @@ class ReportTest {
         assertThat(stragglers(List.of(times(2, 70, 0.5), times(1, 60, 11.5), times(1, 62, 9.5)))
                         .slowest())
                 .hasValueSatisfying(said -> assertThat(said)
-                        .startsWith("rank 0 (executor 5 on node7) is the slowest: data 2.0 ms and compute 70.0 ms a step,"
-                                + " others 1.0 and 61.0; costs 14 % of the training time"));
+                        .startsWith(
+                                "rank 0 (executor 5 on node7) is the slowest: data 2.0 ms and compute 70.0 ms a step,"
+                                        + " others 1.0 and 61.0; costs 14 % of the training time"));
         assertThat(stragglers(List.of(times(1, 66, 5), times(1, 60, 11), times(1, 64, 7)))
                         .slowest())
                 .isEmpty();
@@ -133,12 +134,12 @@ class ReportTest {
     private static Stragglers stragglers(List<RankTimes> ranks) {
         List<String> places = List.of("rank 0 (executor 5 on node7)", "rank 1", "rank 2");
         Stragglers stragglers = new Stragglers(places.subList(0, ranks.size()));
-        List<RankTimes> warmUp =
-                ranks.stream().map(rank -> times(rank.exchangeMillis() * 100, 900, 0)).toList();
+        List<RankTimes> warmUp = ranks.stream()
+                .map(rank -> times(rank.exchangeMillis() * 100, 900, 0))
+                .toList();
         for (int step = 0; step < 10; step++) {
             List<RankTimes> times = step < 3 ? warmUp : ranks;
-            stragglers.add(new StepMetrics(
-                    step, 4, 1e-3, 1, 1, List.of(1.0), 72.5, OptionalDouble.empty(), times));
+            stragglers.add(new StepMetrics(step, 4, 1e-3, 1, 1, List.of(1.0), 72.5, OptionalDouble.empty(), times));
         }
         return stragglers;
     }

@@ -1,5 +1,7 @@
 package dev.kindling.job;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.coordinate.EmbeddedCluster;
 import dev.kindling.coordinate.Limits;
 import java.io.ByteArrayOutputStream;
@@ -11,10 +13,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.spark.SparkContext;
 import org.apache.spark.sql.SparkSession;
@@ -37,6 +41,8 @@ final class CommandRuns implements AutoCloseable {
             "train.eval_batches=4",
             "checkpoint.interval=20",
             "cluster.min_executors=1");
+
+    private static final JsonMapper JSON = new JsonMapper();
 
     private final EmbeddedCluster cluster;
     private final SparkSession session;
@@ -97,14 +103,17 @@ final class CommandRuns implements AutoCloseable {
 
     /** Kills one of the executor processes with SIGKILL. */
     static void killAnExecutor() {
-        ProcessHandle.current()
+        executors().get(0).destroyForcibly();
+    }
+
+    /** The executor processes of this JVM's cluster. */
+    static List<ProcessHandle> executors() {
+        return ProcessHandle.current()
                 .descendants()
                 .filter(process -> process.info().arguments().stream()
                         .flatMap(Stream::of)
                         .anyMatch(argument -> argument.contains("CoarseGrainedExecutorBackend")))
-                .findFirst()
-                .orElseThrow()
-                .destroyForcibly();
+                .toList();
     }
 
     /** A page of dialogue in words that repeat. */
@@ -121,6 +130,18 @@ final class CommandRuns implements AutoCloseable {
             text.append(".\n\n");
         }
         return Files.writeString(file, text);
+    }
+
+    /** What two runs of the same training have in common in metrics.jsonl: all but times. */
+    static List<String> learning(Path run) throws IOException {
+        List<String> learned = new ArrayList<>();
+        for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
+            JsonNode step = JSON.readTree(line);
+            learned.add(Stream.of("step", "loss", "lr", "grad_norm", "val_loss")
+                    .map(key -> key + " " + step.path(key))
+                    .collect(Collectors.joining(", ")));
+        }
+        return learned;
     }
 
     static byte[] weights(Path run, int step) throws IOException {

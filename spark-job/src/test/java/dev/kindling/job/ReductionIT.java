@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.job.CommandRuns.Printed;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -55,15 +54,9 @@ class ReductionIT {
         return out;
     }
 
-    private static List<String> learning(Path run) throws IOException {
-        return Files.readAllLines(run.resolve("metrics.jsonl")).stream()
-                .map(line -> line.replaceAll("\"(tokens_per_second|step_millis)\":[^,}]*", ""))
-                .toList();
-    }
-
     private static void assertSame(Path run, Path expected) throws IOException {
         assertThat(CommandRuns.weights(run, STEPS)).isEqualTo(CommandRuns.weights(expected, STEPS));
-        assertThat(learning(run)).isEqualTo(learning(expected));
+        assertThat(CommandRuns.learning(run)).isEqualTo(CommandRuns.learning(expected));
     }
 
     @Test

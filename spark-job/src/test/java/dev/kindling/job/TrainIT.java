@@ -70,16 +70,8 @@ class TrainIT {
         }
     }
 
-    /** What two runs of the same training have in common in metrics.jsonl: all but times. */
-    private static List<String> learning(Path run) throws IOException {
-        return metrics(run).stream()
-                .map(step ->
-                        step.get("step") + " " + step.get("loss") + " " + step.get("lr") + " " + step.get("grad_norm"))
-                .toList();
-    }
-
     private static void assertSameTraining(Path run, Path expected) throws IOException {
-        assertThat(learning(run)).isEqualTo(learning(expected));
+        assertThat(CommandRuns.learning(run)).isEqualTo(CommandRuns.learning(expected));
         assertThat(CommandRuns.weights(run, STEPS)).isEqualTo(CommandRuns.weights(expected, STEPS));
     }
 
@@ -127,7 +119,7 @@ class TrainIT {
         assertSameTraining(trained("again"), base);
         Path other = trained("other", "--set", "train.seed=7", "--set", "train.max_steps=20");
         assertThat(CommandRuns.weights(other, 20)).isNotEqualTo(CommandRuns.weights(base, 80));
-        assertThat(learning(other).get(0)).isNotEqualTo(learning(base).get(0));
+        assertThat(CommandRuns.learning(other).get(0)).isNotEqualTo(CommandRuns.learning(base).get(0));
     }
 
     @Test
@@ -188,7 +180,7 @@ class TrainIT {
         assertThat(runs.train(out, shards.toString(), "--set", "train.max_steps=20")
                         .code())
                 .isZero();
-        assertThat(learning(out)).isEqualTo(learning(base).subList(0, 20));
+        assertThat(CommandRuns.learning(out)).isEqualTo(CommandRuns.learning(base).subList(0, 20));
         assertThat(out.resolve("data")).doesNotExist();
     }
 

@@ -35,7 +35,7 @@ class TrainConfigTest {
         assertThat(cpu.train().microBatches()).isEqualTo(2);
         assertThat(cpu.train().maxSteps()).isEqualTo(2000);
         assertThat(cpu.train().lrDecaySteps()).isEqualTo(2000);
-        assertThat(cpu.train().evalBatches()).isEqualTo(20);
+        assertThat(cpu.train().evalBatches()).isEqualTo(40);
         assertThat(cpu.train().minLr()).isEqualTo(1e-4);
     }
 

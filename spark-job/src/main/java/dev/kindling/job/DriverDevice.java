@@ -7,6 +7,7 @@ import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.TrainSection.PrecisionChoice;
+import java.util.List;
 import java.util.Optional;
 
 /** What a command without executors computes on: the first usable GPU, or all cores of this machine. */
@@ -33,5 +34,16 @@ final class DriverDevice {
         return cuda
                 ? CudaDevice.open(0, precision)
                 : new CpuDevice(Runtime.getRuntime().availableProcessors(), precision);
+    }
+
+    /** GPUs that an embedded cluster of this host offers: none where {@code choice} is the CPU. */
+    static int gpus(DeviceChoice choice) {
+        return choice == DeviceChoice.CPU || CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
+    }
+
+    /** The default of {@code cluster.executors}, as an override: one for each GPU of this host, if there are any. */
+    static List<String> executorsByGpus() {
+        int gpus = gpus(DeviceChoice.AUTO);
+        return gpus == 0 ? List.of() : List.of("cluster.executors=" + gpus);
     }
 }

@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.data.DataException;
-import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.evaluate.DocumentScores;
 import dev.kindling.evaluate.Documents;
 import dev.kindling.evaluate.Measurements;
@@ -13,7 +12,6 @@ import dev.kindling.evaluate.Scoring;
 import dev.kindling.evaluate.Totals;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.storage.Storage;
-import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.TrainConfig;
 import dev.kindling.train.TrainSection.PrecisionChoice;
@@ -74,7 +72,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         Subject subject = Subject.of(options.checkpoint(), hadoop);
         Scoring scoring = scoring(options, subject);
         Documents documents = documents(options, subject, hadoop);
-        int gpus = gpus(options.cluster().device());
+        int gpus = DriverDevice.gpus(options.cluster().device());
         int executors = options.cluster().executors().orElse(gpus > 0 ? gpus : EXECUTORS);
         Path staged = new Path(out.getParent(), "." + out.getName() + "." + UUID.randomUUID());
         try (SparkSessions.Application application = sessions.openElastic("evaluate", executors, gpus)) {
@@ -195,9 +193,5 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         int windows = subject.config().train().evalBatches()
                 * subject.config().train().microBatch();
         return Documents.split(subject.shards(hadoop), data.split().orElseThrow(), asTraining ? windows : 0);
-    }
-
-    private static int gpus(DeviceChoice choice) {
-        return choice == DeviceChoice.CPU || CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
     }
 }

@@ -52,7 +52,8 @@ public final class Kindling {
             Job<EvaluateOptions> evaluate,
             Job<GenerateOptions> generate,
             Job<AttentionOptions> attention,
-            Job<ProfileOptions> profile) {}
+            Job<ProfileOptions> profile,
+            Job<DoctorOptions> doctor) {}
 
     public Kindling(Jobs jobs, Clock clock, PrintWriter out, PrintWriter err) {
         commandLine = new CommandLine(this)
@@ -62,6 +63,7 @@ public final class Kindling {
                 .addSubcommand(new GenerateCommand(jobs.generate()))
                 .addSubcommand(new AttentionCommand(jobs.attention()))
                 .addSubcommand(new ProfileCommand(jobs.profile()))
+                .addSubcommand(new DoctorCommand(jobs.doctor()))
                 .setOut(out)
                 .setErr(err)
                 .setAbbreviatedOptionsAllowed(false)
@@ -84,7 +86,8 @@ public final class Kindling {
                 options -> new EvaluateJob(SparkSessions.forJobs()).run(options),
                 options -> new GenerateJob().run(options),
                 options -> new AttentionJob(System.out).run(options),
-                options -> new ProfileJob(System.out).run(options));
+                options -> new ProfileJob(System.out).run(options),
+                options -> new DoctorJob(SparkSessions.forJobs(), System.out).run(options));
     }
 
     /** The names of all commands. */

@@ -11,7 +11,6 @@ import dev.kindling.coordinate.Outcome;
 import dev.kindling.coordinate.Plan;
 import dev.kindling.coordinate.Transport;
 import dev.kindling.data.shard.ShardSet;
-import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.Parameters;
 import dev.kindling.prepare.ShardPreparation;
@@ -20,7 +19,6 @@ import dev.kindling.report.Summary;
 import dev.kindling.storage.Storage;
 import dev.kindling.train.ClusterSection;
 import dev.kindling.train.ClusterSection.AllReduceChoice;
-import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.ConfigSource;
 import dev.kindling.train.DataSection;
@@ -64,8 +62,10 @@ final class TrainJob implements Job<TrainOptions> {
         if (!options.resume()) {
             ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
         }
-        try (SparkSessions.Application application =
-                        sessions.open("train", config.cluster().executors(), gpus(config));
+        try (SparkSessions.Application application = sessions.open(
+                        "train",
+                        config.cluster().executors(),
+                        DriverDevice.gpus(config.cluster().device()));
                 RunLog log = openLog(run, storage)) {
             JavaSparkContext spark = application.spark();
             Shards shards = settle(config, run, storage, spark, options.resume());
@@ -90,14 +90,6 @@ final class TrainJob implements Job<TrainOptions> {
                 finish(config, run, storage, record, outcome, (System.nanoTime() - began) / 1e9);
             }
         }
-    }
-
-    /** GPUs that an embedded cluster of this host offers: none where the CPU is asked for. */
-    private static int gpus(TrainConfig config) {
-        return config.cluster().device() == DeviceChoice.CPU
-                        || CudaDevice.whyNot().isPresent()
-                ? 0
-                : CudaDevice.count();
     }
 
     /** The run's log file, where the run directory is on a local disk; null elsewhere. */
@@ -129,8 +121,7 @@ final class TrainJob implements Job<TrainOptions> {
     private static TrainConfig configuration(TrainOptions options, Path run, Storage storage, Configuration hadoop)
             throws IOException {
         Path resolved = new Path(run, "config.yaml");
-        int gpus = CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
-        ConfigSource source = new ConfigSource(hadoop, gpus == 0 ? List.of() : List.of("cluster.executors=" + gpus));
+        ConfigSource source = new ConfigSource(hadoop, DriverDevice.executorsByGpus());
         if (options.config().isPresent()) {
             return source.load(options.config().get(), options.overrides());
         }
@@ -138,7 +129,7 @@ final class TrainJob implements Job<TrainOptions> {
             return TrainConfig.parse(storage.read(resolved), resolved.toString(), options.overrides());
         }
         TrainConfig cpu = source.builtIn("shakespeare-char-cpu", options.overrides());
-        if (cpu.cluster().device() == DeviceChoice.CPU || gpus == 0) {
+        if (DriverDevice.gpus(cpu.cluster().device()) == 0) {
             return cpu;
         }
         return forGpus(source, options.overrides());

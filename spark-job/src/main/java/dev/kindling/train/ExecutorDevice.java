@@ -25,7 +25,7 @@ public final class ExecutorDevice {
     private ExecutorDevice() {}
 
     /** Opens a rank's device, and claims it where it is a GPU. */
-    static Device open(TrainConfig config, Member member) {
+    public static Device open(TrainConfig config, Member member) {
         Device device = open(config.cluster().device(), config.train().precision());
         if (device instanceof CudaDevice gpu) {
             member.claimGpu(gpu.uuid());

@@ -1,0 +1,132 @@
+package dev.kindling.doctor;
+
+import com.fasterxml.jackson.core.type.TypeReference;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.coordinate.GenerationBody;
+import dev.kindling.coordinate.Member;
+import dev.kindling.device.Device;
+import dev.kindling.device.cpu.CpuVectors;
+import dev.kindling.device.cpu.OneDnnMatmul;
+import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.device.cuda.CudaLibraries;
+import dev.kindling.device.cuda.KernelCache;
+import dev.kindling.train.ExecutorDevice;
+import dev.kindling.train.TrainConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.deploy.SparkHadoopUtil;
+
+/**
+ * What every executor checks: its JVM, its device and libraries, the network to the others, the run directory. A
+ * failed check is a finding, so the others still run.
+ *
+ * @param config how training would choose its device
+ * @param directory of runs, as executors see it
+ */
+public record RankChecks(TrainConfig config, String directory) implements GenerationBody {
+    private static final ObjectMapper JSON = new ObjectMapper();
+    private static final long LITTLE_HEAP_BYTES = 900L << 20;
+
+    @Override
+    public byte[] run(Member member, AllReduce channel) throws IOException {
+        String host = SparkEnv.get().blockManager().blockManagerId().host();
+        String where = "rank %d, executor %s on %s"
+                .formatted(member.rank(), SparkEnv.get().executorId(), host);
+        List<Finding> findings = new ArrayList<>();
+        member.enter("checking the JVM");
+        findings.add(java(where));
+        findings.add(heap(where));
+        member.enter("opening the device");
+        findings.addAll(device(member, where));
+        member.enter("measuring the network");
+        findings.addAll(new PairBandwidth(channel, host).measure());
+        member.enter("checking the run directory");
+        findings.addAll(
+                new SharedDirectory(channel, directory, SparkHadoopUtil.get().conf()).check(where));
+        member.stepReached(member.startStep() + 1);
+        List<Finding> all = new ArrayList<>();
+        for (byte[] part : channel.allGather(JSON.writeValueAsBytes(findings))) {
+            all.addAll(decode(part));
+        }
+        return JSON.writeValueAsBytes(all);
+    }
+
+    /** The result of the job. */
+    public static List<Finding> decode(byte[] findings) throws IOException {
+        return JSON.readValue(findings, new TypeReference<>() {});
+    }
+
+    private static Finding java(String where) {
+        String found = "%s on %s %s, %d processors"
+                .formatted(
+                        System.getProperty("java.runtime.version"),
+                        System.getProperty("os.name"),
+                        System.getProperty("os.arch"),
+                        Runtime.getRuntime().availableProcessors());
+        return CpuVectors.whyNot()
+                .map(
+                        reason -> Finding.warn(
+                                "java",
+                                where,
+                                found + "; no Vector API: " + reason,
+                                "on the CPU several times slower: use a JDK (not a cut-down runtime) with jdk.incubator.vector"))
+                .orElseGet(() -> Finding.ok("java", where, found));
+    }
+
+    private static Finding heap(String where) {
+        long heap = Runtime.getRuntime().maxMemory();
+        String found = "%,d MiB heap".formatted(heap >> 20);
+        return heap >= LITTLE_HEAP_BYTES
+                ? Finding.ok("memory", where, found)
+                : Finding.warn("memory", where, found, "set spark.executor.memory=2g or more");
+    }
+
+    private List<Finding> device(Member member, String where) {
+        List<Finding> findings = new ArrayList<>();
+        long began = System.nanoTime();
+        try (Device device = ExecutorDevice.open(config, member)) {
+            String found = "%s, %s, up in %.1f s"
+                    .formatted(device.description(), device.precision(), (System.nanoTime() - began) / 1e9);
+            findings.add(Finding.ok("device", where, found));
+            if (device instanceof CudaDevice) {
+                findings.add(Finding.ok("cuda", where, CudaLibraries.load().toString()));
+                findings.add(kernelCache(where));
+            } else {
+                findings.add(oneDnn(where));
+            }
+        } catch (RuntimeException e) {
+            findings.add(Finding.fail("device", where, e.getMessage(), "see the reason; or train with --device cpu"));
+        }
+        return findings;
+    }
+
+    private static Finding oneDnn(String where) {
+        return OneDnnMatmul.whyNot()
+                .map(reason -> Finding.warn(
+                        "onednn", where, reason, "precision fp32 runs without it; bf16 on the CPU needs Linux x86-64"))
+                .orElseGet(() -> Finding.ok("onednn", where, "loads: train.precision bf16 runs on the CPU"));
+    }
+
+    private static Finding kernelCache(String where) {
+        Path folder = KernelCache.standard(System.getenv()).folder();
+        try {
+            Files.createDirectories(folder);
+            Files.delete(Files.createTempFile(folder, "doctor", ".probe"));
+            try (Stream<Path> kernels = Files.list(folder)) {
+                return Finding.ok("kernel cache", where, "%s: %d kernels".formatted(folder, kernels.count()));
+            }
+        } catch (IOException e) {
+            return Finding.warn(
+                    "kernel cache",
+                    where,
+                    folder + ": " + e,
+                    "kernels are compiled anew in every process: set KINDLING_KERNEL_CACHE to a writable folder");
+        }
+    }
+}

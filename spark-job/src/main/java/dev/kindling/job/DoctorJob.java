@@ -1,0 +1,97 @@
+package dev.kindling.job;
+
+import dev.kindling.coordinate.Coordinator;
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.coordinate.GenerationFailedException;
+import dev.kindling.coordinate.Generations;
+import dev.kindling.coordinate.Limits;
+import dev.kindling.coordinate.Plan;
+import dev.kindling.coordinate.Transport;
+import dev.kindling.doctor.Finding;
+import dev.kindling.doctor.Finding.Verdict;
+import dev.kindling.doctor.RankChecks;
+import dev.kindling.doctor.SparkSettings;
+import dev.kindling.train.ConfigException;
+import dev.kindling.train.ConfigSource;
+import dev.kindling.train.TrainConfig;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.deploy.SparkHadoopUtil;
+
+/** Checks the cluster as training would use it: a table, and a fix for everything that is not well. */
+final class DoctorJob implements Job<DoctorOptions> {
+    private static final int ATTEMPTS = 1;
+    /** No gradients travel; small messages do. */
+    private static final long NO_ELEMENTS = 1;
+
+    private final SparkSessions sessions;
+    private final PrintStream out;
+
+    DoctorJob(SparkSessions sessions, PrintStream out) {
+        this.sessions = sessions;
+        this.out = out;
+    }
+
+    @Override
+    public void run(DoctorOptions options) throws IOException {
+        Configuration hadoop = SparkHadoopUtil.get().conf();
+        TrainConfig config = new ConfigSource(hadoop, DriverDevice.executorsByGpus())
+                .builtIn("shakespeare-char-cpu", options.overrides());
+        Path directory = RunPath.absolute(options.out(), hadoop);
+        List<Finding> findings = findings(config, directory);
+        print(findings);
+        long failed = findings.stream().filter(f -> f.verdict() == Verdict.FAIL).count();
+        if (failed > 0) {
+            throw new FatalJobException("%d of %d checks failed; do what the table says and run doctor again"
+                    .formatted(failed, findings.size()));
+        }
+    }
+
+    private List<Finding> findings(TrainConfig config, Path directory) {
+        int executors = config.cluster().executors();
+        List<Finding> findings = new ArrayList<>();
+        try (SparkSessions.Application application = sessions.open(
+                "doctor", executors, DriverDevice.gpus(config.cluster().device()))) {
+            JavaSparkContext spark = application.spark();
+            findings.addAll(SparkSettings.check(spark.getConf(), spark.master(), spark.version()));
+            try (Coordinator coordinator = new Coordinator(spark, (generation, rank, topic, payload) -> new byte[0])) {
+                Plan plan = new Plan(
+                        executors, executors, Transport.RING, NO_ELEMENTS, ATTEMPTS, Limits.of(spark.getConf()));
+                byte[] result = new Generations(spark, coordinator, plan)
+                        .run(new RankChecks(config, directory.toString()), () -> 0)
+                        .result();
+                findings.add(new Finding("slots", "driver", executors + " ranks started", Verdict.OK, ""));
+                findings.addAll(RankChecks.decode(result));
+            }
+        } catch (ConfigException e) {
+            findings.add(Finding.fail("spark settings", "driver", e.getMessage(), "change the setting named"));
+        } catch (FatalJobException | GenerationFailedException | IOException e) {
+            findings.add(
+                    Finding.fail("executors", "driver", e.getMessage(), "see the message, and the executors' logs"));
+        }
+        return findings;
+    }
+
+    private void print(List<Finding> findings) {
+        int check = width(findings.stream().map(Finding::check).toList(), "check");
+        int where = width(findings.stream().map(Finding::where).toList(), "where");
+        String row = "%-" + check + "s  %-" + where + "s  %-4s  %s%n";
+        out.printf(row, "check", "where", "", "found");
+        for (Finding finding : findings) {
+            out.printf(row, finding.check(), finding.where(), finding.verdict(), finding.found());
+            if (!finding.fix().isEmpty()) {
+                out.printf(row, "", "", "", "fix: " + finding.fix());
+            }
+        }
+    }
+
+    private static int width(List<String> cells, String heading) {
+        return Math.max(
+                heading.length(), cells.stream().mapToInt(String::length).max().orElse(0));
+    }
+}

@@ -11,6 +11,7 @@ import dev.kindling.device.cpu.OneDnnMatmul;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.CudaLibraries;
 import dev.kindling.device.cuda.KernelCache;
+import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.train.ExecutorDevice;
 import dev.kindling.train.TrainConfig;
 import java.io.IOException;
@@ -96,6 +97,7 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
             findings.add(Finding.ok("device", where, found));
             if (device instanceof CudaDevice) {
                 findings.add(Finding.ok("cuda", where, CudaLibraries.load().toString()));
+                findings.add(nccl(where));
                 findings.add(kernelCache(where));
             } else {
                 findings.add(oneDnn(where));
@@ -104,6 +106,13 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
             findings.add(Finding.fail("device", where, e.getMessage(), "see the reason; or train with --device cpu"));
         }
         return findings;
+    }
+
+    private static Finding nccl(String where) {
+        return NcclCommunicator.whyNot()
+                .map(reason -> Finding.warn(
+                        "nccl", where, reason, "gradients go through the host's memory (ring): install libnccl.so.2"))
+                .orElseGet(() -> Finding.ok("nccl", where, NcclCommunicator.version()));
     }
 
     private static Finding oneDnn(String where) {

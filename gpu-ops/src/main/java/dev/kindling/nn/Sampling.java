@@ -1,5 +1,6 @@
 package dev.kindling.nn;
 
+import java.io.Serializable;
 import java.util.Arrays;
 import java.util.random.RandomGenerator;
 
@@ -11,7 +12,7 @@ import java.util.random.RandomGenerator;
  * @param topK 0 for no limit
  * @param topP 1 for no limit
  */
-public record Sampling(float temperature, int topK, float topP) {
+public record Sampling(float temperature, int topK, float topP) implements Serializable {
     public Sampling {
         if (!(temperature >= 0) || Float.isInfinite(temperature)) {
             throw new IllegalArgumentException(

@@ -1,63 +1,112 @@
 package dev.kindling.nn;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.SplittableRandom;
-import java.util.function.IntConsumer;
+import java.util.function.IntPredicate;
 
 /**
- * Continues a prompt. When the context is full, it starts again from the last half of it, so that the cost of a token
- * stays bounded (nanoGPT recomputes the whole window for each token from there on).
+ * Continues prompts, up to a decoder's batch of them side by side: all advance by one token at a time, those that have a
+ * longer prompt are still reading it while others draw. When the context is full, each starts again from its last half of
+ * it, so that the cost of a token stays bounded (nanoGPT recomputes the whole window for each token from there on). A
+ * text does not depend on the others beside it.
  */
 public final class TextGenerator {
     private final GptDecoder decoder;
     private final int vocabulary;
 
-    /** @param decoder for one sequence */
     public TextGenerator(GptDecoder decoder, int vocabulary) {
-        if (decoder.batch() != 1) {
-            throw new IllegalArgumentException("a generator decodes one sequence, not " + decoder.batch());
-        }
         this.decoder = decoder;
         this.vocabulary = vocabulary;
     }
 
     /**
-     * Draws tokens that continue a prompt.
+     * A text to write.
      *
      * @param prompt at least one token
-     * @param count how many tokens to draw
      * @param seed equal seeds give equal tokens
-     * @param onToken called with each drawn token
+     * @param onToken called with each drawn token; whether to go on
      */
-    public void generate(int[] prompt, int count, Sampling sampling, long seed, IntConsumer onToken) {
-        if (prompt.length == 0) {
-            throw new IllegalArgumentException("the prompt is empty; give at least one token");
-        }
-        SplittableRandom random = new SplittableRandom(seed);
-        float[] logits = new float[vocabulary];
-        int[] text = Arrays.copyOf(prompt, prompt.length + count);
-        decoder.clear();
-        int length = prompt.length;
-        feed(text, Math.max(0, length - decoder.capacity()), length, logits);
-        for (int i = 0; i < count; i++) {
-            int token = sampling.draw(logits, 0, vocabulary, random);
-            text[length++] = token;
-            onToken.accept(token);
-            if (i + 1 == count) {
-                return;
-            }
-            if (decoder.room() == 0) {
-                decoder.clear();
-                feed(text, length - Math.max(1, decoder.capacity() / 2), length, logits);
-            } else {
-                feed(text, length - 1, length, logits);
+    @SuppressWarnings("ArrayRecordComponent") // a buffer, compared with nothing
+    public record Request(int[] prompt, long seed, IntPredicate onToken) {
+        public Request {
+            if (prompt.length == 0) {
+                throw new IllegalArgumentException("the prompt is empty; give at least one token");
             }
         }
     }
 
-    private void feed(int[] text, int from, int to, float[] logits) {
-        for (int i = from; i < to; i++) {
-            decoder.next(new int[] {text[i]}, logits);
+    /** How many texts can be written side by side. */
+    public int batch() {
+        return decoder.batch();
+    }
+
+    /**
+     * Draws the tokens of all requests, at most {@link #batch} of them.
+     *
+     * @param count how many tokens to draw for each
+     */
+    public void generate(List<Request> requests, int count, Sampling sampling) {
+        if (requests.size() > batch()) {
+            throw new IllegalArgumentException(
+                    "%d texts do not fit a decoder for %d".formatted(requests.size(), batch()));
+        }
+        List<Text> texts = new ArrayList<>();
+        requests.forEach(request -> texts.add(new Text(request, count, decoder.capacity())));
+        float[] logits = new float[batch() * vocabulary];
+        int[] tokens = new int[batch()];
+        decoder.clear();
+        for (int position = 0; texts.stream().anyMatch(text -> !text.done); position++) {
+            if (decoder.room() == 0) {
+                decoder.clear();
+                position = 0;
+                texts.forEach(text -> text.startAgain(decoder.capacity()));
+            }
+            for (int i = 0; i < texts.size(); i++) {
+                tokens[i] = texts.get(i).token(position);
+            }
+            decoder.next(tokens, logits);
+            for (int i = 0; i < texts.size(); i++) {
+                texts.get(i).draw(position, logits, i * vocabulary, sampling);
+            }
+        }
+    }
+
+    private final class Text {
+        private final Request request;
+        private final SplittableRandom random;
+        private final int[] tokens;
+        private int length;
+        private int start;
+        private boolean done;
+
+        Text(Request request, int count, int capacity) {
+            this.request = request;
+            random = new SplittableRandom(request.seed());
+            length = request.prompt().length;
+            tokens = Arrays.copyOf(request.prompt(), length + count);
+            start = Math.max(0, length - capacity);
+            done = count == 0;
+        }
+
+        void startAgain(int capacity) {
+            start = length - Math.max(1, capacity / 2);
+        }
+
+        /** The token at a position of the context. */
+        int token(int position) {
+            return done ? 0 : tokens[start + position];
+        }
+
+        /** Draws the next token if the one at {@code position} is the last so far. */
+        void draw(int position, float[] logits, int offset, Sampling sampling) {
+            if (done || start + position + 1 < length) {
+                return;
+            }
+            int token = sampling.draw(logits, offset, vocabulary, random);
+            tokens[length++] = token;
+            done = !request.onToken().test(token) || length == tokens.length;
         }
     }
 }

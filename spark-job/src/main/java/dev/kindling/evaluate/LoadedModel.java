@@ -2,29 +2,21 @@ package dev.kindling.evaluate;
 
 import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.attention.Sdpa;
-import dev.kindling.checkpoint.Checkpoint;
-import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.coordinate.FatalJobException;
 import dev.kindling.data.token.Tokenizer;
-import dev.kindling.data.token.Tokenizers;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.Device;
 import dev.kindling.device.Replay;
+import dev.kindling.inference.ExecutorModels;
+import dev.kindling.inference.InferenceModel;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
-import dev.kindling.nn.Parameters;
-import dev.kindling.tensor.Arena;
 import dev.kindling.train.ExecutorDevice;
-import dev.kindling.train.Model;
-import dev.kindling.train.ModelWeights;
-import dev.kindling.train.TrainConfig;
 import java.io.IOException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.deploy.SparkHadoopUtil;
 
@@ -32,12 +24,10 @@ import org.apache.spark.deploy.SparkHadoopUtil;
  * A checkpoint's model on this executor's device, ready for batches of one shape. Tasks submit batches from their own
  * threads; one thread runs them, in order, so that a task reads text while the device computes.
  */
-final class LoadedModel implements AutoCloseable {
+final class LoadedModel implements ExecutorModels.Loaded {
     private static final long CLOSING_SECONDS = 60;
 
-    private final Device device;
-    private final Sdpa sdpa;
-    private final Tokenizer tokenizer;
+    private final InferenceModel model;
     private final WindowBatch.Extents extents;
     private final Gpt gpt;
     private final ExecutorService thread = Executors.newSingleThreadExecutor(work -> {
@@ -53,69 +43,55 @@ final class LoadedModel implements AutoCloseable {
     @SuppressWarnings("ArrayRecordComponent") // a buffer, compared with nothing
     record Losses(float[] rows, long nanos) {}
 
-    private LoadedModel(Scoring scoring, Checkpoint checkpoint, Device device) throws IOException {
-        this.device = device;
-        String origin = scoring.checkpoint() + "/state.json";
-        TrainConfig config = TrainConfig.fromTree(checkpoint.state().config(), origin);
-        tokenizer = Tokenizers.fromJson(checkpoint.state().tokenizer(), origin);
-        Arena arena = device.arena("evaluation");
-        sdpa = new Sdpa(device, arena, Sdpa.allowedBy(scoring.attention().name()));
-        GptConfig model = Model.of(config.model(), tokenizer.vocabSize()).withoutDropout();
-        extents = extents(scoring, model);
-        Parameters parameters = new Parameters(model, device, arena, false);
-        new ModelWeights(parameters).load(checkpoint);
+    private LoadedModel(Scoring scoring, InferenceModel model) {
+        this.model = model;
+        extents = extents(scoring);
         gpt = new Gpt(
-                parameters,
+                model.parameters(),
                 new BatchShape(extents.batch(), extents.block(), extents.sequences()),
                 Gpt.Mode.INFERENCE,
-                sdpa,
-                new Gpt.DeviceMemory(device, arena));
+                model.sdpa(),
+                new Gpt.DeviceMemory(model.device(), model.arena()));
     }
 
     /** Loads the model for the task that this thread runs, on the task's device. */
     static LoadedModel load(Scoring scoring) throws IOException {
-        Configuration hadoop = SparkHadoopUtil.get().conf();
-        Path directory = new Path(scoring.checkpoint());
-        Checkpoint checkpoint = CheckpointStore.around(directory, hadoop).loadModel(directory);
-        Device device = ExecutorDevice.open(scoring.device(), scoring.precision());
-        try {
-            return new LoadedModel(scoring, checkpoint, device);
-        } catch (UnsupportedOperationException e) { // an attention backend's refusal, a reason a line
-            device.close();
-            throw new FatalJobException(e.getMessage().replaceAll("\\R +", " ").replaceAll("\\R", "; "), e);
-        } catch (IOException | RuntimeException e) {
-            device.close();
-            throw e;
-        }
+        return InferenceModel.load(
+                        new Path(scoring.checkpoint()),
+                        scoring.attention().name(),
+                        () -> ExecutorDevice.open(scoring.device(), scoring.precision()),
+                        SparkHadoopUtil.get().conf())
+                .make(model -> new LoadedModel(scoring, model));
     }
 
     /** Packed where FLASH may and can run, which alone takes packed sequences in linear memory; else a window a row. */
-    private WindowBatch.Extents extents(Scoring scoring, GptConfig model) {
+    private WindowBatch.Extents extents(Scoring scoring) {
+        GptConfig config = model.config();
         int batch = scoring.batch();
-        int block = model.blockSize();
+        int block = config.blockSize();
         // A GPU's grid has blocks for every sequence that there might be: few enough that idle ones cost nothing.
-        int sequences = device.kind() == Device.Kind.CPU
+        int sequences = model.device().kind() == Device.Kind.CPU
                 ? Math.multiplyExact(batch, block)
                 : Math.max(4 * batch, batch * block / 32);
         AttentionShape packed = new AttentionShape(
                 sequences,
-                model.heads(),
+                config.heads(),
                 block,
                 block,
-                model.headDim(),
-                model.headDim(),
-                device.activationType(),
+                config.headDim(),
+                config.headDim(),
+                model.device().activationType(),
                 true,
                 AttentionShape.MaskKind.NONE,
                 0,
                 true);
         boolean flash = Sdpa.allowedBy(scoring.attention().name()).contains(Kind.FLASH)
-                && sdpa.whyNot(Kind.FLASH, packed).isEmpty();
+                && model.sdpa().whyNot(Kind.FLASH, packed).isEmpty();
         return new WindowBatch.Extents(batch, block, flash ? sequences + batch : 0);
     }
 
     Tokenizer tokenizer() {
-        return tokenizer;
+        return model.tokenizer();
     }
 
     WindowBatch.Extents extents() {
@@ -124,12 +100,12 @@ final class LoadedModel implements AutoCloseable {
 
     /** What it runs on, for people. */
     String description() {
-        return device.description();
+        return model.device().description();
     }
 
     /** The attention backend that runs. */
     String attention() {
-        return sdpa.chosen() + (extents.packed() ? ", packed" : "");
+        return model.sdpa().chosen() + (extents.packed() ? ", packed" : "");
     }
 
     /** Computes the losses of a batch, after those submitted before. */
@@ -137,8 +113,8 @@ final class LoadedModel implements AutoCloseable {
         return thread.submit(() -> run(batch));
     }
 
-    /** Whether a batch has failed, after which nothing that the device says can be relied on. */
-    boolean failed() {
+    @Override
+    public boolean failed() {
         return failed;
     }
 
@@ -159,7 +135,7 @@ final class LoadedModel implements AutoCloseable {
             gpt.load(batch.inputs(), batch.targets());
         }
         if (warm && replay == null) {
-            replay = device.capture(this::forward);
+            replay = model.device().capture(this::forward);
         }
         if (warm) {
             replay.run();
@@ -168,7 +144,7 @@ final class LoadedModel implements AutoCloseable {
             warm = true;
         }
         float[] losses = new float[extents.rows()];
-        device.download(gpt.losses(), losses);
+        model.device().download(gpt.losses(), losses);
         return new Losses(losses, System.nanoTime() - began);
     }
 
@@ -184,13 +160,13 @@ final class LoadedModel implements AutoCloseable {
             if (replay != null) {
                 replay.close();
             }
-            device.close(); // its arenas as well
+            model.close();
         });
         thread.shutdown();
         try {
             if (!thread.awaitTermination(CLOSING_SECONDS, TimeUnit.SECONDS)) {
                 throw new IllegalStateException("the device %s did not finish its work in %d s; restart the executor"
-                        .formatted(device.description(), CLOSING_SECONDS));
+                        .formatted(model.device().description(), CLOSING_SECONDS));
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

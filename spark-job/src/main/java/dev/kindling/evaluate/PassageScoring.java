@@ -1,6 +1,7 @@
 package dev.kindling.evaluate;
 
 import dev.kindling.data.DataException;
+import dev.kindling.inference.ExecutorModels;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayDeque;
@@ -9,8 +10,8 @@ import java.util.Deque;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import org.apache.spark.TaskContext;
+import org.apache.spark.TaskKilledException;
 import org.apache.spark.sql.Row;
-import org.apache.spark.util.TaskCompletionListener;
 
 /** What a task does: scores the passages of its partition, each of which gives a row of {@link PassageRow#SCHEMA}. */
 record PassageScoring(Scoring scoring, Measurements measurements) implements Serializable {
@@ -19,10 +20,7 @@ record PassageScoring(Scoring scoring, Measurements measurements) implements Ser
         if (!passages.hasNext()) {
             return new ArrayDeque<Row>().iterator();
         }
-        ExecutorModels.Lease lease = ExecutorModels.acquire(scoring);
-        TaskCompletionListener end = context -> lease.close();
-        TaskContext.get().addTaskCompletionListener(end);
-        return new Rows(passages, lease.model());
+        return new Rows(passages, ExecutorModels.acquire(scoring));
     }
 
     /** Reads passages until the first of those begun has been scored in full. */
@@ -56,6 +54,9 @@ record PassageScoring(Scoring scoring, Measurements measurements) implements Ser
         }
 
         private void advance() {
+            if (TaskContext.get().isInterrupted()) {
+                throw new TaskKilledException("its job has ended");
+            }
             if (passages.hasNext()) {
                 begun.addLast(read(passages.next()));
             } else {

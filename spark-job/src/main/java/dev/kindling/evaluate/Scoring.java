@@ -1,8 +1,10 @@
 package dev.kindling.evaluate;
 
+import dev.kindling.inference.ExecutorModels;
 import dev.kindling.train.ClusterSection.AttentionChoice;
 import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.TrainSection.PrecisionChoice;
+import java.io.IOException;
 import java.io.Serializable;
 
 /**
@@ -21,4 +23,10 @@ public record Scoring(
         int batch,
         int stride,
         boolean skipBad)
-        implements Serializable {}
+        implements Serializable, ExecutorModels.Specification<LoadedModel> {
+
+    @Override
+    public LoadedModel load() throws IOException {
+        return LoadedModel.load(this);
+    }
+}

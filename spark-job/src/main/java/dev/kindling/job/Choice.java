@@ -2,10 +2,11 @@ package dev.kindling.job;
 
 import dev.kindling.train.ConfigException;
 import java.util.Locale;
+import java.util.OptionalInt;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** An option that names one of a few things. */
+/** What options say: one of a few things, or a number that may be left out. */
 final class Choice {
     private Choice() {}
 
@@ -21,6 +22,10 @@ final class Choice {
                         option,
                         value,
                         Stream.of(type.getEnumConstants()).map(Choice::name).collect(Collectors.joining(", "))));
+    }
+
+    static OptionalInt given(Integer value) {
+        return value == null ? OptionalInt.empty() : OptionalInt.of(value);
     }
 
     private static String name(Enum<?> constant) {

@@ -5,7 +5,6 @@ import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.TrainSection.PrecisionChoice;
 import java.util.Optional;
-import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -132,20 +131,16 @@ final class EvaluateCommand implements Callable<Integer> {
                         Optional.ofNullable(split)),
                 out,
                 new EvaluateOptions.Cluster(
-                        optional(executors),
+                        Choice.given(executors),
                         partitions == null ? 0 : partitions,
                         Choice.of("--device", device, DeviceChoice.class),
                         Choice.of("--attention", attention, AttentionChoice.class),
                         Choice.of("--precision", precision, PrecisionChoice.class)),
-                optional(batch),
-                optional(stride),
+                Choice.given(batch),
+                Choice.given(stride),
                 onError.equals("skip"),
                 common.verbose()));
         return Kindling.DONE;
-    }
-
-    private static OptionalInt optional(Integer value) {
-        return value == null ? OptionalInt.empty() : OptionalInt.of(value);
     }
 
     private static void positive(String option, Integer value) {

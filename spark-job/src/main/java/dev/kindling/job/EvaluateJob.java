@@ -17,7 +17,6 @@ import dev.kindling.train.TrainConfig;
 import dev.kindling.train.TrainSection.PrecisionChoice;
 import java.io.IOException;
 import java.util.List;
-import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.deploy.SparkHadoopUtil;
@@ -65,24 +64,17 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     public void run(EvaluateOptions options) throws IOException {
         Configuration hadoop = SparkHadoopUtil.get().conf();
         Path out = RunPath.absolute(options.out(), hadoop);
-        Storage storage = Storage.of(out, hadoop);
-        if (storage.files().exists(out)) {
-            throw new ConfigException("%s exists already; choose another --out".formatted(out));
-        }
+        StagedDirectory results = new StagedDirectory(out, Storage.of(out, hadoop));
         Subject subject = Subject.of(options.checkpoint(), hadoop);
         Scoring scoring = scoring(options, subject);
         Documents documents = documents(options, subject, hadoop);
         int gpus = DriverDevice.gpus(options.cluster().device());
         int executors = options.cluster().executors().orElse(gpus > 0 ? gpus : EXECUTORS);
-        Path staged = new Path(out.getParent(), "." + out.getName() + "." + UUID.randomUUID());
+        Work work = new Work(options, subject, scoring, documents, executors);
         try (SparkSessions.Application application = sessions.openElastic("evaluate", executors, gpus)) {
-            evaluate(new Work(options, subject, scoring, documents, executors), application.session(), staged, storage);
-            storage.rename(staged, out);
-            System.out.println("results: " + out);
-        } catch (Exception e) { // Spark throws checked ones undeclared
-            storage.deleteQuietly(staged, e);
-            throw e;
+            results.write(staged -> evaluate(work, application.session(), staged, results.storage()));
         }
+        System.out.println("results: " + out);
     }
 
     private record Work(

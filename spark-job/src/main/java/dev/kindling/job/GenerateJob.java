@@ -1,66 +1,159 @@
 package dev.kindling.job;
 
-import dev.kindling.attention.Sdpa;
-import dev.kindling.checkpoint.Checkpoint;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
-import dev.kindling.device.Device;
-import dev.kindling.device.Precision;
-import dev.kindling.device.cpu.CpuDevice;
-import dev.kindling.nn.Parameters;
+import dev.kindling.generate.Completion;
+import dev.kindling.generate.Completions;
+import dev.kindling.generate.Prompt;
+import dev.kindling.generate.Prompts;
+import dev.kindling.generate.Writer;
+import dev.kindling.generate.Writing;
 import dev.kindling.nn.Sampling;
 import dev.kindling.nn.TextGenerator;
 import dev.kindling.storage.Storage;
-import dev.kindling.tensor.Arena;
 import dev.kindling.train.ConfigException;
-import dev.kindling.train.Model;
-import dev.kindling.train.ModelWeights;
-import dev.kindling.train.TrainConfig;
 import java.io.IOException;
-import java.util.ArrayList;
+import java.io.PrintStream;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.deploy.SparkHadoopUtil;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
 
-/** Continues a prompt with a trained model, on the driver's CPU, with a key/value cache. Equal seeds, equal text. */
+/**
+ * Continues a prompt on the driver's device, printing text as it comes, or a file of prompts in a Spark job. Equal seeds,
+ * equal texts.
+ */
 final class GenerateJob implements Job<GenerateOptions> {
+    private static final int EXECUTORS = 2;
+
+    private final SparkSessions sessions;
+
+    GenerateJob(SparkSessions sessions) {
+        this.sessions = sessions;
+    }
+
     @Override
     public void run(GenerateOptions options) throws IOException {
-        Sampling sampling = sampling(options);
         Configuration hadoop = SparkHadoopUtil.get().conf();
-        Path directory = CheckpointStore.resolve(RunPath.absolute(options.checkpoint(), hadoop), hadoop);
-        CheckpointStore store = new CheckpointStore(Storage.of(directory, hadoop), directory.getParent(), 1);
-        Checkpoint checkpoint = store.loadModel(directory);
-        TrainConfig config = TrainConfig.fromTree(checkpoint.state().config(), directory + "/state.json");
-        Tokenizer tokenizer = Tokenizers.fromJson(checkpoint.state().tokenizer(), directory + "/state.json");
-        int[] prompt = tokenizer.encode(options.prompt());
-        try (Device device = new CpuDevice(Runtime.getRuntime().availableProcessors(), Precision.FP32);
-                Arena arena = device.arena("generation")) {
-            Parameters parameters =
-                    new Parameters(Model.of(config.model(), tokenizer.vocabSize()), device, arena, false);
-            new ModelWeights(parameters).load(checkpoint);
-            Sdpa sdpa = new Sdpa(device, arena, Sdpa.allowedBy("auto"));
-            TextGenerator generator =
-                    new TextGenerator(Model.decoder(parameters, sdpa, device, arena), tokenizer.vocabSize());
-            for (int i = 0; i < options.numSamples(); i++) {
-                List<Integer> tokens = new ArrayList<>();
-                generator.generate(prompt, options.maxTokens(), sampling, options.seed() + i, tokens::add);
-                int[] ids = tokens.stream().mapToInt(Integer::intValue).toArray();
-                System.out.println(options.prompt() + tokenizer.decode(ids));
-                if (i + 1 < options.numSamples()) {
-                    System.out.println("---");
-                }
+        Path checkpoint = CheckpointStore.resolve(RunPath.absolute(options.checkpoint(), hadoop), hadoop);
+        int batch = options.file().map(GenerateOptions.PromptFile::batch).orElse(1);
+        Writing writing = writing(options, checkpoint, batch);
+        if (options.file().isPresent()) {
+            continueFile(options, options.file().get(), writing, hadoop);
+        } else {
+            continuePrompt(options, writing, checkpoint, hadoop);
+        }
+    }
+
+    private static Writing writing(GenerateOptions options, Path checkpoint, int batch) {
+        GenerateOptions.Style style = options.style();
+        GenerateOptions.Hardware hardware = options.hardware();
+        Sampling sampling;
+        try {
+            sampling = new Sampling((float) style.temperature(), style.topK(), (float) style.topP());
+        } catch (IllegalArgumentException e) {
+            throw new ConfigException(e.getMessage(), e);
+        }
+        Writing.ModelChoice model = new Writing.ModelChoice(
+                checkpoint.toString(), hardware.device(), hardware.precision(), hardware.attention(), batch);
+        return new Writing(model, sampling, style.maxTokens(), style.stops(), style.numSamples(), style.seed());
+    }
+
+    private static void continuePrompt(GenerateOptions options, Writing writing, Path checkpoint, Configuration hadoop)
+            throws IOException {
+        GenerateOptions.Hardware hardware = options.hardware();
+        boolean cuda = DriverDevice.isCuda(hardware.device());
+        PrintStream out = System.out;
+        try (Writer writer =
+                Writer.load(writing.model(), checkpoint, () -> DriverDevice.open(cuda, hardware.precision()), hadoop)) {
+            String text = options.prompt().orElseThrow();
+            int[] prompt = writer.tokenizer().encode(text);
+            for (int sample = 0; sample < writing.samples(); sample++) {
+                out.print((sample == 0 ? "" : "---\n") + text);
+                Completion completion = new Completion(writer.tokenizer(), writing.stops(), piece -> {
+                    out.print(piece);
+                    out.flush();
+                });
+                writer.write(
+                        List.of(new TextGenerator.Request(prompt, writing.seed(0, sample), completion::accept)),
+                        writing.maxTokens(),
+                        writing.sampling());
+                completion.end();
+                out.println();
             }
         }
     }
 
-    private static Sampling sampling(GenerateOptions options) {
-        try {
-            return new Sampling((float) options.temperature(), options.topK(), (float) options.topP());
-        } catch (IllegalArgumentException e) {
-            throw new ConfigException(e.getMessage(), e);
+    private void continueFile(
+            GenerateOptions options, GenerateOptions.PromptFile file, Writing writing, Configuration hadoop)
+            throws IOException {
+        Path out = RunPath.absolute(file.out(), hadoop);
+        StagedDirectory results = new StagedDirectory(out, Storage.of(out, hadoop));
+        Path checkpoint = new Path(writing.model().checkpoint());
+        CheckpointState state = CheckpointStore.around(checkpoint, hadoop).loadState(checkpoint);
+        Tokenizer tokenizer = Tokenizers.fromJson(state.tokenizer(), checkpoint + "/state.json");
+        List<Prompt> prompts = Prompts.read(file.path(), tokenizer, file.skipBad(), hadoop);
+        int gpus = DriverDevice.gpus(options.hardware().device());
+        int executors = file.executors().orElse(gpus > 0 ? gpus : EXECUTORS);
+        try (SparkSessions.Application application = sessions.openElastic("generate", executors, gpus)) {
+            int slots = Math.max(executors, application.spark().defaultParallelism());
+            int tasks = Math.min(prompts.size(), file.partitions().orElse(slots));
+            results.write(staged -> complete(
+                    new Completions(writing, prompts),
+                    file,
+                    tasks,
+                    new Output(application.session(), staged, results.storage())));
+        }
+        System.out.println("results: " + out);
+    }
+
+    private record Output(SparkSession session, Path staged, Storage storage) {}
+
+    private static void complete(Completions completions, GenerateOptions.PromptFile file, int tasks, Output output)
+            throws IOException {
+        long began = System.nanoTime();
+        String table = output.staged() + "/completions";
+        completions.of(output.session(), tasks).write().format(file.format()).save(table);
+        double seconds = (System.nanoTime() - began) / 1e9;
+        Dataset<Row> written = output.session()
+                .read()
+                .schema(Completions.SCHEMA)
+                .format(file.format())
+                .load(table);
+        Row counts = written.selectExpr("count(text)", "count(skipped)", "coalesce(sum(tokens), 0)")
+                .first();
+        long tokens = counts.getLong(2);
+        ObjectNode summary = JsonMapper.builder().build().createObjectNode();
+        summary.put("checkpoint", completions.writing().model().checkpoint())
+                .put("prompts", file.path())
+                .put("texts", counts.getLong(0))
+                .put("skipped", counts.getLong(1))
+                .put("tokens", tokens)
+                .put("seed", completions.writing().seed())
+                .put("seconds", seconds)
+                .put("tokens_per_second", tokens / seconds);
+        output.storage()
+                .write(
+                        new Path(output.staged(), "summary.json"),
+                        JsonMapper.builder()
+                                        .build()
+                                        .writerWithDefaultPrettyPrinter()
+                                        .writeValueAsString(summary) + "\n");
+        System.out.printf(
+                "wrote %,d text(s), %,d tokens in %.1f s, %,.0f tokens/s%n",
+                counts.getLong(0), tokens, seconds, tokens / seconds);
+        if (counts.getLong(1) > 0) {
+            System.out.printf(
+                    "skipped %,d prompt(s), for example: %s%n",
+                    counts.getLong(1),
+                    written.filter("skipped is not null").first().<String>getAs("skipped"));
         }
     }
 }

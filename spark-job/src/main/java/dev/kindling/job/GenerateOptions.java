@@ -1,21 +1,58 @@
 package dev.kindling.job;
 
+import dev.kindling.train.ClusterSection.AttentionChoice;
+import dev.kindling.train.ClusterSection.DeviceChoice;
+import dev.kindling.train.TrainSection.PrecisionChoice;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+
 /**
  * Options of {@code generate}.
  *
  * @param checkpoint a run directory (its latest committed checkpoint) or a checkpoint directory
- * @param maxTokens tokens to sample after the prompt, 1 or more
- * @param temperature 0 takes the likeliest token; else logits are divided by it
- * @param topK sample among the K likeliest, 0 for all
- * @param topP sample among the likeliest that make up this probability, in (0, 1]; 1 for all
+ * @param prompt continued on the terminal; empty where there is a file of prompts
+ * @param file continued by a Spark job
  */
 public record GenerateOptions(
         String checkpoint,
-        String prompt,
-        int maxTokens,
-        double temperature,
-        int topK,
-        double topP,
-        int numSamples,
-        long seed,
-        boolean verbose) {}
+        Optional<String> prompt,
+        Optional<PromptFile> file,
+        Style style,
+        Hardware hardware,
+        boolean verbose) {
+
+    /**
+     * How to write.
+     *
+     * @param maxTokens tokens to sample after the prompt, 1 or more
+     * @param temperature 0 takes the likeliest token; else logits are divided by it
+     * @param topK sample among the K likeliest, 0 for all
+     * @param topP sample among the likeliest that make up this probability, in (0, 1]; 1 for all
+     * @param stops strings before the first of which a text ends
+     */
+    public record Style(
+            int maxTokens, double temperature, int topK, double topP, List<String> stops, int numSamples, long seed) {}
+
+    /** What to run on. */
+    public record Hardware(DeviceChoice device, AttentionChoice attention, PrecisionChoice precision) {}
+
+    /**
+     * A job over a file of prompts.
+     *
+     * @param out the directory to make
+     * @param format {@code json} or {@code parquet}
+     * @param skipBad whether prompts that cannot be continued are counted and passed over
+     * @param executors empty for one a GPU of this host, or two
+     * @param partitions tasks; empty for one an executor
+     * @param batch texts written side by side
+     */
+    public record PromptFile(
+            String path,
+            String out,
+            String format,
+            boolean skipBad,
+            OptionalInt executors,
+            OptionalInt partitions,
+            int batch) {}
+}

@@ -84,7 +84,7 @@ public final class Kindling {
                 options -> new TrainJob(SparkSessions.forJobs()).run(options),
                 options -> new PrepareJob(SparkSessions.forJobs()).run(options),
                 options -> new EvaluateJob(SparkSessions.forJobs()).run(options),
-                options -> new GenerateJob().run(options),
+                options -> new GenerateJob(SparkSessions.forJobs()).run(options),
                 options -> new AttentionJob(System.out).run(options),
                 options -> new ProfileJob(System.out).run(options),
                 options -> new DoctorJob(SparkSessions.forJobs(), System.out).run(options));

@@ -16,6 +16,7 @@ import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
 import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.nn.Gpt;
+import dev.kindling.nn.GptDecoder;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Sampling;
 import dev.kindling.nn.TextGenerator;
@@ -238,15 +239,14 @@ final class Trainer {
         List<Integer> tokens = new ArrayList<>();
         try (Arena arena = device.arena("sample")) {
             int vocabulary = rank.shards().tokenizer().vocabSize();
-            TextGenerator generator = new TextGenerator(Model.decoder(parameters, sdpa, device, arena), vocabulary);
+            TextGenerator generator = new TextGenerator(
+                    new GptDecoder(parameters, 1, sdpa, new Gpt.DeviceMemory(device, arena)), vocabulary);
             int[] prompt = new int[1];
             rank.shards().tokens(CorpusSplit.VAL).copy(0, 1, prompt, 0);
             generator.generate(
-                    prompt,
+                    List.of(new TextGenerator.Request(prompt, config.train().seed(), tokens::add)),
                     SAMPLE_TOKENS,
-                    new Sampling(0.8f, 200, 1),
-                    config.train().seed(),
-                    tokens::add);
+                    new Sampling(0.8f, 200, 1));
         }
         return rank.shards()
                 .tokenizer()

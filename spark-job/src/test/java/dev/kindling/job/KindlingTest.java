@@ -2,7 +2,10 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.train.ClusterSection.AttentionChoice;
+import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ConfigException;
+import dev.kindling.train.TrainSection.PrecisionChoice;
 import java.io.File;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -63,12 +66,33 @@ class KindlingTest {
     void prepareAndGenerateTakeTheirOptions() {
         assertThat(run(ran::add, "prepare", "--corpus", "a b.txt", "--tokenizer", "gpt2", "--out", "d"))
                 .isZero();
-        assertThat(run(ran::add, "generate", "--checkpoint", "r", "--prompt", "ROMEO:", "--seed", "1"))
+        assertThat(run(
+                        ran::add,
+                        "generate",
+                        "--checkpoint",
+                        "r",
+                        "--prompt",
+                        "ROMEO:",
+                        "--seed",
+                        "1",
+                        "--device",
+                        "cpu",
+                        "--stop",
+                        "\\n\\n",
+                        "--stop",
+                        "X"))
                 .isZero();
         assertThat(ran)
                 .containsExactly(
                         new PrepareOptions("a b.txt", "gpt2", "d", false),
-                        new GenerateOptions("r", "ROMEO:", 500, 0.8, 200, 1.0, 1, 1, false));
+                        new GenerateOptions(
+                                "r",
+                                Optional.of("ROMEO:"),
+                                Optional.empty(),
+                                new GenerateOptions.Style(500, 0.8, 200, 1.0, List.of("\n\n", "X"), 1, 1),
+                                new GenerateOptions.Hardware(
+                                        DeviceChoice.CPU, AttentionChoice.AUTO, PrecisionChoice.AUTO),
+                                false));
     }
 
     @ParameterizedTest
@@ -82,6 +106,12 @@ class KindlingTest {
             prepare --corpus x --out y  | --tokenizer
             prepare --corpus x --out y --tokenizer bpe | --tokenizer is 'bpe', but it must be char or gpt2
             generate --checkpoint r     | --prompt
+            generate --checkpoint r --prompts p | --prompts FILE and --out DIR go together
+            generate --checkpoint r --prompt p --device gpu | --device is 'gpu'; it may be auto, cpu, cuda
+            evaluate --checkpoint r --out o | give either --data PATH or --split val
+            evaluate --checkpoint r --out o --split test | --split is 'test'
+            evaluate --checkpoint r --out o --data d --stride 0 | --stride is 0
+            evaluate --checkpoint r --out o --data d --on-error warn | --on-error is 'warn'
             generate --checkpoint r --prompt p --seed x | 'x' is not a long
             generate --checkpoint r --prompt p --top-p 0 | --top-p is 0.0
             generate --checkpoint r --prompt p --top-p NaN | --top-p is NaN

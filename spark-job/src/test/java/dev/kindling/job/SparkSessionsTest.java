@@ -52,6 +52,19 @@ class SparkSessionsTest {
     }
 
     @Test
+    void aJobWithoutBarriersGoesWithDynamicAllocation() {
+        SparkConf dynamic = new SparkConf(false).setMaster("yarn").set("spark.dynamicAllocation.enabled", "true");
+        sessions.configureElastic(dynamic, "evaluate", 2, 0);
+        assertThat(dynamic.contains("spark.executor.instances")).isFalse();
+        assertThat(dynamic.contains("spark.cores.max")).isFalse();
+        SparkConf fixed = new SparkConf(false).setMaster("yarn");
+        sessions.configureElastic(fixed, "evaluate", 3, 0);
+        assertThat(fixed.get("spark.executor.instances")).isEqualTo("3");
+        assertThat(fixed.contains("spark.scheduler.minRegisteredResourcesRatio"))
+                .isFalse();
+    }
+
+    @Test
     void oneWorkerOwnsTheGpusOfAnEmbeddedCluster() {
         SparkConf conf =
                 new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");

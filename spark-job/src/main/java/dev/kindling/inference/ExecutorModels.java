@@ -1,4 +1,4 @@
-package dev.kindling.evaluate;
+package dev.kindling.inference;
 
 import dev.kindling.train.ExecutorDevice;
 import java.io.IOException;
@@ -8,12 +8,14 @@ import java.util.Optional;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import org.apache.spark.TaskContext;
+import org.apache.spark.util.TaskCompletionListener;
 
 /**
  * The models of this executor process: one for each device, loaded once and shared by the tasks on it. One that no task
  * has used for a while is closed, and at once where another model needs its device.
  */
-final class ExecutorModels {
+public final class ExecutorModels {
     private static final long IDLE_SECONDS = 20;
     private static final Map<Optional<Integer>, Entry> BY_DEVICE = new HashMap<>();
     private static final ScheduledExecutorService CLOSING = Executors.newSingleThreadScheduledExecutor(work -> {
@@ -24,48 +26,62 @@ final class ExecutorModels {
 
     private ExecutorModels() {}
 
+    /** A model, ready to use, shared by the tasks of a device. */
+    public interface Loaded extends AutoCloseable {
+        /** Whether work on it has failed, after which nothing that its device says can be relied on. */
+        boolean failed();
+
+        @Override
+        void close();
+    }
+
+    /**
+     * What to load, and how: equal specifications share a model.
+     *
+     * @param <M> the model
+     */
+    public interface Specification<M extends Loaded> {
+        /** Loads the model on the device of the task that this thread runs. */
+        M load() throws IOException;
+    }
+
     private static final class Entry {
-        private final Scoring scoring;
-        private final LoadedModel model;
+        private final Specification<?> specification;
+        private final Loaded model;
         private int users;
         private long uses;
 
-        Entry(Scoring scoring, LoadedModel model) {
-            this.scoring = scoring;
+        Entry(Specification<?> specification, Loaded model) {
+            this.specification = specification;
             this.model = model;
         }
     }
 
-    /** A task's share in a model; closing it ends the share. */
-    record Lease(LoadedModel model, Runnable end) implements AutoCloseable {
-        @Override
-        public void close() {
-            end.run();
-        }
-    }
-
-    /** The model for the task that this thread runs. */
-    static Lease acquire(Scoring scoring) throws IOException {
+    /** The model for the task that this thread runs, until the task ends. */
+    @SuppressWarnings("unchecked") // an equal specification loads a model of the same class
+    public static <M extends Loaded> M acquire(Specification<M> specification) throws IOException {
         synchronized (BY_DEVICE) {
             Optional<Integer> gpu = ExecutorDevice.gpu();
-            Entry entry = BY_DEVICE.get(gpu);
-            if (entry != null && (!entry.scoring.equals(scoring) || entry.model.failed())) {
-                if (entry.users > 0) {
+            Entry present = BY_DEVICE.get(gpu);
+            if (present != null && (!present.specification.equals(specification) || present.model.failed())) {
+                if (present.users > 0) {
                     throw new IllegalStateException(
-                            "this executor's device still evaluates %s; run one evaluation at a time, or give this one executors of its own"
-                                    .formatted(entry.scoring.checkpoint()));
+                            "this executor's device is still busy for %s; run one job at a time, or give this one executors of its own"
+                                    .formatted(present.specification));
                 }
                 BY_DEVICE.remove(gpu).model.close();
-                entry = null;
             }
+            Entry entry = BY_DEVICE.get(gpu);
             if (entry == null) {
-                entry = new Entry(scoring, LoadedModel.load(scoring));
+                entry = new Entry(specification, specification.load());
                 BY_DEVICE.put(gpu, entry);
             }
             entry.users++;
             entry.uses++;
             Entry used = entry;
-            return new Lease(used.model, () -> release(gpu, used));
+            TaskCompletionListener end = task -> release(gpu, used);
+            TaskContext.get().addTaskCompletionListener(end);
+            return (M) used.model;
         }
     }
 

@@ -1,0 +1,80 @@
+package dev.kindling.inference;
+
+import dev.kindling.attention.Sdpa;
+import dev.kindling.checkpoint.Checkpoint;
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.data.token.Tokenizer;
+import dev.kindling.data.token.Tokenizers;
+import dev.kindling.device.Device;
+import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.Parameters;
+import dev.kindling.tensor.Arena;
+import dev.kindling.train.Model;
+import dev.kindling.train.ModelWeights;
+import dev.kindling.train.TrainConfig;
+import java.io.IOException;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * A checkpoint's weights on a device, without gradients. It owns the device. Used by one thread at a time.
+ *
+ * @param arena for activations; freed with the device
+ */
+public record InferenceModel(Device device, Arena arena, Sdpa sdpa, Parameters parameters, Tokenizer tokenizer)
+        implements AutoCloseable {
+
+    /**
+     * Loads the weights, which are read and verified before the device is opened.
+     *
+     * @param attention a configuration value, see {@link Sdpa#allowedBy}
+     */
+    public static InferenceModel load(Path directory, String attention, Supplier<Device> opener, Configuration hadoop)
+            throws IOException {
+        Checkpoint checkpoint = CheckpointStore.around(directory, hadoop).loadModel(directory);
+        String origin = directory + "/state.json";
+        TrainConfig config = TrainConfig.fromTree(checkpoint.state().config(), origin);
+        Tokenizer tokenizer = Tokenizers.fromJson(checkpoint.state().tokenizer(), origin);
+        GptConfig model = Model.of(config.model(), tokenizer.vocabSize()).withoutDropout();
+        Device device = opener.get();
+        try {
+            Arena arena = device.arena("inference");
+            Parameters parameters = new Parameters(model, device, arena, false);
+            new ModelWeights(parameters).load(checkpoint);
+            Sdpa sdpa = new Sdpa(device, arena, Sdpa.allowedBy(attention));
+            return new InferenceModel(device, arena, sdpa, parameters, tokenizer);
+        } catch (IOException | RuntimeException e) {
+            device.close();
+            throw e;
+        }
+    }
+
+    /**
+     * Makes what computes with these weights, and owns them from then on; closes them if that fails.
+     *
+     * @throws FatalJobException if no attention backend that is allowed can run
+     */
+    public <M> M make(Function<InferenceModel, M> maker) {
+        try {
+            return maker.apply(this);
+        } catch (UnsupportedOperationException e) { // an attention backend's refusal, a reason a line
+            close();
+            throw new FatalJobException(e.getMessage().replaceAll("\\R +", " ").replaceAll("\\R", "; "), e);
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    public GptConfig config() {
+        return parameters.config();
+    }
+
+    @Override
+    public void close() {
+        device.close(); // its arenas as well
+    }
+}

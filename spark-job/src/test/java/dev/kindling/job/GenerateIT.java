@@ -1,0 +1,136 @@
+package dev.kindling.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.kindling.generate.Completions;
+import dev.kindling.job.CommandRuns.Printed;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Prompts on two executor processes: the same texts however they are divided. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Timeout(120)
+class GenerateIT {
+    @TempDir
+    private static Path folder;
+
+    private CommandRuns runs;
+    private Path trained;
+    private Path prompts;
+
+    @BeforeAll
+    void trainOnce() throws IOException {
+        runs = new CommandRuns("30s");
+        Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
+        trained = folder.resolve("trained");
+        Printed printed = runs.train(trained, corpus.toString(), "--set", "train.max_steps=40");
+        assertThat(printed.code()).as(printed.err()).isZero();
+        prompts = folder.resolve("prompts.txt");
+        // From one character to more than the context of 16 holds.
+        Files.write(
+                prompts,
+                IntStream.range(0, 11)
+                        .mapToObj(i -> "ROMEO:\nthe king and a queen"
+                                .replace('\n', ' ')
+                                .substring(0, 1 + 2 * i))
+                        .toList());
+    }
+
+    @AfterAll
+    void stop() {
+        runs.close();
+    }
+
+    private Printed generate(Object... options) {
+        return runs.run(Stream.concat(
+                        Stream.of("generate", "--checkpoint", "" + trained, "--device", "cpu", "--max-tokens", "40"),
+                        Stream.of(options).map(Object::toString))
+                .toArray(String[]::new));
+    }
+
+    private List<Row> completions(String name, Object... options) {
+        Path out = folder.resolve(name);
+        Printed printed = generate(
+                Stream.concat(Stream.of("--out", out), Stream.of(options)).toArray());
+        assertThat(printed.code()).as(printed.err()).isZero();
+        assertThat(printed.out()).contains("wrote ", "tokens/s");
+        return SparkSession.active()
+                .read()
+                .schema(Completions.SCHEMA)
+                .format(List.of(options).contains("parquet") ? "parquet" : "json")
+                .load(out.resolve("completions").toString())
+                .orderBy("prompt_id", "sample")
+                .collectAsList();
+    }
+
+    @Test
+    void textsDoNotDependOnHowPromptsAreDividedNorOnTheirNeighbours() throws IOException {
+        List<Row> one = completions("one", "--prompts", prompts, "--partitions", 1, "--num-samples", 2);
+        assertThat(one).hasSize(22).allMatch(row -> row.<Integer>getAs("tokens") == 40);
+        assertThat(completions(
+                        "three", "--prompts", prompts, "--partitions", 3, "--num-samples", 2, "--format", "parquet"))
+                .isEqualTo(one);
+        Path first = Files.writeString(
+                folder.resolve("first.txt"), Files.readAllLines(prompts).get(0) + "\n");
+        Row alone = completions("alone", "--prompts", first).get(0);
+        assertThat(alone.<String>getAs("text")).isEqualTo(one.get(0).<String>getAs("text"));
+        assertThat(one.stream().map(row -> row.<String>getAs("text")).distinct())
+                .hasSize(22);
+        String summary = Files.readString(folder.resolve("three/summary.json"));
+        assertThat(new JsonMapper().readTree(summary).get("texts").asInt()).isEqualTo(22);
+    }
+
+    @Test
+    void jsonLinesAndStopStrings() throws IOException {
+        Path file = Files.writeString(
+                folder.resolve("p.jsonl"), "{\"id\": \"b\", \"prompt\": \"ROMEO:\\n\"}\n\n{\"prompt\": \"NURSE:\"}\n");
+        List<Row> rows = completions("stopped", "--prompts", file, "--stop", " ", "--stop", "\\n");
+        assertThat(rows).extracting(row -> row.<String>getAs("prompt_id")).containsExactly("1", "b");
+        assertThat(rows).allSatisfy(row -> {
+            assertThat(row.<String>getAs("finish_reason")).isEqualTo("stop");
+            assertThat(row.<String>getAs("text")).doesNotContain(" ", "\n");
+        });
+    }
+
+    @Test
+    void badPromptsFailBeforeAnyIsContinuedOrAreSkipped() throws IOException {
+        Path bad = Files.writeString(folder.resolve("bad.txt"), "ROMEO:\nthe \u00e9t\u00e9\n");
+        Printed refused = generate("--out", folder.resolve("refused"), "--prompts", bad);
+        assertThat(refused.code()).isEqualTo(1);
+        assertThat(refused.err())
+                .startsWith("kindling: line 2 of --prompts")
+                .hasLineCount(1)
+                .contains("'\u00e9'");
+        try (Stream<Path> left = Files.list(folder)) {
+            assertThat(left.map(Path::toString)).noneMatch(name -> name.contains("refused"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        List<Row> rows = completions("skipped", "--prompts", bad, "--on-error", "skip");
+        assertThat(rows).hasSize(2);
+        assertThat(rows.get(0).<String>getAs("skipped")).isNull();
+        assertThat(rows.get(1).<String>getAs("skipped")).contains("vocabulary");
+    }
+
+    @Test
+    void theInteractiveFormStopsToo() {
+        Printed printed = generate("--prompt", "ROMEO:", "--stop", " ", "--num-samples", 2);
+        assertThat(printed.code()).as(printed.err()).isZero();
+        String[] texts = printed.out().split("\n---\n");
+        assertThat(texts).hasSize(2).allMatch(text -> text.startsWith("ROMEO:") && !text.contains(" "));
+    }
+}

@@ -26,11 +26,6 @@ final class DriverDevice {
         return reason.isEmpty();
     }
 
-    /** GPUs that an embedded cluster of this host offers its executors: none where the CPU is asked for. */
-    static int gpus(DeviceChoice choice) {
-        return choice == DeviceChoice.CPU || CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
-    }
-
     /** {@code AUTO} precision is bf16 on a GPU and fp32 on the CPU. */
     static Device open(boolean cuda, PrecisionChoice choice) {
         Precision precision = choice != PrecisionChoice.AUTO

@@ -14,6 +14,11 @@ final class Deadline {
         return System.nanoTime() - end > 0;
     }
 
+    /** Milliseconds until then; negative afterwards. */
+    long left() {
+        return (end - System.nanoTime()) / 1_000_000L;
+    }
+
     long millis() {
         return millis;
     }

@@ -7,8 +7,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * What peers have sent and this rank has not used yet, and which peers are gone. Its monitor is the lock of the whole
- * ring: arrivals, losses and submissions all notify it. Bounded by {@code maxStagedBytes}.
+ * What peers have sent and this rank has not used yet, and which peers are gone. Bounded by {@code maxStagedBytes}.
+ * Thread-safe.
  */
 final class Mailbox {
     record Key(Header.Kind kind, long sequence, int from) {}
@@ -19,6 +19,7 @@ final class Mailbox {
     private final String[] lost;
     private final long maxStagedBytes;
     private long stagedBytes;
+    private boolean news;
     private boolean closed;
 
     Mailbox(int worldSize, long maxStagedBytes) {
@@ -48,13 +49,13 @@ final class Mailbox {
         Key key = new Key(header.kind(), header.sequence(), header.from());
         arriving.remove(key);
         arrived.put(key, payload);
-        notifyAll();
+        wake();
     }
 
     synchronized void lose(int rank, String why) {
         if (lost[rank] == null && !closed) {
             lost[rank] = why;
-            notifyAll();
+            wake();
         }
     }
 
@@ -76,12 +77,30 @@ final class Mailbox {
         return lost[rank];
     }
 
+    /** Waits for something new, at most {@code millis}, or until {@link #wake()}. */
+    synchronized void awaitNews(long millis) {
+        try {
+            if (!news) {
+                wait(millis);
+            }
+            news = false;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            close();
+        }
+    }
+
+    synchronized void wake() {
+        news = true;
+        notifyAll();
+    }
+
     synchronized boolean closed() {
         return closed;
     }
 
     synchronized void close() {
         closed = true;
-        notifyAll();
+        wake();
     }
 }

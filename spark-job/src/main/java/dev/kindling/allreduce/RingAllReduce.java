@@ -4,6 +4,8 @@ import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Objects;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
  * Executor to executor: a reduce-scatter and an all-gather. A bucket is cut into one chunk a rank; every rank sends
@@ -12,12 +14,35 @@ import java.util.Objects;
  * with the summation order of a plain loop over ranks, which the ring's order is not; the price is N-1 connections
  * a rank. Sends go round the ring (rank+1, rank+2, ...) so that no rank is everybody's first target.
  *
- * <p>{@link #submit} only queues; one transport thread sends and sums while the backward pass goes on.
+ * <p>{@link #submit} only queues; one transport thread sends, receives and sums while the backward pass goes on.
  */
 public final class RingAllReduce implements AllReduce {
     private static final long POLL_MILLIS = 50;
 
-    private record Bucket(SumOrder order, float[][] operands, int offset, int length, long sequence) {
+    /** How much may wait to be sent before more is encoded. */
+    private static final long MAX_QUEUED_BYTES = 4L << 20;
+    /** For a rank that is done to send the last of what its peers wait for. */
+    private static final long FLUSH_MILLIS = 2_000;
+
+    private static final class Bucket {
+        private final SumOrder order;
+        private final float[][] operands;
+        private final int offset;
+        private final int length;
+        private final long sequence;
+        /** How many ranks' results are in place, going round from the next rank. Written by the transport thread. */
+        private volatile int results;
+        /** Whether this rank's own chunk is summed. Written by the transport thread. */
+        private volatile boolean reduced;
+
+        Bucket(SumOrder order, float[][] operands, int offset, int length, long sequence) {
+            this.order = order;
+            this.operands = operands;
+            this.offset = offset;
+            this.length = length;
+            this.sequence = sequence;
+        }
+
         /** Where the sum goes. */
         float[] data() {
             return operands[operands.length - 1];
@@ -27,16 +52,19 @@ public final class RingAllReduce implements AllReduce {
     private final Group group;
     private final RingEndpoint endpoint;
     private final Mailbox mailbox;
-    private final Outbox outbox;
+    private final Links links;
     private final Thread worker;
+    private final Queue<Runnable> requests = new ConcurrentLinkedQueue<>();
 
     // Of the transport thread alone.
     private final PartialSums sums = new PartialSums();
-
-    // Guarded by the mailbox's monitor.
-    private final Deque<Bucket> unsent = new ArrayDeque<>();
     private final Deque<Bucket> unreduced = new ArrayDeque<>();
+    private final Deque<Bucket> undecoded = new ArrayDeque<>();
+
+    // Guarded by the lock.
+    private final Object lock = new Object();
     private final Deque<Bucket> unfinished = new ArrayDeque<>();
+    private boolean gathering;
     private RuntimeException failure;
     private long nextSequence;
 
@@ -45,7 +73,7 @@ public final class RingAllReduce implements AllReduce {
         this.group = group;
         this.endpoint = endpoint;
         this.mailbox = endpoint.mailbox();
-        this.outbox = new Outbox(group, endpoint);
+        this.links = endpoint.connect(group);
         this.worker = new Thread(this::work, "kindling-ring-" + group.generation() + "-" + group.rank());
         worker.setDaemon(true);
         worker.start();
@@ -69,38 +97,24 @@ public final class RingAllReduce implements AllReduce {
     @Override
     public void submit(SumOrder order, float[][] operands, int offset, int length) {
         Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
-        int chunk = Header.MAX_CHUNK_FLOATS / order.mostOperands();
+        int chunk = links.chunkFloats() / order.mostOperands();
         int most = (int) Math.min(Integer.MAX_VALUE, (long) chunk * worldSize());
-        synchronized (mailbox) {
+        synchronized (lock) {
             for (int at = 0; at < length; at += most) {
                 Bucket bucket = new Bucket(order, operands, offset + at, Math.min(most, length - at), nextSequence++);
-                unsent.add(bucket);
                 unfinished.add(bucket);
+                requests.add(() -> scatter(bucket));
             }
-            mailbox.notifyAll();
         }
+        links.wake();
     }
 
     @Override
     public void await() {
         Deadline deadline = new Deadline(group.timeoutMillis());
-        synchronized (mailbox) {
+        synchronized (lock) {
             while (!unfinished.isEmpty()) {
-                Bucket bucket = unfinished.peek();
-                for (int step = 1; step < worldSize(); step++) {
-                    int owner = (rank() + step) % worldSize();
-                    int from = chunkStart(bucket, owner);
-                    int count = chunkStart(bucket, owner + 1) - from;
-                    if (count > 0) {
-                        ByteBuffer result = waitFor(Header.Kind.RESULT, bucket.sequence, owner, deadline);
-                        Floats.decode(result, bucket.data(), from, count, peer(owner));
-                        mailbox.pool().giveBack(result);
-                    }
-                }
-                while (unsent.contains(bucket) || unreduced.contains(bucket)) {
-                    pause(missingContributor(bucket), deadline);
-                }
-                unfinished.remove();
+                pause(missing(unfinished.peek()), deadline);
             }
         }
     }
@@ -113,37 +127,57 @@ public final class RingAllReduce implements AllReduce {
         }
         byte[][] all = new byte[worldSize()][];
         all[rank()] = payload.clone();
+        ByteBuffer bytes = mailbox.pool().take(Integer.BYTES + payload.length);
+        bytes.putInt(payload.length).put(payload).flip();
         Deadline deadline = new Deadline(group.timeoutMillis());
-        long sequence;
-        synchronized (mailbox) {
+        synchronized (lock) {
             if (!unfinished.isEmpty()) {
                 throw new IllegalStateException("allGather while buckets are in flight; call await() first");
             }
-            sequence = nextSequence++;
-        }
-        ByteBuffer bytes = mailbox.pool().take(Integer.BYTES + payload.length);
-        bytes.putInt(payload.length).put(payload).flip();
-        outbox.sendToAll(Header.Kind.GATHER, sequence, bytes);
-        synchronized (mailbox) {
+            long sequence = nextSequence++;
+            requests.add(() -> links.sendToAll(Header.Kind.GATHER, sequence, bytes));
+            links.wake();
+            gathering = true;
             for (int r = 0; r < worldSize(); r++) {
                 if (r != rank()) {
-                    ByteBuffer in = waitFor(Header.Kind.GATHER, sequence, r, deadline);
-                    if (in.remaining() < Integer.BYTES || in.getInt() != in.remaining()) {
-                        throw new AllReduceException(r, "malformed message from " + peer(r).describe());
-                    }
-                    all[r] = new byte[in.remaining()];
-                    in.get(all[r]);
-                    mailbox.pool().giveBack(in);
+                    all[r] = gathered(sequence, r, deadline);
                 }
             }
+            gathering = false;
         }
         return all;
     }
 
+    /** Caller holds the lock. */
+    private byte[] gathered(long sequence, int from, Deadline deadline) {
+        ByteBuffer in;
+        while ((in = mailbox.take(Header.Kind.GATHER, sequence, from)) == null) {
+            pause(from, deadline);
+        }
+        if (in.remaining() < Integer.BYTES || in.getInt() != in.remaining()) {
+            throw new AllReduceException(
+                    from, "malformed message from " + peer(from).describe());
+        }
+        byte[] payload = new byte[in.remaining()];
+        in.get(payload);
+        mailbox.pool().giveBack(in);
+        return payload;
+    }
+
     @Override
     public void close() {
-        endpoint.mailbox().close();
-        outbox.close();
+        mailbox.close();
+        links.wake();
+        boolean interrupted = Thread.interrupted();
+        try {
+            worker.join(2 * FLUSH_MILLIS);
+        } catch (InterruptedException e) {
+            interrupted = true;
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        links.close();
         endpoint.close();
     }
 
@@ -157,31 +191,58 @@ public final class RingAllReduce implements AllReduce {
 
     private void work() {
         try {
-            while (true) {
-                Bucket sending;
-                Bucket reducing = null;
-                synchronized (mailbox) {
-                    while ((sending = unsent.peek()) == null && (reducing = reducible()) == null) {
-                        if (mailbox.closed()) {
-                            return;
-                        }
-                        mailbox.wait(POLL_MILLIS);
-                    }
-                }
-                if (sending != null) {
-                    scatter(sending);
-                } else {
-                    reduce(reducing);
-                }
+            while (!mailbox.closed()) {
+                advance();
+                links.poll(POLL_MILLIS);
             }
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
+            Deadline flush = new Deadline(FLUSH_MILLIS);
+            while (links.queuedBytes() > 0 && !broken() && !flush.passed()) {
+                links.poll(POLL_MILLIS);
+            }
         } catch (RuntimeException e) {
-            synchronized (mailbox) {
+            synchronized (lock) {
                 failure = e;
-                mailbox.notifyAll();
+                lock.notifyAll();
             }
         }
+    }
+
+    private boolean broken() {
+        synchronized (lock) {
+            return failure != null;
+        }
+    }
+
+    /** Does all that can be done without waiting. */
+    private void advance() {
+        while (links.queuedBytes() < MAX_QUEUED_BYTES && !requests.isEmpty()) {
+            requests.remove().run();
+        }
+        for (Bucket bucket = reducible(); bucket != null; bucket = reducible()) {
+            reduce(bucket);
+        }
+        while (!undecoded.isEmpty() && decode(undecoded.peek())) {
+            undecoded.remove();
+        }
+        synchronized (lock) {
+            int before = unfinished.size();
+            while (!unfinished.isEmpty() && finished(unfinished.peek())) {
+                unfinished.remove();
+            }
+            if (gathering || (before > 0 && unfinished.isEmpty())) {
+                lock.notifyAll();
+            }
+        }
+    }
+
+    private boolean finished(Bucket bucket) {
+        return bucket.reduced && bucket.results == worldSize() - 1;
+    }
+
+    /** The rank that a bucket waits for. */
+    private int missing(Bucket bucket) {
+        int results = bucket.results;
+        return results < worldSize() - 1 ? (rank() + 1 + results) % worldSize() : missingContributor(bucket);
     }
 
     private Bucket reducible() {
@@ -214,17 +275,15 @@ public final class RingAllReduce implements AllReduce {
             int from = chunkStart(bucket, owner);
             int count = chunkStart(bucket, owner + 1) - from;
             if (count > 0) {
-                outbox.send(
+                links.send(
                         Header.Kind.CONTRIBUTION,
                         bucket.sequence,
                         owner,
                         Floats.encode(mailbox.pool(), from, count, bucket.operands));
             }
         }
-        synchronized (mailbox) {
-            unsent.remove();
-            unreduced.add(bucket);
-        }
+        unreduced.add(bucket);
+        undecoded.add(bucket);
     }
 
     private void reduce(Bucket bucket) {
@@ -235,13 +294,30 @@ public final class RingAllReduce implements AllReduce {
                 addContribution(bucket, r, from, count);
             }
             System.arraycopy(sums.take(), 0, bucket.data(), from, count);
-            outbox.sendToAll(
+            links.sendToAll(
                     Header.Kind.RESULT, bucket.sequence, Floats.encode(mailbox.pool(), from, count, bucket.data()));
         }
-        synchronized (mailbox) {
-            unreduced.remove();
-            mailbox.notifyAll();
+        unreduced.remove();
+        bucket.reduced = true;
+    }
+
+    /** Puts the results that have come where they belong; returns whether all have. */
+    private boolean decode(Bucket bucket) {
+        for (int i = bucket.results; i < worldSize() - 1; i++) {
+            int owner = (rank() + 1 + i) % worldSize();
+            int from = chunkStart(bucket, owner);
+            int count = chunkStart(bucket, owner + 1) - from;
+            if (count > 0) {
+                ByteBuffer result = mailbox.take(Header.Kind.RESULT, bucket.sequence, owner);
+                if (result == null) {
+                    return false;
+                }
+                Floats.decode(result, bucket.data(), from, count, peer(owner));
+                mailbox.pool().giveBack(result);
+            }
+            bucket.results = i + 1;
         }
+        return true;
     }
 
     private void addContribution(Bucket bucket, int of, int from, int count) {
@@ -268,20 +344,24 @@ public final class RingAllReduce implements AllReduce {
         }
     }
 
-    /** Caller holds the mailbox's monitor. */
-    private ByteBuffer waitFor(Header.Kind kind, long sequence, int from, Deadline deadline) {
-        while (true) {
-            ByteBuffer payload = mailbox.take(kind, sequence, from);
-            if (payload != null) {
-                return payload;
-            }
-            pause(from, deadline);
+    /** One bounded wait for rank {@code from}; throws when it is pointless to go on. Caller holds the lock. */
+    private void pause(int from, Deadline deadline) {
+        try {
+            group.liveness().check();
+            requireHope(from, deadline);
+            lock.wait(POLL_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            failure = new AllReduceException(
+                    from, "interrupted while waiting for " + peer(from).describe(), e);
+            throw (AllReduceException) failure;
+        } catch (RuntimeException e) {
+            failure = e;
+            throw e;
         }
     }
 
-    /** One bounded wait for rank {@code from}; throws when it is pointless to go on. */
-    private void pause(int from, Deadline deadline) {
-        group.liveness().check();
+    private void requireHope(int from, Deadline deadline) {
         if (failure != null) {
             throw failure;
         }
@@ -298,13 +378,6 @@ public final class RingAllReduce implements AllReduce {
                     from,
                     peer(from).describe() + " sent nothing for " + deadline.millis() + " ms while rank " + rank()
                             + " waited for it in allreduce");
-        }
-        try {
-            mailbox.wait(POLL_MILLIS);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new AllReduceException(
-                    from, "interrupted while waiting for " + peer(from).describe(), e);
         }
     }
 }

@@ -60,7 +60,7 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
     private byte[] joinAndRun(Member member, String gpu) throws Exception {
         boolean ring = transport == Transport.RING && generation.worldSize() > 1;
         RingEndpoint endpoint =
-                ring ? new RingEndpoint(generation.number(), generation.worldSize(), maxElements) : null;
+                ring ? RingEndpoint.open(generation.number(), generation.worldSize(), maxElements) : null;
         try (AllReduce allReduce = rendezvous(member, gpu, endpoint)) {
             return body.run(member, allReduce);
         } finally {

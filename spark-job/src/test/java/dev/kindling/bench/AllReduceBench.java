@@ -3,6 +3,7 @@ package dev.kindling.bench;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.coordinate.Coordinator;
 import dev.kindling.coordinate.EmbeddedCluster;
+import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.Generations;
 import dev.kindling.coordinate.Member;
 import dev.kindling.coordinate.Plan;
@@ -14,14 +15,15 @@ import java.util.Map;
 
 /**
  * Time of an allreduce against its size, per transport, between real executor processes on this host. Prints the
- * median of 9 after 5 warm-up rounds and the payload a rank sends and receives per second. Needs the environment of
+ * median of 9 after 5 warm-up rounds and the payload a rank sends and receives per second; for two executors also what
+ * plain sockets take ({@link SocketYardstick}). Needs the environment of
  * the tests (SPARK_HOME, SPARK_SCALA_VERSION, SPARK_LOCAL_IP). Argument: number of executors (default 2), then
  * "secure" for authentication with encryption.
  */
 public final class AllReduceBench {
-    private static final int[] LENGTHS = {1, 1 << 10, 1 << 14, 1 << 17, 804_096, 1 << 22, 10_770_816};
-    private static final int WARM_UP = 5;
-    private static final int ROUNDS = 9;
+    static final int[] LENGTHS = {1, 1 << 10, 1 << 14, 1 << 17, 804_096, 1 << 22, 10_770_816};
+    static final int WARM_UP = 5;
+    static final int ROUNDS = 9;
 
     private AllReduceBench() {}
 
@@ -45,14 +47,23 @@ public final class AllReduceBench {
                     Runtime.getRuntime().availableProcessors(),
                     Runtime.version(),
                     secure ? ", encrypted" : "");
+            if (executors == 2) {
+                System.out.print(run(cluster, coordinator, Transport.RING, SocketYardstick::time));
+            }
             for (Transport transport : Transport.values()) {
-                Plan plan = Plan.of(executors, transport, LENGTHS[LENGTHS.length - 1]);
-                byte[] table = new Generations(cluster.sc(), coordinator, plan)
-                        .run(AllReduceBench::time, () -> 0)
-                        .result();
-                System.out.print(new String(table, StandardCharsets.UTF_8));
+                System.out.print(run(cluster, coordinator, transport, AllReduceBench::time));
             }
         }
+    }
+
+    private static String run(
+            EmbeddedCluster cluster, Coordinator coordinator, Transport transport, GenerationBody body) {
+        int executors = cluster.sc().getConf().getInt("spark.cores.max", 0);
+        Plan plan = Plan.of(executors, transport, LENGTHS[LENGTHS.length - 1]);
+        byte[] table = new Generations(cluster.sc(), coordinator, plan)
+                .run(body, () -> 0)
+                .result();
+        return new String(table, StandardCharsets.UTF_8);
     }
 
     private static byte[] time(Member member, AllReduce allReduce) {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.RingEndpoint;
 import java.nio.ByteBuffer;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.spark.SparkConf;
@@ -56,7 +57,7 @@ class SecurityTest {
     }
 
     private static void strangersAreRefused(SparkConf conf) throws Exception {
-        try (RingEndpoint endpoint = new RingEndpoint(1, 2, 1000)) {
+        try (RingEndpoint endpoint = RingEndpoint.open(1, 2, 1000)) {
             TransportConf client =
                     SparkTransportConf.fromSparkConf(conf, "kindling", 1, Option.empty(), Option.empty());
             ByteBuffer hello = header(1, 1, 0);
@@ -74,23 +75,14 @@ class SecurityTest {
     }
 
     @Test
-    void sizesAndGenerationsFromTheWireAreChecked() throws Exception {
-        try (EmbeddedCluster cluster = new EmbeddedCluster(1, Map.of());
-                RingEndpoint endpoint = new RingEndpoint(7, 2, 1000)) {
-            TransportConf client = SparkTransportConf.fromSparkConf(
-                    cluster.sc().getConf(), "kindling", 1, Option.empty(), Option.empty());
-            try (TransportContext context = new TransportContext(client, new NoOpRpcHandler());
-                    TransportClient open =
-                            context.createClientFactory().createClient(endpoint.host(), endpoint.port())) {
-                assertThatThrownBy(() -> open.sendRpcSync(header(6, 1, 0), 5_000))
-                        .hasMessageContaining("message of generation 6 refused, this is generation 7");
-                assertThatThrownBy(() -> open.sendRpcSync(header(7, 9, 0), 5_000))
-                        .hasMessageContaining("rank 9 of 2");
-                assertThatThrownBy(() -> open.sendRpcSync(header(7, 1, Integer.MAX_VALUE), 5_000))
-                        .hasMessageContaining("2147483647 bytes refused");
-                assertThatThrownBy(() -> open.sendRpcSync(ByteBuffer.allocate(3), 5_000))
-                        .hasMessageContaining("not a Kindling gradient message");
-            }
+    void ranksAgreeWithAuthenticationAlone() {
+        Map<String, String> authenticated = new HashMap<>(SECURE);
+        authenticated.remove("spark.network.crypto.enabled");
+        try (EmbeddedCluster cluster = new EmbeddedCluster(2, authenticated);
+                Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, t, p) -> null)) {
+            Outcome outcome = new Generations(cluster.sc(), coordinator, Plan.of(2, Transport.RING, 200_000))
+                    .run(SecurityTest::sum, () -> 0);
+            assertThat(outcome.result()).containsExactly(1);
         }
     }
 

@@ -2,17 +2,22 @@ package dev.kindling.allreduce;
 
 import java.nio.ByteBuffer;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.apache.spark.network.buffer.NioManagedBuffer;
 import org.apache.spark.network.client.RpcResponseCallback;
 import org.apache.spark.network.client.TransportClient;
 
-/** The sending half of a {@link RingAllReduce}: one connection a peer, nothing blocks. */
-final class Outbox implements AutoCloseable {
+/** Streams of Spark's transport, whose threads read and write. */
+final class StreamLinks implements Links {
+    /** Every message costs a reply, so they are long. */
+    private static final int CHUNK_FLOATS = Header.MAX_CHUNK_FLOATS;
+
     private final Group group;
     private final Mailbox mailbox;
     private final TransportClient[] clients;
+    private final AtomicLong queuedBytes = new AtomicLong();
 
-    Outbox(Group group, RingEndpoint endpoint) {
+    StreamLinks(Group group, StreamEndpoint endpoint) {
         this.group = group;
         this.mailbox = endpoint.mailbox();
         this.clients = new TransportClient[group.worldSize()];
@@ -38,13 +43,23 @@ final class Outbox implements AutoCloseable {
         }
     }
 
-    /** Sends {@code payload} to one rank; the buffer goes back to the pool when it has arrived. */
-    void send(Header.Kind kind, long sequence, int to, ByteBuffer payload) {
+    @Override
+    public int chunkFloats() {
+        return CHUNK_FLOATS;
+    }
+
+    @Override
+    public long queuedBytes() {
+        return queuedBytes.get();
+    }
+
+    @Override
+    public void send(Header.Kind kind, long sequence, int to, ByteBuffer payload) {
         upload(kind, sequence, to, payload, new AtomicInteger(1));
     }
 
-    /** Sends {@code payload} to every other rank; the buffer goes back to the pool when all have it. */
-    void sendToAll(Header.Kind kind, long sequence, ByteBuffer payload) {
+    @Override
+    public void sendToAll(Header.Kind kind, long sequence, ByteBuffer payload) {
         AtomicInteger users = new AtomicInteger(group.worldSize() - 1);
         for (int step = 1; step < group.worldSize(); step++) {
             upload(kind, sequence, (group.rank() + step) % group.worldSize(), payload, users);
@@ -53,9 +68,12 @@ final class Outbox implements AutoCloseable {
 
     private void upload(Header.Kind kind, long sequence, int to, ByteBuffer payload, AtomicInteger users) {
         Header header = new Header(group.generation(), group.rank(), kind, sequence, payload.remaining());
+        queuedBytes.addAndGet(header.bytes());
         RpcResponseCallback done = new RpcResponseCallback() {
             @Override
             public void onSuccess(ByteBuffer response) {
+                queuedBytes.addAndGet(-header.bytes());
+                mailbox.wake();
                 if (users.decrementAndGet() == 0) {
                     mailbox.pool().giveBack(payload);
                 }
@@ -63,11 +81,22 @@ final class Outbox implements AutoCloseable {
 
             @Override
             public void onFailure(Throwable cause) {
+                queuedBytes.addAndGet(-header.bytes());
                 mailbox.lose(to, "it cannot be reached: " + cause.getMessage());
             }
         };
         clients[to].uploadStream(
                 new NioManagedBuffer(header.encode()), new NioManagedBuffer(payload.duplicate()), done);
+    }
+
+    @Override
+    public void poll(long millis) {
+        mailbox.awaitNews(millis);
+    }
+
+    @Override
+    public void wake() {
+        mailbox.wake();
     }
 
     @Override

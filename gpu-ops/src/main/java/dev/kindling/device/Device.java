@@ -67,6 +67,9 @@ public interface Device extends AutoCloseable {
     /** The most bytes that were ever allocated at once. */
     long peakBytes();
 
+    /** The most that this device can compute a second under {@link #precision}; may take a moment to measure. */
+    PeakRate peakRate();
+
     @Override
     void close();
 }

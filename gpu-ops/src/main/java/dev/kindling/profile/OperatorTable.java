@@ -48,6 +48,18 @@ public record OperatorTable(List<Row> rows) {
         return rows.stream().mapToDouble(Row::selfMicros).sum();
     }
 
+    /**
+     * The share of attention in all operators' device time, 0 to 1: the fused kernels, or MATH's softmax and batched
+     * products; the linear layers around it, which make and take its tensors, are not counted.
+     */
+    public double attentionShare() {
+        return rows.stream()
+                .filter(row ->
+                        row.operator().contains("attention") || row.operator().matches(ProfiledOps.BATCHED_PRODUCT))
+                .mapToDouble(Row::share)
+                .sum();
+    }
+
     /** A table for people: the first {@code limit} operators, then the others in one row. */
     public String format(int limit) {
         int shown = Math.min(limit, rows.size());

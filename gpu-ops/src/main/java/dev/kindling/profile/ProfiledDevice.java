@@ -2,6 +2,7 @@ package dev.kindling.profile;
 
 import dev.kindling.device.Device;
 import dev.kindling.device.Ops;
+import dev.kindling.device.PeakRate;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
@@ -117,6 +118,11 @@ final class ProfiledDevice implements Device {
     @Override
     public long peakBytes() {
         return device.peakBytes();
+    }
+
+    @Override
+    public PeakRate peakRate() {
+        return device.peakRate();
     }
 
     @Override

@@ -13,6 +13,9 @@ import dev.kindling.tensor.Tensor;
 
 /** Operations that report to a {@link Profiler}. */
 final class ProfiledOps implements Ops {
+    /** Matches the {@link #name} of products of (B, H) matrices, which are MATH attention's alone. */
+    static final String BATCHED_PRODUCT = "matmul \\d+ x .*";
+
     private final Ops ops;
     private final Profiler profiler;
     private final FusedAttention flash;

@@ -53,13 +53,15 @@ public final class Kindling {
             Job<GenerateOptions> generate,
             Job<AttentionOptions> attention,
             Job<ProfileOptions> profile,
-            Job<DoctorOptions> doctor) {}
+            Job<DoctorOptions> doctor,
+            Job<CompareOptions> compare) {}
 
     public Kindling(Jobs jobs, Clock clock, PrintWriter out, PrintWriter err) {
         commandLine = new CommandLine(this)
                 .addSubcommand(new TrainCommand(jobs.train(), clock))
                 .addSubcommand(new PrepareCommand(jobs.prepare()))
                 .addSubcommand(new EvaluateCommand(jobs.evaluate()))
+                .addSubcommand(new CompareCommand(jobs.compare()))
                 .addSubcommand(new GenerateCommand(jobs.generate()))
                 .addSubcommand(new AttentionCommand(jobs.attention()))
                 .addSubcommand(new ProfileCommand(jobs.profile()))
@@ -87,7 +89,8 @@ public final class Kindling {
                 options -> new GenerateJob(SparkSessions.forJobs()).run(options),
                 options -> new AttentionJob(System.out).run(options),
                 options -> new ProfileJob(System.out).run(options),
-                options -> new DoctorJob(SparkSessions.forJobs(), System.out).run(options));
+                options -> new DoctorJob(SparkSessions.forJobs(), System.out).run(options),
+                options -> new CompareJob(SparkSessions.forJobs(), System.out).run(options));
     }
 
     /** The names of all commands. */

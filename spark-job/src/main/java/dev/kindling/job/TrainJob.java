@@ -118,7 +118,7 @@ final class TrainJob implements Job<TrainOptions> {
         }
     }
 
-    private static TrainConfig configuration(TrainOptions options, Path run, Storage storage, Configuration hadoop)
+    static TrainConfig configuration(TrainOptions options, Path run, Storage storage, Configuration hadoop)
             throws IOException {
         Path resolved = new Path(run, "config.yaml");
         ConfigSource source = new ConfigSource(hadoop, DriverDevice.executorsByGpus());
@@ -160,7 +160,7 @@ final class TrainJob implements Job<TrainOptions> {
     }
 
     /** The folder of shards: the corpus itself where it has been prepared, else the run's own, prepared if need be. */
-    private static Path shards(TrainConfig config, Path run, JavaSparkContext spark) throws IOException {
+    static Path shards(TrainConfig config, Path run, JavaSparkContext spark) throws IOException {
         Configuration hadoop = spark.hadoopConfiguration();
         String corpus = config.data().corpus();
         if (ShardPreparation.isPrepared(corpus, hadoop)) {
@@ -178,14 +178,14 @@ final class TrainJob implements Job<TrainOptions> {
         return own;
     }
 
-    private static int vocabulary(Path shards, Configuration hadoop) throws IOException {
+    static int vocabulary(Path shards, Configuration hadoop) throws IOException {
         ShardSet set = ShardPreparation.open(shards.toString(), hadoop);
         set.verify();
         return set.tokenizer().vocabSize();
     }
 
     /** What the configuration knows and training does not do is refused, not passed over. */
-    private static void requireImplemented(TrainConfig config) {
+    static void requireImplemented(TrainConfig config) {
         TrainSection train = config.train();
         require(train.zero() == 0, "train.zero is 1, but the optimizer is not sharded yet; set it to 0");
         require(
@@ -199,7 +199,7 @@ final class TrainJob implements Job<TrainOptions> {
         }
     }
 
-    private static void requireEnoughMicroBatches(TrainConfig config) {
+    static void requireEnoughMicroBatches(TrainConfig config) {
         ClusterSection cluster = config.cluster();
         if (config.train().microBatches() < cluster.executors()) {
             throw new ConfigException(
@@ -212,7 +212,7 @@ final class TrainJob implements Job<TrainOptions> {
         }
     }
 
-    private static Plan plan(TrainConfig config, int vocabulary, SparkConf conf) {
+    static Plan plan(TrainConfig config, int vocabulary, SparkConf conf) {
         ClusterSection cluster = config.cluster();
         GptConfig model = Model.of(config.model(), vocabulary);
         return new Plan(

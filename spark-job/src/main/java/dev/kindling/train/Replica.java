@@ -3,6 +3,7 @@ package dev.kindling.train;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.attention.Sdpa;
 import dev.kindling.device.Device;
+import dev.kindling.device.StepInputs;
 import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
@@ -83,6 +84,19 @@ final class Replica {
             return new NcclGradientExchange(nccl.get(), parameters);
         }
         return new HostGradientExchange(memory.device(), allReduce, parameters, sum);
+    }
+
+    /**
+     * Runs forward and backward of a micro-batch on this rank alone, so that all memory that a step takes is taken. The
+     * weights must be set.
+     */
+    void rehearse() {
+        int[] tokens = new int[shape.rows()];
+        memory.device().setStep(new StepInputs(share.seed(), 0, 0, 1, 1, 1));
+        gpt.load(tokens, tokens);
+        gpt.forward();
+        gpt.backward(bucket -> {});
+        memory.device().synchronize();
     }
 
     /** The model over the same weights for evaluation, without dropout, in micro-batches of the same shape. */

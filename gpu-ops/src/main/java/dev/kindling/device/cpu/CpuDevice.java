@@ -2,6 +2,7 @@ package dev.kindling.device.cpu;
 
 import dev.kindling.device.Device;
 import dev.kindling.device.Ops;
+import dev.kindling.device.PeakRate;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
@@ -162,6 +163,16 @@ public final class CpuDevice implements Device {
     @Override
     public long peakBytes() {
         return peakBytes;
+    }
+
+    @Override
+    public PeakRate peakRate() {
+        if (precision == Precision.BF16) {
+            return PeakRate.unknown("the bf16 rate of this CPU is not known");
+        }
+        return CpuVectors.whyNot()
+                .map(reason -> PeakRate.unknown("not measured without the Vector API"))
+                .orElseGet(() -> VectorPeakRate.measure(threads));
     }
 
     @Override

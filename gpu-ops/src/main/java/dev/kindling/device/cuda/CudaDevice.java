@@ -2,6 +2,7 @@ package dev.kindling.device.cuda;
 
 import dev.kindling.device.Device;
 import dev.kindling.device.Ops;
+import dev.kindling.device.PeakRate;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
@@ -207,6 +208,11 @@ public final class CudaDevice implements Device {
     @Override
     public long peakBytes() {
         return context.memory().peak();
+    }
+
+    @Override
+    public PeakRate peakRate() {
+        return CudaPeakRate.of(info(), options.precision(), options.tf32());
     }
 
     /** Of the device's timer: milliseconds that {@code work} takes from its first to its last kernel. */

@@ -16,6 +16,7 @@ import jcuda.driver.JCudaDriver;
  * @param driverOrdinal position in the driver's own order
  * @param uuid as nvidia-smi prints it, GPU-...
  * @param compute capability, e.g. 90 for 9.0
+ * @param clockKilohertz the highest that the multiprocessors may run at
  */
 public record CudaDeviceInfo(
         int ordinal,
@@ -25,6 +26,7 @@ public record CudaDeviceInfo(
         String pciBusId,
         int compute,
         int multiprocessors,
+        int clockKilohertz,
         long totalBytes) {
 
     /** The target that kernels are compiled for: "sm_90a" with Hopper's own instructions, else e.g. "sm_80". */
@@ -55,7 +57,8 @@ public record CudaDeviceInfo(
     }
 
     private CudaDeviceInfo at(int position) {
-        return new CudaDeviceInfo(position, driverOrdinal, name, uuid, pciBusId, compute, multiprocessors, totalBytes);
+        return new CudaDeviceInfo(
+                position, driverOrdinal, name, uuid, pciBusId, compute, multiprocessors, clockKilohertz, totalBytes);
     }
 
     private static CudaDeviceInfo describe(int driverOrdinal) {
@@ -80,6 +83,7 @@ public record CudaDeviceInfo(
                 bus[0].strip(),
                 compute,
                 processors,
+                attribute(device, CUdevice_attribute.CU_DEVICE_ATTRIBUTE_CLOCK_RATE),
                 bytes[0]);
     }
 

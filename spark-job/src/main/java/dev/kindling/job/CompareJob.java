@@ -1,0 +1,194 @@
+package dev.kindling.job;
+
+import dev.kindling.coordinate.Coordinator;
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.coordinate.Generations;
+import dev.kindling.coordinate.Plan;
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.report.BackendJson;
+import dev.kindling.report.BackendReport;
+import dev.kindling.report.BackendTable;
+import dev.kindling.report.RankMeasurement;
+import dev.kindling.storage.Storage;
+import dev.kindling.train.CompareBody;
+import dev.kindling.train.ComparePlan;
+import dev.kindling.train.ConfigException;
+import dev.kindling.train.DataSection;
+import dev.kindling.train.ModelSection;
+import dev.kindling.train.TrainConfig;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.UUID;
+import java.util.stream.Collectors;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.deploy.SparkHadoopUtil;
+
+/**
+ * Compares attention backends: a generation of ranks for each number of executors, then the report. The report's
+ * directory appears whole or not at all.
+ */
+final class CompareJob implements Job<CompareOptions> {
+    private final SparkSessions sessions;
+    private final PrintStream out;
+
+    CompareJob(SparkSessions sessions, PrintStream out) {
+        this.sessions = sessions;
+        this.out = out;
+    }
+
+    @Override
+    public void run(CompareOptions options) throws Exception {
+        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Path directory = RunPath.absolute(options.out(), hadoop);
+        Storage storage = Storage.of(directory, hadoop);
+        if (storage.files().exists(directory)) {
+            throw new ConfigException("%s exists already; choose another --out".formatted(directory));
+        }
+        Comparison comparison = settle(options, directory, storage, hadoop);
+        TrainConfig config = comparison.config();
+        int most = config.cluster().executors();
+        Path staged = new Path(directory.getParent(), "." + directory.getName() + "." + UUID.randomUUID());
+        try (SparkSessions.Application application = sessions.open("compare", most, DriverDevice.gpus(config.cluster().device()))) {
+            BackendReport report = measure(comparison, staged, application.spark());
+            out.print(BackendTable.format(report));
+            write(report, staged, storage);
+            storage.rename(staged, directory);
+            out.printf("%nreport: %s/report.html%n", directory);
+            requireSense(report);
+        } catch (Exception | Error e) {
+            if (storage.files().exists(staged)) {
+                storage.files().delete(staged, true);
+            }
+            throw e;
+        }
+    }
+
+    /** @param config with the most executors of the series, and micro-batches for all of them */
+    private record Comparison(TrainConfig config, List<Integer> executors, ComparePlan plan, List<String> notes) {}
+
+    private static Comparison settle(CompareOptions options, Path run, Storage storage, Configuration hadoop)
+            throws IOException {
+        CompareOptions.Series series = options.series();
+        List<String> overrides = new ArrayList<>(options.overrides());
+        if (!series.executors().isEmpty()) {
+            overrides.add("cluster.executors=" + Collections.max(series.executors()));
+        }
+        TrainOptions asTraining =
+                new TrainOptions(options.config(), options.out(), false, List.copyOf(overrides), options.verbose());
+        TrainConfig asked = TrainJob.configuration(asTraining, run, storage, hadoop);
+        if (asked.data().packing() != DataSection.Packing.WINDOWS) {
+            throw new ConfigException(
+                    "data.packing is documents, but compare measures windows of one length; set it to windows");
+        }
+        List<String> notes = new ArrayList<>();
+        TrainConfig config = withMicroBatches(asked, notes);
+        TrainJob.requireImplemented(config);
+        TrainJob.requireEnoughMicroBatches(config);
+        ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
+        CompareOptions.Timing timing = options.timing();
+        ComparePlan plan = new ComparePlan(
+                options.backends(),
+                series.lengths().isEmpty() ? List.of(config.model().blockSize()) : series.lengths(),
+                series.compile().isEmpty() ? List.of(config.train().compile()) : series.compile(),
+                timing.warmUp(),
+                timing.rounds(),
+                timing.steps());
+        List<Integer> executors =
+                series.executors().isEmpty() ? List.of(config.cluster().executors()) : series.executors();
+        return new Comparison(config, executors, plan, notes);
+    }
+
+    /** Micro-batches that the most executors can share, the same for every number of them, so that all do one work. */
+    private static TrainConfig withMicroBatches(TrainConfig config, List<String> notes) {
+        int executors = config.cluster().executors();
+        int globalBatch = config.train().globalBatch();
+        if (config.train().microBatches() >= executors || globalBatch % executors != 0) {
+            return config;
+        }
+        int share = globalBatch / executors;
+        notes.add(
+                "train.micro_batch is %d in the configuration; it ran as %d everywhere, so that %d executors share a step"
+                        .formatted(config.train().microBatch(), share, executors));
+        return config.with(List.of("train.micro_batch=" + share));
+    }
+
+    private BackendReport measure(Comparison comparison, Path staged, JavaSparkContext spark) throws IOException {
+        TrainConfig config = comparison.config();
+        Path shards = TrainJob.shards(config, staged, spark);
+        int vocabulary = TrainJob.vocabulary(shards, spark.hadoopConfiguration());
+        requireTokens(comparison.plan(), shards, spark.hadoopConfiguration());
+        Map<Integer, List<RankMeasurement>> measured = new TreeMap<>();
+        for (int executors : comparison.executors()) {
+            TrainConfig own =
+                    config.with(List.of("cluster.executors=" + executors, "cluster.min_executors=" + executors));
+            out.printf("%d executor(s): measuring ...%n", executors);
+            MeasurementRecord record = new MeasurementRecord(out);
+            try (Coordinator coordinator = new Coordinator(spark, record)) {
+                Plan plan = TrainJob.plan(longest(own, comparison.plan()), vocabulary, spark.getConf());
+                new Generations(spark, coordinator, plan)
+                        .run(new CompareBody(own, comparison.plan(), shards.toString()), () -> 0);
+            }
+            measured.put(executors, record.measurements());
+        }
+        ModelSection model = config.model();
+        BackendReport.Work work =
+                new BackendReport.Work(config.train().globalBatch(), model.nLayer(), model.nEmbd(), vocabulary);
+        return BackendReport.of(
+                CompareAbout.of(comparison.plan(), config, comparison.notes(), measured, spark), work, measured);
+    }
+
+    private static void requireTokens(ComparePlan plan, Path shards, Configuration hadoop) throws IOException {
+        long tokens = ShardPreparation.open(shards.toString(), hadoop)
+                .tokens(CorpusSplit.TRAIN)
+                .length();
+        int longest = Collections.max(plan.lengths());
+        if (longest >= tokens) {
+            throw new ConfigException(
+                    "sequences of %d tokens do not fit the corpus, whose training split has %d; lower --lengths, or set data.corpus to a longer text"
+                            .formatted(longest, tokens));
+        }
+    }
+
+    /** With the longest sequences, and so the most weights. */
+    private static TrainConfig longest(TrainConfig config, ComparePlan plan) {
+        return config.with(List.of("model.block_size=" + Collections.max(plan.lengths())));
+    }
+
+    private static void write(BackendReport report, Path staged, Storage storage) throws IOException {
+        storage.files().mkdirs(staged);
+        storage.write(new Path(staged, "report.json"), BackendJson.format(report));
+        storage.files().delete(new Path(staged, "data"), true);
+    }
+
+    /** The report is there to be read; but nothing measured, or backends that disagree, is no success. */
+    private static void requireSense(BackendReport report) {
+        if (report.rows().stream().noneMatch(BackendReport.Row::ran)) {
+            throw new FatalJobException("no backend could run: "
+                    + report.rows().stream()
+                            .map(row -> row.backend() + ": " + row.refusal())
+                            .distinct()
+                            .collect(Collectors.joining("; ")));
+        }
+        String disagreeing = report.rows().stream()
+                .filter(row -> row.ran() && !row.parity().holds())
+                .map(row -> "%s at length %d by %.1e (tolerance %.1e)"
+                        .formatted(
+                                row.backend(),
+                                row.length(),
+                                row.parity().difference(),
+                                row.parity().tolerance()))
+                .collect(Collectors.joining(", "));
+        if (!disagreeing.isEmpty()) {
+            throw new FatalJobException("losses differ more than rounding explains: " + disagreeing
+                    + "; do not use these backends before it is understood");
+        }
+    }
+}

@@ -1,0 +1,75 @@
+package dev.kindling.report;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.util.List;
+
+/**
+ * What one rank measured of the attention backends, as it travels to the driver.
+ *
+ * @param device as it describes itself
+ * @param peakFlops a second, 0 where unknown
+ * @param peakBasis how that comes about
+ * @param cases in the order in which they were asked for
+ */
+public record RankMeasurement(
+        int rank,
+        String host,
+        String executor,
+        String device,
+        String precision,
+        double peakFlops,
+        String peakBasis,
+        List<Case> cases) {
+    /** The topic under which measurements travel. */
+    public static final String TOPIC = "measurement";
+
+    private static final JsonMapper JSON = new JsonMapper();
+
+    /**
+     * One backend at one length.
+     *
+     * @param length T, tokens of a sequence
+     * @param compiled whether the step was captured and replayed
+     * @param refusal why it did not run on some rank, else empty; then what follows is empty
+     * @param ran the backends that ran
+     * @param allreduce what carried the gradients
+     * @param sequences of a step on this rank
+     * @param stepMillis of wall time, a mean over the steps of each round
+     * @param forwardMillis the same for forward with loss, over the same sequences
+     * @param lossSums over this rank's tokens, at each step from the common weights
+     * @param bytes of device memory that the step holds: weights, gradients, moments, activations, scratch
+     * @param attentionShare of the operators' device time in an eager step, 0 to 1
+     */
+    public record Case(
+            int length,
+            String backend,
+            boolean compiled,
+            String refusal,
+            String ran,
+            String allreduce,
+            int sequences,
+            List<Double> stepMillis,
+            List<Double> forwardMillis,
+            List<Double> lossSums,
+            long bytes,
+            double attentionShare) {
+        /** A case that did not run. */
+        public static Case refused(int length, String backend, boolean compiled, String reason) {
+            return new Case(length, backend, compiled, reason, "", "", 0, List.of(), List.of(), List.of(), 0, 0);
+        }
+    }
+
+    public byte[] encode() {
+        try {
+            return JSON.writeValueAsBytes(this);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("a record of text and numbers can always be written", e);
+        }
+    }
+
+    public static RankMeasurement decode(byte[] json) throws IOException {
+        return JSON.readValue(json, RankMeasurement.class);
+    }
+}

@@ -7,6 +7,8 @@ import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.nn.GptConfig;
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 
 /**
  * Milliseconds per training step (forward, backward, clip, AdamW) on the CPU, beside PyTorch's in the same run.
@@ -20,7 +22,7 @@ public final class StepBench {
 
     private StepBench() {}
 
-    public static void main(String[] args) {
+    public static void main(String[] args) throws Exception {
         PyTorchPeer.Config config =
                 args.length > 0 && args[0].equals("gpu") ? PyTorchPeer.Config.gpu() : PyTorchPeer.Config.cpu();
         int[] counts = args.length > 1
@@ -35,7 +37,9 @@ public final class StepBench {
         }
     }
 
-    private static void measure(PyTorchPeer.Config config, int threads, int stepsPerRound) {
+    /** Our steps run on a thread that PyTorch has not set its number of OpenMP threads on. */
+    private static void measure(PyTorchPeer.Config config, int threads, int stepsPerRound) throws Exception {
+        ExecutorService own = Executors.newSingleThreadExecutor();
         try (PyTorchPeer peer = new PyTorchPeer(config, 1337);
                 TrainingStep fp32 = step(config, threads, Precision.FP32);
                 TrainingStep bf16 = step(config, threads, Precision.BF16)) {
@@ -43,16 +47,17 @@ public final class StepBench {
             double[][] millis = new double[3][ROUNDS];
             for (int round = -2; round < ROUNDS; round++) {
                 for (int candidate = 0; candidate < 3; candidate++) {
-                    long begin = System.nanoTime();
-                    for (int i = 0; i < stepsPerRound; i++) {
-                        switch (candidate) {
-                            case 0 -> peer.stepMillis();
-                            case 1 -> fp32.run();
-                            default -> bf16.run();
-                        }
-                    }
+                    Runnable step =
+                            switch (candidate) {
+                                case 0 -> peer::stepMillis;
+                                case 1 -> fp32::run;
+                                default -> bf16::run;
+                            };
+                    double mean = candidate == 0
+                            ? meanMillis(step, stepsPerRound)
+                            : own.submit(() -> meanMillis(step, stepsPerRound)).get();
                     if (round >= 0) {
-                        millis[candidate][round] = (System.nanoTime() - begin) / 1e6 / stepsPerRound;
+                        millis[candidate][round] = mean;
                     }
                 }
             }
@@ -68,7 +73,17 @@ public final class StepBench {
             System.out.printf(
                     "  losses of the last step: PyTorch %.4f, fp32 %.4f, bf16 %.4f%n",
                     peer.loss(), fp32.loss(), bf16.loss());
+        } finally {
+            own.shutdown();
         }
+    }
+
+    private static double meanMillis(Runnable step, int steps) {
+        long begin = System.nanoTime();
+        for (int i = 0; i < steps; i++) {
+            step.run();
+        }
+        return (System.nanoTime() - begin) / 1e6 / steps;
     }
 
     private static TrainingStep step(PyTorchPeer.Config peer, int threads, Precision precision) {

@@ -119,7 +119,8 @@ class TrainIT {
         assertSameTraining(trained("again"), base);
         Path other = trained("other", "--set", "train.seed=7", "--set", "train.max_steps=20");
         assertThat(CommandRuns.weights(other, 20)).isNotEqualTo(CommandRuns.weights(base, 80));
-        assertThat(CommandRuns.learning(other).get(0)).isNotEqualTo(CommandRuns.learning(base).get(0));
+        assertThat(CommandRuns.learning(other).get(0))
+                .isNotEqualTo(CommandRuns.learning(base).get(0));
     }
 
     @Test
@@ -180,7 +181,8 @@ class TrainIT {
         assertThat(runs.train(out, shards.toString(), "--set", "train.max_steps=20")
                         .code())
                 .isZero();
-        assertThat(CommandRuns.learning(out)).isEqualTo(CommandRuns.learning(base).subList(0, 20));
+        assertThat(CommandRuns.learning(out))
+                .isEqualTo(CommandRuns.learning(base).subList(0, 20));
         assertThat(out.resolve("data")).doesNotExist();
     }
 

@@ -41,11 +41,20 @@ record FlashHead(
         return new FlashHead(inputs, s, h, cumulative[at], length, length, (long) index * longest, (longest + 31) / 32);
     }
 
+    /** Heads of all sequences but for empty ones at the end, which would leave workers without work. */
     static int count(AttentionInputs inputs) {
-        int sequences = inputs.sequences() == null
-                ? inputs.query().size(0)
-                : inputs.sequences().count();
+        int sequences = inputs.sequences() == null ? inputs.query().size(0) : used(inputs.sequences());
         return sequences * inputs.query().size(1);
+    }
+
+    private static int used(AttentionInputs.Sequences sequences) {
+        int[] cumulative = CpuBuffer.ints(sequences.cumulative());
+        int at = CpuBuffer.offset(sequences.cumulative());
+        int used = sequences.count();
+        while (used > 0 && cumulative[at + used] == cumulative[at + used - 1]) {
+            used--;
+        }
+        return used;
     }
 
     /** Where this head's first row starts in a tensor (B, H, T, D) or (B, H, T). */

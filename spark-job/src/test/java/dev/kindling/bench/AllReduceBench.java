@@ -12,11 +12,12 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Time of an allreduce against its size, per transport, between real executor processes on this host. Prints the
  * median of 9 after 5 warm-up rounds and the payload a rank sends and receives per second; for two executors also what
- * plain sockets take ({@link SocketYardstick}). Needs the environment of
+ * plain sockets take ({@link SocketYardstick}), and NCCL where there is a GPU for each. Needs the environment of
  * the tests (SPARK_HOME, SPARK_SCALA_VERSION, SPARK_LOCAL_IP). Argument: number of executors (default 2), then
  * "secure" for authentication with encryption.
  */
@@ -53,6 +54,11 @@ public final class AllReduceBench {
             for (Transport transport : Transport.values()) {
                 System.out.print(run(cluster, coordinator, transport, AllReduceBench::time));
             }
+            Optional<String> refusal = NcclYardstick.whyNot(executors);
+            System.out.print(
+                    refusal.isPresent()
+                            ? "nccl: not timed, " + refusal.get() + System.lineSeparator()
+                            : run(cluster, coordinator, Transport.RING, NcclYardstick::time));
         }
     }
 

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntSupplier;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUevent;
@@ -170,11 +171,20 @@ final class CudaContext implements AutoCloseable {
 
     /** Waits until everything enqueued is done. */
     void synchronize() {
+        await(() -> JCudaDriver.cuStreamQuery(stream));
+    }
+
+    /** Waits until {@code event}, recorded last, has come to pass. */
+    void await(CUevent event) {
+        await(() -> JCudaDriver.cuEventQuery(event));
+    }
+
+    private void await(IntSupplier query) {
         bind();
         long start = System.nanoTime();
         long watched = 0;
         while (true) {
-            int result = JCudaDriver.cuStreamQuery(stream);
+            int result = query.getAsInt();
             if (result != CUresult.CUDA_ERROR_NOT_READY) {
                 CudaCall.check(result, "finish the work on %s", info);
                 return;

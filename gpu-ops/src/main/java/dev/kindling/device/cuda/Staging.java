@@ -4,11 +4,9 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.function.IntConsumer;
 import jcuda.Pointer;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
-import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
 /** Copies between Java arrays and the device through two pinned buffers in turn: one is filled while one travels. */
@@ -34,15 +32,18 @@ final class Staging implements AutoCloseable {
 
     void upload(float[] from, Tensor to) {
         check(to, from.length, to.dtype() != DType.I32);
+        if (to.dtype() == DType.F32) {
+            chunks(to, (half, chunk) -> half.asFloatBuffer().put(from, chunk.first(), chunk.count()));
+            return;
+        }
         chunks(to, (half, chunk) -> {
             for (int i = 0; i < chunk.count(); i++) {
                 float x = from[chunk.first() + i];
                 switch (to.dtype()) {
-                    case F32 -> half.putFloat(4 * i, x);
                     case BF16 -> half.putShort(2 * i, HalfPrecision.toBf16(x));
                     case F16 -> half.putShort(2 * i, HalfPrecision.toF16(x));
                     case BOOL -> half.put(i, (byte) (x == 0 ? 0 : 1));
-                    case I32 -> throw new IllegalArgumentException("floats into " + to);
+                    case F32, I32 -> throw new IllegalArgumentException("floats into " + to);
                 }
             }
         });
@@ -58,28 +59,39 @@ final class Staging implements AutoCloseable {
         check(from, to.length, floating);
         context.synchronize();
         int per = BYTES / from.dtype().bytes();
-        for (int first = 0; first < to.length; first += per) {
-            int count = Math.min(per, to.length - first);
-            int start = first;
-            CudaCall.check(
-                    JCudaDriver.cuMemcpyDtoHAsync(
-                            pinned,
-                            CudaBuffer.pointer(from)
-                                    .withByteOffset((long) first * from.dtype().bytes()),
-                            (long) count * from.dtype().bytes(),
-                            context.stream()),
-                    "download %s",
-                    from);
-            context.synchronize();
-            IntConsumer convert =
-                    switch (from.dtype()) {
-                        case F32 -> i -> to[start + i] = halves[0].getFloat(4 * i);
-                        case BF16 -> i -> to[start + i] = HalfPrecision.fromBf16(halves[0].getShort(2 * i));
-                        default -> i -> to[start + i] = HalfPrecision.fromF16(halves[0].getShort(2 * i));
-                    };
-            for (int i = 0; i < count; i++) {
-                convert.accept(i);
-            }
+        Chunk arriving = to.length == 0 ? null : fetch(from, new Chunk(0, Math.min(per, to.length)), 0);
+        for (int half = 0; arriving != null; half = 1 - half) {
+            Chunk chunk = arriving;
+            int end = chunk.first() + chunk.count();
+            // One half is emptied while the other fills.
+            arriving = end == to.length ? null : fetch(from, new Chunk(end, Math.min(per, to.length - end)), 1 - half);
+            context.await(copied[half]);
+            read(halves[half], from.dtype(), chunk, to);
+        }
+    }
+
+    private Chunk fetch(Tensor from, Chunk chunk, int half) {
+        long size = from.dtype().bytes();
+        CudaCall.check(
+                JCudaDriver.cuMemcpyDtoHAsync(
+                        pinned.withByteOffset((long) half * BYTES),
+                        CudaBuffer.pointer(from).withByteOffset(chunk.first() * size),
+                        chunk.count() * size,
+                        context.stream()),
+                "download %s",
+                from);
+        CudaCall.check(JCudaDriver.cuEventRecord(copied[half], context.stream()), "mark a download");
+        return chunk;
+    }
+
+    private static void read(ByteBuffer half, DType type, Chunk chunk, float[] to) {
+        if (type == DType.F32) {
+            half.asFloatBuffer().get(to, chunk.first(), chunk.count());
+            return;
+        }
+        for (int i = 0; i < chunk.count(); i++) {
+            short bits = half.getShort(2 * i);
+            to[chunk.first() + i] = type == DType.BF16 ? HalfPrecision.fromBf16(bits) : HalfPrecision.fromF16(bits);
         }
     }
 
@@ -98,7 +110,7 @@ final class Staging implements AutoCloseable {
             Chunk chunk = new Chunk(first, Math.min(per, total - first));
             int half = next;
             next = 1 - next;
-            await(half);
+            context.await(copied[half]);
             fill.fill(halves[half], chunk);
             CudaCall.check(
                     JCudaDriver.cuMemcpyHtoDAsync(
@@ -109,15 +121,6 @@ final class Staging implements AutoCloseable {
                     "upload %s",
                     to);
             CudaCall.check(JCudaDriver.cuEventRecord(copied[half], context.stream()), "mark an upload");
-        }
-    }
-
-    private void await(int half) {
-        int result = JCudaDriver.cuEventQuery(copied[half]);
-        if (result == CUresult.CUDA_ERROR_NOT_READY) {
-            context.synchronize();
-        } else {
-            CudaCall.check(result, "finish an upload");
         }
     }
 

@@ -7,6 +7,7 @@ import dev.kindling.coordinate.Plan;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.report.BackendJson;
+import dev.kindling.report.BackendPage;
 import dev.kindling.report.BackendReport;
 import dev.kindling.report.BackendTable;
 import dev.kindling.report.RankMeasurement;
@@ -165,6 +166,7 @@ final class CompareJob implements Job<CompareOptions> {
     private static void write(BackendReport report, Path staged, Storage storage) throws IOException {
         storage.files().mkdirs(staged);
         storage.write(new Path(staged, "report.json"), BackendJson.format(report));
+        storage.write(new Path(staged, "report.html"), BackendPage.format(report));
         storage.files().delete(new Path(staged, "data"), true);
     }
 

@@ -18,9 +18,6 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
     private static final int TOP = 54;
     private static final int BOTTOM = HEIGHT - 42;
     private static final int COLUMNS = 400;
-    /** Okabe and Ito's, which the colour-blind can tell apart. */
-    private static final String[] COLOURS = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
-
     /**
      * What the axes say.
      *
@@ -59,14 +56,14 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         svg.append(
                 "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\" xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"12\" width=\"100%%\">"
                         .formatted(WIDTH, HEIGHT, escape(title)));
-        svg.append(text(LEFT, 20, "start", title).replace("<text", "<text font-size=\"15\" font-weight=\"bold\""));
+        svg.append(Svg.text(LEFT, 20, "start", title).replace("<text", "<text font-size=\"15\" font-weight=\"bold\""));
         legend(svg);
         grid(svg, x, y);
         for (double mark : marks) {
-            svg.append(line(x.at(mark), TOP, x.at(mark), BOTTOM, "stroke-dasharray=\"4 3\" stroke-opacity=\"0.6\""));
+            svg.append(Svg.line(x.at(mark), TOP, x.at(mark), BOTTOM, "stroke-dasharray=\"4 3\" stroke-opacity=\"0.6\""));
         }
         for (int i = 0; i < series.size(); i++) {
-            draw(svg, series.get(i), COLOURS[i % COLOURS.length], x, y);
+            draw(svg, series.get(i), Svg.colour(i), x, y);
         }
         return svg.append("</svg>").toString();
     }
@@ -83,23 +80,23 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         for (int i = 0; i < series.size(); i++) {
             String name = series.get(i).name();
             svg.append("<rect x=\"%.0f\" y=\"32\" width=\"14\" height=\"4\" fill=\"%s\"/>"
-                    .formatted(at, COLOURS[i % COLOURS.length]));
-            svg.append(text(at + 19, 38, "start", name));
+                    .formatted(at, Svg.colour(i)));
+            svg.append(Svg.text(at + 19, 38, "start", name));
             at += 34 + 6.6 * name.length();
         }
     }
 
     private void grid(StringBuilder svg, Scale x, Scale y) {
         for (double tick : y.ticks()) {
-            svg.append(line(LEFT, y.at(tick), RIGHT, y.at(tick), "stroke-opacity=\"0.15\""));
-            svg.append(text(LEFT - 6, y.at(tick) + 4, "end", y.label(tick)));
+            svg.append(Svg.line(LEFT, y.at(tick), RIGHT, y.at(tick), "stroke-opacity=\"0.15\""));
+            svg.append(Svg.text(LEFT - 6, y.at(tick) + 4, "end", y.label(tick)));
         }
         for (double tick : x.ticks()) {
-            svg.append(line(x.at(tick), BOTTOM, x.at(tick), BOTTOM + 4, "stroke-opacity=\"0.5\""));
-            svg.append(text(x.at(tick), BOTTOM + 17, "middle", x.label(tick)));
+            svg.append(Svg.line(x.at(tick), BOTTOM, x.at(tick), BOTTOM + 4, "stroke-opacity=\"0.5\""));
+            svg.append(Svg.text(x.at(tick), BOTTOM + 17, "middle", x.label(tick)));
         }
-        svg.append(line(LEFT, BOTTOM, RIGHT, BOTTOM, "stroke-opacity=\"0.5\""));
-        svg.append(text((LEFT + RIGHT) / 2.0, HEIGHT - 8, "middle", axes.x()));
+        svg.append(Svg.line(LEFT, BOTTOM, RIGHT, BOTTOM, "stroke-opacity=\"0.5\""));
+        svg.append(Svg.text((LEFT + RIGHT) / 2.0, HEIGHT - 8, "middle", axes.x()));
         svg.append(
                 "<text transform=\"translate(13 %d) rotate(-90)\" text-anchor=\"middle\" fill=\"currentColor\">%s</text>"
                         .formatted((TOP + BOTTOM) / 2, escape(axes.y())));
@@ -113,16 +110,16 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         StringBuilder path = new StringBuilder();
         for (Point point : points) {
             path.append(path.isEmpty() ? "M" : "L")
-                    .append(number(x.at(point.x())))
+                    .append(Svg.number(x.at(point.x())))
                     .append(' ')
-                    .append(number(y.at(Math.min(point.y(), y.high()))));
+                    .append(Svg.number(y.at(Math.min(point.y(), y.high()))));
         }
         if (series.look() == Look.AREA) {
             path.append("L%s %dL%s %dZ"
                     .formatted(
-                            number(x.at(points.get(points.size() - 1).x())),
+                            Svg.number(x.at(points.get(points.size() - 1).x())),
                             BOTTOM,
-                            number(x.at(points.get(0).x())),
+                            Svg.number(x.at(points.get(0).x())),
                             BOTTOM));
             svg.append("<path d=\"%s\" fill=\"%s\"/>".formatted(path, colour));
             return;
@@ -133,11 +130,11 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
             for (Point point : points) {
                 svg.append("<circle cx=\"%s\" cy=\"%s\" r=\"3\" fill=\"%s\"><title>%s at %s: %s</title></circle>"
                         .formatted(
-                                number(x.at(point.x())),
-                                number(y.at(Math.min(point.y(), y.high()))),
+                                Svg.number(x.at(point.x())),
+                                Svg.number(y.at(Math.min(point.y(), y.high()))),
                                 colour,
                                 escape(series.name()),
-                                number(point.x()),
+                                Svg.number(point.x()),
                                 String.format(Locale.ROOT, "%.5g", point.y())));
             }
         }
@@ -169,20 +166,6 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         return new Point(
                 points.get(points.size() - 1).x(),
                 points.stream().mapToDouble(Point::y).average().getAsDouble());
-    }
-
-    private static String line(double x1, double y1, double x2, double y2, String attributes) {
-        return "<line x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\" stroke=\"currentColor\" %s/>"
-                .formatted(number(x1), number(y1), number(x2), number(y2), attributes);
-    }
-
-    private static String text(double x, double y, String anchor, String content) {
-        return "<text x=\"%s\" y=\"%s\" text-anchor=\"%s\" fill=\"currentColor\">%s</text>"
-                .formatted(number(x), number(y), anchor, escape(content));
-    }
-
-    private static String number(double value) {
-        return String.format(Locale.ROOT, "%.1f", value).replaceFirst("\\.0$", "");
     }
 
     /** For text and attributes of XML. */

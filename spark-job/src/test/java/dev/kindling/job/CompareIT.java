@@ -82,8 +82,11 @@ class CompareIT {
         }
         assertThat(cases).isEqualTo(wanted);
         try (var files = Files.list(out)) {
-            assertThat(files.map(file -> file.getFileName().toString())).containsExactlyInAnyOrder("report.json");
+            assertThat(files.map(file -> file.getFileName().toString())).containsExactlyInAnyOrder("report.json", "report.html");
         }
+        String html = Files.readString(out.resolve("report.html"));
+        assertThat(html.split("<svg", -1)).hasSize(7); // six charts
+        assertThat(html).contains("efficient", "CUDA only", "95 %").doesNotContain("src=", "href=", "NaN");
     }
 
     private static void checkNumbers(JsonNode row, int executors, int length) {

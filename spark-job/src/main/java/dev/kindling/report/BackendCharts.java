@@ -1,0 +1,171 @@
+package dev.kindling.report;
+
+import dev.kindling.report.BackendReport.Row;
+import dev.kindling.report.BackendReport.Timing;
+import dev.kindling.report.CategoryChart.Look;
+import dev.kindling.report.CategoryChart.Series;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
+
+/** The charts of a {@link BackendReport}. What does not vary in a chart is at its first length, its first mode and its
+ * most executors. */
+final class BackendCharts {
+    private final List<Row> rows;
+    private final List<String> backends;
+    private final int length;
+    private final String mode;
+    private final int executors;
+
+    private BackendCharts(List<Row> rows) {
+        this.rows = rows;
+        backends = distinct(Row::backend).toList();
+        length = rows.get(0).length();
+        mode = rows.get(0).mode();
+        executors = rows.stream().mapToInt(Row::executors).max().orElseThrow();
+    }
+
+    /** Those that the report has numbers for. */
+    static List<CategoryChart> of(BackendReport report) {
+        List<Row> ran = report.rows().stream().filter(Row::ran).toList();
+        if (ran.isEmpty()) {
+            return List.of();
+        }
+        BackendCharts charts = new BackendCharts(ran);
+        return Stream.of(
+                        charts.byMode("Training step", Row::step),
+                        charts.byMode("Forward alone", Row::forward),
+                        charts.ranks(),
+                        charts.memory(),
+                        charts.byLength(),
+                        charts.byExecutors())
+                .filter(Objects::nonNull)
+                .toList();
+    }
+
+    private <T> Stream<T> distinct(Function<Row, T> what) {
+        return rows.stream().map(what).distinct();
+    }
+
+    private Optional<Row> row(Predicate<Row> which) {
+        return rows.stream().filter(which).findFirst();
+    }
+
+    /** The backends over categories, each of which picks a backend's row. */
+    private <C> List<Series> series(
+            List<C> categories, Function<C, Predicate<Row>> pick, Function<Row, Estimate> value) {
+        return backends.stream()
+                .map(backend -> new Series(
+                        backend,
+                        categories.stream()
+                                .map(category -> row(pick.apply(category)
+                                                .and(row -> row.backend().equals(backend)))
+                                        .map(value))
+                                .toList(),
+                        false))
+                .toList();
+    }
+
+    private CategoryChart byMode(String what, Function<Row, Timing> timing) {
+        List<String> modes = distinct(Row::mode).toList();
+        return new CategoryChart(
+                "%s, T = %d, %d executor(s)".formatted(what, length, executors),
+                "mode",
+                "tokens/s, all ranks",
+                Look.BARS,
+                modes,
+                series(
+                        modes,
+                        each -> row -> row.mode().equals(each) && row.length() == length && row.executors() == executors,
+                        row -> timing.apply(row).tokensPerSecond()));
+    }
+
+    /** Ranks wait for each other in a step, so forward shows which one is slow. */
+    private CategoryChart ranks() {
+        List<Series> series = new ArrayList<>();
+        for (int i = 0; i < executors; i++) {
+            int rank = i;
+            series.add(new Series(
+                    "rank " + rank,
+                    backends.stream()
+                            .map(backend -> row(row -> row.backend().equals(backend)
+                                            && row.length() == length
+                                            && row.mode().equals(mode)
+                                            && row.executors() == executors)
+                                    .map(row -> row.ranks().get(rank).forward().tokensPerSecond()))
+                            .toList(),
+                    false));
+        }
+        return new CategoryChart(
+                "Forward by rank, T = %d, %s".formatted(length, mode),
+                "backend",
+                "tokens/s, each rank",
+                Look.BARS,
+                backends,
+                series);
+    }
+
+    private CategoryChart memory() {
+        List<Integer> lengths = distinct(Row::length).toList();
+        return new CategoryChart(
+                "Memory that a training step holds, %s, %d executor(s)".formatted(mode, executors),
+                "tokens of a sequence, T",
+                "MiB, the fullest rank",
+                Look.BARS,
+                lengths.stream().map(String::valueOf).toList(),
+                series(
+                        lengths,
+                        each -> row -> row.length() == each && row.mode().equals(mode) && row.executors() == executors,
+                        row -> Estimate.of(List.of(row.bytes() / (double) (1 << 20)))));
+    }
+
+    private CategoryChart byLength() {
+        List<Integer> lengths = distinct(Row::length).sorted().toList();
+        if (lengths.size() < 2) {
+            return null;
+        }
+        return new CategoryChart(
+                "Training step by sequence length, %s, %d executor(s)".formatted(mode, executors),
+                "tokens of a sequence, T",
+                "tokens/s, all ranks",
+                Look.LINES,
+                lengths.stream().map(String::valueOf).toList(),
+                series(
+                        lengths,
+                        each -> row -> row.length() == each && row.mode().equals(mode) && row.executors() == executors,
+                        row -> row.step().tokensPerSecond()));
+    }
+
+    private CategoryChart byExecutors() {
+        List<Integer> worlds = distinct(Row::executors).sorted().toList();
+        if (worlds.size() < 2) {
+            return null;
+        }
+        List<Series> series = new ArrayList<>(series(
+                worlds,
+                each -> row -> row.executors() == each && row.mode().equals(mode) && row.length() == length,
+                row -> row.step().tokensPerSecond()));
+        double least = series.stream()
+                .flatMap(one -> one.values().get(0).stream())
+                .mapToDouble(Estimate::mean)
+                .max()
+                .orElse(0);
+        series.add(new Series(
+                "fastest, were scaling perfect",
+                worlds.stream()
+                        .map(world -> Optional.of(Estimate.of(List.of(least * world / worlds.get(0)))))
+                        .toList(),
+                true));
+        return new CategoryChart(
+                "Training step by executors, %s, T = %d".formatted(mode, length),
+                "executors, one rank each",
+                "tokens/s, all ranks",
+                Look.LINES,
+                worlds.stream().map(String::valueOf).toList(),
+                series);
+    }
+}

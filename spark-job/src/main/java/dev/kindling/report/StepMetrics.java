@@ -39,7 +39,6 @@ public record StepMetrics(
     /** Milliseconds by what the time was spent on, means over the ranks. */
     public Map<String, Double> parts() {
         Map<String, Double> parts = new LinkedHashMap<>();
-        parts.put("step", stepMillis);
         parts.put("data", mean(RankTimes::dataMillis));
         parts.put("compute", mean(RankTimes::computeMillis));
         parts.put("communication", communicationMillis());

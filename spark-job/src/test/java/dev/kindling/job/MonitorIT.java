@@ -120,19 +120,31 @@ class MonitorIT {
                 .redirectOutput(folder.resolve("history.log").toFile())
                 .start();
         try {
+            String url = "http://127.0.0.1:" + port + "/history/" + application + "/training/";
             long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
-            while (true) {
+            String page = "";
+            while (!page.contains("Generations")) { // its front page, until it has read the log
+                assertThat(System.nanoTime())
+                        .as(() -> logOf(folder.resolve("history.log")))
+                        .isLessThan(end);
+                Thread.sleep(200);
                 try {
-                    return get("http://127.0.0.1:" + port + "/history/" + application + "/training/");
-                } catch (UncheckedIOException | AssertionError notYet) {
-                    if (System.nanoTime() > end) {
-                        throw new AssertionError(Files.readString(folder.resolve("history.log")), notYet);
-                    }
-                    Thread.sleep(200);
+                    page = get(url);
+                } catch (UncheckedIOException e) {
+                    continue; // it does not listen yet
                 }
             }
+            return page;
         } finally {
             server.destroyForcibly().waitFor();
+        }
+    }
+
+    private static String logOf(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            return e.toString();
         }
     }
 
@@ -147,7 +159,12 @@ class MonitorIT {
         assertThat(live ? livePage : historyPage)
                 .contains("160 of 160", "finished at", "1 layers, 2 heads, 32 channels")
                 .contains(
-                        "aria-label=\"Loss\"", "validation at 80: ", ">rank 1</text>", "aria-label=\"Where time goes\"")
+                        "aria-label=\"Loss\"",
+                        "validation at 80: ",
+                        ">rank 1</text>",
+                        ">compute</text>",
+                        ">wait</text>",
+                        "aria-label=\"Where time goes\"")
                 .contains("its executor is gone", "<td>2</td><td>1</td>", "checkpoints/step-0000160")
                 .doesNotContain("NaN");
     }

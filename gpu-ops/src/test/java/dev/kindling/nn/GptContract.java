@@ -189,22 +189,31 @@ abstract class GptContract {
         BatchShape shape = BatchShape.dense(BATCH, LENGTH);
         List<Kind> kinds = usable(shape, 0.3f);
         assertThat(kinds).contains(Kind.MATH).hasSizeGreaterThan(1);
-        float[] math = new float[(int) parameters.count()];
         double mathLoss = run(gpt(parameters, shape, Kind.MATH), parameters, inputs, targets);
-        device.download(parameters.gradients(), math);
-        float[] other = new float[(int) parameters.count()];
+        float[] math = gradients(parameters);
         for (Kind kind : kinds) {
             double loss = run(gpt(parameters, shape, kind), parameters, inputs, targets);
-            device.download(parameters.gradients(), other);
             assertThat(loss).as("%s", kind).isCloseTo(mathLoss, within(mathLoss * tolerance()));
-            double difference = 0;
-            double size = 0;
-            for (int i = 0; i < math.length; i++) {
-                difference += Math.pow(other[i] - math[i], 2);
-                size += Math.pow(math[i], 2);
-            }
-            assertThat(Math.sqrt(difference / size)).as("%s", kind).isLessThan(10 * tolerance());
+            assertThat(relativeError(gradients(parameters), math))
+                    .as("%s", kind)
+                    .isLessThan(10 * tolerance());
         }
+    }
+
+    private float[] gradients(Parameters parameters) {
+        float[] gradients = new float[Math.toIntExact(parameters.count())];
+        device.download(parameters.gradients(), gradients);
+        return gradients;
+    }
+
+    private static double relativeError(float[] actual, float[] expected) {
+        double difference = 0;
+        double size = 0;
+        for (int i = 0; i < expected.length; i++) {
+            difference += Math.pow(actual[i] - expected[i], 2);
+            size += Math.pow(expected[i], 2);
+        }
+        return Math.sqrt(difference / size);
     }
 
     @Test
@@ -278,6 +287,43 @@ abstract class GptContract {
                         length);
                 assertThat(mean).as("%s, document %d", kind, s).isCloseTo(expected, within(expected * tolerance()));
             }
+        }
+    }
+
+    @Test
+    void packedDocumentsGiveTheGradientOfEachAlone() {
+        Parameters parameters = parameters(config(false, Gelu.Form.ERF, 0));
+        int rows = BATCH * LENGTH;
+        int[] cumulative = {0, 5, 18, 19, 32, rows};
+        int[] positions = new int[rows];
+        int[] inputs = tokens(7, 29);
+        int[] targets = tokens(8, 29);
+        float[] alone = new float[Math.toIntExact(parameters.count())];
+        for (int s = 0; s + 1 < cumulative.length; s++) {
+            int from = cumulative[s];
+            int to = cumulative[s + 1];
+            for (int i = from; i < to; i++) {
+                positions[i] = i - from;
+            }
+            targets[to - 1] = -1; // a document's last token
+            Gpt document = gpt(parameters, BatchShape.dense(1, to - from), Kind.MATH);
+            run(document, parameters, Arrays.copyOfRange(inputs, from, to), Arrays.copyOfRange(targets, from, to));
+            float[] gradient = gradients(parameters);
+            for (int i = 0; i < alone.length; i++) {
+                alone[i] += gradient[i] * (to - from) / rows;
+            }
+        }
+        BatchShape shape = new BatchShape(BATCH, LENGTH, 6);
+        for (Kind kind : usable(shape, 0)) {
+            Gpt packed = gpt(parameters, shape, kind);
+            device.ops().fill(parameters.gradients(), 0);
+            device.setStep(new StepInputs(5, 3, 1e-3f, 0.1f, 0.1f, 1f / rows));
+            packed.loadPacked(inputs, targets, positions, cumulative);
+            packed.forward();
+            packed.backward(bucket -> {});
+            assertThat(relativeError(gradients(parameters), alone))
+                    .as("%s", kind)
+                    .isLessThan(10 * tolerance());
         }
     }
 

@@ -21,7 +21,6 @@ import dev.kindling.train.ClusterSection;
 import dev.kindling.train.ClusterSection.AllReduceChoice;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.ConfigSource;
-import dev.kindling.train.DataSection;
 import dev.kindling.train.Model;
 import dev.kindling.train.TrainConfig;
 import dev.kindling.train.TrainResult;
@@ -188,9 +187,6 @@ final class TrainJob implements Job<TrainOptions> {
     static void requireImplemented(TrainConfig config) {
         TrainSection train = config.train();
         require(train.zero() == 0, "train.zero is 1, but the optimizer is not sharded yet; set it to 0");
-        require(
-                config.data().packing() == DataSection.Packing.WINDOWS,
-                "data.packing is documents, but training reads windows only; set it to windows");
     }
 
     private static void require(boolean holds, String message) {
@@ -252,11 +248,19 @@ final class TrainJob implements Job<TrainOptions> {
                         seconds,
                         worldSize,
                         record.stragglers(),
+                        result.paddingSaved() == null
+                                ? OptionalDouble.empty()
+                                : OptionalDouble.of(result.paddingSaved()),
                         Map.of(
                                 "device", result.device(),
                                 "attention", result.attention(),
                                 "allreduce", result.allreduce()))
                 .write(storage, new Path(run, "summary.json"));
+        if (result.paddingSaved() != null) {
+            System.out.printf(
+                    "%n%.1f %% of the rows would be padding if each document were padded to block_size %d instead of packed%n",
+                    100 * result.paddingSaved(), config.model().blockSize());
+        }
         System.out.printf(
                 "%n--- a sample ---%n%s%n---%n%ntrained %d steps on %d executor(s) in %.1f s: best validation loss %.4f, %,.0f tokens/s (%s, attention %s, allreduce %s)%nrun directory: %s%n",
                 result.sample(),

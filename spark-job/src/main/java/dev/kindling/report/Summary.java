@@ -19,6 +19,7 @@ import org.apache.hadoop.fs.Path;
  * @param wallSeconds from the start of the job to its end
  * @param worldSize ranks of the last generation
  * @param stragglers where the time of the last generation's ranks went
+ * @param paddingSaved the share of rows that packing saves, absent without it
  * @param ran what was really used: device, attention, allreduce, precision ...
  */
 public record Summary(
@@ -29,6 +30,7 @@ public record Summary(
         double wallSeconds,
         int worldSize,
         Stragglers stragglers,
+        OptionalDouble paddingSaved,
         Map<String, String> ran) {
 
     /** Writes the file as a whole: a reader sees the old one or the new one. */
@@ -44,6 +46,7 @@ public record Summary(
                 .put("world_size", worldSize);
         node.set("ranks", stragglers.toJson());
         stragglers.slowest().ifPresent(slowest -> node.put("straggler", slowest));
+        paddingSaved.ifPresent(share -> node.put("padding_saved", share));
         new TreeMap<>(ran).forEach(node::put);
         storage.write(file, json.writerWithDefaultPrettyPrinter().writeValueAsString(node) + "\n");
     }

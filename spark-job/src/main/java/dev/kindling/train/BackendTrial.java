@@ -132,7 +132,8 @@ final class BackendTrial implements AutoCloseable {
             restart();
             List<Double> lossSums = new ArrayList<>();
             for (List<Batch> batches : steps) {
-                lossSums.add(step.run(next++, batches).lossSum());
+                lossSums.add(step.run(next++, StepBatches.windows(batches, replica.share()))
+                        .lossSum());
                 betweenSteps.run();
             }
             // Twice, so that what is captured has been run.
@@ -148,7 +149,7 @@ final class BackendTrial implements AutoCloseable {
         double stepMillis(List<List<Batch>> steps, Runnable betweenSteps) {
             long began = System.nanoTime();
             for (List<Batch> batches : steps) {
-                step.run(next++, batches);
+                step.run(next++, StepBatches.windows(batches, replica.share()));
                 betweenSteps.run();
             }
             return (System.nanoTime() - began) / 1e6 / steps.size();

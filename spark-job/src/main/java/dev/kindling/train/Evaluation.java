@@ -1,22 +1,21 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
-import dev.kindling.data.batch.Batch;
-import dev.kindling.data.batch.ValidationBatches;
+import dev.kindling.data.batch.ValidationSet;
 import dev.kindling.device.Device;
 import dev.kindling.nn.Gpt;
 
 /**
- * The validation loss: the mean over all rows of all validation batches. Ranks take batches in turn, and the sums of all
+ * The validation loss: the mean over all targets of all validation batches. Ranks take batches in turn, and the sums of all
  * batches are added in the order of the batches, so the loss does not depend on the number of ranks.
  */
 final class Evaluation {
     private final Device device;
     private final Gpt gpt;
-    private final ValidationBatches batches;
+    private final ValidationSet batches;
 
     /** @param gpt in inference mode, for batches of the same shape */
-    Evaluation(Device device, Gpt gpt, ValidationBatches batches) {
+    Evaluation(Device device, Gpt gpt, ValidationSet batches) {
         this.device = device;
         this.gpt = gpt;
         this.batches = batches;
@@ -29,8 +28,7 @@ final class Evaluation {
         double[] mine = new double[(batches.count() - rank + worldSize - 1) / worldSize];
         float[] sum = new float[1];
         for (int i = 0; i < mine.length; i++) {
-            Batch batch = batches.batch(rank + i * worldSize);
-            gpt.load(batch.inputs(), batch.targets());
+            StepBatches.load(gpt, batches.batch(rank + i * worldSize));
             device.ops().fill(gpt.lossSum(), 0);
             gpt.forward();
             gpt.evaluate();
@@ -43,6 +41,6 @@ final class Evaluation {
         for (int i = 0; i < batches.count(); i++) {
             total += all[i % worldSize][i / worldSize];
         }
-        return total / ((double) batches.count() * gpt.shape().rows());
+        return total / batches.targets();
     }
 }

@@ -44,7 +44,7 @@ public final class ProfiledTraining {
             Replica replica = new Replica(config, vocabulary, new SingleRank(), Optional.empty(), memory);
             replica.parameters().initialise(train.seed());
             try (TrainStep step = replica.step(false)) {
-                List<Batch> batches = batches(train, model);
+                StepBatches batches = StepBatches.windows(batches(train, model), replica.share());
                 for (int i = 0; i < warmUp; i++) {
                     step.run(i, batches);
                 }

@@ -18,6 +18,14 @@ import java.util.Optional;
  * of one micro-batch, all from one arena. Weights are unset until they are initialised or loaded.
  */
 final class Replica {
+    /**
+     * What the model reads.
+     *
+     * @param vocabulary number of ids
+     * @param shape of the micro-batches
+     */
+    record Inputs(int vocabulary, BatchShape shape) {}
+
     private final TrainConfig config;
     private final AllReduce allReduce;
     private final Optional<NcclCommunicator> nccl;
@@ -30,6 +38,8 @@ final class Replica {
     private final TrainStep.Share share;
 
     /**
+     * A replica for windows, as the configuration has them.
+     *
      * @param allReduce sums the gradients of all ranks' replicas, where no {@code nccl} does
      * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
      */
@@ -39,7 +49,26 @@ final class Replica {
             AllReduce allReduce,
             Optional<NcclCommunicator> nccl,
             Gpt.DeviceMemory memory) {
+        this(
+                config,
+                new Inputs(
+                        vocabulary,
+                        BatchShape.dense(
+                                config.train().microBatch(), config.model().blockSize())),
+                allReduce,
+                nccl,
+                memory);
+    }
+
+    /** As the other, for micro-batches of any shape. */
+    Replica(
+            TrainConfig config,
+            Inputs inputs,
+            AllReduce allReduce,
+            Optional<NcclCommunicator> nccl,
+            Gpt.DeviceMemory memory) {
         this.config = config;
+        shape = inputs.shape();
         this.allReduce = allReduce;
         this.nccl = nccl;
         this.memory = memory;
@@ -49,13 +78,12 @@ final class Replica {
                 device,
                 memory.arena(),
                 Sdpa.allowedBy(config.cluster().attention().name()));
-        parameters = new Parameters(Model.of(config.model(), vocabulary), device, memory.arena(), true);
+        parameters = new Parameters(Model.of(config.model(), inputs.vocabulary()), device, memory.arena(), true);
         adamW = new AdamW(
                 parameters,
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
                 device,
                 memory.arena());
-        shape = BatchShape.dense(train.microBatch(), config.model().blockSize());
         gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
         share = TrainStep.Share.of(train.microBatches(), allReduce.rank(), allReduce.worldSize(), train.seed());
     }

@@ -9,7 +9,7 @@ import java.io.IOException;
  *
  * @param step counted from 1: steps done
  * @param lossSum over this rank's tokens, in nats
- * @param tokens of this rank in the step
+ * @param tokens of this rank in the step that have a target
  * @param dataMillis waiting for the step's batches
  * @param computeMillis the step without data and exchange; evaluation and checkpoint are not part of it
  * @param exchangeMillis waiting for gradients on the host

@@ -11,9 +11,12 @@ import java.io.IOException;
  * @param device what rank 0 ran on
  * @param attention the backends that really ran
  * @param allreduce the transport that really ran
+ * @param paddingSaved the share of rows that would be padding if each packed sequence were padded to block_size, over
+ *     the last generation; null without packing
  * @param sample text that the trained model wrote
  */
-public record TrainResult(double bestValLoss, String device, String attention, String allreduce, String sample) {
+public record TrainResult(
+        double bestValLoss, String device, String attention, String allreduce, Double paddingSaved, String sample) {
     private static final JsonMapper JSON = new JsonMapper();
 
     byte[] encode() {

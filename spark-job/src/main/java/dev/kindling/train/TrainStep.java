@@ -1,7 +1,7 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.SumOrder;
-import dev.kindling.data.batch.Batch;
+import dev.kindling.data.batch.MicroBatch;
 import dev.kindling.device.Device;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
@@ -14,7 +14,7 @@ import java.util.List;
 
 /**
  * One step of one rank: forward and backward over its micro-batches, the sum of gradients over all ranks, clip, AdamW.
- * The gradient is the mean over all rows of the global batch.
+ * The gradient is the mean over all targets of the global batch.
  *
  * <p>On CUDA with {@code compile} the first step runs eagerly, which loads every kernel and library; the second
  * captures its stages, and from then on they are replayed. Sums from device to device are captured with the backward pass
@@ -82,19 +82,19 @@ final class TrainStep implements AutoCloseable {
     /**
      * Runs step number {@code step}, counted from 0.
      *
-     * @param batches this rank's micro-batches
+     * @param stepBatches this rank's part of the global batch
      */
-    Outcome run(long step, List<Batch> batches) {
+    Outcome run(long step, StepBatches stepBatches) {
+        List<? extends MicroBatch> batches = stepBatches.microBatches();
         if (batches.size() != share.count()) {
             throw new IllegalArgumentException(
                     "rank has %d micro-batches and got %d".formatted(share.count(), batches.size()));
         }
         float learningRate = parts.schedule().at(step);
-        parts.device().setStep(inputs(step, learningRate));
+        parts.device().setStep(inputs(step, learningRate, stepBatches.targets()));
         begin.run();
         for (int i = 0; i < batches.size(); i++) {
-            Batch batch = batches.get(i);
-            parts.gpt().load(batch.inputs(), batch.targets());
+            StepBatches.load(parts.gpt(), batches.get(i));
             boolean last = i == batches.size() - 1;
             (last ? lastMicroBatch : microBatch).run();
             if (!last) {
@@ -118,15 +118,14 @@ final class TrainStep implements AutoCloseable {
         return parts.exchange().name();
     }
 
-    private StepInputs inputs(long step, float learningRate) {
-        long rows = (long) share.microBatches() * parts.gpt().shape().rows();
+    private StepInputs inputs(long step, float learningRate, long targets) {
         return new StepInputs(
                 share.seed(),
                 step * share.microBatches() + share.first(),
                 learningRate,
                 parts.adamW().beta1Correction(step),
                 parts.adamW().beta2Correction(step),
-                1f / rows);
+                1f / targets);
     }
 
     private void begin() {

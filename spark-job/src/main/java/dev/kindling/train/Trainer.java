@@ -7,10 +7,7 @@ import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.coordinate.FatalJobException;
 import dev.kindling.coordinate.Member;
-import dev.kindling.data.batch.Batch;
-import dev.kindling.data.batch.BatchSampler;
 import dev.kindling.data.batch.Prefetcher;
-import dev.kindling.data.batch.ValidationBatches;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
@@ -29,7 +26,6 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
-import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.apache.hadoop.fs.Path;
 
@@ -55,6 +51,7 @@ final class Trainer {
     private final TrainConfig config;
     private final Rank rank;
     private final Device device;
+    private final BatchSource source;
     private final Sdpa sdpa;
     private final Parameters parameters;
     private final AdamW adamW;
@@ -63,29 +60,31 @@ final class Trainer {
     private final TrainStep.Share share;
     private final Evaluation evaluation;
     private final CheckpointWriter writer;
+    private final PaddingCount padding;
     private double bestValLoss = Double.POSITIVE_INFINITY;
 
     Trainer(TrainConfig config, Rank rank, Arena arena) {
         this.config = config;
         this.rank = rank;
         device = rank.device();
-        Gpt.DeviceMemory memory = new Gpt.DeviceMemory(device, arena);
-        int vocabulary = rank.shards().tokenizer().vocabSize();
-        Replica replica = new Replica(config, vocabulary, rank.allReduce(), rank.nccl(), memory);
+        source = BatchSource.of(config, rank.shards());
+        Replica replica = new Replica(
+                config,
+                new Replica.Inputs(rank.shards().tokenizer().vocabSize(), source.shape()),
+                rank.allReduce(),
+                rank.nccl(),
+                new Gpt.DeviceMemory(device, arena));
         sdpa = replica.sdpa();
         parameters = replica.parameters();
         weights = new ModelWeights(parameters);
         adamW = replica.adamW();
         share = replica.share();
         step = replica.step(config.train().compile());
-        evaluation = new Evaluation(
-                device,
-                replica.inference(),
-                new ValidationBatches(
-                        rank.shards().tokens(CorpusSplit.VAL),
-                        config.train().evalBatches(),
-                        config.train().microBatch(),
-                        config.model().blockSize()));
+        evaluation = new Evaluation(device, replica.inference(), source.validation());
+        padding = new PaddingCount(
+                config.data().packing(),
+                config.train().globalBatch(),
+                config.model().blockSize());
         Member member = rank.member();
         writer = new CheckpointWriter(
                 rank.store(),
@@ -103,7 +102,7 @@ final class Trainer {
         boolean more = true;
         try (step;
                 writer;
-                Prefetcher<List<Batch>> batches = prefetch(start)) {
+                Prefetcher<StepBatches> batches = prefetch(start)) {
             rank.member().enter("training");
             for (long next = start; more && next < config.train().maxSteps(); next++) {
                 more = runStep(next, batches);
@@ -116,6 +115,7 @@ final class Trainer {
                 device.description(),
                 sdpa.chosen(),
                 step.transport(),
+                padding.saved(),
                 more && rank.member().rank() == 0 ? sample() : "");
     }
 
@@ -138,31 +138,25 @@ final class Trainer {
         return initFrom;
     }
 
-    private Prefetcher<List<Batch>> prefetch(long start) {
-        BatchSampler sampler = new BatchSampler(
-                rank.shards().tokens(CorpusSplit.TRAIN),
-                config.train().microBatch(),
-                config.model().blockSize(),
-                config.train().seed());
-        Iterator<List<Batch>> steps = LongStream.range(start, config.train().maxSteps())
-                .mapToObj(number -> IntStream.range(share.first(), share.first() + share.count())
-                        .mapToObj(microBatch -> sampler.sample(number, microBatch))
-                        .toList())
+    private Prefetcher<StepBatches> prefetch(long start) {
+        Iterator<StepBatches> steps = LongStream.range(start, config.train().maxSteps())
+                .mapToObj(number -> source.step(number, share))
                 .iterator();
         return new Prefetcher<>(steps, PREFETCHED_STEPS, BATCH_PATIENCE);
     }
 
     /** Whether training goes on after this step with these ranks. */
-    private boolean runStep(long number, Prefetcher<List<Batch>> prefetched) throws IOException {
+    private boolean runStep(long number, Prefetcher<StepBatches> prefetched) throws IOException {
         rank.member().check();
         writer.check();
         long began = System.nanoTime();
-        List<Batch> batches = prefetched.next();
+        StepBatches batches = prefetched.next();
         long drawn = System.nanoTime();
         TrainStep.Outcome outcome = step.run(number, batches);
         long ended = System.nanoTime();
         long done = number + 1;
         requireFinite(outcome, done);
+        padding.add(batches.sequences());
         boolean last = done == config.train().maxSteps();
         Double valLoss = null;
         if (done % config.train().evalInterval() == 0 || last) {
@@ -171,9 +165,7 @@ final class Trainer {
         StepReport report = new StepReport(
                 done,
                 outcome.lossSum(),
-                (long) share.count()
-                        * config.train().microBatch()
-                        * config.model().blockSize(),
+                batches.own(),
                 outcome.learningRate(),
                 outcome.gradientNorm(),
                 (drawn - began) / 1e6,

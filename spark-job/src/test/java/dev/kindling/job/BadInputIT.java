@@ -93,7 +93,6 @@ class BadInputIT {
     @Test
     void settingsThatNothingImplementsYet() {
         assertRefused(2, corpus.toString(), set("train.zero=1"), "train.zero");
-        assertRefused(2, corpus.toString(), set("data.packing=documents"), "data.packing");
     }
 
     @Test

@@ -93,6 +93,7 @@ class ReportTest {
                         80.5,
                         2,
                         new Stragglers(List.of("rank 0", "rank 1")),
+                        OptionalDouble.of(0.25),
                         Map.of("device", "cpu", "attention", "flash", "allreduce", "ring"))
                 .write(storage, hadoop(run.resolve("summary.json")));
         JsonNode summary = JSON.readTree(run.resolve("summary.json").toFile());
@@ -106,6 +107,7 @@ class ReportTest {
                         "wall_seconds",
                         "world_size",
                         "ranks",
+                        "padding_saved",
                         "allreduce",
                         "attention",
                         "device");

@@ -8,4 +8,4 @@ package dev.kindling.data.batch;
  */
 // Plain arrays: a batch is a buffer on the hot path, compared with nothing.
 @SuppressWarnings("ArrayRecordComponent")
-public record Batch(int[] inputs, int[] targets, int B, int T) {}
+public record Batch(int[] inputs, int[] targets, int B, int T) implements MicroBatch {}

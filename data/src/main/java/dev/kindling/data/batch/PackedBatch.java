@@ -13,7 +13,8 @@ package dev.kindling.data.batch;
  */
 // Plain arrays: a batch is a buffer on the hot path, compared with nothing.
 @SuppressWarnings("ArrayRecordComponent")
-public record PackedBatch(int[] inputs, int[] targets, int[] positions, int[] cumulativeLengths, int maxLength) {
+public record PackedBatch(int[] inputs, int[] targets, int[] positions, int[] cumulativeLengths, int maxLength)
+        implements MicroBatch {
     /** The target that adds nothing to the loss. */
     public static final int NO_TARGET = -1;
 

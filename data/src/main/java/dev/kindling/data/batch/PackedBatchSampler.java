@@ -2,7 +2,6 @@ package dev.kindling.data.batch;
 
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.DocumentIndex;
-import dev.kindling.data.shard.TokenSequence;
 import java.util.Arrays;
 
 /**
@@ -10,14 +9,17 @@ import java.util.Arrays;
  * to its tokens, and taken whole if it has at most T tokens, else as a window of T tokens at a random
  * place in it; the last sequence of a batch is cut where the batch is full. A pure function of (seed,
  * step, micro-batch), as {@link BatchSampler}. Documents of a single token have nothing to predict and
- * are passed over. Safe to share between threads.
+ * are passed over. A batch has at most {@link #maxSequences} sequences; in the rare case that so many
+ * documents do not fill it, its rest has no targets. Safe to share between threads.
  */
 public final class PackedBatchSampler {
-    private final TokenSequence tokens;
-    private final DocumentIndex documents;
+    private static final int SPARE_SEQUENCES = 8;
+
+    private final Documents data;
     private final int size;
     private final int T;
     private final long seed;
+    private final int maxSequences;
 
     /** Where the sequences of long enough documents lie, if all of those were put one after the other. */
     private final long[] starts;
@@ -36,11 +38,11 @@ public final class PackedBatchSampler {
                     "a batch of %d x %d tokens holds nothing; raise train.micro_batch and model.block_size to at least 1"
                             .formatted(B, T));
         }
-        this.tokens = data.tokens();
-        this.documents = data.index();
+        this.data = data;
         this.size = Math.multiplyExact(B, T);
         this.T = T;
         this.seed = seed;
+        DocumentIndex documents = data.index();
         long[] ends = new long[documents.count() + 1];
         int[] kept = new int[documents.count()];
         int count = 0;
@@ -59,10 +61,35 @@ public final class PackedBatchSampler {
         }
         this.numbers = Arrays.copyOf(kept, count);
         this.starts = Arrays.copyOf(ends, count + 1);
+        this.maxSequences = mostSequences();
     }
 
-    /** A split, with its documents. */
-    public record Documents(TokenSequence tokens, DocumentIndex index) {}
+    /** Twice as many as a batch takes on average, or as many as the shortest documents could make. */
+    private int mostSequences() {
+        double tokens = 0;
+        long shortest = T;
+        for (int i = 0; i < numbers.length; i++) {
+            long length = starts[i + 1] - starts[i];
+            shortest = Math.min(shortest, length);
+            tokens += (double) length * Math.min(length, T);
+        }
+        double meanLength = tokens / starts[numbers.length];
+        return (int) Math.min(size / shortest + 2, 2 * Math.ceil(size / meanLength) + SPARE_SEQUENCES);
+    }
+
+    /** The most sequences of a batch, by which a model of fixed shapes is built. */
+    public int maxSequences() {
+        return maxSequences;
+    }
+
+    /** What a micro-batch holds, without reading its tokens. */
+    public record Contents(int sequences, long targets) {}
+
+    /** As {@link #sample} would give it. */
+    public Contents contents(long step, int microBatch) {
+        Pack pack = draw(step, microBatch);
+        return new Contents(pack.sequences(), pack.targets());
+    }
 
     /**
      * Draws one micro-batch.
@@ -71,34 +98,24 @@ public final class PackedBatchSampler {
      * @param microBatch its number in the step, from 0, over all ranks
      */
     public PackedBatch sample(long step, int microBatch) {
-        int[] inputs = new int[size];
-        int[] targets = new int[size];
-        int[] positions = new int[size];
-        int[] cumulative = new int[size + 1];
-        int sequences = 0;
-        int maxLength = 0;
-        for (int at = 0; at < size; at = cumulative[sequences]) {
+        return draw(step, microBatch).read(data.tokens(), T);
+    }
+
+    private Pack draw(long step, int microBatch) {
+        Pack pack = new Pack(size);
+        while (pack.room() > 0 && pack.sequences() + pack.restSequences(T) < maxSequences) {
             // Every micro-batch has its own range of draws, more than it can use: two for each sequence.
-            long draw = (long) microBatch * 2 * size + 2L * sequences;
+            long draw = (long) microBatch * 2 * size + 2L * pack.sequences();
             int document = numbers[drawDocument(step, draw)];
-            long start = documents.start(document);
-            long length = documents.end(document) - start;
-            if (length > T) {
+            long start = data.index().start(document);
+            long end = data.index().end(document);
+            if (end - start > T) {
                 // The token after the window is in the document too, so that every input has a target.
-                start += CounterRandom.below(length - T, seed, step, draw + 1);
+                start += CounterRandom.below(end - start - T, seed, step, draw + 1);
             }
-            int count = (int) Math.min(Math.min(length, T), size - at);
-            tokens.copy(start, count, inputs, at);
-            int following = (int) Math.min(count, documents.end(document) - start - 1);
-            tokens.copy(start + 1, following, targets, at);
-            Arrays.fill(targets, at + following, at + count, PackedBatch.NO_TARGET);
-            for (int i = 0; i < count; i++) {
-                positions[at + i] = i;
-            }
-            cumulative[++sequences] = at + count;
-            maxLength = Math.max(maxLength, count);
+            pack.add(Pack.Piece.of(start, end, Math.min(T, pack.room())));
         }
-        return new PackedBatch(inputs, targets, positions, Arrays.copyOf(cumulative, sequences + 1), maxLength);
+        return pack;
     }
 
     private int drawDocument(long step, long draw) {

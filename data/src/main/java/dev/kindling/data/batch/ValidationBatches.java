@@ -10,7 +10,7 @@ import java.util.Objects;
  * neither on the world size nor on when it is measured, and has no sampling noise between
  * evaluations. Safe to share between threads.
  */
-public final class ValidationBatches {
+public final class ValidationBatches implements ValidationSet {
     private final Windows windows;
     private final int batches;
 
@@ -30,16 +30,17 @@ public final class ValidationBatches {
         }
     }
 
-    /** How many there are. */
+    @Override
     public int count() {
         return batches;
     }
 
-    /**
-     * One of them.
-     *
-     * @param index from 0 to {@link #count()} - 1
-     */
+    @Override
+    public long targets() {
+        return (long) batches * windows.B() * windows.T();
+    }
+
+    @Override
     public Batch batch(int index) {
         Objects.checkIndex(index, batches);
         Batch batch = windows.empty();

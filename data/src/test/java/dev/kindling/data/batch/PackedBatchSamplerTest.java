@@ -70,6 +70,67 @@ class PackedBatchSamplerTest {
     }
 
     @Test
+    void contentsAreThoseOfTheSample() {
+        PackedBatchSampler sampler = sampler(4, 13, 7);
+        for (int step = 0; step < 20; step++) {
+            PackedBatch batch = sampler.sample(step, 1);
+            long targets = Arrays.stream(batch.targets())
+                    .filter(target -> target != PackedBatch.NO_TARGET)
+                    .count();
+            assertThat(sampler.contents(step, 1))
+                    .isEqualTo(new PackedBatchSampler.Contents(batch.sequences(), targets));
+        }
+    }
+
+    @Test
+    void aBatchOfTooManyShortDocumentsHasARestWithoutTargets() {
+        int[] lengths = new int[1001];
+        Arrays.fill(lengths, 2);
+        lengths[0] = 1000;
+        TokenSequence tokens = TokenSequence.of(IntStream.range(0, 3000).toArray());
+        PackedBatchSampler sampler =
+                new PackedBatchSampler(new Documents(tokens, DocumentIndex.ofLengths(lengths)), 1, 64, 1);
+        assertThat(sampler.maxSequences()).isEqualTo(14);
+        int unfilled = 0;
+        for (int step = 0; step < 2000; step++) {
+            PackedBatch batch = sampler.sample(step, 0);
+            assertThat(batch.sequences()).isLessThanOrEqualTo(sampler.maxSequences());
+            assertThat(batch.cumulativeLengths()[batch.sequences()]).isEqualTo(64);
+            int rest = 64 - 2 * (sampler.maxSequences() - 1);
+            if (IntStream.range(64 - rest, 64).allMatch(i -> batch.targets()[i] == PackedBatch.NO_TARGET)) {
+                unfilled++;
+                assertThat(batch.positions()[63]).isEqualTo(rest - 1);
+            }
+        }
+        assertThat(unfilled).isBetween(1, 100);
+    }
+
+    @Test
+    void validationReadsEveryTargetOfEveryDocumentOnce() {
+        PackedValidation validation = new PackedValidation(new Documents(TOKENS, INDEX), 100, 2, 13);
+        int[] seen = new int[288];
+        long targets = 0;
+        for (int i = 0; i < validation.count(); i++) {
+            PackedBatch batch = validation.batch(i);
+            assertThat(batch.sequences()).isLessThanOrEqualTo(validation.maxSequences());
+            for (int row = 0; row < 26; row++) {
+                if (batch.targets()[row] != PackedBatch.NO_TARGET) {
+                    assertThat(batch.targets()[row]).isEqualTo(batch.inputs()[row] + 1);
+                    seen[batch.targets()[row]]++;
+                    targets++;
+                }
+            }
+        }
+        assertThat(validation.targets()).isEqualTo(targets).isEqualTo(288 - INDEX.count());
+        assertThat(Arrays.stream(seen).max().getAsInt()).isEqualTo(1);
+        PackedValidation few = new PackedValidation(new Documents(TOKENS, INDEX), 3, 2, 13);
+        assertThat(few.count()).isEqualTo(3);
+        assertThat(INDEX.containing(few.batch(2).inputs()[0]))
+                .as("spread over the split")
+                .isEqualTo(7);
+    }
+
+    @Test
     void drawsDocumentsInProportionToTheirTokens() {
         int[] counts = new int[INDEX.count()];
         PackedBatchSampler sampler = sampler(1, 300, 3);
@@ -84,16 +145,13 @@ class PackedBatchSamplerTest {
     @Test
     void refusesDocumentsWithNothingToPredict() {
         assertThatThrownBy(() -> new PackedBatchSampler(
-                        new PackedBatchSampler.Documents(TokenSequence.of(1, 2), DocumentIndex.ofLengths(1, 1)),
-                        1,
-                        4,
-                        0))
+                        new Documents(TokenSequence.of(1, 2), DocumentIndex.ofLengths(1, 1)), 1, 4, 0))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("none of the split's 2 documents has two tokens");
         assertThatThrownBy(() -> sampler(0, 4, 0)).isInstanceOf(DataException.class);
     }
 
     private static PackedBatchSampler sampler(int B, int T, long seed) {
-        return new PackedBatchSampler(new PackedBatchSampler.Documents(TOKENS, INDEX), B, T, seed);
+        return new PackedBatchSampler(new Documents(TOKENS, INDEX), B, T, seed);
     }
 }

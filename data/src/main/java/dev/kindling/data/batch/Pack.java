@@ -1,0 +1,83 @@
+package dev.kindling.data.batch;
+
+import dev.kindling.data.shard.TokenSequence;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/** The sequences of a packed batch while it is being filled. */
+final class Pack {
+    /**
+     * A sequence.
+     *
+     * @param start its first token in the split
+     * @param count its tokens
+     * @param targets how many of them have the next token of the document as their target: all, or all but the last
+     */
+    record Piece(long start, int count, int targets) {
+        /** Tokens of a document from {@code start} on, at most {@code most}. */
+        static Piece of(long start, long documentEnd, int most) {
+            int count = (int) Math.min(most, documentEnd - start);
+            return new Piece(start, count, (int) Math.min(count, documentEnd - start - 1));
+        }
+    }
+
+    private final int size;
+    private final List<Piece> pieces = new ArrayList<>();
+    private int filled;
+
+    /** @param size tokens of the batch */
+    Pack(int size) {
+        this.size = size;
+    }
+
+    void add(Piece piece) {
+        pieces.add(piece);
+        filled += piece.count();
+    }
+
+    /** Tokens that have room yet. */
+    int room() {
+        return size - filled;
+    }
+
+    int sequences() {
+        return pieces.size();
+    }
+
+    /** Sequences of at most T tokens that the empty rest makes. */
+    int restSequences(int T) {
+        return (room() + T - 1) / T;
+    }
+
+    long targets() {
+        return pieces.stream().mapToLong(Piece::targets).sum();
+    }
+
+    /** The batch; a rest without tokens of a document becomes sequences of zeros without targets. */
+    PackedBatch read(TokenSequence tokens, int T) {
+        int[] inputs = new int[size];
+        int[] targets = new int[size];
+        Arrays.fill(targets, PackedBatch.NO_TARGET);
+        int[] positions = new int[size];
+        int[] cumulative = new int[pieces.size() + restSequences(T) + 1];
+        int maxLength = 0;
+        int at = 0;
+        for (int sequence = 0; sequence + 1 < cumulative.length; sequence++) {
+            int count = Math.min(T, size - at);
+            if (sequence < pieces.size()) {
+                Piece piece = pieces.get(sequence);
+                count = piece.count();
+                tokens.copy(piece.start(), count, inputs, at);
+                tokens.copy(piece.start() + 1, piece.targets(), targets, at);
+            }
+            for (int i = 0; i < count; i++) {
+                positions[at + i] = i;
+            }
+            at += count;
+            cumulative[sequence + 1] = at;
+            maxLength = Math.max(maxLength, count);
+        }
+        return new PackedBatch(inputs, targets, positions, cumulative, maxLength);
+    }
+}

@@ -1,0 +1,124 @@
+package dev.kindling.train;
+
+import dev.kindling.data.batch.BatchSampler;
+import dev.kindling.data.batch.Documents;
+import dev.kindling.data.batch.MicroBatch;
+import dev.kindling.data.batch.PackedBatch;
+import dev.kindling.data.batch.PackedBatchSampler;
+import dev.kindling.data.batch.PackedBatchSampler.Contents;
+import dev.kindling.data.batch.PackedValidation;
+import dev.kindling.data.batch.ValidationBatches;
+import dev.kindling.data.batch.ValidationSet;
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.shard.ShardSet;
+import dev.kindling.nn.BatchShape;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntFunction;
+import java.util.stream.IntStream;
+
+/**
+ * How a run's shards become batches, by {@code data.packing}. What a step and the evaluation read are functions of the
+ * configuration, the seed and the step alone, whatever the number of ranks.
+ */
+interface BatchSource {
+    /** Of all batches, for training and for validation. */
+    BatchShape shape();
+
+    /** A rank's part of step {@code step}, counted from 0. */
+    StepBatches step(long step, TrainStep.Share share);
+
+    ValidationSet validation();
+
+    static BatchSource of(TrainConfig config, ShardSet shards) {
+        return config.data().packing() == DataSection.Packing.DOCUMENTS
+                ? new OfDocuments(config, shards)
+                : new OfWindows(config, shards);
+    }
+
+    private static <B extends MicroBatch> List<B> own(TrainStep.Share share, IntFunction<B> sample) {
+        return IntStream.range(share.first(), share.first() + share.count())
+                .mapToObj(sample)
+                .toList();
+    }
+
+    /** Random windows over the stream of tokens. */
+    final class OfWindows implements BatchSource {
+        private final BatchShape shape;
+        private final BatchSampler sampler;
+        private final ValidationBatches validation;
+
+        private OfWindows(TrainConfig config, ShardSet shards) {
+            TrainSection train = config.train();
+            int T = config.model().blockSize();
+            shape = BatchShape.dense(train.microBatch(), T);
+            sampler = new BatchSampler(shards.tokens(CorpusSplit.TRAIN), train.microBatch(), T, train.seed());
+            validation =
+                    new ValidationBatches(shards.tokens(CorpusSplit.VAL), train.evalBatches(), train.microBatch(), T);
+        }
+
+        @Override
+        public BatchShape shape() {
+            return shape;
+        }
+
+        @Override
+        public StepBatches step(long step, TrainStep.Share share) {
+            return StepBatches.windows(own(share, microBatch -> sampler.sample(step, microBatch)), share);
+        }
+
+        @Override
+        public ValidationSet validation() {
+            return validation;
+        }
+    }
+
+    /** Documents side by side. */
+    final class OfDocuments implements BatchSource {
+        private final TrainSection train;
+        private final int T;
+        private final PackedBatchSampler sampler;
+        private final PackedValidation validation;
+
+        private OfDocuments(TrainConfig config, ShardSet shards) {
+            train = config.train();
+            T = config.model().blockSize();
+            sampler = new PackedBatchSampler(documents(shards, CorpusSplit.TRAIN), train.microBatch(), T, train.seed());
+            validation = new PackedValidation(
+                    documents(shards, CorpusSplit.VAL), train.evalBatches(), train.microBatch(), T);
+        }
+
+        private static Documents documents(ShardSet shards, String split) {
+            return new Documents(shards.tokens(split), shards.documents(split));
+        }
+
+        @Override
+        public BatchShape shape() {
+            return new BatchShape(train.microBatch(), T, Math.max(sampler.maxSequences(), validation.maxSequences()));
+        }
+
+        @Override
+        public StepBatches step(long step, TrainStep.Share share) {
+            List<PackedBatch> own = own(share, microBatch -> sampler.sample(step, microBatch));
+            List<Contents> all = IntStream.range(0, share.microBatches())
+                    .mapToObj(microBatch -> sampler.contents(step, microBatch))
+                    .toList();
+            return new StepBatches(
+                    own,
+                    own.stream().mapToLong(OfDocuments::targets).sum(),
+                    all.stream().mapToLong(Contents::targets).sum(),
+                    all.stream().mapToLong(Contents::sequences).sum());
+        }
+
+        private static long targets(PackedBatch batch) {
+            return Arrays.stream(batch.targets())
+                    .filter(target -> target != PackedBatch.NO_TARGET)
+                    .count();
+        }
+
+        @Override
+        public ValidationSet validation() {
+            return validation;
+        }
+    }
+}

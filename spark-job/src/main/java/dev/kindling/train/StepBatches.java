@@ -1,0 +1,35 @@
+package dev.kindling.train;
+
+import dev.kindling.data.batch.Batch;
+import dev.kindling.data.batch.MicroBatch;
+import dev.kindling.data.batch.PackedBatch;
+import dev.kindling.nn.Gpt;
+import java.util.List;
+
+/**
+ * A rank's part of a step's global batch.
+ *
+ * @param microBatches this rank's
+ * @param own targets in those
+ * @param targets in the micro-batches of all ranks: what the loss is the mean over
+ * @param sequences in the micro-batches of all ranks
+ */
+record StepBatches(List<? extends MicroBatch> microBatches, long own, long targets, long sequences) {
+
+    /** Windows: every row has a target. */
+    static StepBatches windows(List<Batch> batches, TrainStep.Share share) {
+        Batch any = batches.get(0);
+        long rows = (long) any.B() * any.T();
+        return new StepBatches(
+                batches, batches.size() * rows, share.microBatches() * rows, (long) share.microBatches() * any.B());
+    }
+
+    /** Uploads a micro-batch to a model of its shape. */
+    static void load(Gpt gpt, MicroBatch batch) {
+        if (batch instanceof PackedBatch packed) {
+            gpt.loadPacked(packed.inputs(), packed.targets(), packed.positions(), packed.cumulativeLengths());
+        } else {
+            gpt.load(batch.inputs(), batch.targets());
+        }
+    }
+}

@@ -9,6 +9,12 @@ import dev.kindling.tensor.Tensor;
  * shapes or types do not fit.
  */
 public interface Ops {
+    /**
+     * The unit in which a device walks flat ranges. On the CPU a part that starts at a multiple of it gives the same bits
+     * as within the whole range, in {@link #squares} and {@link #adamW}.
+     */
+    int BLOCK = 1 << 12;
+
     void fill(Tensor x, float value);
 
     /** to = from, converting between floating types; same shape, {@code from} or {@code to} may be strided. */
@@ -71,6 +77,12 @@ public interface Ops {
 
     /** The step's gradient norm = sqrt(sum of squares) and clip scale = min(1, maxNorm / (norm + 1e-6)); maxNorm 0: 1. */
     void gradientNorm(Tensor gradients, float maxNorm);
+
+    /** Partial sums of the squares of a range of the gradients, in order; waits for them. */
+    double[] squares(Tensor gradients);
+
+    /** The step's gradient norm and clip scale as {@link #gradientNorm(Tensor, float)}, from all partial sums in order. */
+    void gradientNorm(double[] squares, float maxNorm);
 
     void adamW(AdamWOp op);
 

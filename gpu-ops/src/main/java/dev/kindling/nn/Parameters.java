@@ -1,6 +1,7 @@
 package dev.kindling.nn;
 
 import dev.kindling.device.Device;
+import dev.kindling.device.Ops;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
@@ -27,7 +28,18 @@ public final class Parameters {
     public record Entry(String name, Shape shape, long offset, boolean decays) {}
 
     /** A range of the flat buffers. */
-    public record Range(long offset, long length) {}
+    public record Range(long offset, long length) {
+        public long end() {
+            return offset + length;
+        }
+
+        /** What both have in common; empty at this range's start where that is nothing. */
+        public Range intersect(Range other) {
+            long from = Math.max(offset, other.offset);
+            long to = Math.min(end(), other.end());
+            return from < to ? new Range(from, to - from) : new Range(offset, 0);
+        }
+    }
 
     private final GptConfig config;
     private final Map<String, Entry> entries = new LinkedHashMap<>();
@@ -140,6 +152,11 @@ public final class Parameters {
         return List.copyOf(buckets);
     }
 
+    /** All of it. */
+    public Range all() {
+        return new Range(0, count);
+    }
+
     /** The prefix that decays. */
     public Range decaying() {
         return new Range(0, decaying);
@@ -148,6 +165,22 @@ public final class Parameters {
     /** The rest, which does not. */
     public Range undecayed() {
         return new Range(decaying, count - decaying);
+    }
+
+    /**
+     * Ranges that tile the flat buffers, one a rank: all of the same length, a multiple of {@link Ops#BLOCK}, but the last
+     * one, which takes what is left. All weights that do not decay are in that one, so that what is computed slice by
+     * slice has the bits of one pass.
+     */
+    public List<Range> slices(int ranks) {
+        long most = ranks == 1 ? count : Math.min(count / ranks, decaying / (ranks - 1));
+        long length = most / Ops.BLOCK * Ops.BLOCK;
+        List<Range> slices = new ArrayList<>();
+        for (int rank = 0; rank < ranks - 1; rank++) {
+            slices.add(new Range(rank * length, length));
+        }
+        slices.add(new Range((ranks - 1) * length, count - (ranks - 1) * length));
+        return slices;
     }
 
     /** (count) F32. */

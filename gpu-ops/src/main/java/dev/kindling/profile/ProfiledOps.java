@@ -138,6 +138,18 @@ final class ProfiledOps implements Ops {
     }
 
     @Override
+    public double[] squares(Tensor gradients) {
+        double[][] squares = new double[1][];
+        profiler.time("squares", () -> squares[0] = ops.squares(gradients));
+        return squares[0];
+    }
+
+    @Override
+    public void gradientNorm(double[] squares, float maxNorm) {
+        profiler.time("gradient_norm", () -> ops.gradientNorm(squares, maxNorm));
+    }
+
+    @Override
     public void adamW(AdamWOp op) {
         profiler.time("adamw", () -> ops.adamW(op));
     }

@@ -41,6 +41,62 @@ public interface AllReduce extends AutoCloseable {
     }
 
     /**
+     * Like {@link #submit(SumOrder, float[][], int, int)}, but only what this rank owns of the range, positions
+     * {@code bounds[rank] .. bounds[rank+1]-1} of the arrays, need receive the sum; the rest is undefined until it is
+     * gathered.
+     *
+     * @param bounds ascending, the same on every rank, one more than there are ranks
+     */
+    default void submitScatter(SumOrder order, float[][] operands, int offset, int length, int[] bounds) {
+        submit(order, operands, offset, length);
+    }
+
+    /**
+     * data[bounds[r] .. bounds[r+1]) = rank r's, for all r, on every rank. Nothing may be in flight. Bounded.
+     *
+     * @param bounds as above
+     */
+    default void allGather(float[] data, int[] bounds) {
+        gatherPieces(data, bounds[rank()], bounds, data);
+    }
+
+    /**
+     * Rank 0 gets the slices of all ranks, one after another, in {@code whole}; the others give their own alone. Nothing
+     * may be in flight. Bounded.
+     *
+     * @param own this rank's slice, of bounds[rank+1] - bounds[rank] floats
+     * @param whole bounds[worldSize] floats on rank 0, ignored elsewhere
+     * @param bounds as above, from 0 on
+     */
+    default void gather(float[] own, float[] whole, int[] bounds) {
+        gatherPieces(own, 0, bounds, rank() == 0 ? whole : null);
+    }
+
+    private void gatherPieces(float[] from, int offset, int[] bounds, float[] into) {
+        int most = MAX_GATHER_BYTES / Float.BYTES;
+        int longest = 0;
+        for (int r = 0; r < worldSize(); r++) {
+            longest = Math.max(longest, bounds[r + 1] - bounds[r]);
+        }
+        for (int at = 0; at < longest; at += most) {
+            int own = Math.min(most, Math.max(0, bounds[rank() + 1] - bounds[rank()] - at));
+            byte[] bytes = new byte[own * Float.BYTES];
+            ByteBuffer.wrap(bytes).asFloatBuffer().put(from, own == 0 ? 0 : offset + at, own);
+            byte[][] all = allGather(bytes);
+            for (int r = 0; r < worldSize() && into != null; r++) {
+                int count = Math.min(most, Math.max(0, bounds[r + 1] - bounds[r] - at));
+                if (all[r].length != count * Float.BYTES) {
+                    throw new AllReduceException(
+                            r,
+                            "rank " + r + " gave " + all[r].length / Float.BYTES + " values where this rank expects "
+                                    + count);
+                }
+                ByteBuffer.wrap(all[r]).asFloatBuffer().get(into, count == 0 ? 0 : bounds[r] + at, count);
+            }
+        }
+    }
+
+    /**
      * Waits until everything submitted is summed and written back. Bounded.
      *
      * @throws AllReduceException naming the peer that is lost, silent, or out of step

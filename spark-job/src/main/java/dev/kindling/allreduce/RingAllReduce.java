@@ -2,6 +2,7 @@ package dev.kindling.allreduce;
 
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Deque;
 import java.util.Objects;
 import java.util.Queue;
@@ -25,22 +26,35 @@ public final class RingAllReduce implements AllReduce {
     private static final long FLUSH_MILLIS = 2_000;
 
     private static final class Bucket {
+        /** Null where owners send what they have. */
         private final SumOrder order;
+
         private final float[][] operands;
-        private final int offset;
-        private final int length;
+        /** Where each rank's chunk starts, and the end. */
+        private final int[] owned;
+        /** Whether owners send their chunks to all. */
+        private final boolean spread;
+
         private final long sequence;
         /** How many ranks' results are in place, going round from the next rank. Written by the transport thread. */
         private volatile int results;
         /** Whether this rank's own chunk is summed. Written by the transport thread. */
         private volatile boolean reduced;
 
-        Bucket(SumOrder order, float[][] operands, int offset, int length, long sequence) {
+        Bucket(SumOrder order, float[][] operands, int[] owned, boolean spread, long sequence) {
             this.order = order;
             this.operands = operands;
-            this.offset = offset;
-            this.length = length;
+            this.owned = owned;
+            this.spread = spread;
             this.sequence = sequence;
+        }
+
+        int start(int rank) {
+            return owned[rank];
+        }
+
+        int count(int rank) {
+            return owned[rank + 1] - owned[rank];
         }
 
         /** Where the sum goes. */
@@ -99,14 +113,52 @@ public final class RingAllReduce implements AllReduce {
         Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
         int chunk = links.chunkFloats() / order.mostOperands();
         int most = (int) Math.min(Integer.MAX_VALUE, (long) chunk * worldSize());
-        synchronized (lock) {
-            for (int at = 0; at < length; at += most) {
-                Bucket bucket = new Bucket(order, operands, offset + at, Math.min(most, length - at), nextSequence++);
-                unfinished.add(bucket);
-                requests.add(() -> scatter(bucket));
+        for (int at = 0; at < length; at += most) {
+            int[] owned = new int[worldSize() + 1];
+            for (int r = 0; r < owned.length; r++) {
+                owned[r] = offset + at + (int) ((long) Math.min(most, length - at) * r / worldSize());
             }
+            request(order, operands, owned, true);
         }
         links.wake();
+    }
+
+    @Override
+    public void submitScatter(SumOrder order, float[][] operands, int offset, int length, int[] bounds) {
+        Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
+        int most = links.chunkFloats() / order.mostOperands();
+        for (int at = 0; at < length; at += most) {
+            int from = offset + at;
+            request(order, operands, within(bounds, from, from + Math.min(most, length - at)), false);
+        }
+        links.wake();
+    }
+
+    @Override
+    public void allGather(float[] data, int[] bounds) {
+        int end = bounds[worldSize()];
+        Objects.checkFromToIndex(bounds[0], end, data.length);
+        for (int from = bounds[0]; from < end; from += links.chunkFloats()) {
+            int to = Math.min(end, from + links.chunkFloats());
+            request(null, new float[][] {data}, within(bounds, from, to), true);
+        }
+        links.wake();
+        await();
+    }
+
+    /** The parts of a range that ranks own; one may own all of it. */
+    private static int[] within(int[] bounds, int from, int to) {
+        return Arrays.stream(bounds)
+                .map(bound -> Math.max(from, Math.min(to, bound)))
+                .toArray();
+    }
+
+    private void request(SumOrder order, float[][] operands, int[] owned, boolean spread) {
+        synchronized (lock) {
+            Bucket bucket = new Bucket(order, operands, owned, spread, nextSequence++);
+            unfinished.add(bucket);
+            requests.add(() -> begin(bucket));
+        }
     }
 
     @Override
@@ -185,10 +237,6 @@ public final class RingAllReduce implements AllReduce {
         return group.peers().get(rank);
     }
 
-    private int chunkStart(Bucket bucket, int rank) {
-        return bucket.offset + (int) ((long) bucket.length * rank / worldSize());
-    }
-
     private void work() {
         try {
             while (!mailbox.closed()) {
@@ -250,18 +298,13 @@ public final class RingAllReduce implements AllReduce {
         if (oldest == null) {
             return null;
         }
-        boolean empty = chunkStart(oldest, rank()) == chunkStart(oldest, rank() + 1);
-        for (int r = 0; r < worldSize() && !empty; r++) {
-            if (r != rank() && !mailbox.has(Header.Kind.CONTRIBUTION, oldest.sequence, r)) {
-                return null;
-            }
-        }
-        return oldest;
+        return missingContributor(oldest) == rank() ? oldest : null;
     }
 
     /** The first rank whose part of this rank's chunk has not come; this rank when all have. */
     private int missingContributor(Bucket bucket) {
-        for (int r = 0; r < worldSize(); r++) {
+        boolean alone = bucket.order == null || bucket.count(rank()) == 0;
+        for (int r = 0; r < worldSize() && !alone; r++) {
             if (r != rank() && !mailbox.has(Header.Kind.CONTRIBUTION, bucket.sequence, r)) {
                 return r;
             }
@@ -269,11 +312,21 @@ public final class RingAllReduce implements AllReduce {
         return rank();
     }
 
+    private void begin(Bucket bucket) {
+        if (bucket.order == null) {
+            spread(bucket);
+        } else {
+            scatter(bucket);
+            unreduced.add(bucket);
+        }
+        undecoded.add(bucket);
+    }
+
     private void scatter(Bucket bucket) {
         for (int step = 1; step < worldSize(); step++) {
             int owner = (rank() + step) % worldSize();
-            int from = chunkStart(bucket, owner);
-            int count = chunkStart(bucket, owner + 1) - from;
+            int from = bucket.start(owner);
+            int count = bucket.count(owner);
             if (count > 0) {
                 links.send(
                         Header.Kind.CONTRIBUTION,
@@ -282,22 +335,30 @@ public final class RingAllReduce implements AllReduce {
                         Floats.encode(mailbox.pool(), from, count, bucket.operands));
             }
         }
-        unreduced.add(bucket);
-        undecoded.add(bucket);
     }
 
     private void reduce(Bucket bucket) {
-        int from = chunkStart(bucket, rank());
-        int count = chunkStart(bucket, rank() + 1) - from;
+        int from = bucket.start(rank());
+        int count = bucket.count(rank());
         if (count > 0) {
             for (int r = 0; r < worldSize(); r++) {
                 addContribution(bucket, r, from, count);
             }
             System.arraycopy(sums.take(), 0, bucket.data(), from, count);
-            links.sendToAll(
-                    Header.Kind.RESULT, bucket.sequence, Floats.encode(mailbox.pool(), from, count, bucket.data()));
         }
         unreduced.remove();
+        spread(bucket);
+    }
+
+    /** This rank's chunk is final. */
+    private void spread(Bucket bucket) {
+        int count = bucket.count(rank());
+        if (count > 0 && bucket.spread) {
+            links.sendToAll(
+                    Header.Kind.RESULT,
+                    bucket.sequence,
+                    Floats.encode(mailbox.pool(), bucket.start(rank()), count, bucket.data()));
+        }
         bucket.reduced = true;
     }
 
@@ -305,9 +366,9 @@ public final class RingAllReduce implements AllReduce {
     private boolean decode(Bucket bucket) {
         for (int i = bucket.results; i < worldSize() - 1; i++) {
             int owner = (rank() + 1 + i) % worldSize();
-            int from = chunkStart(bucket, owner);
-            int count = chunkStart(bucket, owner + 1) - from;
-            if (count > 0) {
+            int from = bucket.start(owner);
+            int count = bucket.count(owner);
+            if (count > 0 && bucket.spread) {
                 ByteBuffer result = mailbox.take(Header.Kind.RESULT, bucket.sequence, owner);
                 if (result == null) {
                     return false;

@@ -91,7 +91,6 @@ final class CompareJob implements Job<CompareOptions> {
         }
         List<String> notes = new ArrayList<>();
         TrainConfig config = withMicroBatches(asked, notes);
-        TrainJob.requireImplemented(config);
         TrainJob.requireEnoughMicroBatches(config);
         ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
         CompareOptions.Timing timing = options.timing();

@@ -55,7 +55,6 @@ final class TrainJob implements Job<TrainOptions> {
         Path run = RunPath.absolute(options.out(), hadoop);
         Storage storage = Storage.of(run, hadoop);
         TrainConfig config = configuration(options, run, storage, hadoop);
-        requireImplemented(config);
         requireEnoughMicroBatches(config);
         requireNew(run, storage, options.resume());
         if (!options.resume()) {
@@ -183,16 +182,16 @@ final class TrainJob implements Job<TrainOptions> {
         return set.tokenizer().vocabSize();
     }
 
-    /** What the configuration knows and training does not do is refused, not passed over. */
-    static void requireImplemented(TrainConfig config) {
-        TrainSection train = config.train();
-        require(train.zero() == 0, "train.zero is 1, but the optimizer is not sharded yet; set it to 0");
-    }
-
-    private static void require(boolean holds, String message) {
-        if (!holds) {
-            throw new ConfigException(message);
+    /** Gradients that a rank gives to a sum at once, for any number of ranks that may be left. */
+    private static int mostOperands(TrainConfig config) {
+        if (config.train().reduction() == TrainSection.Reduction.RANK) {
+            return 1;
         }
+        return IntStream.rangeClosed(1, config.cluster().executors())
+                .map(ranks ->
+                        SumOrder.tree(config.train().microBatches(), ranks).mostOperands())
+                .max()
+                .orElseThrow();
     }
 
     static void requireEnoughMicroBatches(TrainConfig config) {
@@ -218,18 +217,6 @@ final class TrainJob implements Job<TrainOptions> {
                 Parameters.count(model) * mostOperands(config),
                 ATTEMPTS_WITHOUT_PROGRESS,
                 Limits.of(conf));
-    }
-
-    /** Gradients that a rank gives to a sum at once, for any number of ranks that may be left. */
-    private static int mostOperands(TrainConfig config) {
-        if (config.train().reduction() == TrainSection.Reduction.RANK) {
-            return 1;
-        }
-        return IntStream.rangeClosed(1, config.cluster().executors())
-                .map(ranks ->
-                        SumOrder.tree(config.train().microBatches(), ranks).mostOperands())
-                .max()
-                .orElseThrow();
     }
 
     private static void finish(

@@ -6,7 +6,9 @@ import dev.kindling.device.Device;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
 import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Sums over host memory. Where gradients lie there (CPU), they are handed to the {@link AllReduce} as soon as backward
@@ -24,25 +26,31 @@ final class HostGradientExchange implements GradientExchange {
     private final List<Tensor> operands;
     private final float[][] host;
     private final boolean inPlace;
+    private final Range own;
+    private final int[] bounds;
     private long submitted;
     private long waitedNanos;
 
-    HostGradientExchange(Device device, AllReduce allReduce, Parameters parameters, GradientSum sum) {
+    /** @param slices of {@code train.zero: 1} */
+    HostGradientExchange(
+            Device device, AllReduce allReduce, Parameters parameters, GradientSum sum, Optional<Slices> slices) {
         this.device = device;
         this.allReduce = allReduce;
         this.parameters = parameters;
         order = sum.order();
         operands = sum.operands();
+        own = slices.map(Slices::own).orElse(parameters.all());
+        bounds = slices.map(Slices::bounds).orElse(null);
         inPlace = device.hostArray(parameters.gradients()).isPresent();
         boolean alone = allReduce.worldSize() == 1;
         host = alone ? null : operands.stream().map(this::hostArray).toArray(float[][]::new);
     }
 
-    private float[] hostArray(Tensor operand) {
-        if (inPlace && operand.offset() != 0) {
-            throw new IllegalArgumentException(operand + " does not start its array");
+    private float[] hostArray(Tensor flat) {
+        if (inPlace && flat.offset() != 0) {
+            throw new IllegalArgumentException(flat + " does not start its array");
         }
-        return device.hostArray(operand).orElseGet(() -> new float[Math.toIntExact(operand.count())]);
+        return device.hostArray(flat).orElseGet(() -> new float[Math.toIntExact(flat.count())]);
     }
 
     @Override
@@ -57,15 +65,20 @@ final class HostGradientExchange implements GradientExchange {
 
     @Override
     public void bucketReady(int index) {
-        Range bucket = parameters.buckets().get(index);
-        long ready = bucket.offset() + bucket.length();
+        long ready = parameters.buckets().get(index).end();
         if (host != null && inPlace && ready - submitted >= MIN_FLOATS) {
             submitUpTo(ready);
         }
     }
 
     private void submitUpTo(long end) {
-        allReduce.submit(order, host, Math.toIntExact(submitted), Math.toIntExact(end - submitted));
+        int from = Math.toIntExact(submitted);
+        int length = Math.toIntExact(end - submitted);
+        if (bounds == null) {
+            allReduce.submit(order, host, from, length);
+        } else {
+            allReduce.submitScatter(order, host, from, length, bounds);
+        }
         submitted = end;
     }
 
@@ -85,12 +98,38 @@ final class HostGradientExchange implements GradientExchange {
         waitedNanos = System.nanoTime() - began;
         submitted = 0;
         if (!inPlace) {
-            device.upload(host[host.length - 1], parameters.gradients());
+            uploadOwn(host[host.length - 1], parameters.gradients());
         }
     }
 
     @Override
     public long waitedNanos() {
         return waitedNanos;
+    }
+
+    private void uploadOwn(float[] flat, Tensor to) {
+        float[] part = bounds == null ? flat : Arrays.copyOfRange(flat, (int) own.offset(), (int) own.end());
+        device.upload(part, to.slice(0, own.offset(), own.length()));
+    }
+
+    @Override
+    public void shareWeights() {
+        Tensor master = parameters.master();
+        if (inPlace) {
+            gather(hostArray(master));
+            return;
+        }
+        float[] staged = host[host.length - 1];
+        float[] part = new float[Math.toIntExact(own.length())];
+        device.download(master.slice(0, own.offset(), own.length()), part);
+        System.arraycopy(part, 0, staged, (int) own.offset(), part.length);
+        gather(staged);
+        parameters.load(staged);
+    }
+
+    private void gather(float[] weights) {
+        long began = System.nanoTime();
+        allReduce.allGather(weights, bounds);
+        waitedNanos += System.nanoTime() - began;
     }
 }

@@ -5,8 +5,9 @@ import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.TensorSlice;
 import dev.kindling.device.Device;
 import dev.kindling.nn.Parameters;
+import dev.kindling.nn.Parameters.Range;
 import dev.kindling.optim.AdamW;
-import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -23,16 +24,10 @@ public final class ModelWeights {
         return slices("", parameters.download());
     }
 
-    Map<String, TensorSlice> optimizer(AdamW adamW, Device device) {
-        Map<String, TensorSlice> all = slices("m.", download(adamW.firstMoments(), device));
-        all.putAll(slices("v.", download(adamW.secondMoments(), device)));
+    Map<String, TensorSlice> optimizer(Moments moments) {
+        Map<String, TensorSlice> all = slices("m.", moments.first());
+        all.putAll(slices("v.", moments.second()));
         return all;
-    }
-
-    private static float[] download(Tensor tensor, Device device) {
-        float[] flat = new float[Math.toIntExact(tensor.count())];
-        device.download(tensor, flat);
-        return flat;
     }
 
     private Map<String, TensorSlice> slices(String prefix, float[] flat) {
@@ -56,17 +51,18 @@ public final class ModelWeights {
 
     /** @throws CheckpointException if a weight is missing or has another shape than the configuration says */
     public void load(Checkpoint checkpoint) throws CheckpointException {
-        parameters.load(flat("", checkpoint.model()));
+        parameters.load(flat("", checkpoint.model(), parameters.all()));
     }
 
+    /** Weights, and the moments of the slice that {@code adamW} updates. */
     void load(Checkpoint checkpoint, AdamW adamW, Device device) throws CheckpointException {
         load(checkpoint);
-        device.upload(flat("m.", checkpoint.optimizer()), adamW.firstMoments());
-        device.upload(flat("v.", checkpoint.optimizer()), adamW.secondMoments());
+        device.upload(flat("m.", checkpoint.optimizer(), adamW.slice()), adamW.firstMoments());
+        device.upload(flat("v.", checkpoint.optimizer(), adamW.slice()), adamW.secondMoments());
     }
 
-    private float[] flat(String prefix, Map<String, TensorSlice> tensors) throws CheckpointException {
-        float[] flat = new float[Math.toIntExact(parameters.count())];
+    private float[] flat(String prefix, Map<String, TensorSlice> tensors, Range range) throws CheckpointException {
+        float[] flat = new float[Math.toIntExact(range.length())];
         for (Parameters.Entry entry : parameters.entries()) {
             TensorSlice tensor = tensors.get(prefix + entry.name());
             int[] expected = savedShape(entry);
@@ -78,7 +74,12 @@ public final class ModelWeights {
                                         tensor == null ? "missing" : Arrays.toString(tensor.shape()),
                                         Arrays.toString(expected)));
             }
-            tensor.copyTo(flat, (int) entry.offset());
+            Range part = new Range(entry.offset(), tensor.count()).intersect(range);
+            int at = (int) (part.offset() - entry.offset());
+            FloatBuffer elements = tensor.elements().slice(at, (int) part.length());
+            if (elements.hasRemaining()) {
+                elements.get(flat, (int) (part.offset() - range.offset()), elements.remaining());
+            }
         }
         return flat;
     }

@@ -31,6 +31,11 @@ final class NcclGradientExchange implements GradientExchange {
     }
 
     @Override
+    public void shareWeights() {
+        throw new IllegalStateException("train.zero is 1, which NCCL does not carry");
+    }
+
+    @Override
     public void finish() {
         communicator.join();
     }

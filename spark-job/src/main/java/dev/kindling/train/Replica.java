@@ -8,9 +8,11 @@ import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
+import dev.kindling.nn.Parameters.Range;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
 import dev.kindling.optim.GradientClip;
+import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
 /**
@@ -32,6 +34,7 @@ final class Replica {
     private final Gpt.DeviceMemory memory;
     private final Sdpa sdpa;
     private final Parameters parameters;
+    private final Optional<Slices> slices;
     private final AdamW adamW;
     private final BatchShape shape;
     private final Gpt gpt;
@@ -79,8 +82,12 @@ final class Replica {
                 memory.arena(),
                 Sdpa.allowedBy(config.cluster().attention().name()));
         parameters = new Parameters(Model.of(config.model(), inputs.vocabulary()), device, memory.arena(), true);
+        boolean sliced = train.zero() == 1 && allReduce.worldSize() > 1;
+        slices =
+                sliced ? Optional.of(Slices.of(parameters, allReduce.rank(), allReduce.worldSize())) : Optional.empty();
         adamW = new AdamW(
                 parameters,
+                slices.map(Slices::own).orElse(parameters.all()),
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
                 device,
                 memory.arena());
@@ -92,17 +99,18 @@ final class Replica {
     TrainStep step(boolean compile) {
         TrainSection train = config.train();
         GradientSum sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
+        GradientExchange exchange = exchange(sum);
         return new TrainStep(
                 new TrainStep.Parts(
                         memory.device(),
                         gpt,
                         parameters,
                         adamW,
-                        new GradientClip(memory.device().ops(), (float) train.gradClip()),
+                        update(exchange),
                         new CosineSchedule(
                                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
                         sum,
-                        exchange(sum),
+                        exchange,
                         compile),
                 share);
     }
@@ -111,7 +119,27 @@ final class Replica {
         if (nccl.isPresent()) {
             return new NcclGradientExchange(nccl.get(), parameters);
         }
-        return new HostGradientExchange(memory.device(), allReduce, parameters, sum);
+        return new HostGradientExchange(memory.device(), allReduce, parameters, sum, slices);
+    }
+
+    private WeightUpdate update(GradientExchange exchange) {
+        GradientClip clip =
+                new GradientClip(memory.device().ops(), (float) config.train().gradClip());
+        Tensor gradients = parameters.gradients();
+        Range own = adamW.slice();
+        return slices.isEmpty()
+                ? new WholeUpdate(clip, adamW, gradients)
+                : new SlicedUpdate(clip, adamW, gradients.slice(0, own.offset(), own.length()), allReduce, exchange);
+    }
+
+    /** Is the optimizer's state sharded? */
+    boolean sliced() {
+        return slices.isPresent();
+    }
+
+    /** The optimizer's state for a checkpoint, on rank 0; all ranks call it together. */
+    Optional<Moments> moments() {
+        return Moments.collect(adamW, memory.device(), allReduce, parameters, slices);
     }
 
     /**

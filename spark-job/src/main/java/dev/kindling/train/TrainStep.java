@@ -9,11 +9,10 @@ import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
-import dev.kindling.optim.GradientClip;
 import java.util.List;
 
 /**
- * One step of one rank: forward and backward over its micro-batches, the sum of gradients over all ranks, clip, AdamW.
+ * One step of one rank: forward and backward over its micro-batches, the sum of gradients over all ranks, the update.
  * The gradient is the mean over all targets of the global batch.
  *
  * <p>On CUDA with {@code compile} the first step runs eagerly, which loads every kernel and library; the second
@@ -31,7 +30,7 @@ final class TrainStep implements AutoCloseable {
             Gpt gpt,
             Parameters parameters,
             AdamW adamW,
-            GradientClip clip,
+            WeightUpdate update,
             CosineSchedule schedule,
             GradientSum sum,
             GradientExchange exchange,
@@ -104,7 +103,11 @@ final class TrainStep implements AutoCloseable {
         if (!parts.exchange().onDevice()) {
             parts.exchange().finish();
         }
-        update.run();
+        if (parts.update().onDevice()) {
+            update.run();
+        } else {
+            update();
+        }
         warm = true;
         return new Outcome(
                 parts.sum().lossSum(),
@@ -148,8 +151,7 @@ final class TrainStep implements AutoCloseable {
     }
 
     private void update() {
-        parts.clip().apply(parts.parameters().gradients());
-        parts.adamW().step();
+        parts.update().run();
     }
 
     @Override

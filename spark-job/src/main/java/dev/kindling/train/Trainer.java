@@ -17,7 +17,6 @@ import dev.kindling.nn.GptDecoder;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Sampling;
 import dev.kindling.nn.TextGenerator;
-import dev.kindling.optim.AdamW;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.time.Duration;
@@ -54,7 +53,7 @@ final class Trainer {
     private final BatchSource source;
     private final Sdpa sdpa;
     private final Parameters parameters;
-    private final AdamW adamW;
+    private final Replica replica;
     private final ModelWeights weights;
     private final TrainStep step;
     private final TrainStep.Share share;
@@ -68,7 +67,7 @@ final class Trainer {
         this.rank = rank;
         device = rank.device();
         source = BatchSource.of(config, rank.shards());
-        Replica replica = new Replica(
+        replica = new Replica(
                 config,
                 new Replica.Inputs(rank.shards().tokenizer().vocabSize(), source.shape()),
                 rank.allReduce(),
@@ -77,7 +76,6 @@ final class Trainer {
         sdpa = replica.sdpa();
         parameters = replica.parameters();
         weights = new ModelWeights(parameters);
-        adamW = replica.adamW();
         share = replica.share();
         step = replica.step(config.train().compile());
         evaluation = new Evaluation(device, replica.inference(), source.validation());
@@ -125,7 +123,7 @@ final class Trainer {
         if (start > 0) {
             rank.member().enter("restoring the checkpoint of step " + start);
             Checkpoint checkpoint = rank.store().load(rank.store().committed(start));
-            weights.load(checkpoint, adamW, device);
+            weights.load(checkpoint, replica.adamW(), device);
             bestValLoss = checkpoint.state().bestValLoss().orElse(Double.POSITIVE_INFINITY);
             return "step " + start + " on disk";
         }
@@ -175,7 +173,7 @@ final class Trainer {
         rank.member().report(StepReport.TOPIC, report.encode());
         rank.member().stepReached(done);
         boolean checkpoint = done % config.checkpoint().interval() == 0;
-        if (rank.member().rank() == 0 && (checkpoint || last)) {
+        if ((checkpoint || last) && (rank.member().rank() == 0 || replica.sliced())) {
             save(done);
         }
         return last || !checkpoint || !endsForMoreRanks();
@@ -210,12 +208,20 @@ final class Trainer {
         }
     }
 
-    /** The state between two steps, copied, so that training can go on while it is written. */
+    /** The state between two steps, copied to rank 0, so that training can go on while it is written. */
     private void save(long done) throws IOException {
         rank.member().enter("waiting for the checkpoint before that of step " + done);
         writer.finish();
         rank.member().enter("checkpoint");
-        CheckpointState state = new CheckpointState(
+        Optional<Moments> moments = replica.moments();
+        if (moments.isPresent()) {
+            writer.save(new Checkpoint(state(done), weights.model(), weights.optimizer(moments.get())));
+        }
+        rank.member().enter("training");
+    }
+
+    private CheckpointState state(long done) {
+        return new CheckpointState(
                 done,
                 config.toTree(),
                 rank.shards().tokenizer().toJson(),
@@ -223,8 +229,6 @@ final class Trainer {
                 done * config.train().globalBatch(),
                 rank.allReduce().worldSize(),
                 Double.isInfinite(bestValLoss) ? OptionalDouble.empty() : OptionalDouble.of(bestValLoss));
-        writer.save(new Checkpoint(state, weights.model(), weights.optimizer(adamW, device)));
-        rank.member().enter("training");
     }
 
     private String sample() {

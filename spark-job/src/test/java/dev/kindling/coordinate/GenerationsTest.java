@@ -100,6 +100,7 @@ class GenerationsTest {
             member.stepReached(length);
         }
         treesAreExact(allReduce);
+        slicesAreExact(allReduce);
         double[][] gathered = allReduce.allGather(new double[] {member.rank() + 0.1, 1e-300});
         float[] weights = values(member.rank(), 1_100_000);
         allReduce.broadcast(weights, 0, weights.length);
@@ -144,6 +145,28 @@ class GenerationsTest {
             if (Float.floatToRawIntBits(sum[i]) != Float.floatToRawIntBits(expected[i])) {
                 throw new AssertionError("tree at " + i + ": " + sum[i] + " is not " + expected[i]);
             }
+        }
+    }
+
+    /** Uneven slices, the second of three empty: each owner gets its sums, then all get all, then rank 0 alone. */
+    private static void slicesAreExact(AllReduce allReduce) {
+        int length = 1_700_003;
+        int[][] boundsByRanks = {{0, length}, {0, 4096, length}, {0, 700_001, 700_001, length}};
+        int[] bounds = boundsByRanks[allReduce.worldSize() - 1];
+        float[] data = values(allReduce.rank(), length);
+        SumOrder order = SumOrder.byRank(allReduce.worldSize());
+        allReduce.submitScatter(order, new float[][] {data}, 0, 600_000, bounds);
+        allReduce.submitScatter(order, new float[][] {data}, 600_000, length - 600_000, bounds);
+        allReduce.await();
+        float[] own = Arrays.copyOfRange(data, bounds[allReduce.rank()], bounds[allReduce.rank() + 1]);
+        float[] expected = expected(allReduce.worldSize(), length);
+        float[] gathered = new float[length];
+        System.arraycopy(own, 0, gathered, bounds[allReduce.rank()], own.length);
+        allReduce.allGather(gathered, bounds);
+        float[] onRoot = new float[allReduce.rank() == 0 ? length : 0];
+        allReduce.gather(own, onRoot, bounds);
+        if (!Arrays.equals(gathered, expected) || (allReduce.rank() == 0 && !Arrays.equals(onRoot, expected))) {
+            throw new AssertionError("slices are not the sums");
         }
     }
 

@@ -91,11 +91,6 @@ class BadInputIT {
     }
 
     @Test
-    void settingsThatNothingImplementsYet() {
-        assertRefused(2, corpus.toString(), set("train.zero=1"), "train.zero");
-    }
-
-    @Test
     void ncclWithoutGpus() {
         assertRefused(2, corpus.toString(), set("cluster.allreduce=nccl"), "cluster.device is cpu", "set one of them");
         Path out = folder.resolve("without");

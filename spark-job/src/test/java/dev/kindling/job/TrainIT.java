@@ -125,7 +125,7 @@ class TrainIT {
 
     @Test
     void aRunStoppedAtHalfAndResumedIsTheUndisturbedOne() throws IOException {
-        Path half = trained("half", "--set", "train.max_steps=60");
+        Path half = trained("half", "--set", "train.max_steps=80");
         Printed resumed = runs.run("train", "--out", half.toString(), "--resume", "--set", "train.max_steps=" + STEPS);
         assertThat(resumed.code()).as(resumed.err()).isZero();
         assertSameTraining(half, base);

@@ -1,5 +1,7 @@
 package dev.kindling.device.cpu;
 
+import dev.kindling.device.Ops;
+
 /**
  * How ops share their loops between threads. What one item computes must not depend on which others are in its part, so
  * that results are the same for every number of threads; sums over items go through {@link ColumnSums} or fixed blocks.
@@ -8,7 +10,7 @@ record CpuLoops(CpuThreads threads, RowKernels kernels) {
     /** Below this many floats a second thread costs more than it brings. */
     private static final long WORTH_SHARING = 1 << 13;
     /** A flat range is cut into blocks of this many floats, the same whatever the number of threads. */
-    static final int BLOCK = 1 << 12;
+    static final int BLOCK = Ops.BLOCK;
 
     /** Shares rows of {@code width} floats each. */
     void rows(int rows, long width, CpuThreads.RangeBody body) {

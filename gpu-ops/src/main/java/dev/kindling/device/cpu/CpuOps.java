@@ -138,7 +138,24 @@ final class CpuOps implements Ops {
 
     @Override
     public void gradientNorm(Tensor gradients, float maxNorm) {
-        float norm = reduce.norm(gradients);
+        clip(reduce.norm(gradients), maxNorm);
+    }
+
+    @Override
+    public double[] squares(Tensor gradients) {
+        return reduce.squares(gradients);
+    }
+
+    @Override
+    public void gradientNorm(double[] squares, float maxNorm) {
+        double sum = 0;
+        for (double partial : squares) {
+            sum += partial;
+        }
+        clip((float) Math.sqrt(sum), maxNorm);
+    }
+
+    private void clip(float norm, float maxNorm) {
         step.clip(norm, maxNorm == 0 ? 1f : Math.min(1f, maxNorm / (norm + 1e-6f)));
     }
 

@@ -4,6 +4,7 @@ import static dev.kindling.device.cpu.CpuBuffer.floats;
 import static dev.kindling.device.cpu.CpuBuffer.offset;
 
 import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
 
 /** Sums and the gradient norm: blocks of fixed size, added in order in double. */
 final class CpuReduce {
@@ -24,11 +25,21 @@ final class CpuReduce {
         floats(total)[offset(total)] += (float) sum;
     }
 
+    /** The sums of squares of the blocks. */
+    double[] squares(Tensor x) {
+        sumOfSquares(x);
+        return Arrays.copyOf(partial, CpuLoops.blocks(Math.toIntExact(x.count())));
+    }
+
     /** The square root of the sum of squares. */
     float norm(Tensor x) {
+        return (float) Math.sqrt(sumOfSquares(x));
+    }
+
+    private double sumOfSquares(Tensor x) {
         CpuArguments.requireFloats("gradients", x, x.count());
         float[] values = floats(x);
-        return (float) Math.sqrt(blocks(x, (at, n) -> loops.kernels().squares(values, at, n, 0f)));
+        return blocks(x, (at, n) -> loops.kernels().squares(values, at, n, 0f));
     }
 
     @FunctionalInterface

@@ -138,6 +138,16 @@ final class CudaOps implements Ops, AutoCloseable {
     }
 
     @Override
+    public double[] squares(Tensor gradients) {
+        return optimizer.squares(gradients);
+    }
+
+    @Override
+    public void gradientNorm(double[] squares, float maxNorm) {
+        optimizer.gradientNorm(squares, maxNorm);
+    }
+
+    @Override
     public void adamW(AdamWOp op) {
         optimizer.adamW(op);
     }

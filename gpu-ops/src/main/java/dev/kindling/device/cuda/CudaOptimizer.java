@@ -3,8 +3,12 @@ package dev.kindling.device.cuda;
 import dev.kindling.device.AdamWOp;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.nio.ByteBuffer;
+import jcuda.Pointer;
+import jcuda.driver.CUdeviceptr;
+import jcuda.driver.JCudaDriver;
 
 /** global_norm.cu and adamw.cu. */
 final class CudaOptimizer {
@@ -17,19 +21,53 @@ final class CudaOptimizer {
     }
 
     void gradientNorm(Tensor gradients, float maxNorm) {
+        finish(partialSquares(gradients), BLOCKS, maxNorm);
+    }
+
+    double[] squares(Tensor gradients) {
+        partialSquares(gradients);
+        context.synchronize();
+        double[] squares = new double[BLOCKS];
+        CudaCall.check(
+                JCudaDriver.cuMemcpyDtoH(Pointer.to(squares), scratch(BLOCKS), (long) Double.BYTES * BLOCKS),
+                "download the squares of %s",
+                gradients);
+        return squares;
+    }
+
+    void gradientNorm(double[] squares, float maxNorm) {
+        context.synchronize();
+        long bytes = (long) Double.BYTES * squares.length;
+        long partial = context.scratch(bytes);
+        CudaCall.check(
+                JCudaDriver.cuMemcpyHtoD(scratch(squares.length), Pointer.to(squares), bytes),
+                "upload %,d sums of squares",
+                squares.length);
+        finish(partial, squares.length, maxNorm);
+    }
+
+    private CUdeviceptr scratch(int doubles) {
+        return CudaBuffer.pointer(context.scratchTensor(DType.I32, Shape.of(2L * doubles), 0));
+    }
+
+    /** The address of the partial sums, in the scratch memory. */
+    private long partialSquares(Tensor gradients) {
         Checks.dense(gradients);
         Checks.type(DType.F32, gradients);
-        CudaModule module = context.module("global_norm");
-        long partial = context.scratch(8L * BLOCKS);
+        long partial = context.scratch((long) Double.BYTES * BLOCKS);
         context.arguments().add(partial).add(CudaContext.aligned(gradients)).add(gradients.count());
-        context.launch(module.kernel("global_norm_partial"), Grid.of(BLOCKS, 256));
+        context.launch(context.module("global_norm").kernel("global_norm_partial"), Grid.of(BLOCKS, 256));
+        return partial;
+    }
+
+    private void finish(long partial, int blocks, float maxNorm) {
         context.arguments()
                 .add(context.state().address())
                 .add(partial)
-                .add(BLOCKS)
+                .add(blocks)
                 .add(maxNorm)
                 .add(1f);
-        context.launch(module.kernel("global_norm_finish"), Grid.of(1, 256));
+        context.launch(context.module("global_norm").kernel("global_norm_finish"), Grid.of(1, 256));
     }
 
     void adamW(AdamWOp op) {

@@ -9,6 +9,8 @@ import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.util.List;
 import java.util.Map;
 import java.util.zip.CRC32C;
 import java.util.zip.CheckedInputStream;
@@ -69,6 +71,18 @@ final class CheckpointFiles {
         return readState(directory).state;
     }
 
+    /** Checks every length and checksum, and holds no tensor. */
+    CheckpointState verify(Path directory) throws IOException {
+        ReadState state = readState(directory);
+        for (String file : List.of(MODEL, OPTIMIZER)) {
+            readChecked(
+                    new Path(directory, file),
+                    state.files.path(file),
+                    (in, bytes) -> in.transferTo(OutputStream.nullOutputStream()));
+        }
+        return state.state;
+    }
+
     private record ReadState(CheckpointState state, JsonNode files) {}
 
     private ReadState readState(Path directory) throws IOException {
@@ -107,6 +121,16 @@ final class CheckpointFiles {
     }
 
     private Map<String, TensorSlice> readTensors(Path path, JsonNode recorded) throws IOException {
+        return readChecked(path, recorded, (in, bytes) -> SafeTensors.read(in, bytes, path.toString()))
+                .tensors();
+    }
+
+    private interface Reading<T> {
+        T read(InputStream in, long bytes) throws IOException;
+    }
+
+    /** Reads a whole file, whose length and checksum must be the recorded ones. */
+    private <T> T readChecked(Path path, JsonNode recorded, Reading<T> reading) throws IOException {
         long bytes = length(path);
         if (bytes != recorded.path("bytes").asLong(-1)) {
             throw new CheckpointException(path + " is damaged: it has " + bytes + " bytes, but "
@@ -114,13 +138,13 @@ final class CheckpointFiles {
         }
         try (InputStream in = storage.files().open(path, BUFFER_BYTES)) {
             CheckedInputStream checked = new CheckedInputStream(in, new CRC32C());
-            SafeTensors read = SafeTensors.read(checked, bytes, path.toString());
+            T read = reading.read(checked, bytes);
             if (checked.getChecksum().getValue() != recorded.path("crc32c").asLong(-1)) {
                 throw new CheckpointException(
                         path + " is damaged: its checksum is not the one recorded when it was written;"
                                 + " use another checkpoint");
             }
-            return read.tensors();
+            return read;
         }
     }
 

@@ -122,16 +122,17 @@ public final class CheckpointStore {
     /**
      * The newest committed checkpoint that passes every check, and those that were passed over on the way.
      *
-     * @param found empty when there is none
+     * @param found its state; empty when there is none
      * @param skipped one line each: which, and what is wrong with it
      */
-    public record Recovery(Optional<Checkpoint> found, List<String> skipped) {}
+    public record Recovery(Optional<CheckpointState> found, List<String> skipped) {}
 
+    /** Reads through the files, and holds none of their tensors. */
     public Recovery latestValid() throws IOException {
         List<String> skipped = new ArrayList<>();
         for (Path path : list()) {
             try {
-                return new Recovery(Optional.of(load(path)), List.copyOf(skipped));
+                return new Recovery(Optional.of(sameStep(path, files.verify(path))), List.copyOf(skipped));
             } catch (CheckpointException e) {
                 skipped.add("skipped " + path.getName() + ": " + e.getMessage());
             }
@@ -145,12 +146,16 @@ public final class CheckpointStore {
      * @throws CheckpointException when a file is missing, truncated, altered or of another version
      */
     public Checkpoint load(Path committed) throws IOException {
-        return sameStep(committed, files.read(committed));
+        Checkpoint checkpoint = files.read(committed);
+        sameStep(committed, checkpoint.state());
+        return checkpoint;
     }
 
     /** Like {@link #load}, without the optimizer's moments. */
     public Checkpoint loadModel(Path committed) throws IOException {
-        return sameStep(committed, files.readModel(committed));
+        Checkpoint checkpoint = files.readModel(committed);
+        sameStep(committed, checkpoint.state());
+        return checkpoint;
     }
 
     /** What {@link #load} gives besides tensors, which are not read. */
@@ -186,15 +191,13 @@ public final class CheckpointStore {
                 path + " holds no committed checkpoint; give a run directory or a checkpoint directory");
     }
 
-    private static Checkpoint sameStep(Path path, Checkpoint checkpoint) throws CheckpointException {
+    private static CheckpointState sameStep(Path path, CheckpointState state) throws CheckpointException {
         Matcher name = COMMITTED.matcher(path.getName());
-        if (name.matches()
-                && Long.parseLong(name.group(1)) != checkpoint.state().step()) {
-            throw new CheckpointException(
-                    path + " holds step " + checkpoint.state().step()
-                            + ", not the step of its name; rename it back or use another checkpoint");
+        if (name.matches() && Long.parseLong(name.group(1)) != state.step()) {
+            throw new CheckpointException(path + " holds step " + state.step()
+                    + ", not the step of its name; rename it back or use another checkpoint");
         }
-        return checkpoint;
+        return state;
     }
 
     /** Newer ones, which a run that went back behind damaged checkpoints has left, are the first to go. */

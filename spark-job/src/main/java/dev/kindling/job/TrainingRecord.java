@@ -1,5 +1,6 @@
 package dev.kindling.job;
 
+import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.coordinate.FirstCause;
 import dev.kindling.coordinate.Generation;
@@ -225,8 +226,11 @@ final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
     public long committedStep() {
         try {
             CheckpointStore.Recovery recovery = store.latestValid();
-            recovery.skipped().forEach(line -> System.err.println("kindling: " + line));
-            return recovery.found().map(checkpoint -> checkpoint.state().step()).orElse(0L);
+            recovery.skipped().forEach(line -> {
+                LOG.warn("{}", line);
+                System.err.println("kindling: " + line);
+            });
+            return recovery.found().map(CheckpointState::step).orElse(0L);
         } catch (IOException e) {
             throw new UncheckedIOException("cannot look for checkpoints in " + run + "; check that it can be read", e);
         }

@@ -58,6 +58,7 @@ public final class SparkMonitor implements AutoCloseable {
     }
 
     public synchronized void generationStarted(Generation generation) {
+        feed.flush(); // of the ranks before, which may have been fewer
         gauges.generationStarted(generation.number(), generation.worldSize());
         post(new GenerationStarted(
                 now(), generation.number(), generation.attempt(), generation.worldSize(), generation.startStep()));

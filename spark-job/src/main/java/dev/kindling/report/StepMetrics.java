@@ -36,7 +36,7 @@ public record StepMetrics(
         ranks = List.copyOf(ranks);
     }
 
-    /** Milliseconds by what the time was spent on, means over the ranks. */
+    /** Milliseconds by what the time was spent on, means over the ranks; they add up to the step. */
     public Map<String, Double> parts() {
         Map<String, Double> parts = new LinkedHashMap<>();
         parts.put("data", mean(RankTimes::dataMillis));

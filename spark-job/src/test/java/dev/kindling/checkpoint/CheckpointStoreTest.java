@@ -116,7 +116,7 @@ class CheckpointStoreTest {
                 .contains("step-0000500", "; use ")
                 .doesNotContain("\n");
         CheckpointStore.Recovery recovery = store.latestValid();
-        assertThat(recovery.found().orElseThrow().state().step()).isEqualTo(250);
+        assertThat(recovery.found().orElseThrow().step()).isEqualTo(250);
         assertThat(recovery.skipped())
                 .singleElement()
                 .asString()

@@ -2,14 +2,11 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.kindling.coordinate.EmbeddedCluster;
-import java.io.File;
+import dev.kindling.coordinate.Limits;
 import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -20,115 +17,78 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The application jar by plain spark-submit, on a master and two workers that are processes of their own. */
-@Timeout(150)
+@Timeout(240)
 class StandaloneClusterIT {
     @TempDir
     private Path folder;
 
-    private final List<Process> processes = new ArrayList<>();
-    private String master;
+    private StandaloneCluster cluster;
+    private Process firstWorker;
+    private Path corpus;
 
     @BeforeEach
     void startCluster() throws Exception {
-        EmbeddedCluster.linkJars(folder.resolve("spark/jars"), sparkJars());
-        int port = freePort();
-        master = "spark://127.0.0.1:" + port;
-        processes.add(java(
-                "master",
-                "org.apache.spark.deploy.master.Master",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                "" + port,
-                "--webui-port",
-                "0"));
-        for (String worker : List.of("worker-1", "worker-2")) {
-            processes.add(java(
-                    worker,
-                    "org.apache.spark.deploy.worker.Worker",
-                    "--host",
-                    "127.0.0.1",
-                    "--cores",
-                    "1",
-                    "--memory",
-                    "1g",
-                    "--webui-port",
-                    "0",
-                    "--work-dir",
-                    folder.resolve(worker).toString(),
-                    master));
-        }
+        corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
+        cluster = new StandaloneCluster(folder);
+        firstWorker = cluster.startWorker("worker-1");
+        cluster.startWorker("worker-2");
     }
 
     @AfterEach
-    void stopCluster() throws InterruptedException {
-        processes.forEach(Process::destroy);
-        for (Process process : processes) {
-            if (!process.waitFor(10, TimeUnit.SECONDS)) {
-                process.destroyForcibly().waitFor();
-            }
-        }
+    void stopCluster() {
+        cluster.close();
     }
 
-    /** The test's class path without Kindling, and without what its application jar brings. */
-    private static List<String> sparkJars() {
-        String application =
-                ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp)[^/\\\\]*";
-        return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
-                .filter(entry -> entry.endsWith(".jar") && !entry.matches(application))
-                .toList();
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        }
-    }
-
-    /** Starts a class of Spark's with its output in a file of that name. */
-    private Process java(String name, String mainClass, String... arguments) throws IOException {
-        List<String> command = new ArrayList<>();
-        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.add("-Xmx512m");
-        command.addAll(List.of(System.getProperty("spark.driver.jvm").split(" ")));
-        command.addAll(List.of("-cp", folder.resolve("spark/jars") + File.separator + "*", mainClass));
-        command.addAll(List.of(arguments));
-        ProcessBuilder builder = new ProcessBuilder(command);
-        builder.environment().put("SPARK_HOME", folder.resolve("spark").toString());
-        builder.environment().put("SPARK_LOCAL_DIRS", folder.resolve("local").toString());
-        return builder.redirectError(folder.resolve(name + ".err").toFile())
-                .redirectOutput(folder.resolve(name + ".out").toFile())
-                .start();
+    private void assertEndsWell(String name, Process driver) throws Exception {
+        assertThat(driver.waitFor(120, TimeUnit.SECONDS)).isTrue();
+        assertThat(driver.exitValue()).as(Files.readString(cluster.err(name))).isZero();
     }
 
     @Test
     void plainSparkSubmitTrainsOnTwoWorkers() throws Exception {
-        Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         Path run = folder.resolve("run");
-        List<String> submit = new ArrayList<>(List.of(
-                "--master",
-                master,
-                "--conf",
-                "spark.executor.memory=512m",
-                "--conf",
-                "spark.executor.extraJavaOptions=-XX:+UseSerialGC",
-                "--class",
-                "dev.kindling.job.Kindling",
-                System.getProperty("kindling.jar")));
-        submit.addAll(List.of(CommandRuns.trainArguments(run, corpus.toString(), "--set", "train.max_steps=13")));
-        Process driver = java("driver", "org.apache.spark.deploy.SparkSubmit", submit.toArray(String[]::new));
-        processes.add(driver);
-        assertThat(driver.waitFor(120, TimeUnit.SECONDS)).isTrue();
-        assertThat(driver.exitValue())
-                .as(Files.readString(folder.resolve("driver.err")))
-                .isZero();
-        assertThat(folder.resolve("driver.out")).content().contains("--- a sample ---", "on 2 executor(s)");
+        assertEndsWell("driver", cluster.train("driver", run, corpus, List.of(), "--set", "train.max_steps=13"));
+        assertThat(cluster.out("driver")).content().contains("--- a sample ---", "on 2 executor(s)");
         assertThat(run.resolve("metrics.jsonl")).content().hasLineCount(13);
         assertThat(CommandRuns.weights(run, 13)).hasSizeGreaterThan(10_000);
         for (String worker : List.of("worker-1", "worker-2")) {
             try (Stream<Path> applications = Files.list(folder.resolve(worker))) {
                 assertThat(applications).as("applications on " + worker).hasSize(1);
             }
+        }
+    }
+
+    /** With reduction by a tree the weights do not depend on how many ranks trained, and so not on the fault. */
+    @Test
+    void aKilledWorkerCostsARankUntilAnotherOneComes() throws Exception {
+        String[] more = {
+            "--set", "train.reduction=tree", "--set", "train.max_steps=3000", "--set", "cluster.executors=2"
+        };
+        Path run = folder.resolve("run");
+        Process driver = cluster.train("driver", run, corpus, List.of(Limits.SLOTS + "=2s"), more);
+        awaitText(run.resolve("checkpoints/step-0000040/state.json"), "");
+        firstWorker.destroyForcibly();
+        cluster.startWorker("worker-3"); // comes, with its executor, after the wait for slots
+        assertEndsWell("driver", driver);
+        assertThat(cluster.err("driver"))
+                .content()
+                .contains(
+                        "going on with 1 of 2 executors from step ",
+                        "executors came back: going on with all 2 from step ");
+        assertThat(cluster.err("driver")).content().contains("Generation 1 failed: rank ", "its executor is gone");
+        assertThat(run.resolve("metrics.jsonl")).content().contains("\"world_size\":1", "\"world_size\":2");
+
+        Path undisturbed = folder.resolve("undisturbed");
+        more[5] = "cluster.executors=1";
+        assertEndsWell("again", cluster.train("again", undisturbed, corpus, List.of(), more));
+        assertThat(CommandRuns.weights(run, 3000)).isEqualTo(CommandRuns.weights(undisturbed, 3000));
+    }
+
+    private static void awaitText(Path file, String text) throws IOException, InterruptedException {
+        long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+        while (!Files.exists(file) || !Files.readString(file).contains(text)) {
+            assertThat(System.nanoTime()).as("'%s' in %s", text, file).isLessThan(end);
+            Thread.sleep(20);
         }
     }
 }

@@ -57,7 +57,8 @@ final class CompareJob implements Job<CompareOptions> {
         TrainConfig config = comparison.config();
         int most = config.cluster().executors();
         Path staged = new Path(directory.getParent(), "." + directory.getName() + "." + UUID.randomUUID());
-        try (SparkSessions.Application application = sessions.open("compare", most, DriverDevice.gpus(config.cluster().device()))) {
+        try (SparkSessions.Application application = sessions.open(
+                "compare", most, DriverDevice.gpus(config.cluster().device()))) {
             BackendReport report = measure(comparison, staged, application.spark());
             out.print(BackendTable.format(report));
             write(report, staged, storage);

@@ -80,7 +80,8 @@ final class BackendCharts {
                 modes,
                 series(
                         modes,
-                        each -> row -> row.mode().equals(each) && row.length() == length && row.executors() == executors,
+                        each -> row ->
+                                row.mode().equals(each) && row.length() == length && row.executors() == executors,
                         row -> timing.apply(row).tokensPerSecond()));
     }
 

@@ -31,16 +31,24 @@ public final class BackendPage {
         BackendReport.About about = report.about();
         html.append("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")
                 .append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")
-                .append("<title>Kindling: ").append(escape(about.title())).append("</title><style>")
+                .append("<title>Kindling: ")
+                .append(escape(about.title()))
+                .append("</title><style>")
                 .append(style())
                 .append("</style></head><body><main>");
-        html.append("<header><h1>").append(escape(about.title())).append("</h1><p class=\"sub\">")
+        html.append("<header><h1>")
+                .append(escape(about.title()))
+                .append("</h1><p class=\"sub\">")
                 .append(escape(about.created() + " · " + about.environment().get("Devices")))
                 .append("</p></header>");
         summary();
-        about.notes().forEach(note -> html.append("<p class=\"note\">Note: ").append(escape(note)).append(".</p>"));
+        about.notes()
+                .forEach(note -> html.append("<p class=\"note\">Note: ")
+                        .append(escape(note))
+                        .append(".</p>"));
         html.append("<section class=\"charts\">");
-        BackendCharts.of(report).forEach(chart -> html.append("<figure>").append(chart.toSvg()).append("</figure>"));
+        BackendCharts.of(report)
+                .forEach(chart -> html.append("<figure>").append(chart.toSvg()).append("</figure>"));
         html.append("</section>");
         howToRead();
         results();
@@ -63,7 +71,8 @@ public final class BackendPage {
     /** The fastest case of each number of executors at the first length, and what did not run. */
     private void summary() {
         html.append("<section class=\"tiles\">");
-        List<Integer> worlds = report.rows().stream().map(Row::executors).distinct().toList();
+        List<Integer> worlds =
+                report.rows().stream().map(Row::executors).distinct().toList();
         int length = report.rows().get(0).length();
         for (int world : worlds) {
             report.rows().stream()
@@ -85,32 +94,40 @@ public final class BackendPage {
                 .max()
                 .orElse(Double.NaN);
         if (!Double.isNaN(worst)) {
-            boolean holds = report.rows().stream().allMatch(row -> !row.ran() || row.parity().holds());
+            boolean holds = report.rows().stream()
+                    .allMatch(row -> !row.ran() || row.parity().holds());
             tile("losses", holds ? "agree" : "DISAGREE", "largest relative difference " + number("%.1e", worst));
         }
         html.append("</section>");
     }
 
     private void tile(String name, String value, String what) {
-        html.append("<div class=\"tile\"><div class=\"name\">%s</div><div class=\"value\">%s</div><div class=\"what\">%s</div></div>"
-                .formatted(escape(name), escape(value), escape(what)));
+        html.append(
+                "<div class=\"tile\"><div class=\"name\">%s</div><div class=\"value\">%s</div><div class=\"what\">%s</div></div>"
+                        .formatted(escape(name), escape(value), escape(what)));
     }
 
     private void howToRead() {
         BackendReport.Method method = report.about().method();
         html.append("<section><h2>How to read this</h2><ul>");
-        item("Every backend ran the same training step (forward, backward, sum of gradients over all ranks, clip, AdamW)"
-                + " from the same weights on the same data, on all executors at once. A step is as long as its slowest rank takes.");
-        item("After %d untimed steps each, backends took turns in %d rounds of %d steps, in rotating order, so that a drift of clocks or temperature meets all. Dots in bars are rounds, from the first to the last."
-                .formatted(method.warmUp(), method.rounds(), method.steps()));
+        item(
+                "Every backend ran the same training step (forward, backward, sum of gradients over all ranks, clip, AdamW)"
+                        + " from the same weights on the same data, on all executors at once. A step is as long as its slowest rank takes.");
+        item(
+                "After %d untimed steps each, backends took turns in %d rounds of %d steps, in rotating order, so that a drift of clocks or temperature meets all. Dots in bars are rounds, from the first to the last."
+                        .formatted(method.warmUp(), method.rounds(), method.steps()));
         item("Whiskers and ± are 95 % confidence intervals: " + Estimate.FORMULA
                 + ". Where those of two backends overlap, do not call one the faster.");
         item("Speedup: the reference's time by the backend's, a mean of the ratios within rounds.");
-        item("Forward alone is evaluation's forward with loss: no dropout, nothing kept. Ranks do not wait for each other in it.");
+        item(
+                "Forward alone is evaluation's forward with loss: no dropout, nothing kept. Ranks do not wait for each other in it.");
         item("MFU: operations by time by the device's peak. Operations: " + BackendReport.Work.FORMULA + ".");
-        item("Memory is what the step holds on a device: weights, gradients, moments, activations, scratch; not libraries and contexts.");
-        item("Attention's share is of the operators' device time in an eager step; linear layers around it are not counted.");
-        item("Loss difference: the largest relative one to the reference's over the untimed steps; the tolerance is what rounding explains.");
+        item(
+                "Memory is what the step holds on a device: weights, gradients, moments, activations, scratch; not libraries and contexts.");
+        item(
+                "Attention's share is of the operators' device time in an eager step; linear layers around it are not counted.");
+        item(
+                "Loss difference: the largest relative one to the reference's over the untimed steps; the tolerance is what rounding explains.");
         html.append("</ul></section>");
     }
 
@@ -121,8 +138,17 @@ public final class BackendPage {
     private void results() {
         html.append("<section><h2>Results</h2>");
         List<String> heads = List.of(
-                "Backend", "Mode", "Step, ms", "Forward, ms", "Tokens/s", "Tokens/s a rank", "Speedup", "MFU",
-                "Memory, MiB", "Attention", "Loss difference");
+                "Backend",
+                "Mode",
+                "Step, ms",
+                "Forward, ms",
+                "Tokens/s",
+                "Tokens/s a rank",
+                "Speedup",
+                "MFU",
+                "Memory, MiB",
+                "Attention",
+                "Loss difference");
         String group = "";
         for (Row row : report.rows()) {
             String own = "%d executor(s), T = %d".formatted(row.executors(), row.length());
@@ -162,8 +188,19 @@ public final class BackendPage {
     private void ranks() {
         html.append("<section><h2>What ran on each rank</h2>");
         openTable(List.of(
-                "Executors", "T", "Backend", "Mode", "Rank", "Where", "Device", "Ran", "Sequences", "Step, ms",
-                "Forward, ms", "Tokens/s", "MFU"));
+                "Executors",
+                "T",
+                "Backend",
+                "Mode",
+                "Rank",
+                "Where",
+                "Device",
+                "Ran",
+                "Sequences",
+                "Step, ms",
+                "Forward, ms",
+                "Tokens/s",
+                "MFU"));
         for (Row row : report.rows()) {
             for (RankRow rank : row.ranks()) {
                 List<String> cells = new ArrayList<>(List.of(
@@ -172,17 +209,21 @@ public final class BackendPage {
                         row.backend(),
                         row.mode(),
                         String.valueOf(rank.rank().rank()),
-                        "executor %s on %s".formatted(rank.rank().executor(), rank.rank().host()),
+                        "executor %s on %s"
+                                .formatted(rank.rank().executor(), rank.rank().host()),
                         rank.rank().device(),
-                        "%s, %s, %s".formatted(
-                                rank.measured().ran(),
-                                rank.rank().precision(),
-                                rank.measured().allreduce()),
+                        "%s, %s, %s"
+                                .formatted(
+                                        rank.measured().ran(),
+                                        rank.rank().precision(),
+                                        rank.measured().allreduce()),
                         String.valueOf(rank.measured().sequences()),
                         interval(rank.step().millis(), "%.3f"),
                         interval(rank.forward().millis(), "%.3f"),
                         interval(rank.step().tokensPerSecond(), "%,.0f"),
-                        rank.mfu().isPresent() ? number("%.1f %%", 100 * rank.mfu().getAsDouble()) : "–"));
+                        rank.mfu().isPresent()
+                                ? number("%.1f %%", 100 * rank.mfu().getAsDouble())
+                                : "–"));
                 cells(cells);
             }
         }
@@ -191,8 +232,9 @@ public final class BackendPage {
 
     private void environment() {
         html.append("<section><h2>Environment</h2><dl>");
-        report.about().environment().forEach((name, value) -> html.append("<dt>%s</dt><dd>%s</dd>"
-                .formatted(escape(name), escape(value))));
+        report.about()
+                .environment()
+                .forEach((name, value) -> html.append("<dt>%s</dt><dd>%s</dd>".formatted(escape(name), escape(value))));
         html.append("</dl><details><summary>Configuration</summary><pre>")
                 .append(escape(report.about().config()))
                 .append("</pre></details></section>");
@@ -200,7 +242,9 @@ public final class BackendPage {
 
     private void openTable(List<String> heads) {
         html.append("<div class=\"wide\"><table><thead><tr>")
-                .append(heads.stream().map(head -> "<th>" + escape(head) + "</th>").collect(Collectors.joining()))
+                .append(heads.stream()
+                        .map(head -> "<th>" + escape(head) + "</th>")
+                        .collect(Collectors.joining()))
                 .append("</tr></thead><tbody>");
     }
 

@@ -60,7 +60,8 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         legend(svg);
         grid(svg, x, y);
         for (double mark : marks) {
-            svg.append(Svg.line(x.at(mark), TOP, x.at(mark), BOTTOM, "stroke-dasharray=\"4 3\" stroke-opacity=\"0.6\""));
+            svg.append(
+                    Svg.line(x.at(mark), TOP, x.at(mark), BOTTOM, "stroke-dasharray=\"4 3\" stroke-opacity=\"0.6\""));
         }
         for (int i = 0; i < series.size(); i++) {
             draw(svg, series.get(i), Svg.colour(i), x, y);
@@ -79,8 +80,8 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         double at = LEFT;
         for (int i = 0; i < series.size(); i++) {
             String name = series.get(i).name();
-            svg.append("<rect x=\"%.0f\" y=\"32\" width=\"14\" height=\"4\" fill=\"%s\"/>"
-                    .formatted(at, Svg.colour(i)));
+            svg.append(
+                    "<rect x=\"%.0f\" y=\"32\" width=\"14\" height=\"4\" fill=\"%s\"/>".formatted(at, Svg.colour(i)));
             svg.append(Svg.text(at + 19, 38, "start", name));
             at += 34 + 6.6 * name.length();
         }

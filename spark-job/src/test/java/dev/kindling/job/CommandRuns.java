@@ -137,7 +137,7 @@ final class CommandRuns implements AutoCloseable {
         List<String> learned = new ArrayList<>();
         for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
             JsonNode step = JSON.readTree(line);
-            learned.add(Stream.of("step", "loss", "lr", "grad_norm", "val_loss")
+            learned.add(Stream.of("step", "loss", "lr", "grad_norm")
                     .map(key -> key + " " + step.path(key))
                     .collect(Collectors.joining(", ")));
         }

@@ -82,7 +82,8 @@ class CompareIT {
         }
         assertThat(cases).isEqualTo(wanted);
         try (var files = Files.list(out)) {
-            assertThat(files.map(file -> file.getFileName().toString())).containsExactlyInAnyOrder("report.json", "report.html");
+            assertThat(files.map(file -> file.getFileName().toString()))
+                    .containsExactlyInAnyOrder("report.json", "report.html");
         }
         String html = Files.readString(out.resolve("report.html"));
         assertThat(html.split("<svg", -1)).hasSize(7); // six charts

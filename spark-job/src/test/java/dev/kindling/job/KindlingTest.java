@@ -30,7 +30,8 @@ class KindlingTest {
 
     private int run(Job<TrainOptions> train, String... args) {
         Clock clock = Clock.fixed(Instant.parse("2026-11-24T18:30:05Z"), ZoneOffset.UTC);
-        Kindling.Jobs jobs = new Kindling.Jobs(train, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add);
+        Kindling.Jobs jobs =
+                new Kindling.Jobs(train, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add);
         return new Kindling(jobs, clock, new PrintWriter(out, true), new PrintWriter(err, true)).run(args);
     }
 
@@ -138,7 +139,9 @@ class KindlingTest {
     void noCommandNamesTheCommands() {
         assertThat(run(ran::add)).isEqualTo(2);
         assertThat(err.toString())
-                .contains("a command is missing", "train, prepare, evaluate, compare, generate, attention, profile, doctor")
+                .contains(
+                        "a command is missing",
+                        "train, prepare, evaluate, compare, generate, attention, profile, doctor")
                 .hasLineCount(1);
     }
 

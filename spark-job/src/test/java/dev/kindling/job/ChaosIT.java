@@ -32,7 +32,7 @@ class ChaosIT {
     private static final int STEPS = Integer.getInteger("kindling.chaos.steps", 9_000);
     private static final Duration RECOVERY = Duration.ofSeconds(60);
     private static final List<String> SETTINGS = List.of(
-            Limits.SLOTS + "=4s",
+            Limits.SLOTS + "=20s",
             Limits.RENDEZVOUS + "=8s",
             Limits.SILENCE + "=4s",
             Limits.STOP + "=2s",

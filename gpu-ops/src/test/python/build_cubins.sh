@@ -19,11 +19,15 @@ if [ "$1" = check ]; then
         for file in "$kernels"/*.cu; do
             name=$(basename "$file" .cu)
             for type in bf16 fp16 f32; do
-                if [ "$name" = flash_attention ] && [ $type = f32 ]; then continue; fi
+                case "$name.$type" in flash_*.f32) continue ;; esac
                 echo "$target -DACTIVATION=$type -o $out/$name.$type.cubin $name.cu"
             done
         done
-        for d in 32 128; do echo "$target -DHEAD_DIM=$d -DDROPOUT=1 -o $out/flash.$d.cubin flash_attention.cu"; done
+        for way in forward backward; do
+            for d in 32 128; do echo "$target -DHEAD_DIM=$d -DDROPOUT=1 -o $out/flash_$way.$d.cubin flash_$way.cu"; done
+        done
+        echo "$target -DHEAD_DIM=32 -DDROPOUT=1 -o $out/flash_forward_hopper.32.cubin flash_forward_hopper.cu"
+        echo "$target -DHEAD_DIM=32 -o $out/flash_backward_hopper.32.cubin flash_backward_hopper.cu"
     done | each
     exit 0
 fi
@@ -35,7 +39,10 @@ out=$(cd "$1" && pwd)
         set -- $case
         for c in 0 1; do
             for r in 0 1; do
-                echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DCAUSAL=$c -DDROPOUT=$r -o $out/flash_attention.$1.d$2.c$c.r$r.cubin flash_attention.cu"
+                for file in flash_forward flash_backward flash_forward_hopper flash_backward_hopper; do
+                    case "$file.$2.$r" in *_hopper.128.* | flash_backward_hopper.*.1) continue ;; esac # mma.sync's
+                    echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DCAUSAL=$c -DDROPOUT=$r -o $out/$file.$1.d$2.c$c.r$r.cubin $file.cu"
+                done
             done
         done
     done

@@ -1,7 +1,8 @@
-"""Judges flash_attention.cu against float64 and times it beside PyTorch.
+"""Judges the flash kernels against float64 and times them beside PyTorch.
 
-usage: judge_flash_attention.py CUBIN_DIR [check] [time] [VARIANT...]
-cubins (build_cubins.sh): flash_attention.{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}[.VARIANT].cubin"""
+usage: judge_flash_attention.py CUBIN_DIR [check] [time] [small] [mma] [hopper]
+small: one small shape a path, for compute-sanitizer. mma, hopper: the paths (both)
+cubins (build_cubins.sh): flash_{forward|backward}[_hopper].{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}.cubin"""
 import os
 import struct
 import sys
@@ -16,18 +17,26 @@ report = Report()
 modules = {}
 
 
-def module(directory, dtype, d, causal, dropout, variant=""):
-    name = f"flash_attention.{dtype}.d{d}.c{int(causal)}.r{int(dropout)}{'.' + variant if variant else ''}.cubin"
-    if name not in modules:
-        modules[name] = Module(os.path.join(directory, name))
-    return modules[name]
+def module(directory, path, dtype, d, causal, dropout):
+    """(forward, backward) of a path, or None where there are no such kernels. Hopper's backward pass with dropout is mma's."""
+    pair = []
+    for way in ("forward", "backward"):
+        hopper = path == "hopper" and not (way == "backward" and dropout)
+        name = f"flash_{way}{'_hopper' if hopper else ''}.{dtype}.d{d}.c{int(causal)}.r{int(dropout)}.cubin"
+        file = os.path.join(directory, name)
+        if not os.path.exists(file):
+            return None
+        if name not in modules:
+            modules[name] = Module(file)
+        pair.append(modules[name])
+    return pair
 
 
 class Flash:
     """One call's buffers. q, k, v, o, dO: (B, H, T, D) views with contiguous last dimension; packed: (1, H, total, D)."""
 
     def __init__(self, mod, q, k, v, threshold=0, site=7, splits=1, cu_q=None, cu_k=None, lengths=None, state=None):
-        self.mod, self.q, self.k, self.v = mod, q, k, v
+        (self.forward_module, self.backward_module), self.q, self.k, self.v = mod, q, k, v
         self.threshold, self.site, self.splits, self.cu_q, self.cu_k = threshold, site, splits, cu_q, cu_k
         self.state = state if state is not None else step_state()
         self.batch, self.heads = (q.shape[0] if cu_q is None else cu_q.numel() - 1), q.shape[1]
@@ -54,13 +63,14 @@ class Flash:
         return packed + struct.pack("<6if2I4x", self.batch, self.heads, self.tq, self.tk, self.stats_rows, self.splits, self.scale, self.threshold, self.site)
 
     def forward(self):
-        rows, m = self.mod.constant("flash_attention_forward_rows"), self.mod
+        m = self.forward_module
+        rows = m.constant("flash_attention_forward_rows")
         grid, shared, p = ((self.tq + rows - 1) // rows, self.heads, self.batch), m.constant("flash_attention_forward_shared"), self.params()
         threads = m.constant("flash_attention_forward_threads")
         return lambda: m.launch("flash_attention_forward", grid, threads, p, shared=shared)
 
     def backward(self, dO):
-        m, p, h, b = self.mod, self.params(dO), self.heads, self.batch
+        m, p, h, b = self.backward_module, self.params(dO), self.heads, self.batch
         rows, shared = m.constant("flash_attention_backward_rows"), m.constant("flash_attention_backward_shared")
 
         def run():
@@ -110,7 +120,7 @@ def compare(what, flash, q, k, v, dO, causal, factor, limit):
     return worst
 
 
-def dense(directory, dtype, d, causal, tq, tk, p=0.0, splits=1, scale=1.0, batch=2, heads=3, seed=0):
+def dense(directory, path, dtype, d, causal, tq, tk, p=0.0, splits=1, scale=1.0, batch=2, heads=3, seed=0):
     torch.manual_seed(seed)
     threshold = round(p * 65536)
     T = TYPES[dtype]
@@ -120,16 +130,16 @@ def dense(directory, dtype, d, causal, tq, tk, p=0.0, splits=1, scale=1.0, batch
     for x, t in ((q, tq), (k, tk), (v, tk), (dO, tq)):
         x[:, :, t:] = float("nan")
     q, k, v, dO = q[:, :, :tq], k[:, :, :tk], v[:, :, :tk], dO[:, :, :tq]
-    flash = Flash(module(directory, dtype, d, causal, p > 0), q, k, v, threshold, splits=splits)
+    flash = Flash(module(directory, path, dtype, d, causal, p > 0), q, k, v, threshold, splits=splits)
     flash.forward()()
     flash.backward(dO)()
     torch.cuda.synchronize()
     factor = attention_factor(batch, heads, tq, tk, threshold, flash.site) if p else None
-    what = f"{dtype} D{d} {'causal' if causal else 'full'} {tq}x{tk} p{p} splits{splits} scale{scale}"
+    what = f"{path} {dtype} D{d} {'causal' if causal else 'full'} {tq}x{tk} p{p} splits{splits} scale{scale}"
     return compare(what, flash, q, k, v, dO, causal, factor, 1e-2)
 
 
-def packed(directory, dtype, d, causal, lengths, p, splits):
+def packed(directory, path, dtype, d, causal, lengths, p, splits):
     torch.manual_seed(3)
     threshold, T, heads, total = round(p * 65536), TYPES[dtype], 3, sum(lengths)
     cu = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()], dtype=torch.int32, device="cuda")
@@ -137,7 +147,7 @@ def packed(directory, dtype, d, causal, lengths, p, splits):
     q, k, v = (qkv[:, :, i].transpose(1, 2) for i in range(3))
     dO = torch.randn(1, total, heads, d, device="cuda").to(T).transpose(1, 2)
     longest = max(lengths)
-    flash = Flash(module(directory, dtype, d, causal, p > 0), q, k, v, threshold, splits=splits, cu_q=cu, cu_k=cu, lengths=(longest, longest))
+    flash = Flash(module(directory, path, dtype, d, causal, p > 0), q, k, v, threshold, splits=splits, cu_q=cu, cu_k=cu, lengths=(longest, longest))
     flash.forward()()
     flash.backward(dO)()
     torch.cuda.synchronize()
@@ -152,43 +162,51 @@ def packed(directory, dtype, d, causal, lengths, p, splits):
             setattr(part, name, getattr(flash, name)[:, :, at])
         part.lse = flash.lse[:, :, at]
         factor = whole[i : i + 1, :, :n, :n] if p else None
-        compare(f"packed {dtype} D{d} p{p} splits{splits} sequence {i}", part, q[:, :, at], k[:, :, at], v[:, :, at], dO[:, :, at], causal, factor, 1e-2)
+        compare(f"packed {path} {dtype} D{d} p{p} splits{splits} sequence {i}", part, q[:, :, at], k[:, :, at], v[:, :, at], dO[:, :, at], causal, factor, 1e-2)
 
 
-def repeatable(directory, dtype, d, p, splits):
+def repeatable(directory, path, dtype, d, p, splits):
     torch.manual_seed(4)
     q, k, v, dO = (torch.randn(4, 6, 640, d, device="cuda").to(TYPES[dtype]) for _ in range(4))
     first = None
     for _ in range(50):
-        flash = Flash(module(directory, dtype, d, True, p > 0), q, k, v, round(p * 65536), splits=splits)
+        flash = Flash(module(directory, path, dtype, d, True, p > 0), q, k, v, round(p * 65536), splits=splits)
         flash.forward()()
         flash.backward(dO)()
         outs = [flash.o, flash.dq, flash.dk, flash.dv, flash.lse]
         if first is None:
             first = outs
         elif not all(torch.equal(a, b) for a, b in zip(first, outs)):
-            report.expect(f"bitwise equal {dtype} D{d} p{p} splits{splits}", 1.0, 0.0)
+            report.expect(f"bitwise equal {path} {dtype} D{d} p{p} splits{splits}", 1.0, 0.0)
             return
 
 
-def check(directory):
+def check(directory, path):
     for dtype, d in (("bf16", 64), ("fp16", 32), ("bf16", 128)):
-        worst = 0.0
+        if module(directory, path, dtype, d, True, False) is None:
+            continue
+        worst, at = 0.0, (directory, path, dtype, d)
         for causal in (False, True):
             for t in (1, 63, 64, 65, 127, 129, 1000, 1024):
-                worst = max(worst, dense(directory, dtype, d, causal, t, t))
+                worst = max(worst, dense(*at, causal, t, t))
             for tq, tk in ((65, 129), (129, 65), (300, 20), (7, 700), (257, 383)):
-                worst = max(worst, dense(directory, dtype, d, causal, tq, tk))
+                worst = max(worst, dense(*at, causal, tq, tk))
             for splits in (2, 3, 16):
-                worst = max(worst, dense(directory, dtype, d, causal, 517, 640, splits=splits))
-            worst = max(worst, dense(directory, dtype, d, causal, 200, 200, scale=6.0))
+                worst = max(worst, dense(*at, causal, 517, 640, splits=splits))
+            worst = max(worst, dense(*at, causal, 200, 200, scale=6.0))
             for tq, tk in ((64, 64), (129, 200), (333, 333)):
-                worst = max(worst, dense(directory, dtype, d, causal, tq, tk, p=0.2, splits=1 + tq % 2))
-        packed(directory, dtype, d, True, [1, 130, 64, 257, 31], 0.0, 1)
-        packed(directory, dtype, d, True, [1, 130, 64, 257, 31], 0.2, 2)
+                worst = max(worst, dense(*at, causal, tq, tk, p=0.2, splits=1 + tq % 2))
+        packed(*at, True, [1, 130, 64, 257, 31], 0.0, 1)
+        packed(*at, True, [1, 130, 64, 257, 31], 0.2, 2)
         for p, splits in ((0.0, 1), (0.0, 3), (0.2, 1)):
-            repeatable(directory, dtype, d, p, splits)
-        print(f"checked {dtype} D{d}: worst relative error {worst:.2e}, failures so far {report.failures}", flush=True)
+            repeatable(*at, p, splits)
+        print(f"checked {path} {dtype} D{d}: worst relative error {worst:.2e}, failures so far {report.failures}", flush=True)
+
+
+def small(directory, path):
+    for p in (0.0, 0.2):
+        worst = dense(directory, path, "bf16", 64, True, 150, 280, p=p, batch=1, heads=1)
+        print(f"small {path} p{p}: relative error {worst:.2e}", flush=True)
 
 
 SHAPES = [("bf16", 32, 12, 1024, 64, True), ("fp16", 32, 32, 1024, 32, False), ("fp16", 32, 32, 1024, 32, True),
@@ -208,7 +226,7 @@ def torch_micros(run, repeats=20):
     return begin.elapsed_time(end) * 1000 / repeats
 
 
-def time(directory, variants):
+def time(directory, paths):
     from torch.nn.attention import SDPBackend, sdpa_kernel
     for dtype, b, h, t, d, causal in SHAPES:
         qkv = torch.randn(b, t, 3, h, d, device="cuda").to(TYPES[dtype])
@@ -216,23 +234,15 @@ def time(directory, variants):
         dO = torch.randn(b, t, h, d, device="cuda").to(TYPES[dtype]).transpose(1, 2)
         line = f"{dtype} B{b} H{h} T{t} D{d} {'causal' if causal else 'full'}:"
         for p in (0.0, 0.2):
-            for variant in [""] + variants:
-                try:
-                    mod = module(directory, dtype, d, causal, p > 0, variant)
-                except RuntimeError:
+            for path in paths:
+                mod = module(directory, path, dtype, d, causal, p > 0)
+                if mod is None:
                     continue
                 splits = max(1, min(264 // (b * h), (t + 127) // 128))
                 flash = Flash(mod, q, k, v, round(p * 65536), splits=splits)
                 forward, backward = flash.forward(), flash.backward(dO)
-                line += f" p{p} {variant or 'default'} {micros(forward):.0f}"
-                line += f"+{micros(backward):.0f}"
-                if variant:
-                    plain = Flash(module(directory, dtype, d, causal, p > 0), q, k, v, round(p * 65536), splits=splits)
-                    plain.forward()()
-                    plain.backward(dO)()
-                    error = max(relative(x, y) for x, y in ((flash.o, plain.o), (flash.dq, plain.dq), (flash.dk, plain.dk), (flash.dv, plain.dv)))
-                    report.expect(f"variant {variant} {line}", error, 5e-3)
-        for name, backend in (("torch FLASH", SDPBackend.FLASH_ATTENTION), ("EFFICIENT", SDPBackend.EFFICIENT_ATTENTION)):
+                line += f" p{p} {path} {micros(forward):.0f}+{micros(backward):.0f}"
+        for name, backend in (("torch FLASH", SDPBackend.FLASH_ATTENTION), ("cuDNN", SDPBackend.CUDNN_ATTENTION)):
             with sdpa_kernel(backend):
                 x, y, z = (a.detach().requires_grad_() for a in (q, k, v))
                 out = F.scaled_dot_product_attention(x, y, z, is_causal=causal)
@@ -245,9 +255,13 @@ def time(directory, variants):
 if __name__ == "__main__":
     where, wanted = sys.argv[1], sys.argv[2:]
     print(torch.cuda.get_device_name(), "torch", torch.__version__)
-    if "check" in wanted:
-        check(where)
+    paths = [path for path in ("mma", "hopper") if path in wanted or not {"mma", "hopper"} & set(wanted)]
+    for path in paths:
+        if "check" in wanted:
+            check(where, path)
+        if "small" in wanted:
+            small(where, path)
     if "time" in wanted:
-        time(where, [w for w in wanted if w not in ("check", "time")])
+        time(where, paths)
     print("failures:", report.failures)
     sys.exit(1 if report.failures else 0)

@@ -1,4 +1,4 @@
-// attention.cuh: what flash_attention.cu and efficient_attention.cu share: addressing and the dropout of
+// attention.cuh: what the flash and efficient kernels share: addressing and the dropout of
 // attention probabilities, which depends on (b, h, row, col) alone and on no tile shape:
 //   block = ((b H + h) Tq + row) ceil(Tk / 32) 4 + (col / 32) 4 + (col % 8) / 2
 //   decision = (col % 32) / 8 * 2 + col % 2

@@ -35,10 +35,16 @@ public final class CudaDevice implements Device {
      * @param tf32 whether FP32 matrix products may round their inputs to TF32 (10 bits of fraction); off, they are exact
      * @param cache of compiled kernels
      * @param patience how long {@link #synchronize} waits
+     * @param wgmma whether kernels may use Hopper's warpgroup instructions where the GPU has them
      */
-    public record Options(Precision precision, boolean tf32, KernelCache cache, Duration patience) {
+    public record Options(Precision precision, boolean tf32, KernelCache cache, Duration patience, boolean wgmma) {
         public static Options of(Precision precision) {
-            return new Options(precision, false, KernelCache.standard(System.getenv()), Duration.ofMinutes(5));
+            return new Options(precision, false, KernelCache.standard(System.getenv()), Duration.ofMinutes(5), true);
+        }
+
+        /** The same with the kernels that run on every GPU from compute capability 8.0. */
+        public Options withoutWgmma() {
+            return new Options(precision, tf32, cache, patience, false);
         }
     }
 
@@ -46,7 +52,7 @@ public final class CudaDevice implements Device {
         this.options = options;
         this.context = new CudaContext(info, options.cache(), options.patience());
         this.staging = new Staging(context);
-        this.ops = new CudaOps(context, options.tf32());
+        this.ops = new CudaOps(context, options);
     }
 
     /** Why this machine has no usable GPU (no driver, no libraries, no device), or empty if it has one. */

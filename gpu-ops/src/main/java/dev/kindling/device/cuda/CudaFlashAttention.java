@@ -9,7 +9,11 @@ import dev.kindling.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 
-/** flash_attention.cu: FlashAttention-2 on tensor cores, arXiv:2307.08691. */
+/**
+ * flash_forward*.cu and flash_backward*.cu: FlashAttention-2 on tensor cores, arXiv:2307.08691. On compute
+ * capability 9.0 head dimensions 32 and 64, dense or packed, take the wgmma kernels, but for the backward pass with dropout;
+ * all else takes the mma.sync kernels. Both draw the same dropout.
+ */
 final class CudaFlashAttention implements FusedAttention {
     private static final int STRUCT_BYTES = 368;
     private static final int MOST_BLOCKS = 65535;
@@ -17,10 +21,13 @@ final class CudaFlashAttention implements FusedAttention {
 
     private final CudaContext context;
     private final CudaElementwise elementwise;
+    private final boolean wgmma;
 
-    CudaFlashAttention(CudaContext context, CudaElementwise elementwise) {
+    /** @param wgmma may the wgmma kernels be taken where the GPU has them? */
+    CudaFlashAttention(CudaContext context, CudaElementwise elementwise, boolean wgmma) {
         this.context = context;
         this.elementwise = elementwise;
+        this.wgmma = wgmma && context.info().compute() == 90;
     }
 
     @Override
@@ -54,7 +61,7 @@ final class CudaFlashAttention implements FusedAttention {
     @Override
     public void forward(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
         AttentionShape shape = check(inputs, out, logSumExp);
-        CudaModule module = module(inputs, shape);
+        CudaModule module = module("flash_forward", inputs, wgmma);
         context.scratch(AlignedViews.bytes(inputs.query(), inputs.key(), inputs.value(), out));
         AlignedViews views = new AlignedViews(context, elementwise, 0);
         pack(new Call(views.in(inputs), views.out(out), logSumExp, null), 0, 0, new Workspace(0, 1));
@@ -74,7 +81,8 @@ final class CudaFlashAttention implements FusedAttention {
     @Override
     public void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
         AttentionShape shape = check(inputs, out, logSumExp);
-        CudaModule module = module(inputs, shape);
+        CudaModule module =
+                module("flash_backward", inputs, wgmma && !inputs.dropout().active());
         Workspace work = workspace(inputs, shape, module);
         long statsBytes = (8L * shape.heads() * work.statsRows() + 255) / 256 * 256;
         long partialBytes = 4L * work.splits() * shape.heads() * work.statsRows() * shape.headDim();
@@ -165,9 +173,10 @@ final class CudaFlashAttention implements FusedAttention {
         }
     }
 
-    private CudaModule module(AttentionInputs inputs, AttentionShape shape) {
+    private CudaModule module(String stem, AttentionInputs inputs, boolean hopper) {
+        AttentionShape shape = inputs.shape();
         return context.module(
-                "flash_attention",
+                hopper && shape.headDim() <= 64 ? stem + "_hopper" : stem,
                 shape.dtype(),
                 "HEAD_DIM",
                 shape.headDim(),

@@ -24,16 +24,16 @@ final class CudaOps implements Ops, AutoCloseable {
     private final CudaEfficientAttention efficient;
     private final CudaOptimizer optimizer;
 
-    CudaOps(CudaContext context, boolean tf32) {
+    CudaOps(CudaContext context, CudaDevice.Options options) {
         elementwise = new CudaElementwise(context);
         embedding = new CudaEmbedding(context);
         layerNorm = new CudaLayerNorm(context, elementwise);
-        matmul = new CudaMatmul(context, tf32, elementwise::copy);
+        matmul = new CudaMatmul(context, options.tf32(), elementwise::copy);
         gelu = new CudaGelu(context);
         crossEntropy = new CudaCrossEntropy(context, elementwise);
         softmax = new CudaAttentionSoftmax(context);
-        flash = new CudaFlashAttention(context, elementwise);
-        efficient = new CudaEfficientAttention(context, tf32, elementwise);
+        flash = new CudaFlashAttention(context, elementwise, options.wgmma());
+        efficient = new CudaEfficientAttention(context, options.tf32(), elementwise);
         optimizer = new CudaOptimizer(context);
     }
 

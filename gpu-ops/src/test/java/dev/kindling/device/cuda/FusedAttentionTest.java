@@ -14,7 +14,6 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -24,9 +23,10 @@ class FusedAttentionTest {
     private CudaDevice device;
     private Arena arena;
 
-    @BeforeEach
-    void open() {
-        device = Gpu.open(Precision.FP32);
+    private void open(boolean wgmma) {
+        Gpu.require();
+        CudaDevice.Options options = CudaDevice.Options.of(Precision.FP32);
+        device = CudaDevice.open(0, wgmma ? options : options.withoutWgmma());
         arena = device.arena("test");
         device.setStep(new StepInputs(99, 3, 1, 1, 1, 1));
     }
@@ -41,6 +41,8 @@ class FusedAttentionTest {
     @ParameterizedTest(name = "{0} {1} B{2} H{3} Tq{4} Tk{5} D{6} Dv{7} causal {8} dropout {9} mask {10}")
     @CsvSource({
         "flash, BF16, 2, 3, 129, 129, 64, 64, true, 0, NONE",
+        "flash without wgmma, BF16, 2, 3, 129, 129, 64, 64, true, 0, NONE",
+        "flash without wgmma, BF16, 2, 3, 129, 129, 64, 64, true, 0.2, NONE",
         "flash, BF16, 1, 2, 65, 200, 32, 32, true, 0.2, NONE",
         "flash, F16, 2, 2, 127, 63, 128, 128, false, 0, NONE",
         "efficient, F32, 2, 3, 65, 65, 64, 64, true, 0, NONE",
@@ -60,6 +62,7 @@ class FusedAttentionTest {
             boolean causal,
             float p,
             String mask) {
+        open(!backend.endsWith("without wgmma"));
         Tensor q = rounded(type, b, h, tq, d);
         Tensor k = rounded(type, b, h, tk, d);
         Tensor v = rounded(type, b, h, tk, dv);
@@ -69,8 +72,9 @@ class FusedAttentionTest {
         Tensor[] wanted = math(exact, dOut);
         AttentionInputs inputs = new AttentionInputs(
                 cast(type, q), cast(type, k), cast(type, v), maskTensor, null, causal, 0.3f, exact.dropout());
-        FusedAttention fused =
-                backend.equals("flash") ? device.ops().flash() : device.ops().efficient();
+        FusedAttention fused = backend.startsWith("flash")
+                ? device.ops().flash()
+                : device.ops().efficient();
         assertThat(fused.whyNot(inputs.shape())).isEmpty();
         Tensor out = poisoned(type, b, h, tq, dv);
         Tensor logSumExp = poisoned(DType.F32, b, h, tq);

@@ -1,0 +1,113 @@
+// flash_attention.cuh: what the flash kernels share. o = dropout(softmax(scale q k^T + causal)) v and its gradient, without
+// the (Tq, Tk) matrix in memory. Files: flash_{forward|backward}.cu through mma.sync (sm_80 and later), flash_{forward|backward}_hopper.cu
+// through wgmma (sm_90a); same kernels, arguments and results but for rounding.
+// FlashAttention-2, arXiv:2307.08691, Alg. 1 and 2.
+//
+//   q, o, dO, dq  (B, H, Tq, D)   k, v, dk, dv  (B, H, Tk, D)   bf16 or fp16, addressed by element strides
+//                 (batch, head, row), last dimension contiguous, so that all of them may be views of one
+//                 (B, T, 3, H, D) buffer. Strides are multiples of 8 elements, pointers of 16 bytes.
+//   lse           f32, natural log; element (b, h, row) at b * lse.batch + h * lse.head + row
+//   stats         float2 workspace (H, statsRows) of the backward pass: {lse log2(e), rowsum(dO o)}; a sequence
+//                 has its rows from statsStart(b), padded to 128
+//   partial       f32 workspace (splits, H, statsRows, D) of the backward pass, also with one split; statsRows =
+//                 B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128)
+// Overwritten: o, lse; dq, dk, dv. Nothing is accumulated across calls.
+// causal is aligned bottom right: column c is seen by row r iff c <= r + Tk - Tq. A row that sees nothing
+// gives o = 0, lse = +inf and zero gradients. Nothing past row Tq or Tk is read.
+// Packed sequences: cuQ, cuK (B + 1) i32 cumulative lengths, B sequences, batch strides unused (also lse.batch: row
+// cu[b] + row), queryLength and keyLength the longest. cuQ null: dense.
+// Dropout of the probabilities: attention.cuh.
+//
+// Deterministic: only dq crosses thread blocks. A block walks the key tiles split, split + splits, ... of one
+// head in order and adds each dq tile into its own partial buffer, every element always by the same
+// thread; with one split the last key tile of a row tile also scales and writes dq, else
+// flash_attention_backward_sum adds the splits in order.
+//
+// -D  ACTIVATION bf16 | fp16, HEAD_DIM 32 | 64 | 128, CAUSAL 0 | 1, DROPOUT 0 | 1
+// flash_attention_forward           grid (ceil(Tq / FORWARD_M), H, B)  block FORWARD_WARPS * 32
+// flash_attention_backward_rows_sum grid (statsTiles, H, B), statsTiles = ceil(Tq / 128)   block 256
+// flash_attention_backward          grid (splits, H, B)   block 256
+// flash_attention_backward_sum      grid (ceil(Tq / BACKWARD_M), H, B)   block 256   only if splits > 1
+// Dynamic shared memory: the constants FORWARD_SHARED and BACKWARD_SHARED, readable from the module
+// as the globals flash_attention_forward_shared, _forward_rows, _forward_threads, _backward_shared, _backward_rows,
+// _backward_keys.
+#pragma once
+#include "attention.cuh"
+
+#ifndef HEAD_DIM
+#define HEAD_DIM 64
+#endif
+#ifndef CAUSAL
+#define CAUSAL 1
+#endif
+#ifndef DROPOUT
+#define DROPOUT 0
+#endif
+
+struct FlashAttention {
+    const Activation *q, *k, *v;
+    Activation *o;
+    float *lse;
+    const Activation *dO;
+    Activation *dq, *dk, *dv;
+    float2 *stats;
+    float *partial;
+    const int *cuQ, *cuK;
+    const StepState *state;
+    Strides qAt, kAt, vAt, oAt, dOAt, dqAt, dkAt, dvAt, lseAt;
+    int batch, heads, queryLength, keyLength;
+    int statsRows, splits;
+    float scale;
+    u32 threshold, site;
+};
+
+constexpr int D = HEAD_DIM;
+constexpr int CHUNKS = D / 8;
+
+// One head of one sequence: lengths and the first row of each tensor.
+struct Sequence {
+    int queries, keys, offset; // offset = Tk - Tq
+    i64 queryStart, keyStart;  // rows, packed only
+};
+
+__device__ __forceinline__ Sequence sequenceOf(const FlashAttention &p, int b) {
+    Sequence s;
+    if (p.cuQ == nullptr) {
+        s.queries = p.queryLength;
+        s.keys = p.keyLength;
+        s.queryStart = s.keyStart = 0;
+    } else {
+        s.queryStart = p.cuQ[b];
+        s.keyStart = p.cuK[b];
+        s.queries = p.cuQ[b + 1] - p.cuQ[b];
+        s.keys = p.cuK[b + 1] - p.cuK[b];
+    }
+    s.offset = s.keys - s.queries;
+    return s;
+}
+
+template <typename T>
+__device__ __forceinline__ T *headOf(T *base, const Strides &at, const FlashAttention &p, int b, int h, i64 start) {
+    return base + (p.cuQ == nullptr ? b * at.batch : start * at.row) + h * at.head;
+}
+
+__device__ __forceinline__ i64 lseOf(const FlashAttention &p, int b, int h, const Sequence &s) {
+    return (p.cuQ == nullptr ? b * p.lseAt.batch : s.queryStart) + h * p.lseAt.head;
+}
+
+__device__ __forceinline__ i64 statsStart(const FlashAttention &p, int b, const Sequence &s) {
+    return p.cuQ == nullptr ? (i64)b * ((p.queryLength + 127) / 128 * 128) : (s.queryStart + 128 * (i64)b) / 128 * 128;
+}
+
+// A tile of ROWS rows, first row `row`, of which rows at `rows` and beyond become zeros.
+template <int ROWS, int THREADS>
+__device__ __forceinline__ void loadTile(u32 to, const Activation *from, i64 stride, int row, int rows) {
+    constexpr int PER = THREADS / CHUNKS;
+    const int chunk = threadIdx.x % CHUNKS, first = threadIdx.x / CHUNKS;
+#pragma unroll
+    for (int i = 0; i < ROWS; i += PER) {
+        const int r = row + first + i;
+        if (ROWS % PER == 0 || first + i < ROWS)
+            copyAsync16(to + tileOffset<D>(first + i, chunk), from + (i64)min(r, rows - 1) * stride + chunk * 8, r < rows);
+    }
+}

@@ -1,0 +1,164 @@
+// flash_backward.cuh: what the backward kernels share: row statistics and the one gradient that crosses thread blocks, dq.
+// Each of 8 warps has QT * 16 rows and DT * 8 columns of a dq tile, QWM warps along the rows. The including file defines
+// BM (rows), BN (keys) of a tile, QWM, QT, DT and BACKWARD_SHARED (bytes).
+#pragma once
+#include "flash_attention.cuh"
+
+extern "C" __device__ const int flash_attention_backward_shared = BACKWARD_SHARED;
+extern "C" __device__ const int flash_attention_backward_rows = BM;
+extern "C" __device__ const int flash_attention_backward_keys = BN;
+
+// stats[row] = {lse log2(e), (1 - p) rowsum(dO o)}; {inf, 0} past the last row. 8 rows a warp at a time.
+extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_rows_sum(const FlashAttention p) {
+    const int b = blockIdx.z, h = blockIdx.y;
+    const Sequence seq = sequenceOf(p, b);
+    if ((int)blockIdx.x * 128 >= seq.queries) return;
+    const Activation *o = headOf(p.o, p.oAt, p, b, h, seq.queryStart);
+    const Activation *dO = headOf(p.dO, p.dOAt, p, b, h, seq.queryStart);
+    const float *lse = p.lse + lseOf(p, b, h, seq);
+    float2 *stats = p.stats + (i64)h * p.statsRows + statsStart(p, b, seq);
+    const float keep = DROPOUT ? (float)(65536u - p.threshold) * (1.0f / 65536.0f) : 1.0f;
+    const int chunk = threadIdx.x % CHUNKS;
+#pragma unroll
+    for (int i = threadIdx.x / CHUNKS; i < 128; i += 256 / CHUNKS) {
+        const int row = blockIdx.x * 128 + i;
+        float sum = 0.0f;
+        if (row < seq.queries) {
+            float x[8], y[8];
+            load<Activation, 8>(x, o + (i64)row * p.oAt.row + chunk * 8);
+            load<Activation, 8>(y, dO + (i64)row * p.dOAt.row + chunk * 8);
+#pragma unroll
+            for (int j = 0; j < 8; j++) sum = fmaf(x[j], y[j], sum);
+        }
+#pragma unroll
+        for (int d = CHUNKS / 2; d > 0; d >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, d);
+        if (chunk == 0)
+            stats[row] = row < seq.queries ? make_float2(lse[row] * LOG2_E, sum * keep) : make_float2(INFINITY_F, 0.0f);
+    }
+}
+
+// The tensor's rows of this block's head, cu the cumulative lengths of its rows if packed. Worked out where it is used: the
+// backward loops have no registers to spare.
+__device__ __forceinline__ Activation *ownHead(const FlashAttention &p, Activation *base, const Strides &at, const int *cu) {
+    return headOf(base, at, p, blockIdx.z, blockIdx.y, cu == nullptr ? 0 : cu[blockIdx.z]);
+}
+
+// What one thread block works on.
+struct Head {
+    const Activation *q, *k, *v, *dO;
+    const float2 *stats;
+    float *partial; // this split's dq of this head, tiles in the order of the fragments
+    Sequence seq;
+};
+
+__device__ __forceinline__ Head backwardHead(const FlashAttention &p, const Sequence &seq, int split) {
+    const int b = blockIdx.z, h = blockIdx.y;
+    Head head;
+    head.seq = seq;
+    head.q = headOf(p.q, p.qAt, p, b, h, seq.queryStart);
+    head.dO = headOf(p.dO, p.dOAt, p, b, h, seq.queryStart);
+    head.k = headOf(p.k, p.kAt, p, b, h, seq.keyStart);
+    head.v = headOf(p.v, p.vAt, p, b, h, seq.keyStart);
+    const i64 firstStat = (i64)h * p.statsRows + statsStart(p, b, seq);
+    head.stats = p.stats + firstStat;
+    head.partial = p.partial + ((i64)split * p.heads * p.statsRows + firstStat) * D;
+    return head;
+}
+
+// Where a lane's four values of fragment f of a warp lie in a partial dq tile: 16 bytes a lane, coalesced.
+__device__ __forceinline__ i64 fragmentAt(int warp, int f, int lane) {
+    return ((i64)(warp * QT * DT + f) * 32 + lane) * 4;
+}
+
+__device__ __forceinline__ void writeQueryGradient(
+        const FlashAttention &p, Activation *dq, int row, int column, float x, float y, int rows) {
+    if (row < rows)
+        *reinterpret_cast<u32 *>(dq + (i64)row * p.dqAt.row + column) = pack<Activation>(x, y);
+}
+
+__device__ __forceinline__ float4 loadPartial(const float *at) {
+    float4 x;
+    asm volatile("ld.relaxed.gpu.global.v4.f32 {%0,%1,%2,%3}, [%4];" : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w) : "l"(at) : "memory");
+    return x;
+}
+__device__ __forceinline__ void storePartial(float *at, const float (&x)[4]) {
+    asm volatile("st.relaxed.gpu.global.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(at), "f"(x[0]), "f"(x[1]), "f"(x[2]), "f"(x[3]) : "memory");
+}
+__device__ __forceinline__ void addPartial(float *at, const float (&x)[4]) {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("red.relaxed.gpu.global.add.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(at), "f"(x[0]), "f"(x[1]), "f"(x[2]), "f"(x[3]) : "memory");
+#else
+#pragma unroll
+    for (int e = 0; e < 4; e++) asm volatile("red.relaxed.gpu.global.add.f32 [%0], %1;" ::"l"(at + e), "f"(x[e]) : "memory");
+#endif
+}
+
+// Adds the tile to this split's partial sums (first: stores it), or, when it is the last of them, writes dq.
+__device__ __forceinline__ void storeQueryGradient(
+        const FlashAttention &p, const Head &head, const float (&dq)[QT][DT][4], int row0, bool first, bool last, float factor) {
+    constexpr int BATCH = 4; // loads in flight
+    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+    float *tile = head.partial + (i64)row0 * D + fragmentAt(warp, 0, lane);
+    if (!last) {
+#pragma unroll
+        for (int f = 0; f < QT * DT; f++) {
+            if (first) storePartial(tile + fragmentAt(0, f, 0), dq[f / DT][f % DT]);
+            else addPartial(tile + fragmentAt(0, f, 0), dq[f / DT][f % DT]);
+        }
+        return;
+    }
+    Activation *to = ownHead(p, p.dq, p.dqAt, p.cuQ);
+#pragma unroll
+    for (int f0 = 0; f0 < QT * DT; f0 += BATCH) {
+        float4 before[BATCH];
+#pragma unroll
+        for (int i = 0; i < BATCH; i++)
+            before[i] = first ? make_float4(0.0f, 0.0f, 0.0f, 0.0f) : loadPartial(tile + fragmentAt(0, f0 + i, 0));
+#pragma unroll
+        for (int i = 0; i < BATCH; i++) {
+            const float(&x)[4] = dq[(f0 + i) / DT][(f0 + i) % DT];
+            const float4 y = before[i];
+            const int row = row0 + ((warp % QWM) * QT + (f0 + i) / DT) * 16 + g;
+            const int column = ((warp / QWM) * DT + (f0 + i) % DT) * 8 + t * 2;
+            writeQueryGradient(p, to, row, column, (x[0] + y.x) * factor, (x[1] + y.y) * factor, head.seq.queries);
+            writeQueryGradient(p, to, row + 8, column, (x[2] + y.z) * factor, (x[3] + y.w) * factor, head.seq.queries);
+        }
+    }
+}
+
+__device__ __forceinline__ int firstRowTile(const Sequence &seq, int key0) {
+    return CAUSAL ? max(0, key0 - seq.offset) / BM : 0;
+}
+
+// With one split dq is written with the last key tile of each row tile: rows that see no key get zeros here.
+__device__ __forceinline__ void clearBlindRows(const FlashAttention &p, const Head &head, int keyTiles) {
+    if (p.splits > 1) return;
+    const int blind = min(head.seq.queries, keyTiles == 0 ? head.seq.queries : firstRowTile(head.seq, 0) * BM);
+    Activation *dq = ownHead(p, p.dq, p.dqAt, p.cuQ);
+    for (int i = threadIdx.x; i < blind * CHUNKS; i += 256)
+        *reinterpret_cast<uint4 *>(dq + (i64)(i / CHUNKS) * p.dqAt.row + i % CHUNKS * 8) = make_uint4(0, 0, 0, 0);
+}
+
+// dq = scale * (sum of the splits' partial sums, in order); splits that saw no key of a row tile left it unwritten.
+extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_sum(const FlashAttention p) {
+    const int b = blockIdx.z, h = blockIdx.y, row0 = blockIdx.x * BM;
+    const Sequence seq = sequenceOf(p, b);
+    if (row0 >= seq.queries) return;
+    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
+    const int keyTiles = (seq.keys + BN - 1) / BN;
+    const int seen = CAUSAL ? (row0 + BM - 1 + seq.offset < 0 ? 0 : min(keyTiles, (row0 + BM - 1 + seq.offset) / BN + 1)) : keyTiles;
+    const i64 tileAt = ((i64)h * p.statsRows + statsStart(p, b, seq) + row0) * D;
+    Activation *dq = headOf(p.dq, p.dqAt, p, b, h, seq.queryStart);
+    const float factor = p.scale * (DROPOUT ? 65536.0f / (float)(65536u - p.threshold) : 1.0f);
+    for (int f = 0; f < QT * DT; f++) {
+        float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        for (int s = 0; s < min(p.splits, seen); s++) {
+            const float4 x = *reinterpret_cast<const float4 *>(
+                    p.partial + (i64)s * p.heads * p.statsRows * D + tileAt + fragmentAt(warp, f, lane));
+            sum = make_float4(sum.x + x.x, sum.y + x.y, sum.z + x.z, sum.w + x.w);
+        }
+        const int row = row0 + ((warp % QWM) * QT + f / DT) * 16 + g, column = ((warp / QWM) * DT + f % DT) * 8 + t * 2;
+        writeQueryGradient(p, dq, row, column, sum.x * factor, sum.y * factor, seq.queries);
+        writeQueryGradient(p, dq, row + 8, column, sum.z * factor, sum.w * factor, seq.queries);
+    }
+}

@@ -264,6 +264,7 @@ abstract class GptContract {
         for (Kind kind : usable(shape, 0)) {
             Gpt packed = gpt(parameters, shape, kind);
             device.setStep(new StepInputs(5, 3, 1e-3f, 0.1f, 0.1f, 1f / rows));
+            device.ops().fill(packed.lossSum(), 0);
             packed.loadPacked(inputs, targets, positions, cumulative);
             packed.forward();
             packed.evaluate();

@@ -498,6 +498,7 @@ class GenerationsTest {
                             }
                         }
                     }
+                    allReduce.barrier(); // no rank leaves before its peers have connected to it
                     return new byte[] {2};
                 },
                 commits,

@@ -78,6 +78,7 @@ public final class RingAllReduce implements AllReduce {
     // Guarded by the lock.
     private final Object lock = new Object();
     private final Deque<Bucket> unfinished = new ArrayDeque<>();
+    private String[] lost;
     private boolean gathering;
     private RuntimeException failure;
     private long nextSequence;
@@ -87,6 +88,7 @@ public final class RingAllReduce implements AllReduce {
         this.group = group;
         this.endpoint = endpoint;
         this.mailbox = endpoint.mailbox();
+        this.lost = new String[group.worldSize()];
         this.links = endpoint.connect(group);
         this.worker = new Thread(this::work, "kindling-ring-" + group.generation() + "-" + group.rank());
         worker.setDaemon(true);
@@ -244,8 +246,9 @@ public final class RingAllReduce implements AllReduce {
                 links.poll(POLL_MILLIS);
             }
             Deadline flush = new Deadline(FLUSH_MILLIS);
-            while (links.queuedBytes() > 0 && !broken() && !flush.passed()) {
-                links.poll(POLL_MILLIS);
+            while ((!requests.isEmpty() || links.queuedBytes() > 0) && !broken() && !flush.passed()) {
+                runRequests();
+                links.poll(links.queuedBytes() > 0 ? POLL_MILLIS : 1);
             }
         } catch (RuntimeException e) {
             synchronized (lock) {
@@ -263,9 +266,10 @@ public final class RingAllReduce implements AllReduce {
 
     /** Does all that can be done without waiting. */
     private void advance() {
-        while (links.queuedBytes() < MAX_QUEUED_BYTES && !requests.isEmpty()) {
-            requests.remove().run();
-        }
+        // Known before the work, told after it: what a lost rank has sent before its loss is not missing.
+        String[] losses = new String[worldSize()];
+        Arrays.setAll(losses, mailbox::lossOf);
+        runRequests();
         for (Bucket bucket = reducible(); bucket != null; bucket = reducible()) {
             reduce(bucket);
         }
@@ -273,6 +277,7 @@ public final class RingAllReduce implements AllReduce {
             undecoded.remove();
         }
         synchronized (lock) {
+            lost = losses;
             int before = unfinished.size();
             while (!unfinished.isEmpty() && finished(unfinished.peek())) {
                 unfinished.remove();
@@ -280,6 +285,12 @@ public final class RingAllReduce implements AllReduce {
             if (gathering || (before > 0 && unfinished.isEmpty())) {
                 lock.notifyAll();
             }
+        }
+    }
+
+    private void runRequests() {
+        while (links.queuedBytes() < MAX_QUEUED_BYTES && !requests.isEmpty()) {
+            requests.remove().run();
         }
     }
 
@@ -427,7 +438,7 @@ public final class RingAllReduce implements AllReduce {
             throw failure;
         }
         // Only the rank waited for counts: another one may have finished and closed, rightly.
-        String loss = mailbox.lossOf(from);
+        String loss = lost[from];
         if (loss != null) {
             throw new AllReduceException(from, peer(from).describe() + " is lost: " + loss);
         }

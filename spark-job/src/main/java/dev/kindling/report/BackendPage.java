@@ -176,13 +176,15 @@ public final class BackendPage {
                 interval(row.forward().millis(), "%.3f"),
                 interval(row.step().tokensPerSecond(), "%,.0f"),
                 number("%,.0f", row.step().tokensPerSecond().mean() / row.executors()),
-                interval(row.speedup(), "%.2f") + "×",
+                row.isReference() ? "reference" : interval(row.speedup(), "%.2f") + "×",
                 row.mfu().isPresent() ? number("%.1f %%", 100 * row.mfu().getAsDouble()) : "–",
                 number("%,.1f", row.bytes() / (double) (1 << 20)),
                 number("%.0f %%", 100 * row.attentionShare()),
-                number("%.1e", row.parity().difference())
-                        + (row.parity().holds() ? " ≤ " : " > ")
-                        + number("%.0e", row.parity().tolerance()));
+                row.isReference()
+                        ? "reference"
+                        : number("%.1e", row.parity().difference())
+                                + (row.parity().holds() ? " ≤ " : " > ")
+                                + number("%.0e", row.parity().tolerance()));
     }
 
     private void ranks() {

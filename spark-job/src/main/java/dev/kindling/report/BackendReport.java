@@ -88,6 +88,11 @@ public record BackendReport(About about, List<Row> rows) {
             return refusal.isEmpty();
         }
 
+        /** Whether others are compared with this one. */
+        public boolean isReference() {
+            return parity.reference().equals(backend);
+        }
+
         /** The most on any rank. */
         public long bytes() {
             return ranks.stream()

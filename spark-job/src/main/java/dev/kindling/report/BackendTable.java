@@ -52,7 +52,10 @@ public final class BackendTable {
                 row.mfu().isPresent() ? number("%.1f%%", 100 * row.mfu().getAsDouble()) : "-",
                 number("%,.1f", row.bytes() / (double) (1 << 20)),
                 number("%.0f%%", 100 * row.attentionShare()),
-                number("%.1e", row.parity().difference()) + (row.parity().holds() ? "" : " DISAGREES"));
+                row.isReference()
+                        ? "-"
+                        : number("%.1e", row.parity().difference())
+                                + (row.parity().holds() ? "" : " DISAGREES"));
     }
 
     private static String refusal(Row row) {

@@ -21,6 +21,7 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
     private static final double GROUP = 0.72;
     private static final double WIDEST_BAR = 90;
     private static final double WHISKER = 5;
+    private static final double POINTS_APART = 14;
 
     /** How values are drawn. */
     public enum Look {
@@ -110,11 +111,10 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
         return Math.min(WIDEST_BAR, slot() * GROUP / series.size());
     }
 
-    /** The middle of a value: bars stand beside each other, points of lines over their category. */
+    /** The middle of a value: side by side, those of lines just enough to tell their whiskers apart. */
     private double place(int index, int category) {
-        return look == Look.LINES
-                ? center(category)
-                : center(category) + barWidth() * (index - (series.size() - 1) / 2.0);
+        double apart = look == Look.LINES ? series.get(index).guide() ? 0 : POINTS_APART : barWidth();
+        return center(category) + apart * (index - (series.size() - 1) / 2.0);
     }
 
     private void path(StringBuilder svg, int index, Scale scale) {

@@ -375,20 +375,27 @@ public final class RingAllReduce implements AllReduce {
 
     /** Puts the results that have come where they belong; returns whether all have. */
     private boolean decode(Bucket bucket) {
-        for (int i = bucket.results; i < worldSize() - 1; i++) {
-            int owner = (rank() + 1 + i) % worldSize();
-            int from = bucket.start(owner);
-            int count = bucket.count(owner);
-            if (count > 0 && bucket.spread) {
-                ByteBuffer result = mailbox.take(Header.Kind.RESULT, bucket.sequence, owner);
-                if (result == null) {
-                    return false;
-                }
-                Floats.decode(result, bucket.data(), from, count, peer(owner));
-                mailbox.pool().giveBack(result);
-            }
-            bucket.results = i + 1;
+        int inPlace = bucket.results;
+        while (inPlace < worldSize() - 1 && decode(bucket, (rank() + 1 + inPlace) % worldSize())) {
+            inPlace++;
         }
+        // Told once, after all that has come is taken: a rank whose result waits here is not missing.
+        bucket.results = inPlace;
+        return inPlace == worldSize() - 1;
+    }
+
+    /** Puts one owner's result where it belongs; returns whether it has come. */
+    private boolean decode(Bucket bucket, int owner) {
+        int count = bucket.count(owner);
+        if (count == 0 || !bucket.spread) {
+            return true;
+        }
+        ByteBuffer result = mailbox.take(Header.Kind.RESULT, bucket.sequence, owner);
+        if (result == null) {
+            return false;
+        }
+        Floats.decode(result, bucket.data(), bucket.start(owner), count, peer(owner));
+        mailbox.pool().giveBack(result);
         return true;
     }
 

@@ -20,7 +20,7 @@ public record EmbeddingOp(
     }
 
     public EmbeddingOp {
-        if (period < 0 || period > 0 && (period > positionTable.size(0) || tokens.count() % period != 0)) {
+        if (period < 0 || (period > 0 && (period > positionTable.size(0) || tokens.count() % period != 0))) {
             throw new IllegalArgumentException(
                     "%s cannot repeat the first %d rows of %s".formatted(positions, period, positionTable));
         }

@@ -164,7 +164,7 @@ public final class PyTorchPeer implements AutoCloseable {
         }
         PtNDArray logits = JniUtils.linear(layerNorm(x, finalNorm), tokenEmbedding, null);
         PtNDArray logProbabilities = JniUtils.logSoftmax(logits, 2, DataType.FLOAT32);
-        PtNDArray index = (PtNDArray) borrowed(targets, scope).expandDims(-1);
+        PtNDArray index = borrowed(targets, scope).expandDims(-1);
         return JniUtils.gather(logProbabilities, index, 2).mean().neg();
     }
 
@@ -190,7 +190,7 @@ public final class PyTorchPeer implements AutoCloseable {
     }
 
     private static PtNDArray borrowed(PtNDArray array, NDManager scope) {
-        PtNDArray alias = (PtNDArray) array.reshape(array.getShape());
+        PtNDArray alias = array.reshape(array.getShape());
         alias.attach(scope);
         return alias;
     }
@@ -200,7 +200,7 @@ public final class PyTorchPeer implements AutoCloseable {
         List<PtNDArray> gradients = new ArrayList<>();
         double squares = 0;
         for (Parameter parameter : parameters) {
-            PtNDArray gradient = (PtNDArray) parameter.value().getGradient();
+            PtNDArray gradient = parameter.value().getGradient();
             gradients.add(gradient);
             try (NDArray norm = gradient.norm()) {
                 squares += Math.pow(norm.getFloat(), 2);

@@ -11,7 +11,11 @@ public final class SparkSettings {
 
     private SparkSettings() {}
 
-    /** @param version Spark's, such as 4.2.0 */
+    /**
+     * What in Spark's settings keeps training from running or slows it down.
+     *
+     * @param version Spark's, such as 4.2.0
+     */
     public static List<Finding> check(SparkConf conf, String master, String version) {
         List<Finding> findings = new ArrayList<>();
         findings.add(
@@ -53,7 +57,7 @@ public final class SparkSettings {
         boolean authenticated = conf.getBoolean("spark.authenticate", false);
         boolean encrypted = conf.getBoolean("spark.network.crypto.enabled", false);
         String found = "spark.authenticate " + authenticated + ", spark.network.crypto.enabled " + encrypted;
-        if (master.startsWith("local") || authenticated && encrypted) {
+        if (master.startsWith("local") || (authenticated && encrypted)) {
             return Finding.ok("security", DRIVER, found);
         }
         return authenticated

@@ -27,8 +27,7 @@ public final class DocumentScores {
     /**
      * The rows of all documents; computed when an action asks for them.
      *
-     * @param partitions into how many tasks to divide the work; 0 for as many as suit the data
-     * @param slots tasks that run at once
+     * @param tasks how the work is divided and scored
      */
     public static Dataset<Row> of(Documents documents, SparkSession session, Tasks tasks) {
         PassageScoring scoring = new PassageScoring(tasks.scoring(), tasks.measurements());

@@ -92,7 +92,12 @@ public final class Documents {
         }
     }
 
-    /** @param partitions 0 for as many as suit the data; @param slots tasks that run at once */
+    /**
+     * What is to score, in parts that fit one task.
+     *
+     * @param partitions 0 for as many as suit the data
+     * @param slots tasks that run at once
+     */
     JavaRDD<Passage> passages(SparkSession session, int partitions, int slots) {
         return source.passages(session, partitions, slots);
     }

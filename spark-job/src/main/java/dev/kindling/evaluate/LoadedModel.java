@@ -13,10 +13,12 @@ import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.train.ExecutorDevice;
 import java.io.IOException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.deploy.SparkHadoopUtil;
 
@@ -156,20 +158,30 @@ final class LoadedModel implements ExecutorModels.Loaded {
     /** Waits for what runs, then frees the device. */
     @Override
     public void close() {
-        thread.submit(() -> {
-            if (replay != null) {
-                replay.close();
-            }
-            model.close();
-        });
+        Future<?> freed = thread.submit(this::free);
         thread.shutdown();
         try {
-            if (!thread.awaitTermination(CLOSING_SECONDS, TimeUnit.SECONDS)) {
-                throw new IllegalStateException("the device %s did not finish its work in %d s; restart the executor"
-                        .formatted(model.device().description(), CLOSING_SECONDS));
-            }
+            freed.get(CLOSING_SECONDS, TimeUnit.SECONDS);
+        } catch (TimeoutException e) {
+            throw new IllegalStateException(
+                    "the device %s did not finish its work in %d s; restart the executor"
+                            .formatted(model.device().description(), CLOSING_SECONDS),
+                    e);
+        } catch (ExecutionException e) {
+            throw new IllegalStateException(
+                    "the device %s could not be freed: %s"
+                            .formatted(
+                                    model.device().description(), e.getCause().getMessage()),
+                    e.getCause());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+    }
+
+    private void free() {
+        if (replay != null) {
+            replay.close();
+        }
+        model.close();
     }
 }

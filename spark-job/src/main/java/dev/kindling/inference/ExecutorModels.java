@@ -10,6 +10,8 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.TaskContext;
 import org.apache.spark.util.TaskCompletionListener;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The models of this executor process: one for each device, loaded once and shared by the tasks on it. One that no task
@@ -23,6 +25,8 @@ public final class ExecutorModels {
         named.setDaemon(true);
         return named;
     });
+
+    private static final Logger LOG = LoggerFactory.getLogger(ExecutorModels.class);
 
     private ExecutorModels() {}
 
@@ -96,7 +100,11 @@ public final class ExecutorModels {
     private static void closeIdle(Optional<Integer> gpu, Entry entry, long uses) {
         synchronized (BY_DEVICE) {
             if (entry.users == 0 && entry.uses == uses && BY_DEVICE.remove(gpu, entry)) {
-                entry.model.close();
+                try {
+                    entry.model.close();
+                } catch (RuntimeException e) {
+                    LOG.warn("a model that no task used any more could not be closed", e);
+                }
             }
         }
     }

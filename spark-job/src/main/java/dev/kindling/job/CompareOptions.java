@@ -32,6 +32,8 @@ public record CompareOptions(
     public record Series(List<Integer> lengths, List<Integer> executors, List<Boolean> compile) {}
 
     /**
+     * How often each backend steps.
+     *
      * @param warmUp untimed steps of each backend
      * @param rounds that are timed
      * @param steps of a backend in a round

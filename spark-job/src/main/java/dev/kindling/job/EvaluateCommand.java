@@ -113,7 +113,7 @@ final class EvaluateCommand implements Callable<Integer> {
                 split == null || split.equals("val") || split.equals("train"),
                 "--split is '" + split + "'; it may be train or val");
         check(
-                split == null || column == null && idColumn == null,
+                split == null || (column == null && idColumn == null),
                 "--column and --id-column name a table's columns, and --split has none; drop them");
         check(
                 onError.equals("fail") || onError.equals("skip"),

@@ -8,6 +8,7 @@ import dev.kindling.train.NearestName;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -78,7 +79,7 @@ public final class Kindling {
     public static void main(String[] args) {
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
-        System.exit(new Kindling(jobs(), Clock.systemDefaultZone(), out, err).run(args));
+        System.exit(new Kindling(jobs(), Clock.system(ZoneId.systemDefault()), out, err).run(args));
     }
 
     static Jobs jobs() {

@@ -166,7 +166,7 @@ public final class SparkSessions {
     /** Half of the host's memory, shared, within bounds. */
     private static long executorMebibytes(int executors) {
         OperatingSystemMXBean host = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
-        long share = host.getTotalMemorySize() / 2 / executors >> 20;
+        long share = (host.getTotalMemorySize() / 2 / executors) >> 20;
         return Math.max(MIN_EXECUTOR_MEBIBYTES, Math.min(MAX_EXECUTOR_MEBIBYTES, share));
     }
 }

@@ -48,7 +48,7 @@ final class TrainingFeed {
             endPoint();
             pointNanos = now;
         }
-        if (points.size() >= BATCH || !points.isEmpty() && now - batchNanos >= BATCH_NANOS) {
+        if (points.size() >= BATCH || (!points.isEmpty() && now - batchNanos >= BATCH_NANOS)) {
             flush();
             batchNanos = now;
         }

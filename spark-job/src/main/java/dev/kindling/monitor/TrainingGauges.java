@@ -3,6 +3,7 @@ package dev.kindling.monitor;
 import com.codahale.metrics.Gauge;
 import com.codahale.metrics.MetricRegistry;
 import dev.kindling.report.StepMetrics;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.ToDoubleFunction;
 import org.apache.spark.metrics.source.Source;
 
@@ -16,7 +17,7 @@ final class TrainingGauges implements Source {
     private volatile double valLoss = Double.NaN;
     private volatile int generation;
     private volatile int worldSize;
-    private volatile int restarts;
+    private final AtomicInteger restarts = new AtomicInteger();
     private volatile long checkpointStep;
 
     TrainingGauges() {
@@ -29,7 +30,7 @@ final class TrainingGauges implements Source {
         gauge("val_loss", () -> valLoss);
         gauge("generation", () -> generation);
         gauge("world_size", () -> worldSize);
-        gauge("restarts", () -> restarts);
+        gauge("restarts", restarts::get);
         gauge("checkpoint_step", () -> checkpointStep);
     }
 
@@ -60,7 +61,7 @@ final class TrainingGauges implements Source {
     }
 
     void generationFailed() {
-        restarts++;
+        restarts.incrementAndGet();
     }
 
     void checkpointCommitted(long step) {

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.apache.spark.util.kvstore.KVStore;
@@ -119,12 +120,12 @@ final class TrainingRun {
     }
 
     /** Validation losses by step. */
-    TreeMap<Long, Double> evaluations() {
+    NavigableMap<Long, Double> evaluations() {
         return evaluations;
     }
 
     /** By step. */
-    TreeMap<Long, CheckpointCommitted> checkpoints() {
+    NavigableMap<Long, CheckpointCommitted> checkpoints() {
         return checkpoints;
     }
 

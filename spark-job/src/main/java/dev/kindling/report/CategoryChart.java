@@ -30,6 +30,8 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
     }
 
     /**
+     * A line of the chart.
+     *
      * @param values one a category, empty where there is none
      * @param guide whether it is drawn dashed and without dots, to compare with
      */

@@ -109,7 +109,7 @@ public final class TensorBoard implements AutoCloseable {
         void varint(long value) {
             long rest = value;
             while ((rest & ~0x7fL) != 0) {
-                write((int) (rest & 0x7f | 0x80));
+                write((int) ((rest & 0x7f) | 0x80));
                 rest >>>= 7;
             }
             write((int) rest);

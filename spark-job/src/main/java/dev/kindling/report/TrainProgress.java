@@ -1,5 +1,6 @@
 package dev.kindling.report;
 
+import java.io.Console;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Locale;
@@ -49,7 +50,22 @@ public final class TrainProgress implements AutoCloseable {
 
     /** Whether standard output and input are a terminal that can redraw a line. */
     public static boolean onTerminal() {
-        return System.console() != null && System.getenv("TERM") != null && !"dumb".equals(System.getenv("TERM"));
+        String type = System.getenv("TERM");
+        return type != null && !type.equals("dumb") && isTerminal(System.console());
+    }
+
+    /** From JDK 22 on there is a console without a terminal too, and it is asked; before, there is none. */
+    private static boolean isTerminal(Console console) {
+        if (console == null) {
+            return false;
+        }
+        try {
+            return (boolean) Console.class.getMethod("isTerminal").invoke(console);
+        } catch (NoSuchMethodException e) {
+            return true;
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("Console.isTerminal failed", e);
+        }
     }
 
     public void update(StepMetrics metrics) {

@@ -49,7 +49,11 @@ public final class ModelWeights {
         return shape;
     }
 
-    /** @throws CheckpointException if a weight is missing or has another shape than the configuration says */
+    /**
+     * Overwrites all weights with the checkpoint's.
+     *
+     * @throws CheckpointException if a weight is missing or has another shape than the configuration says
+     */
     public void load(Checkpoint checkpoint) throws CheckpointException {
         parameters.load(flat("", checkpoint.model(), parameters.all()));
     }

@@ -131,7 +131,7 @@ class MonitorIT {
                 try {
                     page = get(url);
                 } catch (UncheckedIOException e) {
-                    continue; // it does not listen yet
+                    // It does not listen yet.
                 }
             }
             return page;

@@ -74,7 +74,7 @@ public final class PackedBatchSampler {
             tokens += (double) length * Math.min(length, T);
         }
         double meanLength = tokens / starts[numbers.length];
-        return (int) Math.min(size / shortest + 2, 2 * Math.ceil(size / meanLength) + SPARE_SEQUENCES);
+        return (int) Math.min(size / shortest + 2, 2 * Math.ceil((double) size / meanLength) + SPARE_SEQUENCES);
     }
 
     /** The most sequences of a batch, by which a model of fixed shapes is built. */

@@ -53,7 +53,7 @@ final class CudaCrossEntropy {
             return op.logits();
         }
         Tensor from = rows(op.logits());
-        Shape shape = Shape.of(from.size(0), (width + VECTOR - 1) / VECTOR * VECTOR);
+        Shape shape = Shape.of(from.size(0), (width + VECTOR - 1L) / VECTOR * VECTOR);
         context.scratch(shape.count() * from.dtype().bytes());
         Tensor copy = context.scratchTensor(from.dtype(), shape, 0);
         elementwise.fill(copy, 0);

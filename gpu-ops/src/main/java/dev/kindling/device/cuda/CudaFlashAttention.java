@@ -120,7 +120,7 @@ final class CudaFlashAttention implements FusedAttention {
     private Workspace workspace(AttentionInputs inputs, AttentionShape shape, CudaModule module) {
         long rows;
         if (inputs.sequences() == null) {
-            rows = (long) shape.batch() * ((shape.queryLength() + ROWS - 1) / ROWS * ROWS);
+            rows = (long) shape.batch() * ((shape.queryLength() + ROWS - 1L) / ROWS * ROWS);
         } else {
             long total = inputs.query().size(2) + (long) ROWS * (shape.batch() + 1);
             rows = (total + ROWS - 1) / ROWS * ROWS;

@@ -99,7 +99,7 @@ final class CudaMatmul implements AutoCloseable {
         static Operand of(Tensor x) {
             long rows = x.size(-2);
             long columns = x.size(-1);
-            if (x.stride(-1) == 1 || columns == 1 && x.stride(-2) != 1) {
+            if (x.stride(-1) == 1 || (columns == 1 && x.stride(-2) != 1)) {
                 return new Operand(
                         cublasOperation.CUBLAS_OP_N, leading(x, rows == 1 ? columns : x.stride(-2), columns));
             }
@@ -189,7 +189,7 @@ final class CudaMatmul implements AutoCloseable {
         DType in = op.a().dtype();
         DType out = op.c().dtype();
         boolean floating = in == DType.F32 || in == DType.BF16 || in == DType.F16;
-        if (!floating || op.b().dtype() != in || out != in && out != DType.F32) {
+        if (!floating || op.b().dtype() != in || (out != in && out != DType.F32)) {
             throw new IllegalArgumentException(
                     "cannot multiply %s x %s -> %s: a and b need one floating type, c that or F32"
                             .formatted(op.a(), op.b(), op.c()));

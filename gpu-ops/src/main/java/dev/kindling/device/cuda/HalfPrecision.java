@@ -9,7 +9,7 @@ final class HalfPrecision {
         if (Float.isNaN(x)) {
             return (short) (bits >>> 16 | 0x40);
         }
-        return (short) (bits + 0x7fff + (bits >>> 16 & 1) >>> 16);
+        return (short) ((bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
     }
 
     static float fromBf16(short x) {
@@ -44,7 +44,7 @@ final class HalfPrecision {
         } else if (exponent == 31) {
             size = fraction == 0 ? Float.POSITIVE_INFINITY : Float.NaN;
         } else {
-            size = Float.intBitsToFloat(exponent + 112 << 23 | fraction << 13);
+            size = Float.intBitsToFloat(((exponent + 112) << 23) | (fraction << 13));
         }
         return x < 0 ? -size : size;
     }

@@ -24,7 +24,7 @@ class OneDnnMatmulTest extends CpuMatmulContract {
 
     @Test
     void infinitiesAndNansSurviveTheRounding() {
-        float[] specials = {Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN, 1f, -0f, 1.00390625f};
+        float[] specials = {Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, Float.NaN, 1f, -0f, 0x1.01p0f};
         float[] rounded = new float[specials.length];
         for (int i = 0; i < specials.length; i++) {
             rounded[i] = Float.intBitsToFloat(Bf16Rows.bits(specials[i]) << 16);

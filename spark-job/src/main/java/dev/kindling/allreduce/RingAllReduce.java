@@ -25,60 +25,22 @@ public final class RingAllReduce implements AllReduce {
     /** For a rank that is done to send the last of what its peers wait for. */
     private static final long FLUSH_MILLIS = 2_000;
 
-    private static final class Bucket {
-        /** Null where owners send what they have. */
-        private final SumOrder order;
-
-        private final float[][] operands;
-        /** Where each rank's chunk starts, and the end. */
-        private final int[] owned;
-        /** Whether owners send their chunks to all. */
-        private final boolean spread;
-
-        private final long sequence;
-        /** How many ranks' results are in place, going round from the next rank. Written by the transport thread. */
-        private volatile int results;
-        /** Whether this rank's own chunk is summed. Written by the transport thread. */
-        private volatile boolean reduced;
-
-        Bucket(SumOrder order, float[][] operands, int[] owned, boolean spread, long sequence) {
-            this.order = order;
-            this.operands = operands;
-            this.owned = owned;
-            this.spread = spread;
-            this.sequence = sequence;
-        }
-
-        int start(int rank) {
-            return owned[rank];
-        }
-
-        int count(int rank) {
-            return owned[rank + 1] - owned[rank];
-        }
-
-        /** Where the sum goes. */
-        float[] data() {
-            return operands[operands.length - 1];
-        }
-    }
-
     private final Group group;
     private final RingEndpoint endpoint;
     private final Mailbox mailbox;
     private final Links links;
+    private final BucketExchange exchange;
     private final Thread worker;
     private final Queue<Runnable> requests = new ConcurrentLinkedQueue<>();
-
-    // Of the transport thread alone.
-    private final PartialSums sums = new PartialSums();
-    private final Deque<Bucket> unreduced = new ArrayDeque<>();
-    private final Deque<Bucket> undecoded = new ArrayDeque<>();
 
     // Guarded by the lock.
     private final Object lock = new Object();
     private final Deque<Bucket> unfinished = new ArrayDeque<>();
+    /** The rank that the oldest unfinished bucket waits for; this rank where it waits for none. */
+    private int missing;
+    /** Why a rank is gone, known before {@link #missing}: what it had sent before is not missing. */
     private String[] lost;
+
     private boolean gathering;
     private RuntimeException failure;
     private long nextSequence;
@@ -88,8 +50,10 @@ public final class RingAllReduce implements AllReduce {
         this.group = group;
         this.endpoint = endpoint;
         this.mailbox = endpoint.mailbox();
+        this.missing = group.rank();
         this.lost = new String[group.worldSize()];
         this.links = endpoint.connect(group);
+        this.exchange = new BucketExchange(group, mailbox, links);
         this.worker = new Thread(this::work, "kindling-ring-" + group.generation() + "-" + group.rank());
         worker.setDaemon(true);
         worker.start();
@@ -159,7 +123,7 @@ public final class RingAllReduce implements AllReduce {
         synchronized (lock) {
             Bucket bucket = new Bucket(order, operands, owned, spread, nextSequence++);
             unfinished.add(bucket);
-            requests.add(() -> begin(bucket));
+            requests.add(() -> exchange.begin(bucket));
         }
     }
 
@@ -168,7 +132,7 @@ public final class RingAllReduce implements AllReduce {
         Deadline deadline = new Deadline(group.timeoutMillis());
         synchronized (lock) {
             while (!unfinished.isEmpty()) {
-                pause(missing(unfinished.peek()), deadline);
+                pause(missing, deadline);
             }
         }
     }
@@ -266,22 +230,17 @@ public final class RingAllReduce implements AllReduce {
 
     /** Does all that can be done without waiting. */
     private void advance() {
-        // Known before the work, told after it: what a lost rank has sent before its loss is not missing.
         String[] losses = new String[worldSize()];
         Arrays.setAll(losses, mailbox::lossOf);
         runRequests();
-        for (Bucket bucket = reducible(); bucket != null; bucket = reducible()) {
-            reduce(bucket);
-        }
-        while (!undecoded.isEmpty() && decode(undecoded.peek())) {
-            undecoded.remove();
-        }
+        exchange.advance();
         synchronized (lock) {
             lost = losses;
             int before = unfinished.size();
-            while (!unfinished.isEmpty() && finished(unfinished.peek())) {
+            while (!unfinished.isEmpty() && unfinished.peek().finished()) {
                 unfinished.remove();
             }
+            missing = unfinished.isEmpty() ? rank() : exchange.missing(unfinished.peek());
             if (gathering || (before > 0 && unfinished.isEmpty())) {
                 lock.notifyAll();
             }
@@ -291,135 +250,6 @@ public final class RingAllReduce implements AllReduce {
     private void runRequests() {
         while (links.queuedBytes() < MAX_QUEUED_BYTES && !requests.isEmpty()) {
             requests.remove().run();
-        }
-    }
-
-    private boolean finished(Bucket bucket) {
-        return bucket.reduced && bucket.results == worldSize() - 1;
-    }
-
-    /** The rank that a bucket waits for. */
-    private int missing(Bucket bucket) {
-        int results = bucket.results;
-        return results < worldSize() - 1 ? (rank() + 1 + results) % worldSize() : missingContributor(bucket);
-    }
-
-    private Bucket reducible() {
-        Bucket oldest = unreduced.peek();
-        if (oldest == null) {
-            return null;
-        }
-        return missingContributor(oldest) == rank() ? oldest : null;
-    }
-
-    /** The first rank whose part of this rank's chunk has not come; this rank when all have. */
-    private int missingContributor(Bucket bucket) {
-        boolean alone = bucket.order == null || bucket.count(rank()) == 0;
-        for (int r = 0; r < worldSize() && !alone; r++) {
-            if (r != rank() && !mailbox.has(Header.Kind.CONTRIBUTION, bucket.sequence, r)) {
-                return r;
-            }
-        }
-        return rank();
-    }
-
-    private void begin(Bucket bucket) {
-        if (bucket.order == null) {
-            spread(bucket);
-        } else {
-            scatter(bucket);
-            unreduced.add(bucket);
-        }
-        undecoded.add(bucket);
-    }
-
-    private void scatter(Bucket bucket) {
-        for (int step = 1; step < worldSize(); step++) {
-            int owner = (rank() + step) % worldSize();
-            int from = bucket.start(owner);
-            int count = bucket.count(owner);
-            if (count > 0) {
-                links.send(
-                        Header.Kind.CONTRIBUTION,
-                        bucket.sequence,
-                        owner,
-                        Floats.encode(mailbox.pool(), from, count, bucket.operands));
-            }
-        }
-    }
-
-    private void reduce(Bucket bucket) {
-        int from = bucket.start(rank());
-        int count = bucket.count(rank());
-        if (count > 0) {
-            for (int r = 0; r < worldSize(); r++) {
-                addContribution(bucket, r, from, count);
-            }
-            System.arraycopy(sums.take(), 0, bucket.data(), from, count);
-        }
-        unreduced.remove();
-        spread(bucket);
-    }
-
-    /** This rank's chunk is final. */
-    private void spread(Bucket bucket) {
-        int count = bucket.count(rank());
-        if (count > 0 && bucket.spread) {
-            links.sendToAll(
-                    Header.Kind.RESULT,
-                    bucket.sequence,
-                    Floats.encode(mailbox.pool(), bucket.start(rank()), count, bucket.data()));
-        }
-        bucket.reduced = true;
-    }
-
-    /** Puts the results that have come where they belong; returns whether all have. */
-    private boolean decode(Bucket bucket) {
-        int inPlace = bucket.results;
-        while (inPlace < worldSize() - 1 && decode(bucket, (rank() + 1 + inPlace) % worldSize())) {
-            inPlace++;
-        }
-        // Told once, after all that has come is taken: a rank whose result waits here is not missing.
-        bucket.results = inPlace;
-        return inPlace == worldSize() - 1;
-    }
-
-    /** Puts one owner's result where it belongs; returns whether it has come. */
-    private boolean decode(Bucket bucket, int owner) {
-        int count = bucket.count(owner);
-        if (count == 0 || !bucket.spread) {
-            return true;
-        }
-        ByteBuffer result = mailbox.take(Header.Kind.RESULT, bucket.sequence, owner);
-        if (result == null) {
-            return false;
-        }
-        Floats.decode(result, bucket.data(), bucket.start(owner), count, peer(owner));
-        mailbox.pool().giveBack(result);
-        return true;
-    }
-
-    private void addContribution(Bucket bucket, int of, int from, int count) {
-        boolean own = of == rank();
-        int operands = bucket.order.operands(of);
-        ByteBuffer bytes = own ? null : mailbox.take(Header.Kind.CONTRIBUTION, bucket.sequence, of);
-        if (!own) {
-            Floats.requireLength(bytes, operands * count, peer(of));
-        }
-        for (int i = 0; i < operands; i++) {
-            float[] next = sums.next(count);
-            if (own) {
-                System.arraycopy(bucket.operands[i], from, next, 0, count);
-            } else {
-                bytes.slice(i * count * Float.BYTES, count * Float.BYTES)
-                        .order(bytes.order())
-                        .asFloatBuffer()
-                        .get(next, 0, count);
-            }
-            sums.join(bucket.order.joins(of, i), count);
-        }
-        if (!own) {
-            mailbox.pool().giveBack(bytes);
         }
     }
 

@@ -5,14 +5,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Random;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Three ranks over real sockets, in one process. */
+/** Ranks over real sockets, in one process. */
 @Timeout(60)
 class RingAllReduceTest {
     private static final int RANKS = 3;
@@ -21,13 +24,8 @@ class RingAllReduceTest {
     /** A rank that has all it needs may close at once: what the others still need from it reaches them. */
     @RepeatedTest(20)
     void aRankThatClosesAtOnceLeavesNobodyWaiting() throws Exception {
-        List<RingEndpoint> endpoints = new ArrayList<>();
-        List<Peer> peers = new ArrayList<>();
-        for (int r = 0; r < RANKS; r++) {
-            RingEndpoint endpoint = new SocketEndpoint(new Handshake("secret", 1, RANKS), "127.0.0.1", LENGTH);
-            endpoints.add(endpoint);
-            peers.add(new Peer(r, endpoint.host(), endpoint.port(), Integer.toString(r), ""));
-        }
+        List<RingEndpoint> endpoints = endpoints(RANKS, LENGTH);
+        List<Peer> peers = peers(endpoints);
         ExecutorService ranks = Executors.newFixedThreadPool(RANKS);
         try {
             List<Callable<float[]>> bodies = new ArrayList<>();
@@ -42,6 +40,60 @@ class RingAllReduceTest {
         } finally {
             ranks.shutdownNow();
         }
+    }
+
+    /**
+     * Rank 1 owns nothing, gives its parts and is gone before rank 0 asks for them: while rank 0 begins a bucket,
+     * takes the part of rank 1 out of its mailbox and sums it, rank 1 is known to be lost and yet not missing.
+     */
+    @Test
+    void aRankThatHasGivenItsPartAndLeftIsNotMissed() throws Exception {
+        int rounds = 400;
+        int length = 1 << 16;
+        int[] bounds = {0, length, length};
+        List<RingEndpoint> endpoints = endpoints(2, rounds * length);
+        List<Peer> peers = peers(endpoints);
+        Thread leaver = new Thread(() -> {
+            try (RingAllReduce ring = new RingAllReduce(new Group(1, 1, peers, 10_000, () -> {}), endpoints.get(1))) {
+                float[] data = new float[length];
+                Arrays.fill(data, 2);
+                for (int round = 0; round < rounds; round++) {
+                    ring.submitScatter(SumOrder.byRank(2), new float[][] {data}, 0, length, bounds);
+                }
+                ring.await();
+            }
+        });
+        leaver.start();
+        Random random = new Random(1);
+        try (RingAllReduce ring = new RingAllReduce(new Group(1, 0, peers, 10_000, () -> {}), endpoints.get(0))) {
+            leaver.join();
+            Thread.sleep(200);
+            for (int round = 0; round < rounds; round++) {
+                float[] data = new float[length];
+                Arrays.fill(data, 1);
+                ring.submitScatter(SumOrder.byRank(2), new float[][] {data}, 0, length, bounds);
+                LockSupport.parkNanos(random.nextInt(200_000));
+                ring.await();
+                assertThat(data).containsOnly(3);
+            }
+        }
+    }
+
+    private static List<RingEndpoint> endpoints(int ranks, long maxElements) {
+        List<RingEndpoint> endpoints = new ArrayList<>();
+        for (int r = 0; r < ranks; r++) {
+            endpoints.add(new SocketEndpoint(new Handshake("secret", 1, ranks), "127.0.0.1", maxElements));
+        }
+        return endpoints;
+    }
+
+    private static List<Peer> peers(List<RingEndpoint> endpoints) {
+        List<Peer> peers = new ArrayList<>();
+        for (RingEndpoint endpoint : endpoints) {
+            int rank = peers.size();
+            peers.add(new Peer(rank, endpoint.host(), endpoint.port(), Integer.toString(rank), ""));
+        }
+        return peers;
     }
 
     private static float[] sumThenGather(Group group, RingEndpoint endpoint) {

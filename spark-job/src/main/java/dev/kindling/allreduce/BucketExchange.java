@@ -1,0 +1,167 @@
+package dev.kindling.allreduce;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/**
+ * What a {@link RingAllReduce} does with its buckets: sends this rank's parts to their owners, sums its own chunk once
+ * all parts of it have come, sends the sum to all, and takes theirs. For the transport thread alone.
+ */
+final class BucketExchange {
+    private final Group group;
+    private final Mailbox mailbox;
+    private final Links links;
+    private final PartialSums sums = new PartialSums();
+    private final Deque<Bucket> unreduced = new ArrayDeque<>();
+    private final Deque<Bucket> undecoded = new ArrayDeque<>();
+
+    BucketExchange(Group group, Mailbox mailbox, Links links) {
+        this.group = group;
+        this.mailbox = mailbox;
+        this.links = links;
+    }
+
+    private int rank() {
+        return group.rank();
+    }
+
+    private int worldSize() {
+        return group.worldSize();
+    }
+
+    private Peer peer(int rank) {
+        return group.peers().get(rank);
+    }
+
+    /** Queues what this rank gives to a bucket. */
+    void begin(Bucket bucket) {
+        if (bucket.order() == null) {
+            spread(bucket);
+        } else {
+            scatter(bucket);
+            unreduced.add(bucket);
+        }
+        undecoded.add(bucket);
+    }
+
+    /** Does all that can be done without waiting. */
+    void advance() {
+        while (!unreduced.isEmpty() && missingContributor(unreduced.peek()) == rank()) {
+            reduce(unreduced.remove());
+        }
+        while (!undecoded.isEmpty() && decode(undecoded.peek())) {
+            undecoded.remove();
+        }
+    }
+
+    /** The rank that a bucket waits for; this rank where all that it needs has come. */
+    int missing(Bucket bucket) {
+        for (int step = bucket.results() + 1; step < worldSize(); step++) {
+            int owner = (rank() + step) % worldSize();
+            if (givesResult(bucket, owner) && !mailbox.has(Header.Kind.RESULT, bucket.sequence(), owner)) {
+                return owner;
+            }
+        }
+        return bucket.reduced() ? rank() : missingContributor(bucket);
+    }
+
+    private static boolean givesResult(Bucket bucket, int owner) {
+        return bucket.spread() && bucket.count(owner) > 0;
+    }
+
+    /** The first rank whose part of this rank's chunk has not come; this rank when all have. */
+    private int missingContributor(Bucket bucket) {
+        boolean alone = bucket.order() == null || bucket.count(rank()) == 0;
+        for (int r = 0; r < worldSize() && !alone; r++) {
+            if (r != rank() && !mailbox.has(Header.Kind.CONTRIBUTION, bucket.sequence(), r)) {
+                return r;
+            }
+        }
+        return rank();
+    }
+
+    private void scatter(Bucket bucket) {
+        for (int step = 1; step < worldSize(); step++) {
+            int owner = (rank() + step) % worldSize();
+            int from = bucket.start(owner);
+            int count = bucket.count(owner);
+            if (count > 0) {
+                links.send(
+                        Header.Kind.CONTRIBUTION,
+                        bucket.sequence(),
+                        owner,
+                        Floats.encode(mailbox.pool(), from, count, bucket.operands()));
+            }
+        }
+    }
+
+    private void reduce(Bucket bucket) {
+        int from = bucket.start(rank());
+        int count = bucket.count(rank());
+        if (count > 0) {
+            for (int r = 0; r < worldSize(); r++) {
+                addContribution(bucket, r, from, count);
+            }
+            System.arraycopy(sums.take(), 0, bucket.data(), from, count);
+        }
+        spread(bucket);
+    }
+
+    private void addContribution(Bucket bucket, int of, int from, int count) {
+        boolean own = of == rank();
+        int operands = bucket.order().operands(of);
+        ByteBuffer bytes = own ? null : mailbox.take(Header.Kind.CONTRIBUTION, bucket.sequence(), of);
+        if (!own) {
+            Floats.requireLength(bytes, operands * count, peer(of));
+        }
+        for (int i = 0; i < operands; i++) {
+            float[] next = sums.next(count);
+            if (own) {
+                System.arraycopy(bucket.operands()[i], from, next, 0, count);
+            } else {
+                bytes.slice(i * count * Float.BYTES, count * Float.BYTES)
+                        .order(bytes.order())
+                        .asFloatBuffer()
+                        .get(next, 0, count);
+            }
+            sums.join(bucket.order().joins(of, i), count);
+        }
+        if (!own) {
+            mailbox.pool().giveBack(bytes);
+        }
+    }
+
+    /** This rank's chunk is final. */
+    private void spread(Bucket bucket) {
+        if (givesResult(bucket, rank())) {
+            links.sendToAll(
+                    Header.Kind.RESULT,
+                    bucket.sequence(),
+                    Floats.encode(mailbox.pool(), bucket.start(rank()), bucket.count(rank()), bucket.data()));
+        }
+        bucket.reduce();
+    }
+
+    /** Puts the results that have come where they belong; returns whether all have. */
+    private boolean decode(Bucket bucket) {
+        while (bucket.results() < worldSize() - 1 && decode(bucket, (rank() + 1 + bucket.results()) % worldSize())) {
+            bucket.place();
+        }
+        return bucket.results() == worldSize() - 1;
+    }
+
+    /** Puts one owner's result where it belongs; returns whether it has come. */
+    private boolean decode(Bucket bucket, int owner) {
+        if (!givesResult(bucket, owner)) {
+            return true;
+        }
+        ByteBuffer result = mailbox.take(Header.Kind.RESULT, bucket.sequence(), owner);
+        if (result == null) {
+            return false;
+        }
+        Floats.decode(result, bucket.data(), bucket.start(owner), bucket.count(owner), peer(owner));
+        mailbox.pool().giveBack(result);
+        return true;
+    }
+}

@@ -68,8 +68,10 @@ public final class Coordinator implements AutoCloseable {
             return alive instanceof Reply.Ok ? poll(poll) : alive;
         }
         Reply reply = current.receive(message);
-        if (message instanceof Message.Request request && reply instanceof Reply.Ok) {
+        if (reply instanceof Reply.Ok && message instanceof Message.Request request) {
             requests.execute(() -> serve(current, request));
+        } else if (reply instanceof Reply.Ok && message instanceof Message.Reports reports) {
+            requests.execute(() -> take(current, reports));
         }
         return reply;
     }
@@ -96,14 +98,25 @@ public final class Coordinator implements AutoCloseable {
                 settled = new Settled(answer == null ? new byte[0] : answer, null);
             } catch (Exception e) {
                 settled = new Settled(null, e.toString());
-                if (!request.answered()) {
-                    String what = "the driver failed on report '" + request.topic() + "': " + e;
-                    of.blame(new FirstCause(-1, "", what, "", e instanceof FatalJobException));
-                }
             }
-            if (request.answered()) {
-                synchronized (answers) {
-                    answers.put(new Ticket(request.generation(), request.rank(), request.id()), settled);
+            synchronized (answers) {
+                answers.put(new Ticket(request.generation(), request.rank(), request.id()), settled);
+            }
+        }
+    }
+
+    private void take(Board of, Message.Reports reports) {
+        synchronized (running) {
+            for (Message.Report report : reports.reports()) {
+                if (board != of) {
+                    return;
+                }
+                try {
+                    handler.handle(of.generation(), reports.rank(), report.topic(), report.payload());
+                } catch (Exception e) {
+                    String what = "the driver failed on report '" + report.topic() + "': " + e;
+                    of.blame(new FirstCause(-1, "", what, "", e instanceof FatalJobException));
+                    return;
                 }
             }
         }

@@ -26,6 +26,7 @@ public final class Member implements AutoCloseable {
     private final int rank;
     private final Thread owner = Thread.currentThread();
     private final Thread heart;
+    private final ReportQueue reports;
     private final AtomicLong requestIds = new AtomicLong();
     private String where = "";
     private volatile long step = -1;
@@ -41,6 +42,7 @@ public final class Member implements AutoCloseable {
         this.rank = rank;
         this.heart = new Thread(this::beat, "kindling-heartbeat-" + generation.number() + "-" + rank);
         heart.setDaemon(true);
+        this.reports = new ReportQueue("kindling-reports-" + generation.number() + "-" + rank, this::carry);
     }
 
     /** The generation this rank belongs to. */
@@ -109,9 +111,22 @@ public final class Member implements AutoCloseable {
         expectOk(ask(new Message.Claim(generation.number(), rank, uuid)));
     }
 
-    /** Sends something to the driver's {@link RequestHandler} without waiting for it; kept in order. */
+    /**
+     * Sends something to the driver's {@link RequestHandler} without waiting for it; kept in order, also with requests.
+     * Throws as {@link #check()}, and what an earlier report has failed with.
+     */
     public void report(String topic, byte[] payload) {
-        expectOk(ask(new Message.Request(generation.number(), rank, 0, topic, payload, false)));
+        check();
+        reports.add(new Message.Report(topic, payload));
+    }
+
+    /** Waits until the driver has all reports of this rank. */
+    public void flushReports() {
+        reports.flush();
+    }
+
+    private void carry(List<Message.Report> batch) {
+        expectOk(ask(new Message.Reports(generation.number(), rank, batch)));
     }
 
     /**
@@ -120,8 +135,9 @@ public final class Member implements AutoCloseable {
      * @throws IllegalStateException when the handler threw, or did not answer in time
      */
     public byte[] request(String topic, byte[] payload) {
+        reports.flush();
         long id = requestIds.incrementAndGet();
-        expectOk(ask(new Message.Request(generation.number(), rank, id, topic, payload, true)));
+        expectOk(ask(new Message.Request(generation.number(), rank, id, topic, payload)));
         long end = System.nanoTime() + limits.request() * 1_000_000L;
         while (System.nanoTime() - end < 0) {
             Reply reply = ask(new Message.Poll(generation.number(), rank, id));
@@ -182,9 +198,21 @@ public final class Member implements AutoCloseable {
         try {
             // An interrupt that is still pending would break off the message.
             Thread.interrupted();
+            if (stopReason == null) {
+                flushQuietly();
+            }
             CoordinatorPlugin.ask(new Message.Failed(generation.number(), rank, cause, kind));
         } catch (Exception e) {
             LOG.error("rank {} could not tell the driver of its failure: {}", rank, cause.what(), e);
+        }
+    }
+
+    /** What led to a failure is worth knowing, though less than the failure. */
+    private void flushQuietly() {
+        try {
+            reports.flush();
+        } catch (RuntimeException e) {
+            LOG.warn("rank {} could not send its last reports: {}", rank, e.toString());
         }
     }
 
@@ -286,6 +314,7 @@ public final class Member implements AutoCloseable {
 
     /** Says that this rank has finished its work. */
     void left() {
+        reports.flush();
         expectOk(ask(new Message.Left(generation.number(), rank)));
     }
 
@@ -293,5 +322,6 @@ public final class Member implements AutoCloseable {
     public void close() {
         closed = true;
         heart.interrupt();
+        reports.close();
     }
 }

@@ -2,6 +2,7 @@ package dev.kindling.coordinate;
 
 import dev.kindling.allreduce.Peer;
 import java.io.Serializable;
+import java.util.List;
 
 /** From a rank to the Coordinator. Every message carries its generation; those of another are refused. */
 sealed interface Message extends Serializable {
@@ -34,8 +35,12 @@ sealed interface Message extends Serializable {
     /** May the generation end at the checkpoint at hand? Ok if there is room for more ranks. */
     record MayEnd(int generation, int rank) implements Message {}
 
-    record Request(int generation, int rank, long id, String topic, byte[] payload, boolean answered)
-            implements Message {}
+    record Request(int generation, int rank, long id, String topic, byte[] payload) implements Message {}
+
+    /** What a rank has to say, without an answer. */
+    record Report(String topic, byte[] payload) implements Serializable {}
+
+    record Reports(int generation, int rank, List<Report> reports) implements Message {}
 
     record Poll(int generation, int rank, long id) implements Message {}
 

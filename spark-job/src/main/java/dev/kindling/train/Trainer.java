@@ -173,6 +173,9 @@ final class Trainer {
         rank.member().report(StepReport.TOPIC, report.encode());
         rank.member().stepReached(done);
         boolean checkpoint = done % config.checkpoint().interval() == 0;
+        if (checkpoint || last) {
+            rank.member().flushReports(); // a later generation begins after these steps
+        }
         if ((checkpoint || last) && (rank.member().rank() == 0 || replica.sliced())) {
             save(done);
         }

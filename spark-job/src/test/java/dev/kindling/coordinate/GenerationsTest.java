@@ -315,6 +315,7 @@ class GenerationsTest {
         }
         ByteBuffer report = ByteBuffer.allocate(16).putLong(step);
         member.report("step", report.putLong(ProcessHandle.current().pid()).array());
+        member.flushReports(); // a fault strikes at its step
     }
 
     private static final class Store implements RequestHandler {

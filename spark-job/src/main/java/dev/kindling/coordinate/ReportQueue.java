@@ -1,0 +1,86 @@
+package dev.kindling.coordinate;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+
+/**
+ * A rank's reports on their way to the driver: in order, several in a message, sent by a thread of its own, so that no
+ * step waits for the driver. Thread-safe.
+ */
+final class ReportQueue implements AutoCloseable {
+    private static final long PERIOD_MILLIS = 100;
+    private static final int CAPACITY = 1000;
+
+    private final Consumer<List<Message.Report>> carrier;
+    private final BlockingQueue<Message.Report> waiting = new LinkedBlockingQueue<>(CAPACITY);
+    private final ReentrantLock sending = new ReentrantLock();
+    private final ScheduledExecutorService thread;
+    private volatile RuntimeException failure;
+
+    /** @param carrier takes reports to the driver, and throws when that failed */
+    ReportQueue(String threadName, Consumer<List<Message.Report>> carrier) {
+        this.carrier = carrier;
+        thread = Executors.newSingleThreadScheduledExecutor(task -> {
+            Thread sender = new Thread(task, threadName);
+            sender.setDaemon(true);
+            return sender;
+        });
+        thread.scheduleWithFixedDelay(this::send, PERIOD_MILLIS, PERIOD_MILLIS, TimeUnit.MILLISECONDS);
+    }
+
+    /** Throws what an earlier report has failed with. When too many wait, this one waits for the driver. */
+    void add(Message.Report report) {
+        requireSound();
+        while (!waiting.offer(report)) {
+            flush();
+        }
+    }
+
+    /** Returns when the driver has all reports. Throws what one of them has failed with. */
+    void flush() {
+        requireSound();
+        try {
+            sending.lockInterruptibly();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new FencedException("interrupted while reports were on their way to the driver");
+        }
+        try {
+            List<Message.Report> batch = new ArrayList<>();
+            waiting.drainTo(batch);
+            if (!batch.isEmpty()) {
+                carrier.accept(batch);
+            }
+        } finally {
+            sending.unlock();
+        }
+    }
+
+    private void send() {
+        try {
+            flush();
+        } catch (RuntimeException e) {
+            failure = e;
+            throw e; // ends the schedule
+        }
+    }
+
+    private void requireSound() {
+        if (failure != null) {
+            throw failure;
+        }
+    }
+
+    /** Drops what has not been sent. */
+    @Override
+    public void close() {
+        thread.shutdownNow();
+    }
+}

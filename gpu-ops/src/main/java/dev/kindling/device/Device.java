@@ -36,7 +36,15 @@ public interface Device extends AutoCloseable {
     void upload(int[] from, Tensor to);
 
     /** Waits for all work enqueued so far, then copies a dense F32, BF16 or F16 tensor out. */
-    void download(Tensor from, float[] to);
+    default void download(Tensor from, float[] to) {
+        if (from.count() != to.length) {
+            throw new IllegalArgumentException("cannot copy %s to %,d values of the host".formatted(from, to.length));
+        }
+        download(from, to, 0);
+    }
+
+    /** The same, to as many values from {@code offset} on. */
+    void download(Tensor from, float[] to, int offset);
 
     /**
      * The heap array whose elements from {@link Tensor#offset} on are a dense F32 tensor, where the device computes in

@@ -1,7 +1,6 @@
 package dev.kindling.nn;
 
 import dev.kindling.device.Device;
-import dev.kindling.device.Ops;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
@@ -16,12 +15,12 @@ import java.util.Random;
 /**
  * All weights of a {@link Gpt} in one flat F32 buffer, all gradients in another, so that clip, AdamW, allreduce and
  * checkpoint are each one pass. Where activations are half precision there is a third, the working copy that the forward
- * and backward passes read; AdamW writes it.
+ * and backward passes read; AdamW writes it. The F32 weights are then those of the rank's {@link Shard} alone.
  *
  * <p>Names and layouts are those of Hugging Face's GPT-2: linear weights are (in, out). Weights lie in the order in which
  * backward completes their gradients, so that finished gradients are one growing prefix, of which any part can travel:
  * the matrices of the last block first, the embeddings after the first block's, then the weights that do not decay. The
- * token table has rows of zeros up to the padded vocabulary.
+ * token table has rows of zeros up to the padded vocabulary; a bucket may end in zeros that belong to no weight.
  */
 public final class Parameters {
     /** Where one weight lies in the flat buffers. */
@@ -47,6 +46,8 @@ public final class Parameters {
     private final int paddedVocabulary;
     private long count;
     private final long decaying;
+    private final Shard shard;
+    private final List<Range> own;
     private final Device device;
     private final Tensor master;
     private final Tensor working;
@@ -54,8 +55,14 @@ public final class Parameters {
 
     /** Allocates without initialising; see {@link #initialise} and {@link #load}. */
     public Parameters(GptConfig config, Device device, Arena arena, boolean training) {
+        this(config, device, arena, training, Shard.WHOLE);
+    }
+
+    /** The same for a rank that updates its shard of the weights. */
+    public Parameters(GptConfig config, Device device, Arena arena, boolean training, Shard shard) {
         this.config = config;
         this.device = device;
+        this.shard = shard;
         int multiple = device.kind() == Device.Kind.CUDA ? 64 : 1;
         paddedVocabulary = (config.vocabulary() + multiple - 1) / multiple * multiple;
         layOutBlocks();
@@ -63,11 +70,10 @@ public final class Parameters {
         layOutEmbeddings();
         decaying = count;
         layOutOthers();
-        buckets.add(new Range(blocks, count - blocks));
-        master = arena.allocate("weights", DType.F32, count);
-        working = device.activationType() == DType.F32
-                ? master
-                : arena.allocate("working weights", device.activationType(), count);
+        endBucket(blocks);
+        own = shard.ranges(shard.rank(), this);
+        working = arena.allocate("weights", device.activationType(), count);
+        master = device.activationType() == DType.F32 ? working : arena.allocate("F32 weights", DType.F32, ownCount());
         gradients = training ? arena.allocate("gradients", DType.F32, count) : null;
     }
 
@@ -79,8 +85,14 @@ public final class Parameters {
             add(block(i, "attn.c_proj.weight"), true, c, c);
             add(block(i, "mlp.c_fc.weight"), true, c, 4L * c);
             add(block(i, "mlp.c_proj.weight"), true, 4L * c, c);
-            buckets.add(new Range(start, count - start));
+            endBucket(start);
         }
+    }
+
+    private void endBucket(long start) {
+        long multiple = shard.bucketMultiple();
+        count = start + (count - start + multiple - 1) / multiple * multiple;
+        buckets.add(new Range(start, count - start));
     }
 
     private void layOutEmbeddings() {
@@ -167,23 +179,42 @@ public final class Parameters {
         return new Range(decaying, count - decaying);
     }
 
-    /**
-     * Ranges that tile the flat buffers, one a rank: all of the same length, a multiple of {@link Ops#BLOCK}, but the last
-     * one, which takes what is left. All weights that do not decay are in that one, so that what is computed slice by
-     * slice has the bits of one pass.
-     */
-    public List<Range> slices(int ranks) {
-        long most = ranks == 1 ? count : Math.min(count / ranks, decaying / (ranks - 1));
-        long length = most / Ops.BLOCK * Ops.BLOCK;
-        List<Range> slices = new ArrayList<>();
-        for (int rank = 0; rank < ranks - 1; rank++) {
-            slices.add(new Range(rank * length, length));
-        }
-        slices.add(new Range((ranks - 1) * length, count - (ranks - 1) * length));
-        return slices;
+    /** The ranges of the flat buffers that a rank of the group updates, ascending. */
+    public List<Range> ranges(int rank) {
+        return shard.ranges(rank, this);
     }
 
-    /** (count) F32. */
+    /** The ranges that this rank updates. */
+    public List<Range> own() {
+        return own;
+    }
+
+    /** How many weights this rank updates. */
+    public long ownCount() {
+        return own.stream().mapToLong(Range::length).sum();
+    }
+
+    /** Where a part of {@link #own} begins in a buffer that holds those ranges alone, one after another. */
+    public long ownOffset(Range part) {
+        long before = 0;
+        for (Range range : own) {
+            if (range.offset() <= part.offset() && part.end() <= range.end()) {
+                return before + part.offset() - range.offset();
+            }
+            before += range.length();
+        }
+        throw new IllegalArgumentException(
+                "rank %d of %d does not update %s".formatted(shard.rank(), shard.ranks(), part));
+    }
+
+    /** The F32 weights of a part of {@link #own}. */
+    public Tensor master(Range part) {
+        return master == working
+                ? working.slice(0, part.offset(), part.length())
+                : master.slice(0, ownOffset(part), part.length());
+    }
+
+    /** (own count) F32: those of {@link #own}; or (count), all of them, where that is the activation type. */
     public Tensor master() {
         return master;
     }
@@ -252,13 +283,15 @@ public final class Parameters {
             throw new IllegalArgumentException(
                     "the model has %,d weights, and %,d were given".formatted(count, flat.length));
         }
-        device.upload(flat, master);
-        if (working != master) {
-            device.upload(flat, working);
+        device.upload(flat, working);
+        for (Range range : working == master ? List.<Range>of() : own) {
+            boolean all = range.length() == count;
+            device.upload(
+                    all ? flat : Arrays.copyOfRange(flat, (int) range.offset(), (int) range.end()), master(range));
         }
     }
 
-    /** A flat copy of all weights in F32. */
+    /** A flat copy of all weights in F32, where this rank has them. */
     public float[] download() {
         float[] flat = new float[Math.toIntExact(count)];
         device.download(master, flat);

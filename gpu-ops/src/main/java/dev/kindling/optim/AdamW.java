@@ -9,10 +9,11 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntConsumer;
 
 /**
- * AdamW over a model's flat buffers, or over one rank's slice of them (Loshchilov and Hutter, arXiv:1711.05101); only
- * matrices and embeddings decay.
+ * AdamW over the weights of a model that its rank updates (Loshchilov and Hutter, arXiv:1711.05101); only matrices and
+ * embeddings decay.
  */
 public final class AdamW {
     /** The coefficients; epsilon is 1e-8. */
@@ -24,37 +25,35 @@ public final class AdamW {
     private final Coefficients coefficients;
     private final Tensor m;
     private final Tensor v;
-    private final Range slice;
-    private final List<AdamWOp> ops = new ArrayList<>();
+    private final List<List<AdamWOp>> ops = new ArrayList<>();
 
-    /** Of all weights. */
+    /** Allocates moments of {@link Parameters#own} and sets them to 0. */
     public AdamW(Parameters parameters, Coefficients coefficients, Device device, Arena arena) {
-        this(parameters, parameters.all(), coefficients, device, arena);
-    }
-
-    /** Of a slice of the flat weights. Allocates its moments and sets them to 0. */
-    public AdamW(Parameters parameters, Range slice, Coefficients coefficients, Device device, Arena arena) {
         this.device = device;
-        this.slice = slice;
         this.coefficients = coefficients;
-        m = arena.allocate("first moments", DType.F32, slice.length());
-        v = arena.allocate("second moments", DType.F32, slice.length());
+        m = arena.allocate("first moments", DType.F32, parameters.ownCount());
+        v = arena.allocate("second moments", DType.F32, parameters.ownCount());
         device.ops().fill(m, 0);
         device.ops().fill(v, 0);
-        add(parameters, parameters.decaying().intersect(slice), coefficients.weightDecay());
-        add(parameters, parameters.undecayed().intersect(slice), 0);
+        for (Range range : parameters.own()) {
+            List<AdamWOp> ofRange = new ArrayList<>();
+            add(ofRange, parameters, range.intersect(parameters.decaying()), coefficients.weightDecay());
+            add(ofRange, parameters, range.intersect(parameters.undecayed()), 0);
+            ops.add(ofRange);
+        }
     }
 
-    private void add(Parameters parameters, Range range, float weightDecay) {
+    private void add(List<AdamWOp> to, Parameters parameters, Range range, float weightDecay) {
         if (range.length() == 0) {
             return;
         }
-        ops.add(new AdamWOp(
-                parameters.master().slice(0, range.offset(), range.length()),
+        long offset = parameters.ownOffset(range);
+        to.add(new AdamWOp(
+                parameters.master(range),
                 parameters.working().slice(0, range.offset(), range.length()),
                 parameters.gradients().slice(0, range.offset(), range.length()),
-                m.slice(0, range.offset() - slice.offset(), range.length()),
-                v.slice(0, range.offset() - slice.offset(), range.length()),
+                m.slice(0, offset, range.length()),
+                v.slice(0, offset, range.length()),
                 coefficients.beta1(),
                 coefficients.beta2(),
                 EPSILON,
@@ -63,7 +62,19 @@ public final class AdamW {
 
     /** Updates the weights with the step's learning rate, bias corrections and clip scale. */
     public void step() {
-        ops.forEach(device.ops()::adamW);
+        step(range -> {});
+    }
+
+    /**
+     * The same.
+     *
+     * @param updated called with the index of each of {@link Parameters#own} when its update is enqueued
+     */
+    public void step(IntConsumer updated) {
+        for (int i = 0; i < ops.size(); i++) {
+            ops.get(i).forEach(device.ops()::adamW);
+            updated.accept(i);
+        }
     }
 
     /** 1 - beta1^t for a step counted from 0 (t = step + 1). */
@@ -80,17 +91,12 @@ public final class AdamW {
         return (float) (1 - Math.pow(beta, step + 1.0));
     }
 
-    /** The part of the flat buffers that it updates. */
-    public Range slice() {
-        return slice;
-    }
-
-    /** First moments (length of the slice) F32. */
+    /** First moments (own count) F32. */
     public Tensor firstMoments() {
         return m;
     }
 
-    /** Second moments (length of the slice) F32. */
+    /** Second moments (own count) F32. */
     public Tensor secondMoments() {
         return v;
     }

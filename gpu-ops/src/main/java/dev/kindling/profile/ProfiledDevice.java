@@ -65,8 +65,8 @@ final class ProfiledDevice implements Device {
     }
 
     @Override
-    public void download(Tensor from, float[] to) {
-        device.download(from, to);
+    public void download(Tensor from, float[] to, int offset) {
+        device.download(from, to, offset);
     }
 
     @Override

@@ -234,6 +234,7 @@ final class TrainJob implements Job<TrainOptions> {
                         record.tokensPerSecond(),
                         seconds,
                         worldSize,
+                        result.peakBytes(),
                         record.stragglers(),
                         result.paddingSaved() == null
                                 ? OptionalDouble.empty()

@@ -18,6 +18,7 @@ import org.apache.hadoop.fs.Path;
  * @param tokensPerSecond training tokens over all ranks, by training time
  * @param wallSeconds from the start of the job to its end
  * @param worldSize ranks of the last generation
+ * @param peakBytes the most memory of its device that rank 0 held at once, in the last generation
  * @param stragglers where the time of the last generation's ranks went
  * @param paddingSaved the share of rows that packing saves, absent without it
  * @param ran what was really used: device, attention, allreduce, precision ...
@@ -29,6 +30,7 @@ public record Summary(
         double tokensPerSecond,
         double wallSeconds,
         int worldSize,
+        long peakBytes,
         Stragglers stragglers,
         OptionalDouble paddingSaved,
         Map<String, String> ran) {
@@ -43,7 +45,8 @@ public record Summary(
         }
         node.put("tokens_per_second", tokensPerSecond)
                 .put("wall_seconds", wallSeconds)
-                .put("world_size", worldSize);
+                .put("world_size", worldSize)
+                .put("peak_bytes", peakBytes);
         node.set("ranks", stragglers.toJson());
         stragglers.slowest().ifPresent(slowest -> node.put("straggler", slowest));
         paddingSaved.ifPresent(share -> node.put("padding_saved", share));

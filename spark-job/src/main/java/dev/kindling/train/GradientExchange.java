@@ -13,15 +13,9 @@ interface GradientExchange {
 
     /**
      * All buckets are complete on this rank: returns when the gradients are, or on the device will be, the sums over all
-     * ranks; with {@code train.zero: 1} those of this rank's slice.
+     * ranks.
      */
     void finish();
-
-    /**
-     * With {@code train.zero: 1}, after this rank's slice of the weights has been updated: returns when all weights are,
-     * or on the device will be, here.
-     */
-    void shareWeights();
 
     /** Nanoseconds that the last step waited here on the host; 0 where gradients travel between devices. */
     default long waitedNanos() {

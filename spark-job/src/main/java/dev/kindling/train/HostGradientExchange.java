@@ -5,17 +5,20 @@ import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
+import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
 
 /**
- * Sums over host memory. Where gradients lie there (CPU), they are handed to the {@link AllReduce} as soon as backward
- * has completed {@value #MIN_FLOATS} of them, and travel while backward goes on; device memory is staged through the host
- * when backward is done.
+ * Exchanges over host memory. Where gradients lie there (CPU), they are handed to the {@link AllReduce} as soon as backward
+ * has completed {@value #MIN_FLOATS} of them, and travel while backward goes on; device memory is staged through the
+ * host when backward is done, bucket after bucket.
  */
-final class HostGradientExchange implements GradientExchange {
+final class HostGradientExchange implements ShardExchange {
     /** Smaller pieces would cost more in messages than they hide behind backward. */
     private static final int MIN_FLOATS = 256 << 10;
 
@@ -27,23 +30,31 @@ final class HostGradientExchange implements GradientExchange {
     private final float[][] host;
     private final boolean inPlace;
     private final Range own;
+    /** Where the range of each rank starts, and the end; null where every rank updates all weights. */
     private final int[] bounds;
+
     private long submitted;
     private long waitedNanos;
 
-    /** @param slices of {@code train.zero: 1} */
-    HostGradientExchange(
-            Device device, AllReduce allReduce, Parameters parameters, GradientSum sum, Optional<Slices> slices) {
+    HostGradientExchange(Device device, AllReduce allReduce, Parameters parameters, GradientSum sum) {
         this.device = device;
         this.allReduce = allReduce;
         this.parameters = parameters;
         order = sum.order();
         operands = sum.operands();
-        own = slices.map(Slices::own).orElse(parameters.all());
-        bounds = slices.map(Slices::bounds).orElse(null);
+        own = parameters.own().get(0);
+        bounds = own.equals(parameters.all()) ? null : bounds();
         inPlace = device.hostArray(parameters.gradients()).isPresent();
         boolean alone = allReduce.worldSize() == 1;
         host = alone ? null : operands.stream().map(this::hostArray).toArray(float[][]::new);
+    }
+
+    private int[] bounds() {
+        int[] starts = new int[allReduce.worldSize() + 1];
+        for (int r = 0; r < allReduce.worldSize(); r++) {
+            starts[r + 1] = Math.toIntExact(parameters.ranges(r).get(0).end());
+        }
+        return starts;
     }
 
     private float[] hostArray(Tensor flat) {
@@ -87,12 +98,11 @@ final class HostGradientExchange implements GradientExchange {
         if (host == null) {
             return;
         }
-        if (!inPlace) {
-            for (int i = 0; i < host.length; i++) {
-                device.download(operands.get(i), host[i]);
-            }
+        if (inPlace) {
+            submitUpTo(parameters.count());
+        } else {
+            parameters.buckets().forEach(this::stage);
         }
-        submitUpTo(parameters.count());
         long began = System.nanoTime();
         allReduce.await();
         waitedNanos = System.nanoTime() - began;
@@ -100,6 +110,15 @@ final class HostGradientExchange implements GradientExchange {
         if (!inPlace) {
             uploadOwn(host[host.length - 1], parameters.gradients());
         }
+    }
+
+    /** Copies a bucket to the host; it travels while the next one is copied. */
+    private void stage(Range bucket) {
+        for (int i = 0; i < host.length; i++) {
+            Tensor part = operands.get(i).slice(0, bucket.offset(), bucket.length());
+            device.download(part, host[i], Math.toIntExact(bucket.offset()));
+        }
+        submitUpTo(bucket.end());
     }
 
     @Override
@@ -112,24 +131,52 @@ final class HostGradientExchange implements GradientExchange {
         device.upload(part, to.slice(0, own.offset(), own.length()));
     }
 
+    /**
+     * From the partial sums of all slices in their order. On the CPU they are the partial sums of one pass, so that the
+     * weights have the bits of {@code train.zero: 0}; on a GPU the norm may differ from it in the last bit.
+     */
+    @Override
+    public void clip(GradientClip clip) {
+        Tensor slice = parameters.gradients().slice(0, own.offset(), own.length());
+        double[][] squares = allReduce.allGather(clip.ops().squares(slice));
+        double[] inOrder = Stream.of(squares).flatMapToDouble(DoubleStream::of).toArray();
+        clip.ops().gradientNorm(inOrder, clip.maxNorm());
+    }
+
+    @Override
+    public void updated(int index) {}
+
     @Override
     public void shareWeights() {
-        Tensor master = parameters.master();
+        Tensor working = parameters.working();
         if (inPlace) {
-            gather(hostArray(master));
+            gather(hostArray(working));
             return;
         }
         float[] staged = host[host.length - 1];
-        float[] part = new float[Math.toIntExact(own.length())];
-        device.download(master.slice(0, own.offset(), own.length()), part);
+        float[] part = download(parameters.master(own));
         System.arraycopy(part, 0, staged, (int) own.offset(), part.length);
         gather(staged);
-        parameters.load(staged);
+        device.upload(staged, working);
     }
 
     private void gather(float[] weights) {
         long began = System.nanoTime();
         allReduce.allGather(weights, bounds);
         waitedNanos += System.nanoTime() - began;
+    }
+
+    @Override
+    public Optional<float[]> collect(Tensor ofOwn) {
+        boolean root = allReduce.rank() == 0;
+        float[] whole = new float[root ? Math.toIntExact(parameters.count()) : 0];
+        allReduce.gather(download(ofOwn), whole, bounds);
+        return root ? Optional.of(whole) : Optional.empty();
+    }
+
+    private float[] download(Tensor tensor) {
+        float[] flat = new float[Math.toIntExact(tensor.count())];
+        device.download(tensor, flat);
+        return flat;
     }
 }

@@ -20,13 +20,13 @@ public final class ModelWeights {
         this.parameters = parameters;
     }
 
-    Map<String, TensorSlice> model() {
-        return slices("", parameters.download());
+    Map<String, TensorSlice> model(Snapshot snapshot) {
+        return slices("", snapshot.weights());
     }
 
-    Map<String, TensorSlice> optimizer(Moments moments) {
-        Map<String, TensorSlice> all = slices("m.", moments.first());
-        all.putAll(slices("v.", moments.second()));
+    Map<String, TensorSlice> optimizer(Snapshot snapshot) {
+        Map<String, TensorSlice> all = slices("m.", snapshot.first());
+        all.putAll(slices("v.", snapshot.second()));
         return all;
     }
 
@@ -58,11 +58,18 @@ public final class ModelWeights {
         parameters.load(flat("", checkpoint.model(), parameters.all()));
     }
 
-    /** Weights, and the moments of the slice that {@code adamW} updates. */
+    /** Weights, and the moments of those that {@code adamW} updates. */
     void load(Checkpoint checkpoint, AdamW adamW, Device device) throws CheckpointException {
         load(checkpoint);
-        device.upload(flat("m.", checkpoint.optimizer(), adamW.slice()), adamW.firstMoments());
-        device.upload(flat("v.", checkpoint.optimizer(), adamW.slice()), adamW.secondMoments());
+        for (Range range : parameters.own()) {
+            long at = parameters.ownOffset(range);
+            device.upload(
+                    flat("m.", checkpoint.optimizer(), range),
+                    adamW.firstMoments().slice(0, at, range.length()));
+            device.upload(
+                    flat("v.", checkpoint.optimizer(), range),
+                    adamW.secondMoments().slice(0, at, range.length()));
+        }
     }
 
     private float[] flat(String prefix, Map<String, TensorSlice> tensors, Range range) throws CheckpointException {

@@ -31,11 +31,6 @@ final class NcclGradientExchange implements GradientExchange {
     }
 
     @Override
-    public void shareWeights() {
-        throw new IllegalStateException("train.zero is 1, which NCCL does not carry");
-    }
-
-    @Override
     public void finish() {
         communicator.join();
     }

@@ -78,9 +78,6 @@ final class NcclRendezvous {
 
     /** The order of NCCL's sums is its own; that of two operands does not matter. */
     private static Optional<String> refusal(TrainSection train, int worldSize) {
-        if (train.zero() == 1) {
-            return Optional.of("train.zero is 1, which goes over the hosts");
-        }
         boolean ordered = train.reduction() == TrainSection.Reduction.RANK
                 || worldSize == 2
                         && SumOrder.tree(train.microBatches(), worldSize).mostOperands() == 1;

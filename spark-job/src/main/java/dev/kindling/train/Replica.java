@@ -8,7 +8,7 @@ import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.Shard;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
 import dev.kindling.optim.GradientClip;
@@ -30,15 +30,16 @@ final class Replica {
 
     private final TrainConfig config;
     private final AllReduce allReduce;
-    private final Optional<NcclCommunicator> nccl;
     private final Gpt.DeviceMemory memory;
     private final Sdpa sdpa;
     private final Parameters parameters;
-    private final Optional<Slices> slices;
     private final AdamW adamW;
     private final BatchShape shape;
     private final Gpt gpt;
     private final TrainStep.Share share;
+    private final GradientSum sum;
+    private final Optional<ShardExchange> shards;
+    private final GradientExchange exchange;
 
     /**
      * A replica for windows, as the configuration has them.
@@ -73,7 +74,6 @@ final class Replica {
         this.config = config;
         shape = inputs.shape();
         this.allReduce = allReduce;
-        this.nccl = nccl;
         this.memory = memory;
         TrainSection train = config.train();
         Device device = memory.device();
@@ -81,32 +81,59 @@ final class Replica {
                 device,
                 memory.arena(),
                 Sdpa.allowedBy(config.cluster().attention().name()));
-        parameters = new Parameters(Model.of(config.model(), inputs.vocabulary()), device, memory.arena(), true);
-        boolean sliced = train.zero() == 1 && allReduce.worldSize() > 1;
-        slices =
-                sliced ? Optional.of(Slices.of(parameters, allReduce.rank(), allReduce.worldSize())) : Optional.empty();
+        boolean sharded = train.zero() == 1 && allReduce.worldSize() > 1;
+        Shard shard = new Shard(
+                nccl.isPresent() ? Shard.Cut.BUCKETS : Shard.Cut.SLICES, allReduce.rank(), allReduce.worldSize());
+        parameters = new Parameters(
+                Model.of(config.model(), inputs.vocabulary()),
+                device,
+                memory.arena(),
+                true,
+                sharded ? shard : Shard.WHOLE);
         adamW = new AdamW(
                 parameters,
-                slices.map(Slices::own).orElse(parameters.all()),
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
                 device,
                 memory.arena());
         gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
         share = TrainStep.Share.of(train.microBatches(), allReduce.rank(), allReduce.worldSize(), train.seed());
+        sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
+        if (sharded) {
+            ShardExchange sharding = shardExchange(nccl);
+            shards = Optional.of(sharding);
+            exchange = sharding;
+        } else {
+            shards = Optional.empty();
+            exchange = exchange(nccl);
+        }
+    }
+
+    private ShardExchange shardExchange(Optional<NcclCommunicator> nccl) {
+        return nccl.isPresent()
+                ? new NcclShardExchange(nccl.get(), memory.device(), parameters, allReduce.rank() == 0)
+                : new HostGradientExchange(memory.device(), allReduce, parameters, sum);
+    }
+
+    private GradientExchange exchange(Optional<NcclCommunicator> nccl) {
+        return nccl.isPresent()
+                ? new NcclGradientExchange(nccl.get(), parameters)
+                : new HostGradientExchange(memory.device(), allReduce, parameters, sum);
     }
 
     /** A training step over this replica; the caller closes it. */
     TrainStep step(boolean compile) {
         TrainSection train = config.train();
-        GradientSum sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
-        GradientExchange exchange = exchange(sum);
+        Device device = memory.device();
+        GradientClip clip = new GradientClip(device.ops(), (float) train.gradClip());
         return new TrainStep(
                 new TrainStep.Parts(
-                        memory.device(),
+                        device,
                         gpt,
                         parameters,
                         adamW,
-                        update(exchange),
+                        shards.isPresent()
+                                ? new ShardedUpdate(clip, adamW, shards.get())
+                                : new WholeUpdate(clip, adamW, parameters.gradients()),
                         new CosineSchedule(
                                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
                         sum,
@@ -115,31 +142,34 @@ final class Replica {
                 share);
     }
 
-    private GradientExchange exchange(GradientSum sum) {
-        if (nccl.isPresent()) {
-            return new NcclGradientExchange(nccl.get(), parameters);
-        }
-        return new HostGradientExchange(memory.device(), allReduce, parameters, sum, slices);
-    }
-
-    private WeightUpdate update(GradientExchange exchange) {
-        GradientClip clip =
-                new GradientClip(memory.device().ops(), (float) config.train().gradClip());
-        Tensor gradients = parameters.gradients();
-        Range own = adamW.slice();
-        return slices.isEmpty()
-                ? new WholeUpdate(clip, adamW, gradients)
-                : new SlicedUpdate(clip, adamW, gradients.slice(0, own.offset(), own.length()), allReduce, exchange);
-    }
-
     /** Is the optimizer's state sharded? */
-    boolean sliced() {
-        return slices.isPresent();
+    boolean sharded() {
+        return shards.isPresent();
     }
 
-    /** The optimizer's state for a checkpoint, on rank 0; all ranks call it together. */
-    Optional<Moments> moments() {
-        return Moments.collect(adamW, memory.device(), allReduce, parameters, slices);
+    /** The state for a checkpoint, on rank 0; where it is sharded all ranks call it together. */
+    Optional<Snapshot> snapshot() {
+        Optional<float[]> weights = collect(parameters.master());
+        Optional<float[]> first = collect(adamW.firstMoments());
+        Optional<float[]> second = collect(adamW.secondMoments());
+        if (sharded()) {
+            // A rank that leaves after its last step would break off what rank 0 still collects.
+            allReduce.barrier();
+        }
+        return weights.map(all -> new Snapshot(all, first.orElseThrow(), second.orElseThrow()));
+    }
+
+    private Optional<float[]> collect(Tensor tensor) {
+        boolean whole = tensor.count() == parameters.count();
+        if (!whole) {
+            return shards.orElseThrow().collect(tensor);
+        }
+        if (allReduce.rank() != 0) {
+            return Optional.empty();
+        }
+        float[] flat = new float[Math.toIntExact(tensor.count())];
+        memory.device().download(tensor, flat);
+        return Optional.of(flat);
     }
 
     /**

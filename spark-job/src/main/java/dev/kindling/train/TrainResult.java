@@ -9,6 +9,7 @@ import java.io.IOException;
  *
  * @param bestValLoss the lowest validation loss of the run, in nats a token
  * @param device what rank 0 ran on
+ * @param peakBytes the most memory of it that was allocated at once
  * @param attention the backends that really ran
  * @param allreduce the transport that really ran
  * @param paddingSaved the share of rows that would be padding if each packed sequence were padded to block_size, over
@@ -16,7 +17,13 @@ import java.io.IOException;
  * @param sample text that the trained model wrote
  */
 public record TrainResult(
-        double bestValLoss, String device, String attention, String allreduce, Double paddingSaved, String sample) {
+        double bestValLoss,
+        String device,
+        long peakBytes,
+        String attention,
+        String allreduce,
+        Double paddingSaved,
+        String sample) {
     private static final JsonMapper JSON = new JsonMapper();
 
     byte[] encode() {

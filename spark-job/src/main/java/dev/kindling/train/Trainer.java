@@ -111,6 +111,7 @@ final class Trainer {
         return new TrainResult(
                 bestValLoss,
                 device.description(),
+                device.peakBytes(),
                 sdpa.chosen(),
                 step.transport(),
                 padding.saved(),
@@ -176,7 +177,7 @@ final class Trainer {
         if (checkpoint || last) {
             rank.member().flushReports(); // a later generation begins after these steps
         }
-        if ((checkpoint || last) && (rank.member().rank() == 0 || replica.sliced())) {
+        if ((checkpoint || last) && (rank.member().rank() == 0 || replica.sharded())) {
             save(done);
         }
         return last || !checkpoint || !endsForMoreRanks();
@@ -216,9 +217,9 @@ final class Trainer {
         rank.member().enter("waiting for the checkpoint before that of step " + done);
         writer.finish();
         rank.member().enter("checkpoint");
-        Optional<Moments> moments = replica.moments();
-        if (moments.isPresent()) {
-            writer.save(new Checkpoint(state(done), weights.model(), weights.optimizer(moments.get())));
+        Optional<Snapshot> snapshot = replica.snapshot();
+        if (snapshot.isPresent()) {
+            writer.save(new Checkpoint(state(done), weights.model(snapshot.get()), weights.optimizer(snapshot.get())));
         }
         rank.member().enter("training");
     }

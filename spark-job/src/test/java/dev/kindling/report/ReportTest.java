@@ -92,6 +92,7 @@ class ReportTest {
                         1e4,
                         80.5,
                         2,
+                        1 << 20,
                         new Stragglers(List.of("rank 0", "rank 1")),
                         OptionalDouble.of(0.25),
                         Map.of("device", "cpu", "attention", "flash", "allreduce", "ring"))
@@ -106,6 +107,7 @@ class ReportTest {
                         "tokens_per_second",
                         "wall_seconds",
                         "world_size",
+                        "peak_bytes",
                         "ranks",
                         "padding_saved",
                         "allreduce",

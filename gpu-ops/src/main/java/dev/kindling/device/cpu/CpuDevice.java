@@ -112,9 +112,9 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public void download(Tensor from, float[] to) {
-        CpuArguments.requireFloats("the source of a download", from, to.length);
-        System.arraycopy(CpuBuffer.floats(from), CpuBuffer.offset(from), to, 0, to.length);
+    public void download(Tensor from, float[] to, int offset) {
+        CpuArguments.requireFloats("the source of a download", from, from.count());
+        System.arraycopy(CpuBuffer.floats(from), CpuBuffer.offset(from), to, offset, Math.toIntExact(from.count()));
     }
 
     @Override

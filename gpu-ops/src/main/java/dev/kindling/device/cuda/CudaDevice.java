@@ -168,8 +168,8 @@ public final class CudaDevice implements Device {
     }
 
     @Override
-    public void download(Tensor from, float[] to) {
-        staging.download(from, to);
+    public void download(Tensor from, float[] to, int offset) {
+        staging.download(from, to, offset);
     }
 
     @Override

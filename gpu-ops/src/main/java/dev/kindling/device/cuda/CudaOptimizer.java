@@ -6,6 +6,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.nio.ByteBuffer;
+import java.util.List;
 import jcuda.Pointer;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
@@ -52,15 +53,37 @@ final class CudaOptimizer {
 
     /** The address of the partial sums, in the scratch memory. */
     private long partialSquares(Tensor gradients) {
-        Checks.dense(gradients);
-        Checks.type(DType.F32, gradients);
         long partial = context.scratch((long) Double.BYTES * BLOCKS);
-        context.arguments().add(partial).add(CudaContext.aligned(gradients)).add(gradients.count());
-        context.launch(context.module("global_norm").kernel("global_norm_partial"), Grid.of(BLOCKS, 256));
+        partialSquares(gradients, partial, BLOCKS);
         return partial;
     }
 
-    private void finish(long partial, int blocks, float maxNorm) {
+    private void partialSquares(Tensor gradients, long partial, int blocks) {
+        Checks.dense(gradients);
+        Checks.type(DType.F32, gradients);
+        context.arguments().add(partial).add(CudaContext.aligned(gradients)).add(gradients.count());
+        context.launch(context.module("global_norm").kernel("global_norm_partial"), Grid.of(blocks, 256));
+    }
+
+    /** How many blocks sum the squares of each of a rank's pieces: {@value #BLOCKS} in all, rounded up for each. */
+    static int[] blocks(List<Tensor> pieces) {
+        long total = pieces.stream().mapToLong(Tensor::count).sum();
+        return pieces.stream()
+                .mapToInt(piece -> (int) ((piece.count() * BLOCKS + total - 1) / total))
+                .toArray();
+    }
+
+    /** Partial sums of the squares of a rank's pieces, one after another from {@code partial} on. */
+    void partialSquares(List<Tensor> pieces, int[] blocks, long partial) {
+        long at = partial;
+        for (int i = 0; i < blocks.length; i++) {
+            partialSquares(pieces.get(i), at, blocks[i]);
+            at += (long) Double.BYTES * blocks[i];
+        }
+    }
+
+    /** Norm and clip scale from {@code blocks} partial sums. */
+    void finish(long partial, int blocks, float maxNorm) {
         context.arguments()
                 .add(context.state().address())
                 .add(partial)

@@ -3,6 +3,8 @@ package dev.kindling.device.cuda;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 import jcuda.driver.CUevent;
@@ -44,6 +46,7 @@ public final class NcclCommunicator implements AutoCloseable {
     private final CudaContext context;
     private final Group group;
     private final NcclLibrary library;
+    private final CudaOptimizer optimizer;
     private final CudaStream stream = new CudaStream();
     private final CUevent forked = new CUevent();
     private final CUevent joined = new CUevent();
@@ -55,6 +58,7 @@ public final class NcclCommunicator implements AutoCloseable {
         this.context = context;
         this.group = group;
         this.library = NcclLibrary.load();
+        this.optimizer = new CudaOptimizer(context);
         context.bind();
         int[] least = new int[1];
         int[] greatest = new int[1];
@@ -133,6 +137,10 @@ public final class NcclCommunicator implements AutoCloseable {
         long address = scratch.address().value();
         for (int count : FIRST_SUMS) {
             library.allReduce(lane, address, address, count, DType.F32);
+            long piece = Math.max(1, count / group.worldSize());
+            long own = address + piece * group.rank() * DType.F32.bytes();
+            library.reduceScatter(lane, address, own, piece, DType.F32);
+            library.allGather(lane, own, address, piece, DType.F32);
         }
         while (JCudaDriver.cuStreamQuery(stream) == CUresult.CUDA_ERROR_NOT_READY) {
             NativeCall.pause();
@@ -180,6 +188,25 @@ public final class NcclCommunicator implements AutoCloseable {
         checkPieces(to, from);
         fork(from, to);
         library.allGather(lane, CudaBuffer.address(from), CudaBuffer.address(to), from.count(), from.dtype());
+    }
+
+    /**
+     * The step's gradient norm and clip scale, as {@link dev.kindling.device.Ops#gradientNorm} defines them, of gradients
+     * that lie in pieces with the ranks. The partial sums of all are added in the order of the ranks.
+     *
+     * @param pieces F32; on every rank as many, and as long
+     */
+    public void gradientNorm(List<Tensor> pieces, float maxNorm) {
+        int[] blocks = CudaOptimizer.blocks(pieces);
+        int own = Arrays.stream(blocks).sum();
+        long bytes = (long) Double.BYTES * own;
+        long partial = context.scratch(bytes * group.worldSize());
+        long ofRank = partial + bytes * group.rank();
+        optimizer.partialSquares(pieces, blocks, ofRank);
+        fork();
+        library.allGather(lane, ofRank, partial, bytes / DType.I32.bytes(), DType.I32);
+        join();
+        optimizer.finish(partial, own * group.worldSize(), maxNorm);
     }
 
     private void checkPieces(Tensor whole, Tensor piece) {

@@ -4,6 +4,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import jcuda.Pointer;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
@@ -54,19 +55,20 @@ final class Staging implements AutoCloseable {
         chunks(to, (half, chunk) -> half.asIntBuffer().put(from, chunk.first(), chunk.count()));
     }
 
-    void download(Tensor from, float[] to) {
+    void download(Tensor from, float[] to, int offset) {
         boolean floating = from.dtype() == DType.F32 || from.dtype() == DType.BF16 || from.dtype() == DType.F16;
-        check(from, to.length, floating);
+        int count = (int) Math.min(from.count(), to.length - offset);
+        check(from, count, floating);
         context.synchronize();
         int per = BYTES / from.dtype().bytes();
-        Chunk arriving = to.length == 0 ? null : fetch(from, new Chunk(0, Math.min(per, to.length)), 0);
+        Chunk arriving = count == 0 ? null : fetch(from, new Chunk(0, Math.min(per, count)), 0);
         for (int half = 0; arriving != null; half = 1 - half) {
             Chunk chunk = arriving;
             int end = chunk.first() + chunk.count();
             // One half is emptied while the other fills.
-            arriving = end == to.length ? null : fetch(from, new Chunk(end, Math.min(per, to.length - end)), 1 - half);
+            arriving = end == count ? null : fetch(from, new Chunk(end, Math.min(per, count - end)), 1 - half);
             context.await(copied[half]);
-            read(halves[half], from.dtype(), chunk, to);
+            read(halves[half], from.dtype(), FloatBuffer.wrap(to, offset + chunk.first(), chunk.count()));
         }
     }
 
@@ -84,14 +86,14 @@ final class Staging implements AutoCloseable {
         return chunk;
     }
 
-    private static void read(ByteBuffer half, DType type, Chunk chunk, float[] to) {
+    private static void read(ByteBuffer half, DType type, FloatBuffer to) {
         if (type == DType.F32) {
-            half.asFloatBuffer().get(to, chunk.first(), chunk.count());
+            to.put(half.asFloatBuffer().slice(0, to.remaining()));
             return;
         }
-        for (int i = 0; i < chunk.count(); i++) {
+        for (int i = 0; to.hasRemaining(); i++) {
             short bits = half.getShort(2 * i);
-            to[chunk.first() + i] = type == DType.BF16 ? HalfPrecision.fromBf16(bits) : HalfPrecision.fromF16(bits);
+            to.put(type == DType.BF16 ? HalfPrecision.fromBf16(bits) : HalfPrecision.fromF16(bits));
         }
     }
 

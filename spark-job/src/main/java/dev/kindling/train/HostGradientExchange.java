@@ -154,10 +154,11 @@ final class HostGradientExchange implements ShardExchange {
             return;
         }
         float[] staged = host[host.length - 1];
-        float[] part = download(parameters.master(own));
-        System.arraycopy(part, 0, staged, (int) own.offset(), part.length);
+        device.download(parameters.master(own), staged, Math.toIntExact(own.offset()));
         gather(staged);
-        device.upload(staged, working);
+        // Rounded by the device, by way of the gradients, which are spent.
+        device.upload(staged, parameters.gradients());
+        device.ops().copy(parameters.gradients(), working);
     }
 
     private void gather(float[] weights) {
@@ -170,13 +171,9 @@ final class HostGradientExchange implements ShardExchange {
     public Optional<float[]> collect(Tensor ofOwn) {
         boolean root = allReduce.rank() == 0;
         float[] whole = new float[root ? Math.toIntExact(parameters.count()) : 0];
-        allReduce.gather(download(ofOwn), whole, bounds);
+        float[] part = new float[Math.toIntExact(own.length())];
+        device.download(ofOwn, part);
+        allReduce.gather(part, whole, bounds);
         return root ? Optional.of(whole) : Optional.empty();
-    }
-
-    private float[] download(Tensor tensor) {
-        float[] flat = new float[Math.toIntExact(tensor.count())];
-        device.download(tensor, flat);
-        return flat;
     }
 }

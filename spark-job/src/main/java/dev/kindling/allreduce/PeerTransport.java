@@ -22,7 +22,8 @@ import scala.Option;
 /**
  * One server and its outgoing connections over Spark's network-common, with Spark's own security: when
  * {@code spark.authenticate} is on, both sides prove that they know the application's secret before any message is
- * looked at, and with {@code spark.network.crypto.enabled} everything is encrypted. Settings of the module are
+ * looked at; with {@code spark.network.crypto.enabled}, or by TLS with {@code spark.ssl.rpc.enabled}, everything is
+ * encrypted. Settings of the module are
  * {@code spark.kindling.io.*}, as Spark's own {@code spark.rpc.io.*}.
  */
 public final class PeerTransport implements AutoCloseable {
@@ -48,8 +49,8 @@ public final class PeerTransport implements AutoCloseable {
         SparkConf tuned = conf.clone();
         // Cipher negotiation by SASL is the older protocol; the auth engine alone keeps one path to reason about.
         tuned.set("spark.network.crypto.saslFallback", "false");
-        TransportConf transport =
-                SparkTransportConf.fromSparkConf(tuned, MODULE, THREADS, Option.empty(), Option.empty());
+        TransportConf transport = SparkTransportConf.fromSparkConf(
+                tuned, MODULE, THREADS, Option.empty(), Option.apply(security.getRpcSSLOptions()));
         List<TransportServerBootstrap> serverSide = new ArrayList<>();
         List<TransportClientBootstrap> clientSide = new ArrayList<>();
         if (security.isAuthenticationEnabled()) {

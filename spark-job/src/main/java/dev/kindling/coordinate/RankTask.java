@@ -62,6 +62,8 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
         RingEndpoint endpoint =
                 ring ? RingEndpoint.open(generation.number(), generation.worldSize(), maxElements) : null;
         try (AllReduce allReduce = rendezvous(member, gpu, endpoint)) {
+            // No rank may end, and its end of the ring with it, before its peers have connected to it.
+            allReduce.barrier();
             return body.run(member, allReduce);
         } finally {
             if (endpoint != null) {

@@ -51,6 +51,12 @@ public final class EmbeddedCluster implements AutoCloseable {
         return sc;
     }
 
+    Outcome run(Plan plan, GenerationBody body, RequestHandler handler, Progress progress) {
+        try (Coordinator coordinator = new Coordinator(sc, handler)) {
+            return new Generations(sc, coordinator, plan).run(body, progress);
+        }
+    }
+
     @Override
     public void close() {
         sc.close();

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.RingEndpoint;
 import java.nio.ByteBuffer;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +21,7 @@ import org.apache.spark.network.server.NoOpRpcHandler;
 import org.apache.spark.network.util.TransportConf;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import scala.Option;
@@ -33,9 +35,9 @@ class SecurityTest {
             "spark.network.crypto.enabled", "true");
 
     private static byte[] sum(Member member, AllReduce allReduce) {
-        float[] data = GenerationsTest.values(member.rank(), 150_001);
+        float[] data = Collectives.values(member.rank(), 150_001);
         allReduce.sum(data, 0, data.length);
-        if (!java.util.Arrays.equals(data, GenerationsTest.expected(member.worldSize(), data.length))) {
+        if (!java.util.Arrays.equals(data, Collectives.expected(member.worldSize(), data.length))) {
             throw new AssertionError("the sum is wrong under encryption");
         }
         return new byte[] {1};
@@ -84,6 +86,53 @@ class SecurityTest {
                     .run(SecurityTest::sum, () -> 0);
             assertThat(outcome.result()).containsExactly(1);
         }
+    }
+
+    /** TLS: the certificate is made here; a plain client gets no answer. */
+    @ParameterizedTest
+    @EnumSource(Transport.class)
+    void ranksAgreeOverTls(Transport transport, @TempDir Path folder) throws Exception {
+        Map<String, String> tls = tls(folder.resolve("keys.p12"));
+        try (EmbeddedCluster cluster = new EmbeddedCluster(2, tls);
+                Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, t, p) -> null)) {
+            Outcome outcome = new Generations(cluster.sc(), coordinator, Plan.of(2, transport, 200_000))
+                    .run(SecurityTest::sum, () -> 0);
+            assertThat(outcome.result()).containsExactly(1);
+            assertThat(outcome.failures()).isEmpty();
+            aPlainClientGetsNoAnswer(cluster.sc().getConf());
+        }
+    }
+
+    private static void aPlainClientGetsNoAnswer(SparkConf conf) throws Exception {
+        SparkConf plain = conf.clone().set("spark.ssl.rpc.enabled", "false");
+        TransportConf client = SparkTransportConf.fromSparkConf(plain, "kindling", 1, Option.empty(), Option.empty());
+        try (RingEndpoint endpoint = RingEndpoint.open(1, 2, 1000);
+                TransportContext context = new TransportContext(client, new NoOpRpcHandler());
+                TransportClient stranger =
+                        context.createClientFactory().createClient(endpoint.host(), endpoint.port())) {
+            assertThatThrownBy(() -> stranger.sendRpcSync(header(1, 1, 0), 5_000));
+        }
+    }
+
+    private static Map<String, String> tls(Path keys) throws Exception {
+        Path keytool = Path.of(System.getProperty("java.home"), "bin", "keytool");
+        Process process = new ProcessBuilder((keytool
+                                + " -genkeypair -alias kindling -keyalg EC -dname CN=kindling -validity 2 -storetype PKCS12"
+                                + " -storepass tls-pass-word -keystore " + keys)
+                        .split(" "))
+                .inheritIO()
+                .start();
+        assertThat(process.waitFor()).isZero();
+        return Map.of(
+                "spark.ssl.rpc.enabled", "true",
+                "spark.ssl.rpc.keyStore", keys.toString(),
+                "spark.ssl.rpc.keyStorePassword", "tls-pass-word",
+                "spark.ssl.rpc.keyPassword", "tls-pass-word",
+                "spark.ssl.rpc.keyStoreType", "PKCS12",
+                "spark.ssl.rpc.trustStore", keys.toString(),
+                "spark.ssl.rpc.trustStorePassword", "tls-pass-word",
+                "spark.ssl.rpc.trustStoreType", "PKCS12",
+                "spark.ssl.rpc.protocol", "TLSv1.3");
     }
 
     private static ByteBuffer header(int generation, int rank, int bytes) {

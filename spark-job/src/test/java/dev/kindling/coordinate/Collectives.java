@@ -1,0 +1,127 @@
+package dev.kindling.coordinate;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.SumOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Random;
+
+/** Bodies of ranks that try every collective against a plain loop, on awkward lengths. */
+final class Collectives {
+    private static final int[] LENGTHS = {1, 2, 13, 207, 4098, 70_001, 1_700_003};
+
+    private Collectives() {}
+
+    static float[] values(int rank, int length) {
+        Random random = new Random(31L * rank + length);
+        float[] values = new float[length];
+        for (int i = 0; i < length; i++) {
+            values[i] = (float) (random.nextGaussian() * Math.exp(4 * random.nextGaussian()));
+        }
+        return values;
+    }
+
+    static float[] expected(int ranks, int length) {
+        float[] sum = values(0, length);
+        for (int r = 1; r < ranks; r++) {
+            float[] part = values(r, length);
+            for (int i = 0; i < length; i++) {
+                sum[i] += part[i];
+            }
+        }
+        return sum;
+    }
+
+    /** Fails the generation on the first bit that differs from the plain loop over ranks. */
+    static byte[] sumsAreExact(Member member, AllReduce allReduce) {
+        for (int length : LENGTHS) {
+            float[] data = new float[length + 7];
+            Arrays.fill(data, -5f);
+            System.arraycopy(values(member.rank(), length), 0, data, 3, length);
+            int half = length / 2;
+            allReduce.submit(data, 3 + half, length - half);
+            allReduce.submit(data, 3, half);
+            allReduce.await();
+            float[] expected = expected(member.worldSize(), length);
+            for (int i = 0; i < length; i++) {
+                if (Float.floatToRawIntBits(data[3 + i]) != Float.floatToRawIntBits(expected[i])) {
+                    throw new AssertionError(
+                            "length " + length + " at " + i + ": " + data[3 + i] + " is not " + expected[i]);
+                }
+            }
+            if (data[2] != -5f || data[length + 3] != -5f) {
+                throw new AssertionError("written outside the range at length " + length);
+            }
+            member.stepReached(length);
+        }
+        treesAreExact(allReduce);
+        slicesAreExact(allReduce);
+        double[][] gathered = allReduce.allGather(new double[] {member.rank() + 0.1, 1e-300});
+        float[] weights = values(member.rank(), 1_100_000);
+        allReduce.broadcast(weights, 0, weights.length);
+        if (!Arrays.equals(weights, values(0, 1_100_000))) {
+            throw new AssertionError("broadcast is not rank 0's");
+        }
+        allReduce.barrier();
+        double sum = 0;
+        for (double[] each : gathered) {
+            sum += each[0];
+        }
+        return (allReduce.name() + " " + sum).getBytes(StandardCharsets.UTF_8);
+    }
+
+    /** Leaf i, or the sum of leaves by halving. */
+    private static float[] tree(int from, int to, int length) {
+        if (to - from == 1) {
+            return values(from, length);
+        }
+        float[] sum = tree(from, (from + to) / 2, length);
+        float[] right = tree((from + to) / 2, to, length);
+        for (int i = 0; i < length; i++) {
+            sum[i] += right[i];
+        }
+        return sum;
+    }
+
+    /** Eight leaves: three ranks hold 2, 3 and 3 of them, which are 1, 2 and 2 subtrees. */
+    private static void treesAreExact(AllReduce allReduce) {
+        int worldSize = allReduce.worldSize();
+        int length = 800_001;
+        // The subtrees of each world size's ranks, as their first and last leaves.
+        int[][][][] subtrees = {{{{0, 8}}}, {{{0, 4}}, {{4, 8}}}, {{{0, 2}}, {{2, 4}, {4, 5}}, {{5, 6}, {6, 8}}}};
+        float[][] mine = Arrays.stream(subtrees[worldSize - 1][allReduce.rank()])
+                .map(subtree -> tree(subtree[0], subtree[1], length))
+                .toArray(float[][]::new);
+        allReduce.submit(SumOrder.tree(8, worldSize), mine, 1, length - 1);
+        allReduce.await();
+        float[] expected = tree(0, 8, length);
+        float[] sum = mine[mine.length - 1];
+        for (int i = 1; i < length; i++) {
+            if (Float.floatToRawIntBits(sum[i]) != Float.floatToRawIntBits(expected[i])) {
+                throw new AssertionError("tree at " + i + ": " + sum[i] + " is not " + expected[i]);
+            }
+        }
+    }
+
+    /** Uneven slices, the second of three empty: each owner gets its sums, then all get all, then rank 0 alone. */
+    private static void slicesAreExact(AllReduce allReduce) {
+        int length = 1_700_003;
+        int[][] boundsByRanks = {{0, length}, {0, 4096, length}, {0, 700_001, 700_001, length}};
+        int[] bounds = boundsByRanks[allReduce.worldSize() - 1];
+        float[] data = values(allReduce.rank(), length);
+        SumOrder order = SumOrder.byRank(allReduce.worldSize());
+        allReduce.submitScatter(order, new float[][] {data}, 0, 600_000, bounds);
+        allReduce.submitScatter(order, new float[][] {data}, 600_000, length - 600_000, bounds);
+        allReduce.await();
+        float[] own = Arrays.copyOfRange(data, bounds[allReduce.rank()], bounds[allReduce.rank() + 1]);
+        float[] expected = expected(allReduce.worldSize(), length);
+        float[] gathered = new float[length];
+        System.arraycopy(own, 0, gathered, bounds[allReduce.rank()], own.length);
+        allReduce.allGather(gathered, bounds);
+        float[] onRoot = new float[allReduce.rank() == 0 ? length : 0];
+        allReduce.gather(own, onRoot, bounds);
+        if (!Arrays.equals(gathered, expected) || (allReduce.rank() == 0 && !Arrays.equals(onRoot, expected))) {
+            throw new AssertionError("slices are not the sums");
+        }
+    }
+}

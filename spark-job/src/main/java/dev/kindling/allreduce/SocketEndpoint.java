@@ -41,7 +41,10 @@ final class SocketEndpoint extends RingEndpoint {
             selector = Selector.open();
             server = ServerSocketChannel.open().bind(new InetSocketAddress(host, 0));
         } catch (IOException e) {
-            throw new AllReduceException(-1, "cannot open a port for gradients on " + host + ": " + e, e);
+            throw new IllegalStateException(
+                    "cannot open a port for gradients on " + host + ": " + e.getMessage()
+                            + "; free ports or file handles there",
+                    e);
         }
         Thread acceptor = new Thread(this::accept, "kindling-ring-accept-" + handshake.generation());
         acceptor.setDaemon(true);

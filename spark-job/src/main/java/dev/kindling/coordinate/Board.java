@@ -136,6 +136,12 @@ final class Board {
             }
             seat.leave();
         });
+        watchdog.launches().forEach((rank, launch) -> {
+            if (launch.executorId().equals(executorId) && seats[rank] == null) {
+                String where = "rank " + rank + " (executor " + executorId + " on " + launch.host() + ")";
+                blame(new FirstCause(rank, where, "its executor is gone before it joined: " + reason, "", false));
+            }
+        });
         watchdog.launches().values().removeIf(launch -> launch.executorId().equals(executorId));
     }
 

@@ -68,6 +68,7 @@ public final class Generations {
                 progress.failed(generation, ended.failure);
             }
             if (ended.failure != null && ended.failure.fatal()) {
+                LOG.warn("Generation {} failed for good: {}", generation.number(), ended.failure.describe());
                 throw new FatalJobException(ended.failure.describe());
             }
             long committed = progress.committedStep();
@@ -90,6 +91,7 @@ public final class Generations {
 
     private void requireAnotherAttempt(FirstCause failure, int attempt, long start) {
         if (attempt > plan.maxAttempts()) {
+            LOG.warn("Generation {} failed, the last attempt: {}", number, failure.describe());
             throw new GenerationFailedException(
                     failure.describe() + " (" + plan.maxAttempts() + " attempt(s) from step " + start
                             + " without progress)",

@@ -2,6 +2,7 @@ package dev.kindling.coordinate;
 
 import java.util.Arrays;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
@@ -9,7 +10,8 @@ import java.util.stream.Collectors;
 final class Watchdog {
     private final Limits limits;
     private final Seat[] seats;
-    private final long opened = System.nanoTime();
+    private long opened = System.nanoTime();
+    private long looked = opened;
     /** The tasks that Spark has sent to an executor and that have not ended, by rank. */
     private final Map<Integer, Launch> launches = new TreeMap<>();
 
@@ -27,6 +29,7 @@ final class Watchdog {
 
     /** What is overdue; null while all is well. */
     FirstCause overdue() {
+        excuseOwnSleep();
         if (Arrays.stream(seats).anyMatch(seat -> seat == null)) {
             return millisSince(opened) <= limits.rendezvous() ? null : notJoined();
         }
@@ -41,6 +44,17 @@ final class Watchdog {
                 .min(Seat.SUSPICION)
                 .map(this::stalled)
                 .orElseGet(this::undelivered);
+    }
+
+    /** What ranks sent while this process was stopped has not been read yet: that time counts against nobody. */
+    private void excuseOwnSleep() {
+        long now = System.nanoTime();
+        long slept = now - looked;
+        looked = now;
+        if (slept > limits.silence() * 1_000_000L / 2) {
+            opened += slept;
+            Arrays.stream(seats).filter(Objects::nonNull).forEach(seat -> seat.excuse(slept));
+        }
     }
 
     boolean isSilent(Seat seat) {

@@ -12,6 +12,8 @@ import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.network.util.JavaUtils;
 import org.apache.spark.sql.SparkSession;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import scala.Option;
 
 /**
@@ -19,6 +21,9 @@ import scala.Option;
  * {@code submit.sh} does. What the user has set stays, save what barrier jobs cannot do without.
  */
 public final class SparkSessions {
+    private static final Logger LOG = LoggerFactory.getLogger(SparkSessions.class);
+    private static final long STOP_MILLIS = 10_000;
+
     /** Set by submit.sh where no master is given: real executor processes on this host. */
     static final String EMBEDDED = "spark.kindling.embedded";
 
@@ -53,10 +58,22 @@ public final class SparkSessions {
             return JavaSparkContext.fromSparkContext(session.sparkContext());
         }
 
+        /** Bounded: Spark may wait for a minute where all executors are gone, and the process ends anyway. */
         @Override
         public void close() {
-            if (own) {
-                session.stop();
+            if (!own) {
+                return;
+            }
+            Thread stopping = new Thread(session::stop, "kindling-spark-stop");
+            stopping.setDaemon(true);
+            stopping.start();
+            try {
+                stopping.join(STOP_MILLIS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            if (stopping.isAlive()) {
+                LOG.warn("Spark has not stopped within {} ms; the process ends without it", STOP_MILLIS);
             }
         }
     }

@@ -72,7 +72,10 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         int executors = options.cluster().executors().orElse(gpus > 0 ? gpus : EXECUTORS);
         Work work = new Work(options, subject, scoring, documents, executors);
         try (SparkSessions.Application application = sessions.openElastic("evaluate", executors, gpus)) {
-            results.write(staged -> evaluate(work, application.session(), staged, results.storage()));
+            results.write(staged -> JobWatch.over(application.spark().sc(), () -> {
+                evaluate(work, application.session(), staged, results.storage());
+                return staged;
+            }));
         }
         System.out.println("results: " + out);
     }

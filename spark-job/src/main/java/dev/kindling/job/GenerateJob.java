@@ -105,11 +105,14 @@ final class GenerateJob implements Job<GenerateOptions> {
         try (SparkSessions.Application application = sessions.openElastic("generate", executors, gpus)) {
             int slots = Math.max(executors, application.spark().defaultParallelism());
             int tasks = Math.min(prompts.size(), file.partitions().orElse(slots));
-            results.write(staged -> complete(
-                    new Completions(writing, prompts),
-                    file,
-                    tasks,
-                    new Output(application.session(), staged, results.storage())));
+            results.write(staged -> JobWatch.over(application.spark().sc(), () -> {
+                complete(
+                        new Completions(writing, prompts),
+                        file,
+                        tasks,
+                        new Output(application.session(), staged, results.storage()));
+                return staged;
+            }));
         }
         System.out.println("results: " + out);
     }

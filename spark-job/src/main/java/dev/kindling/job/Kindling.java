@@ -12,6 +12,7 @@ import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -161,7 +162,7 @@ public final class Kindling {
          * failure among the causes that Kindling has worded, where there is one: Spark wraps what a task throws.
          */
         static int report(Throwable failure, boolean verbose, PrintWriter err) {
-            Throwable told = told(failure);
+            Throwable told = worded(failure).map(Throwable.class::cast).orElse(failure);
             boolean bug = told instanceof RuntimeException
                     && told.getClass().getPackageName().startsWith("java.");
             String message = told.getMessage() == null ? "" : told.getMessage();
@@ -180,16 +181,17 @@ public final class Kindling {
             return told instanceof ConfigException ? USAGE : FAILURE;
         }
 
-        private static Throwable told(Throwable failure) {
+        /** The first failure among the causes that Kindling has worded; another attempt would meet it again. */
+        static Optional<Exception> worded(Throwable failure) {
             for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
                 if (cause instanceof ConfigException
                         || cause instanceof DataException
                         || cause instanceof CheckpointException
                         || cause instanceof FatalJobException) {
-                    return cause;
+                    return Optional.of((Exception) cause);
                 }
             }
-            return failure;
+            return Optional.empty();
         }
     }
 }

@@ -24,8 +24,12 @@ final class PrepareJob implements Job<PrepareOptions> {
         try (SparkSessions.Application application = sessions.open("prepare", EXECUTORS, 0)) {
             JavaSparkContext spark = application.spark();
             Path out = RunPath.absolute(options.out(), spark.hadoopConfiguration());
-            ShardSet set = new ShardPreparation(spark)
-                    .prepare(new ShardPreparation.Request(options.corpus(), options.tokenizer(), valFraction), out);
+            ShardSet set = JobWatch.over(
+                    spark.sc(),
+                    () -> new ShardPreparation(spark)
+                            .prepare(
+                                    new ShardPreparation.Request(options.corpus(), options.tokenizer(), valFraction),
+                                    out));
             System.out.printf(
                     "prepared %s: %,d training and %,d validation tokens, vocabulary %,d (%s), in %s%n",
                     set.corpus(),

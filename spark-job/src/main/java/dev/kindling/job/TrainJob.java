@@ -64,7 +64,8 @@ final class TrainJob implements Job<TrainOptions> {
                         "train",
                         config.cluster().executors(),
                         DriverDevice.gpus(config.cluster().device()));
-                RunLog log = openLog(run, storage)) {
+                RunLock lock = lock(run, storage);
+                RunLog log = openLog(run)) {
             JavaSparkContext spark = application.spark();
             Shards shards = settle(config, run, storage, spark, options.resume());
             CheckpointStore store =
@@ -90,9 +91,22 @@ final class TrainJob implements Job<TrainOptions> {
         }
     }
 
+    private static RunLock lock(Path run, Storage storage) throws IOException {
+        try {
+            if (storage.files().mkdirs(run)) {
+                return RunLock.take(run);
+            }
+            throw new IOException("it cannot be made");
+        } catch (IOException e) {
+            throw new ConfigException(
+                    "cannot write to %s (%s); check its permissions, or choose another --out"
+                            .formatted(run, e.getMessage()),
+                    e);
+        }
+    }
+
     /** The run's log file, where the run directory is on a local disk; null elsewhere. */
-    private static RunLog openLog(Path run, Storage storage) throws IOException {
-        storage.files().mkdirs(run);
+    private static RunLog openLog(Path run) {
         return "file".equals(run.toUri().getScheme())
                 ? RunLog.open(java.nio.file.Path.of(run.toUri().getPath()))
                 : null;
@@ -167,11 +181,13 @@ final class TrainJob implements Job<TrainOptions> {
         Path own = new Path(run, "data");
         if (!ShardPreparation.isPrepared(own.toString(), hadoop)) {
             String tokenizer = config.data().tokenizer().name().toLowerCase(java.util.Locale.ROOT);
-            new ShardPreparation(spark)
-                    .prepare(
-                            new ShardPreparation.Request(
-                                    corpus, tokenizer, config.data().valFraction()),
-                            own);
+            JobWatch.over(
+                    spark.sc(),
+                    () -> new ShardPreparation(spark)
+                            .prepare(
+                                    new ShardPreparation.Request(
+                                            corpus, tokenizer, config.data().valFraction()),
+                                    own));
         }
         return own;
     }

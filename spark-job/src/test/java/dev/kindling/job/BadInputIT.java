@@ -124,6 +124,10 @@ class BadInputIT {
         assertOneLine(runs.train(trained, corpus.toString()), 2, "exists already", "--resume");
         assertThat(Files.getLastModifiedTime(trained.resolve("metrics.jsonl")).toMillis())
                 .isEqualTo(before);
+        try (RunLock lock = RunLock.take(new org.apache.hadoop.fs.Path(trained.toUri()))) {
+            assertOneLine(resume(trained), 2, "another training is writing to", "choose another --out");
+        }
+        assertOneLine(runs.train(corpus.resolve("run"), "" + corpus), 2, "cannot write to", "choose another --out");
         Path none = folder.resolve("none");
         assertOneLine(resume(none), 2, "there is no run at", "to resume");
         assertThat(none).doesNotExist();

@@ -14,7 +14,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
+import org.apache.spark.ExceptionFailure;
 import org.apache.spark.SparkContext;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerTaskEnd;
@@ -243,6 +245,27 @@ class EvaluateIT {
                 .singleElement()
                 .satisfies(row -> assertThat(row.<String>getAs("id")).isEqualTo("a-good.txt"));
         assertRefused(1, "none of the 1 documents", "--data", bad.resolve("b-empty.txt"), "--on-error", "skip");
+    }
+
+    /** Spark would try a task four times. */
+    @Test
+    void theFirstBadDocumentEndsTheJob() throws Exception {
+        Path bad = Files.write(folder.resolve("once.txt"), new byte[] {'t', 'h', 0, 'e'});
+        AtomicInteger attempts = new AtomicInteger();
+        SparkListener count = new SparkListener() {
+            @Override
+            public void onTaskEnd(SparkListenerTaskEnd task) {
+                if (task.reason() instanceof ExceptionFailure) {
+                    attempts.incrementAndGet();
+                }
+            }
+        };
+        SparkContext spark = SparkSession.active().sparkContext();
+        spark.addSparkListener(count);
+        assertRefused(1, "looks binary", "--data", bad);
+        spark.listenerBus().waitUntilEmpty();
+        spark.removeSparkListener(count);
+        assertThat(attempts).hasValueBetween(1, 2); // the second may have begun before the first was known
     }
 
     @Test

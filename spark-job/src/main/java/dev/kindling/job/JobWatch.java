@@ -1,0 +1,117 @@
+package dev.kindling.job;
+
+import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.coordinate.Limits;
+import java.io.IOException;
+import java.util.HashSet;
+import java.util.Properties;
+import java.util.Set;
+import java.util.UUID;
+import org.apache.spark.ExceptionFailure;
+import org.apache.spark.SparkContext;
+import org.apache.spark.scheduler.SparkListener;
+import org.apache.spark.scheduler.SparkListenerJobStart;
+import org.apache.spark.scheduler.SparkListenerTaskEnd;
+import scala.jdk.javaapi.CollectionConverters;
+import scala.jdk.javaapi.OptionConverters;
+
+/**
+ * Ends Spark jobs that would otherwise go on for nothing: at a task's first error that another attempt does not cure,
+ * which Spark would try four times, and where there has been no executor for {@value Limits#SLOTS}, for which Spark would
+ * wait without end.
+ */
+final class JobWatch extends SparkListener {
+    /** The local property by which a Spark job is known as one of those watched. */
+    private static final String WATCHED = "spark.kindling.watched";
+
+    private static final long POLL_MILLIS = 200;
+
+    /** What runs Spark jobs, all from the thread that calls it. */
+    interface Work<T> {
+        T run() throws IOException;
+    }
+
+    private final SparkContext spark;
+    private final String id = UUID.randomUUID().toString();
+    private final Set<Integer> jobs = new HashSet<>();
+    private final Set<Integer> stages = new HashSet<>();
+    private Exception failure;
+
+    private JobWatch(SparkContext spark) {
+        this.spark = spark;
+    }
+
+    /** Runs {@code work}; throws the error for which its jobs were ended. */
+    static <T> T over(SparkContext spark, Work<T> work) throws IOException {
+        JobWatch watch = new JobWatch(spark);
+        Thread poll = new Thread(watch::awaitExecutors, "kindling-job-watch");
+        poll.setDaemon(true);
+        spark.addSparkListener(watch);
+        spark.setLocalProperty(WATCHED, watch.id);
+        poll.start();
+        try {
+            return work.run();
+        } catch (Exception e) { // Spark throws checked ones undeclared
+            watch.rethrow();
+            throw e;
+        } finally {
+            poll.interrupt();
+            spark.setLocalProperty(WATCHED, null);
+            spark.removeSparkListener(watch);
+        }
+    }
+
+    private synchronized void rethrow() throws IOException {
+        if (failure instanceof IOException io) {
+            throw io;
+        }
+        if (failure instanceof RuntimeException unchecked) {
+            throw unchecked;
+        }
+    }
+
+    private void awaitExecutors() {
+        long bound = Limits.of(spark.getConf()).slots();
+        long seen = System.nanoTime();
+        try {
+            while (!spark.isStopped()) {
+                if (spark.maxNumConcurrentTasks(spark.resourceProfileManager().defaultResourceProfile()) > 0) {
+                    seen = System.nanoTime();
+                } else if (System.nanoTime() - seen > bound * 1_000_000L) {
+                    end(new FatalJobException(
+                            "the cluster %s has given no executor for %d ms (%s is the bound); start workers, free busy ones, or ask for less (--executors, spark.executor.memory, spark.executor.cores)"
+                                    .formatted(spark.master(), bound, Limits.SLOTS)));
+                }
+                Thread.sleep(POLL_MILLIS);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private synchronized void end(Exception cause) {
+        failure = failure == null ? cause : failure;
+        jobs.forEach(job -> spark.cancelJob(job, failure.getMessage()));
+    }
+
+    @Override
+    public synchronized void onJobStart(SparkListenerJobStart job) {
+        Properties properties = job.properties();
+        if (properties != null && id.equals(properties.getProperty(WATCHED))) {
+            jobs.add(job.jobId());
+            CollectionConverters.asJava(job.stageInfos()).forEach(stage -> stages.add(stage.stageId()));
+            if (failure != null) {
+                end(failure);
+            }
+        }
+    }
+
+    @Override
+    public synchronized void onTaskEnd(SparkListenerTaskEnd task) {
+        if (stages.contains(task.stageId()) && task.reason() instanceof ExceptionFailure thrown) {
+            OptionConverters.toJava(thrown.exception())
+                    .flatMap(Kindling.Failure::worded)
+                    .ifPresent(this::end);
+        }
+    }
+}

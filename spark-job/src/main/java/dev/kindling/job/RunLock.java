@@ -1,0 +1,57 @@
+package dev.kindling.job;
+
+import dev.kindling.train.ConfigException;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.Files;
+import java.nio.file.StandardOpenOption;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * One training a run directory: two would delete each other's checkpoints. The operating system holds the lock for the
+ * driver's process, and lets it go however that ends; so there is one on local disks only.
+ */
+final class RunLock implements AutoCloseable {
+    private final FileChannel channel;
+    private final java.nio.file.Path file;
+
+    private RunLock(FileChannel channel, java.nio.file.Path file) {
+        this.channel = channel;
+        this.file = file;
+    }
+
+    /**
+     * Takes the lock of an existing run directory.
+     *
+     * @return null where the directory is not on a local disk
+     * @throws ConfigException when another training has it
+     */
+    static RunLock take(Path run) throws IOException {
+        if (!"file".equals(run.toUri().getScheme())) {
+            return null;
+        }
+        java.nio.file.Path file = java.nio.file.Path.of(run.toUri().getPath(), ".lock");
+        FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+        if (!locked(channel)) {
+            channel.close();
+            throw new ConfigException(
+                    "another training is writing to %s; wait for its end, or choose another --out".formatted(run));
+        }
+        return new RunLock(channel, file);
+    }
+
+    private static boolean locked(FileChannel channel) throws IOException {
+        try {
+            return channel.tryLock() != null;
+        } catch (OverlappingFileLockException e) { // this process has it
+            return false;
+        }
+    }
+
+    @Override
+    public void close() throws IOException {
+        Files.deleteIfExists(file);
+        channel.close();
+    }
+}

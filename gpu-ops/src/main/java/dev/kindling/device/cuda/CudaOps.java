@@ -27,7 +27,7 @@ final class CudaOps implements Ops, AutoCloseable {
     CudaOps(CudaContext context, CudaDevice.Options options) {
         elementwise = new CudaElementwise(context);
         embedding = new CudaEmbedding(context);
-        layerNorm = new CudaLayerNorm(context, elementwise);
+        layerNorm = new CudaLayerNorm(context);
         matmul = new CudaMatmul(context, options.tf32(), elementwise::copy);
         gelu = new CudaGelu(context);
         crossEntropy = new CudaCrossEntropy(context, elementwise);

@@ -39,11 +39,14 @@ final class CudaCrossEntropy {
                 .add(CudaBuffer.address(op.losses()))
                 .add(CudaContext.aligned(logits))
                 .add(CudaBuffer.address(op.targets()));
+        int rows = Math.toIntExact(logits.count() / logits.size(-1));
+        arguments.add(rows);
         if (gradient) {
             arguments.add(context.state().lossScaleAddress());
         }
-        int rows = Math.toIntExact(logits.count() / logits.size(-1));
-        context.launch(module.kernel(entry), new Grid(rows, 1, 1, 512, 1, module.number("cross_entropy_shared")));
+        int perBlock = module.number("cross_entropy_rows");
+        int blocks = (rows + perBlock - 1) / perBlock;
+        context.launch(module.kernel(entry), new Grid(blocks, 1, 1, 512, 1, module.number("cross_entropy_shared")));
     }
 
     /** The logits, or a copy with rows of a multiple of 8; models pad their vocabulary and need none. */

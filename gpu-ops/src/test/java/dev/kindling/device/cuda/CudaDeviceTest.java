@@ -127,6 +127,7 @@ class CudaDeviceTest {
         Tensor out = arena.allocate("out", DType.BF16, 2, 3, 129, 64);
         Tensor logSumExp = arena.allocate("lse", DType.F32, 2, 3, 129);
         Tensor product = arena.allocate("product", DType.F32, 2 * 3 * 129, 64);
+        device.ops().fill(product, Float.NaN);
         Tensor square = tensor(DType.BF16, 64, 64);
         AttentionInputs inputs = AttentionInputs.causal(q, q, q, new Dropout(0.3f, 5));
         Runnable step = () -> {

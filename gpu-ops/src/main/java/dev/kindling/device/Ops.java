@@ -26,6 +26,12 @@ public interface Ops {
     /** x *= factor; F32. */
     void scale(Tensor x, float factor);
 
+    /**
+     * x = bf16(x + residual), to nearest even; residual = x + residual - bf16(x + residual), exactly. F32, in place: what
+     * rounding takes from one gradient is given to the next (Seide et al., Interspeech 2014; arXiv:1901.09847).
+     */
+    void roundToBf16(Tensor x, Tensor residual);
+
     /** total[0] += sum of x in a fixed order; F32. */
     void sum(Tensor x, Tensor total);
 

@@ -79,6 +79,11 @@ final class ProfiledOps implements Ops {
     }
 
     @Override
+    public void roundToBf16(Tensor x, Tensor residual) {
+        profiler.time("round_to_bf16", () -> ops.roundToBf16(x, residual));
+    }
+
+    @Override
     public void matmul(Matmul op) {
         profiler.time(name(op), () -> ops.matmul(op));
     }

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Gradient norm, clip and AdamW. */
 public interface OptimizerContract extends OpsUnderTest {
@@ -54,5 +56,45 @@ public interface OptimizerContract extends OpsUnderTest {
             p[i] -= step.learningRate() * (unbiased / (root + 1e-8) + 0.1 * p[i]);
         }
         return new double[][] {p, m, v};
+    }
+
+    /** What is rounded away comes with the next gradient: over any number of steps no more than one rounding is missing. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 13, 4097, 70_001})
+    default void whatRoundingTakesIsKept(int count) {
+        OpsFixture f = fixture();
+        Tensor residual = f.of(DType.F32, new double[count], count);
+        double[] exact = new double[count];
+        double[] sent = new double[count];
+        for (int step = 0; step < 20; step++) {
+            Tensor x = f.floats(count);
+            double[] gradient = f.read(x);
+            double[] before = f.read(residual);
+            f.ops().roundToBf16(x, residual);
+            double[] rounded = f.read(x);
+            double[] after = f.read(residual);
+            for (int i = 0; i < count; i++) {
+                float sum = (float) gradient[i] + (float) before[i];
+                assertThat(Float.floatToIntBits((float) rounded[i]) & 0xffff).isZero();
+                assertThat(rounded[i] + after[i]).isEqualTo(sum);
+                assertThat(Math.abs(after[i])).isLessThanOrEqualTo(Math.abs(sum) / 256);
+                exact[i] += gradient[i];
+                sent[i] += rounded[i];
+            }
+        }
+        double[] left = f.read(residual);
+        for (int i = 0; i < count; i++) {
+            assertThat(sent[i] + left[i]).isBetween(exact[i] - 1e-5, exact[i] + 1e-5);
+        }
+    }
+
+    /** A tie goes to the even neighbour; what is nearer goes to the nearer one. */
+    @Test
+    default void ofTwoNeighboursTheEvenOneIsTaken() {
+        OpsFixture f = fixture();
+        double[] values = {1 + 0x1p-8, 1 + 0x1.8p-7, -1 - 0x1p-8, 1 + 0x1.0002p-8, 0, -0.0};
+        Tensor x = f.of(DType.F32, values, values.length);
+        f.ops().roundToBf16(x, f.of(DType.F32, new double[values.length], values.length));
+        assertThat(f.read(x)).containsExactly(1, 1 + 0x1p-6, -1, 1 + 0x1p-7, 0, 0);
     }
 }

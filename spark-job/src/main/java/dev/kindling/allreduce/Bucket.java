@@ -31,6 +31,11 @@ final class Bucket {
         return order;
     }
 
+    /** How its chunks travel. */
+    Rounding rounding() {
+        return order == null ? Rounding.NONE : order.rounding();
+    }
+
     float[][] operands() {
         return operands;
     }

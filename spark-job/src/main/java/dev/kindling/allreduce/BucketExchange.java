@@ -13,6 +13,7 @@ final class BucketExchange {
     private final Mailbox mailbox;
     private final Links links;
     private final PartialSums sums = new PartialSums();
+    private final SumResidual residual = new SumResidual();
     private final Deque<Bucket> unreduced = new ArrayDeque<>();
     private final Deque<Bucket> undecoded = new ArrayDeque<>();
 
@@ -91,7 +92,7 @@ final class BucketExchange {
                         Header.Kind.CONTRIBUTION,
                         bucket.sequence(),
                         owner,
-                        Floats.encode(mailbox.pool(), from, count, bucket.operands()));
+                        Floats.encode(mailbox.pool(), bucket.rounding(), from, count, bucket.operands()));
             }
         }
     }
@@ -103,7 +104,9 @@ final class BucketExchange {
             for (int r = 0; r < worldSize(); r++) {
                 addContribution(bucket, r, from, count);
             }
-            System.arraycopy(sums.take(), 0, bucket.data(), from, count);
+            float[] sum = sums.take();
+            residual.round(bucket.rounding(), sum, from, count);
+            System.arraycopy(sum, 0, bucket.data(), from, count);
         }
         spread(bucket);
     }
@@ -113,17 +116,14 @@ final class BucketExchange {
         int operands = bucket.order().operands(of);
         ByteBuffer bytes = own ? null : mailbox.take(Header.Kind.CONTRIBUTION, bucket.sequence(), of);
         if (!own) {
-            Floats.requireLength(bytes, operands * count, peer(of));
+            Floats.requireLength(bytes, bucket.rounding(), operands * count, peer(of));
         }
         for (int i = 0; i < operands; i++) {
             float[] next = sums.next(count);
             if (own) {
                 System.arraycopy(bucket.operands()[i], from, next, 0, count);
             } else {
-                bytes.slice(i * count * Float.BYTES, count * Float.BYTES)
-                        .order(bytes.order())
-                        .asFloatBuffer()
-                        .get(next, 0, count);
+                Floats.get(bytes, bucket.rounding(), next, 0, count);
             }
             sums.join(bucket.order().joins(of, i), count);
         }
@@ -135,10 +135,9 @@ final class BucketExchange {
     /** This rank's chunk is final. */
     private void spread(Bucket bucket) {
         if (givesResult(bucket, rank())) {
-            links.sendToAll(
-                    Header.Kind.RESULT,
-                    bucket.sequence(),
-                    Floats.encode(mailbox.pool(), bucket.start(rank()), bucket.count(rank()), bucket.data()));
+            ByteBuffer result = Floats.encode(
+                    mailbox.pool(), bucket.rounding(), bucket.start(rank()), bucket.count(rank()), bucket.data());
+            links.sendToAll(Header.Kind.RESULT, bucket.sequence(), result);
         }
         bucket.reduce();
     }
@@ -160,7 +159,8 @@ final class BucketExchange {
         if (result == null) {
             return false;
         }
-        Floats.decode(result, bucket.data(), bucket.start(owner), bucket.count(owner), peer(owner));
+        int count = bucket.count(owner);
+        Floats.decode(result, bucket.rounding(), bucket.data(), bucket.start(owner), count, peer(owner));
         mailbox.pool().giveBack(result);
         return true;
     }

@@ -2,7 +2,6 @@ package dev.kindling.allreduce;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
 import java.util.Objects;
 import org.apache.spark.network.client.RpcResponseCallback;
 import org.apache.spark.network.client.TransportClient;
@@ -58,21 +57,21 @@ public final class DriverAllReduce implements AllReduce {
     public void submit(SumOrder order, float[][] operands, int offset, int length) {
         float[] data = operands[operands.length - 1];
         Objects.checkFromIndexSize(offset, length, data.length);
+        Rounding rounding = order.rounding();
         int most = Header.MAX_CHUNK_FLOATS / order.mostOperands();
         for (int at = 0; at < length; at += most) {
             int from = offset + at;
             int count = Math.min(most, length - at);
             ByteBuffer message =
-                    message(Header.Kind.CONTRIBUTION, Integer.BYTES + operands.length * count * Float.BYTES);
-            message.putInt(order.leaves());
-            FloatBuffer floats = message.slice().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer();
+                    message(Header.Kind.CONTRIBUTION, ReduceServer.PREFIX + operands.length * count * rounding.bytes());
+            message.putInt(order.code()).putInt(from).order(ByteOrder.LITTLE_ENDIAN);
             for (float[] operand : operands) {
-                floats.put(operand, from, count);
+                Floats.put(message, rounding, operand, from, count);
             }
             message.rewind();
             send(message, sum -> {
                 Peer driver = new Peer(-1, "the driver", 0, "driver", "");
-                Floats.decode(sum.order(ByteOrder.LITTLE_ENDIAN), data, from, count, driver);
+                Floats.decode(sum.order(ByteOrder.LITTLE_ENDIAN), rounding, data, from, count, driver);
             });
         }
     }

@@ -1,34 +1,54 @@
 package dev.kindling.allreduce;
 
+import dev.kindling.device.cpu.Bf16Rows;
 import java.nio.ByteBuffer;
-import java.nio.FloatBuffer;
 
 /** Floats to little-endian bytes and back, and their sum. */
 final class Floats {
     private Floats() {}
 
     /** A pooled buffer that holds [from .. from+count) of each operand. */
-    static ByteBuffer encode(BufferPool pool, int from, int count, float[]... operands) {
-        ByteBuffer bytes = pool.take(operands.length * count * Float.BYTES);
-        FloatBuffer floats = bytes.asFloatBuffer();
+    static ByteBuffer encode(BufferPool pool, Rounding rounding, int from, int count, float[]... operands) {
+        ByteBuffer bytes = pool.take(operands.length * count * rounding.bytes());
         for (float[] operand : operands) {
-            floats.put(operand, from, count);
+            put(bytes, rounding, operand, from, count);
         }
-        return bytes;
+        return bytes.flip();
+    }
+
+    /** Puts operand[from .. from+count) into a little-endian buffer. */
+    static void put(ByteBuffer bytes, Rounding rounding, float[] operand, int from, int count) {
+        if (rounding == Rounding.BF16) {
+            Bf16Rows.put(operand, from, count, bytes.asShortBuffer());
+        } else {
+            bytes.asFloatBuffer().put(operand, from, count);
+        }
+        bytes.position(bytes.position() + count * rounding.bytes());
+    }
+
+    /** data[from .. from+count) = what comes next in a little-endian buffer. */
+    static void get(ByteBuffer bytes, Rounding rounding, float[] data, int from, int count) {
+        if (rounding == Rounding.BF16) {
+            Bf16Rows.get(bytes.asShortBuffer(), data, from, count);
+        } else {
+            bytes.asFloatBuffer().get(data, from, count);
+        }
+        bytes.position(bytes.position() + count * rounding.bytes());
     }
 
     /** data[from .. from+count) = the payload of {@code sender}, whose length must agree. */
-    static void decode(ByteBuffer bytes, float[] data, int from, int count, Peer sender) {
-        requireLength(bytes, count, sender);
-        bytes.asFloatBuffer().get(data, from, count);
+    static void decode(ByteBuffer bytes, Rounding rounding, float[] data, int from, int count, Peer sender) {
+        requireLength(bytes, rounding, count, sender);
+        get(bytes, rounding, data, from, count);
     }
 
-    static void requireLength(ByteBuffer bytes, int count, Peer sender) {
-        if (bytes.remaining() != count * Float.BYTES) {
+    static void requireLength(ByteBuffer bytes, Rounding rounding, int count, Peer sender) {
+        if (bytes.remaining() != count * rounding.bytes()) {
             throw new AllReduceException(
                     sender.rank(),
-                    sender.describe() + " sent " + bytes.remaining() / Float.BYTES + " values where this rank has "
-                            + count + "; every rank must reduce the same buckets in the same order");
+                    sender.describe() + " sent " + bytes.remaining() / rounding.bytes()
+                            + " values where this rank has " + count
+                            + "; every rank must reduce the same buckets in the same order");
         }
     }
 

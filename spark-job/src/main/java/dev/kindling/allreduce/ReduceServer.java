@@ -2,7 +2,6 @@ package dev.kindling.allreduce;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -19,10 +18,13 @@ import org.apache.spark.network.server.StreamManager;
  */
 public final class ReduceServer implements AutoCloseable {
     private static final long SLACK_BYTES = 64L << 20;
+    /** What a contribution begins with: the order's code and the first position. */
+    static final int PREFIX = 2 * Integer.BYTES;
 
     private final int generation;
     private final int worldSize;
     private final long maxStagedBytes;
+    private final SumResidual residual = new SumResidual();
     private final PeerTransport transport;
     private final Map<Long, Round> rounds = new HashMap<>();
     private long stagedBytes;
@@ -91,7 +93,7 @@ public final class ReduceServer implements AutoCloseable {
             throw new IllegalArgumentException("rank " + header.from() + " is out of step at operation "
                     + header.sequence() + ": it sent " + header.kind() + ", the others " + round.kind);
         }
-        if (header.kind() == Header.Kind.CONTRIBUTION && header.bytes() < Integer.BYTES) {
+        if (header.kind() == Header.Kind.CONTRIBUTION && header.bytes() < PREFIX) {
             throw new IllegalArgumentException("malformed contribution of " + header.bytes() + " bytes");
         }
         if (stagedBytes + header.bytes() > maxStagedBytes) {
@@ -127,47 +129,40 @@ public final class ReduceServer implements AutoCloseable {
     }
 
     private ByteBuffer sum(Round round) {
-        SumOrder order = order(round);
-        int count = floats(round.payloads[0]).remaining() / order.operands(0);
+        ByteBuffer first = ByteBuffer.wrap(round.payloads[0]);
+        int code = first.getInt();
+        int from = first.getInt();
+        if (!SumOrder.isCode(code, worldSize)) {
+            throw new AllReduceException(0, "rank 0 sums in an order that does not exist, " + code);
+        }
+        SumOrder order = SumOrder.of(code, worldSize);
+        Rounding rounding = order.rounding();
+        int count = first.remaining() / (order.operands(0) * rounding.bytes());
+        if (rounding != Rounding.NONE && (from < 0 || from + count > maxStagedBytes / (worldSize * Float.BYTES))) {
+            throw new AllReduceException(0, "rank 0 sums positions from " + from + " on, which do not exist");
+        }
         PartialSums sums = new PartialSums();
         for (int r = 0; r < worldSize; r++) {
-            FloatBuffer operands = floats(round.payloads[r]);
-            if (operands.remaining() != count * order.operands(r)) {
+            ByteBuffer operands = ByteBuffer.wrap(round.payloads[r]);
+            boolean sameOrder = operands.getInt() == code && operands.getInt() == from;
+            if (!sameOrder || operands.remaining() != count * order.operands(r) * rounding.bytes()) {
                 throw new AllReduceException(
                         r,
-                        "rank " + r + " sent " + order.operands(r) + " operand(s) in " + operands.remaining()
-                                + " values and rank 0 operands of " + count
+                        "rank " + r + " sent " + operands.remaining() + " bytes that are not the " + order.operands(r)
+                                + " operand(s) of " + count + " values in rank 0's order"
                                 + "; every rank must reduce the same buckets in the same order");
             }
+            operands.order(ByteOrder.LITTLE_ENDIAN);
             for (int i = 0; i < order.operands(r); i++) {
-                operands.get(sums.next(count), 0, count);
+                Floats.get(operands, rounding, sums.next(count), 0, count);
                 sums.join(order.joins(r, i), count);
             }
         }
-        ByteBuffer out = ByteBuffer.allocate(count * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
-        out.asFloatBuffer().put(sums.take(), 0, count);
-        return out;
-    }
-
-    /** The order that all contributions begin with. */
-    private SumOrder order(Round round) {
-        int leaves = ByteBuffer.wrap(round.payloads[0]).getInt();
-        for (int r = 0; r < worldSize; r++) {
-            int claimed = ByteBuffer.wrap(round.payloads[r]).getInt();
-            if (claimed != leaves || (claimed != 0 && (claimed < worldSize || claimed > SumOrder.MAX_LEAVES))) {
-                throw new AllReduceException(
-                        r,
-                        "rank " + r + " sums over a tree of " + claimed + " leaves and rank 0 over one of " + leaves
-                                + "; every rank must sum in the same order");
-            }
-        }
-        return SumOrder.of(leaves, worldSize);
-    }
-
-    private static FloatBuffer floats(byte[] contribution) {
-        return ByteBuffer.wrap(contribution, Integer.BYTES, contribution.length - Integer.BYTES)
-                .order(ByteOrder.LITTLE_ENDIAN)
-                .asFloatBuffer();
+        float[] sum = sums.take();
+        residual.round(rounding, sum, from, count);
+        ByteBuffer out = ByteBuffer.allocate(count * rounding.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+        Floats.put(out, rounding, sum, 0, count);
+        return out.flip();
     }
 
     private static ByteBuffer concatenate(Round round) {

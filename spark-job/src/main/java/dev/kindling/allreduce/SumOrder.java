@@ -12,6 +12,8 @@ import java.util.List;
  * L-1 that halves a range at its floor(middle) until one leaf is left. A rank holds consecutive leaves and gives the
  * sums of the largest subtrees that lie within them: one where the world size is a power of two that divides L, and
  * otherwise a few. Since the tree does not depend on the world size, neither does a bit of the sum.
+ *
+ * <p>An order by rank can have a {@link Rounding}, which the operands travel in.
  */
 public final class SumOrder {
     /** More leaves than any step has micro-batches. */
@@ -19,17 +21,24 @@ public final class SumOrder {
 
     private final int leaves;
     private final int[][] joins;
+    private final Rounding rounding;
 
-    private SumOrder(int leaves, int[][] joins) {
+    private SumOrder(int leaves, int[][] joins, Rounding rounding) {
         this.leaves = leaves;
         this.joins = joins;
+        this.rounding = rounding;
     }
 
     /** Rank 0 + rank 1 + ... */
     public static SumOrder byRank(int worldSize) {
+        return byRank(worldSize, Rounding.NONE);
+    }
+
+    /** Rank 0 + rank 1 + ..., rounded. */
+    public static SumOrder byRank(int worldSize, Rounding rounding) {
         int[][] joins = new int[worldSize][];
         Arrays.setAll(joins, rank -> new int[] {Math.min(rank, 1)});
-        return new SumOrder(0, joins);
+        return new SumOrder(0, joins, rounding);
     }
 
     /**
@@ -50,7 +59,7 @@ public final class SumOrder {
         int[][] joins = operands.stream()
                 .map(ofRank -> ofRank.stream().mapToInt(join -> join[0]).toArray())
                 .toArray(int[][]::new);
-        return new SumOrder(leaves, joins);
+        return new SumOrder(leaves, joins, Rounding.NONE);
     }
 
     /** Returns the joins after the last operand of the subtree over leaves {@code from .. to-1}. */
@@ -98,14 +107,23 @@ public final class SumOrder {
         countWithin(joins, first, middle, to);
     }
 
-    /** The order as a number: the tree's leaves, or 0 for {@link #byRank}. */
-    int leaves() {
-        return leaves;
+    Rounding rounding() {
+        return rounding;
     }
 
-    /** The inverse of {@link #leaves()}. */
-    static SumOrder of(int leaves, int worldSize) {
-        return leaves == 0 ? byRank(worldSize) : tree(leaves, worldSize);
+    /** The order as a number: the tree's leaves, or 0 or less for {@link #byRank}. */
+    int code() {
+        return leaves == 0 ? -rounding.ordinal() : leaves;
+    }
+
+    /** Is it the {@link #code} of some order of so many ranks? */
+    static boolean isCode(int code, int worldSize) {
+        return code <= 0 ? code > -Rounding.values().length : code >= worldSize && code <= MAX_LEAVES;
+    }
+
+    /** The inverse of {@link #code()}. */
+    static SumOrder of(int code, int worldSize) {
+        return code <= 0 ? byRank(worldSize, Rounding.values()[-code]) : tree(code, worldSize);
     }
 
     /** How many operands a rank gives: 1 or more. */

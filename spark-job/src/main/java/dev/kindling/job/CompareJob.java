@@ -12,6 +12,7 @@ import dev.kindling.report.BackendReport;
 import dev.kindling.report.BackendTable;
 import dev.kindling.report.RankMeasurement;
 import dev.kindling.storage.Storage;
+import dev.kindling.train.ClusterSection;
 import dev.kindling.train.CompareBody;
 import dev.kindling.train.ComparePlan;
 import dev.kindling.train.ConfigException;
@@ -89,6 +90,10 @@ final class CompareJob implements Job<CompareOptions> {
         if (asked.data().packing() != DataSection.Packing.WINDOWS) {
             throw new ConfigException(
                     "data.packing is documents, but compare measures windows of one length; set it to windows");
+        }
+        if (asked.cluster().compression() != ClusterSection.Compression.NONE) {
+            throw new ConfigException(
+                    "cluster.compression is bf16, but compare gives every backend the same gradients to the bit; set it to none");
         }
         List<String> notes = new ArrayList<>();
         TrainConfig config = withMicroBatches(asked, notes);

@@ -1,8 +1,10 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.Rounding;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
+import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
 import dev.kindling.optim.GradientClip;
@@ -26,6 +28,7 @@ final class HostGradientExchange implements ShardExchange {
     private final AllReduce allReduce;
     private final Parameters parameters;
     private final SumOrder order;
+    private final Optional<Residual> residual;
     private final List<Tensor> operands;
     private final float[][] host;
     private final boolean inPlace;
@@ -36,10 +39,17 @@ final class HostGradientExchange implements ShardExchange {
     private long submitted;
     private long waitedNanos;
 
-    HostGradientExchange(Device device, AllReduce allReduce, Parameters parameters, GradientSum sum) {
-        this.device = device;
-        this.allReduce = allReduce;
+    /** @param residual of this rank's rounding, with {@code cluster.compression} */
+    HostGradientExchange(
+            Gpt.DeviceMemory memory,
+            AllReduce allReduce,
+            Parameters parameters,
+            GradientSum sum,
+            Optional<Residual> residual) {
+        device = memory.device();
         this.parameters = parameters;
+        this.residual = residual;
+        this.allReduce = allReduce;
         order = sum.order();
         operands = sum.operands();
         own = parameters.own().get(0);
@@ -75,33 +85,38 @@ final class HostGradientExchange implements ShardExchange {
     }
 
     @Override
-    public void bucketReady(int index) {
-        long ready = parameters.buckets().get(index).end();
-        if (host != null && inPlace && ready - submitted >= MIN_FLOATS) {
-            submitUpTo(ready);
+    public void bucketReady(int index, Rounding rounding) {
+        if (host == null) {
+            return;
+        }
+        Range bucket = parameters.buckets().get(index);
+        residual.ifPresent(left -> left.apply(rounding, bucket));
+        if (inPlace && bucket.end() - submitted >= MIN_FLOATS) {
+            submitUpTo(bucket.end(), rounding);
         }
     }
 
-    private void submitUpTo(long end) {
+    private void submitUpTo(long end, Rounding rounding) {
+        SumOrder rounded = rounding == Rounding.NONE ? order : SumOrder.byRank(allReduce.worldSize(), rounding);
         int from = Math.toIntExact(submitted);
         int length = Math.toIntExact(end - submitted);
         if (bounds == null) {
-            allReduce.submit(order, host, from, length);
+            allReduce.submit(rounded, host, from, length);
         } else {
-            allReduce.submitScatter(order, host, from, length, bounds);
+            allReduce.submitScatter(rounded, host, from, length, bounds);
         }
         submitted = end;
     }
 
     @Override
-    public void finish() {
+    public void finish(Rounding rounding) {
         if (host == null) {
             return;
         }
         if (inPlace) {
-            submitUpTo(parameters.count());
+            submitUpTo(parameters.count(), rounding);
         } else {
-            parameters.buckets().forEach(this::stage);
+            parameters.buckets().forEach(bucket -> stage(bucket, rounding));
         }
         long began = System.nanoTime();
         allReduce.await();
@@ -113,12 +128,12 @@ final class HostGradientExchange implements ShardExchange {
     }
 
     /** Copies a bucket to the host; it travels while the next one is copied. */
-    private void stage(Range bucket) {
+    private void stage(Range bucket, Rounding rounding) {
         for (int i = 0; i < host.length; i++) {
             Tensor part = operands.get(i).slice(0, bucket.offset(), bucket.length());
             device.download(part, host[i], Math.toIntExact(bucket.offset()));
         }
-        submitUpTo(bucket.end());
+        submitUpTo(bucket.end(), rounding);
     }
 
     @Override

@@ -1,17 +1,48 @@
 package dev.kindling.train;
 
+import dev.kindling.allreduce.Rounding;
+import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.NcclCommunicator;
+import dev.kindling.device.cuda.RankedSum;
+import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
+import dev.kindling.tensor.Tensor;
+import java.util.List;
 
 /** Sums from GPU to GPU, bucket after bucket beside the backward pass. */
 final class NcclGradientExchange implements GradientExchange {
     private final NcclCommunicator communicator;
-    private final Parameters parameters;
+    private final List<Tensor> buckets;
+    private final List<RankedSum> sums;
 
-    NcclGradientExchange(NcclCommunicator communicator, Parameters parameters) {
+    private NcclGradientExchange(NcclCommunicator communicator, Parameters parameters, List<RankedSum> sums) {
         this.communicator = communicator;
-        this.parameters = parameters;
+        this.sums = sums;
+        buckets = parameters.buckets().stream()
+                .map(bucket -> parameters.gradients().slice(0, bucket.offset(), bucket.length()))
+                .toList();
+    }
+
+    /** In F32, summed by NCCL. */
+    static NcclGradientExchange whole(NcclCommunicator communicator, Parameters parameters) {
+        return new NcclGradientExchange(communicator, parameters, List.of());
+    }
+
+    /** With {@code cluster.compression: bf16}. */
+    static NcclGradientExchange rounded(NcclCommunicator communicator, Parameters parameters, Gpt.DeviceMemory memory) {
+        long longest =
+                parameters.buckets().stream().mapToLong(Range::length).max().orElseThrow();
+        RankedSum.Wire wire = new RankedSum.Wire(communicator, memory.arena(), longest);
+        List<RankedSum> sums = parameters.buckets().stream()
+                .map(bucket -> new RankedSum(
+                        communicator,
+                        (CudaDevice) memory.device(),
+                        memory.arena(),
+                        wire,
+                        parameters.gradients().slice(0, bucket.offset(), bucket.length())))
+                .toList();
+        return new NcclGradientExchange(communicator, parameters, sums);
     }
 
     @Override
@@ -25,13 +56,16 @@ final class NcclGradientExchange implements GradientExchange {
     }
 
     @Override
-    public void bucketReady(int index) {
-        Range bucket = parameters.buckets().get(index);
-        communicator.allReduce(parameters.gradients().slice(0, bucket.offset(), bucket.length()));
+    public void bucketReady(int index, Rounding rounding) {
+        switch (rounding) {
+            case NONE -> communicator.allReduce(buckets.get(index));
+            case BF16 -> sums.get(index).rounded();
+            case SETTLED -> sums.get(index).settled();
+        }
     }
 
     @Override
-    public void finish() {
+    public void finish(Rounding rounding) {
         communicator.join();
     }
 }

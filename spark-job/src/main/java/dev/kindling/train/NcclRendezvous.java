@@ -8,6 +8,7 @@ import dev.kindling.device.Device;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.train.ClusterSection.AllReduceChoice;
+import dev.kindling.train.ClusterSection.Compression;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
@@ -38,7 +39,7 @@ final class NcclRendezvous {
         if (!wanted || control.worldSize() == 1) {
             return Optional.empty();
         }
-        Optional<String> refusal = refusal(control, device).or(() -> refusal(config.train(), control.worldSize()));
+        Optional<String> refusal = refusal(control, device).or(() -> refusal(config, control.worldSize()));
         if (refusal.isPresent()) {
             if (choice == AllReduceChoice.NCCL) {
                 throw new FatalJobException("cluster.allreduce is nccl, but %s; fix that, or set it to auto or ring"
@@ -77,7 +78,11 @@ final class NcclRendezvous {
     }
 
     /** The order of NCCL's sums is its own; that of two operands does not matter. */
-    private static Optional<String> refusal(TrainSection train, int worldSize) {
+    private static Optional<String> refusal(TrainConfig config, int worldSize) {
+        TrainSection train = config.train();
+        if (train.zero() == 1 && config.cluster().compression() != Compression.NONE) {
+            return Optional.of("train.zero is 1 and cluster.compression is bf16, which together go over the hosts");
+        }
         boolean ordered = train.reduction() == TrainSection.Reduction.RANK
                 || worldSize == 2
                         && SumOrder.tree(train.microBatches(), worldSize).mostOperands() == 1;

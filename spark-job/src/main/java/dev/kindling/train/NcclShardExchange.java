@@ -1,5 +1,6 @@
 package dev.kindling.train;
 
+import dev.kindling.allreduce.Rounding;
 import dev.kindling.device.Device;
 import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.nn.Parameters;
@@ -37,12 +38,15 @@ final class NcclShardExchange implements ShardExchange {
     }
 
     @Override
-    public void bucketReady(int index) {
+    public void bucketReady(int index, Rounding rounding) {
+        if (rounding != Rounding.NONE) {
+            throw new IllegalStateException("cluster.compression is bf16, which NCCL does not carry with train.zero 1");
+        }
         communicator.reduceScatter(bucket(parameters.gradients(), index), own(parameters.gradients(), index));
     }
 
     @Override
-    public void finish() {
+    public void finish(Rounding rounding) {
         communicator.join();
     }
 

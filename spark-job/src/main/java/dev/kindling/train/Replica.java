@@ -1,6 +1,7 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.Rounding;
 import dev.kindling.attention.Sdpa;
 import dev.kindling.device.Device;
 import dev.kindling.device.StepInputs;
@@ -13,6 +14,7 @@ import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
+import dev.kindling.train.ClusterSection.Compression;
 import java.util.Optional;
 
 /**
@@ -111,13 +113,40 @@ final class Replica {
     private ShardExchange shardExchange(Optional<NcclCommunicator> nccl) {
         return nccl.isPresent()
                 ? new NcclShardExchange(nccl.get(), memory.device(), parameters, allReduce.rank() == 0)
-                : new HostGradientExchange(memory.device(), allReduce, parameters, sum);
+                : hostExchange();
     }
 
     private GradientExchange exchange(Optional<NcclCommunicator> nccl) {
-        return nccl.isPresent()
-                ? new NcclGradientExchange(nccl.get(), parameters)
-                : new HostGradientExchange(memory.device(), allReduce, parameters, sum);
+        if (nccl.isEmpty()) {
+            return hostExchange();
+        }
+        return rounds()
+                ? NcclGradientExchange.rounded(nccl.get(), parameters, memory)
+                : NcclGradientExchange.whole(nccl.get(), parameters);
+    }
+
+    private HostGradientExchange hostExchange() {
+        Optional<Residual> residual = rounds() && allReduce.worldSize() > 1
+                ? Optional.of(new Residual(memory, parameters))
+                : Optional.empty();
+        return new HostGradientExchange(memory, allReduce, parameters, sum, residual);
+    }
+
+    private boolean rounds() {
+        return config.cluster().compression() == Compression.BF16;
+    }
+
+    /**
+     * With compression the step before a checkpoint settles what rounding owes, so that no checkpoint need hold it, and
+     * training from one goes on as if it had not stopped, on any number of ranks.
+     */
+    private Rounding rounding(long step) {
+        if (!rounds()) {
+            return Rounding.NONE;
+        }
+        long done = step + 1;
+        boolean checkpoint = done % config.checkpoint().interval() == 0;
+        return checkpoint || done == config.train().maxSteps() ? Rounding.SETTLED : Rounding.BF16;
     }
 
     /** A training step over this replica; the caller closes it. */
@@ -138,6 +167,7 @@ final class Replica {
                                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
                         sum,
                         exchange,
+                        this::rounding,
                         compile),
                 share);
     }

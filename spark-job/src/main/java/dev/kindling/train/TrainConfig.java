@@ -1,7 +1,11 @@
 package dev.kindling.train;
 
+import static dev.kindling.train.ConfigException.check;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.train.ClusterSection.Compression;
+import dev.kindling.train.TrainSection.Reduction;
 import java.io.Serializable;
 import java.util.List;
 
@@ -19,6 +23,13 @@ public record TrainConfig(
             TrainSection.DEFAULT,
             ClusterSection.DEFAULT,
             CheckpointSection.DEFAULT);
+
+    public TrainConfig {
+        check(
+                cluster.compression() == Compression.NONE || train.reduction() == Reduction.RANK,
+                "train.reduction is tree, which gives the same bits on any number of executors, but cluster.compression"
+                        + " is bf16, which rounds on each of them; set one of them to rank or none");
+    }
 
     /** The configuration of an empty file. */
     public static TrainConfig defaults() {

@@ -1,5 +1,6 @@
 package dev.kindling.train;
 
+import dev.kindling.allreduce.Rounding;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.data.batch.MicroBatch;
 import dev.kindling.device.Device;
@@ -9,20 +10,24 @@ import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.LongFunction;
 
 /**
  * One step of one rank: forward and backward over its micro-batches, the sum of gradients over all ranks, the update.
  * The gradient is the mean over all targets of the global batch.
  *
- * <p>On CUDA with {@code compile} the first step runs eagerly, which loads every kernel and library; the second
- * captures its stages, and from then on they are replayed. Sums from device to device are captured with the backward pass
+ * <p>On CUDA with {@code compile} each stage of a step runs eagerly the first time, which loads its kernels and libraries; the
+ * second time it is captured, and from then on replayed. Sums from device to device are captured with the backward pass
  * that they run beside.
  */
 final class TrainStep implements AutoCloseable {
     /**
      * The parts of a step.
      *
+     * @param rounding of a step's gradients on their way, by its number
      * @param compile whether to capture the stages
      */
     record Parts(
@@ -34,6 +39,7 @@ final class TrainStep implements AutoCloseable {
             CosineSchedule schedule,
             GradientSum sum,
             GradientExchange exchange,
+            LongFunction<Rounding> rounding,
             boolean compile) {}
 
     /**
@@ -66,16 +72,18 @@ final class TrainStep implements AutoCloseable {
     private final Parts parts;
     private final Share share;
     private final boolean compile;
-    private boolean warm;
     private final Stage begin = new Stage(this::begin);
-    private final Stage microBatch = new Stage(() -> microBatch(false));
-    private final Stage lastMicroBatch = new Stage(() -> microBatch(true));
+    private final Stage microBatch = new Stage(this::microBatch);
+    private final Map<Rounding, Stage> lastMicroBatch = new EnumMap<>(Rounding.class);
     private final Stage update = new Stage(this::update);
 
     TrainStep(Parts parts, Share share) {
         this.parts = parts;
         this.share = share;
         compile = parts.compile() && parts.device().kind() == Device.Kind.CUDA;
+        for (Rounding rounding : Rounding.values()) {
+            lastMicroBatch.put(rounding, new Stage(() -> lastMicroBatch(rounding)));
+        }
     }
 
     /**
@@ -90,25 +98,26 @@ final class TrainStep implements AutoCloseable {
                     "rank has %d micro-batches and got %d".formatted(share.count(), batches.size()));
         }
         float learningRate = parts.schedule().at(step);
+        Rounding rounding = parts.rounding().apply(step);
         parts.device().setStep(inputs(step, learningRate, stepBatches.targets()));
         begin.run();
         for (int i = 0; i < batches.size(); i++) {
             StepBatches.load(parts.gpt(), batches.get(i));
-            boolean last = i == batches.size() - 1;
-            (last ? lastMicroBatch : microBatch).run();
-            if (!last) {
+            if (i == batches.size() - 1) {
+                lastMicroBatch.get(rounding).run();
+            } else {
+                microBatch.run();
                 parts.sum().next(i);
             }
         }
         if (!parts.exchange().onDevice()) {
-            parts.exchange().finish();
+            parts.exchange().finish(rounding);
         }
         if (parts.update().onDevice()) {
             update.run();
         } else {
             update();
         }
-        warm = true;
         return new Outcome(
                 parts.sum().lossSum(),
                 parts.device().gradientNorm(),
@@ -136,17 +145,21 @@ final class TrainStep implements AutoCloseable {
         parts.device().ops().fill(parts.gpt().lossSum(), 0);
     }
 
-    private void microBatch(boolean last) {
+    private void microBatch() {
+        parts.gpt().forward();
+        parts.gpt().backward(bucket -> {});
+        parts.device().ops().nextMicroBatch();
+    }
+
+    private void lastMicroBatch(Rounding rounding) {
         parts.gpt().forward();
         parts.gpt().backward(bucket -> {
-            if (last) {
-                parts.sum().complete(parts.parameters().buckets().get(bucket));
-                parts.exchange().bucketReady(bucket);
-            }
+            parts.sum().complete(parts.parameters().buckets().get(bucket));
+            parts.exchange().bucketReady(bucket, rounding);
         });
         parts.device().ops().nextMicroBatch();
-        if (last && parts.exchange().onDevice()) {
-            parts.exchange().finish();
+        if (parts.exchange().onDevice()) {
+            parts.exchange().finish(rounding);
         }
     }
 
@@ -158,13 +171,14 @@ final class TrainStep implements AutoCloseable {
     public void close() {
         begin.close();
         microBatch.close();
-        lastMicroBatch.close();
+        lastMicroBatch.values().forEach(Stage::close);
         update.close();
     }
 
-    /** A part of the step that is captured when everything it needs has run once. */
+    /** A part of the step that is captured when it has run once. */
     private final class Stage {
         private final Runnable work;
+        private boolean warm;
         private Replay replay;
 
         Stage(Runnable work) {
@@ -174,6 +188,7 @@ final class TrainStep implements AutoCloseable {
         void run() {
             if (!compile || !warm) {
                 work.run();
+                warm = true;
                 return;
             }
             if (replay == null) {

@@ -1,6 +1,8 @@
 package dev.kindling.bench;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.Rounding;
+import dev.kindling.allreduce.SumOrder;
 import dev.kindling.coordinate.Coordinator;
 import dev.kindling.coordinate.EmbeddedCluster;
 import dev.kindling.coordinate.GenerationBody;
@@ -16,7 +18,8 @@ import java.util.Optional;
 
 /**
  * Time of an allreduce against its size, per transport, between real executor processes on this host. Prints the
- * median of 9 after 5 warm-up rounds and the payload a rank sends and receives per second; for two executors also what
+ * median of 9 after 5 warm-up rounds and the payload a rank sends and receives per second, in fp32 and in bf16 with the
+ * sums' error feedback; for two executors also what
  * plain sockets take ({@link SocketYardstick}), and NCCL where there is a GPU for each. Needs the environment of
  * the tests (SPARK_HOME, SPARK_SCALA_VERSION, SPARK_LOCAL_IP). Argument: number of executors (default 2), then
  * "secure" for authentication with encryption.
@@ -52,7 +55,10 @@ public final class AllReduceBench {
                 System.out.print(run(cluster, coordinator, Transport.RING, SocketYardstick::time));
             }
             for (Transport transport : Transport.values()) {
-                System.out.print(run(cluster, coordinator, transport, AllReduceBench::time));
+                for (Rounding rounding : new Rounding[] {Rounding.NONE, Rounding.BF16}) {
+                    System.out.print(run(
+                            cluster, coordinator, transport, (member, allReduce) -> time(member, allReduce, rounding)));
+                }
             }
             Optional<String> refusal = NcclYardstick.whyNot(executors);
             System.out.print(
@@ -72,8 +78,11 @@ public final class AllReduceBench {
         return new String(table, StandardCharsets.UTF_8);
     }
 
-    private static byte[] time(Member member, AllReduce allReduce) {
+    private static byte[] time(Member member, AllReduce allReduce, Rounding rounding) {
         StringBuilder table = new StringBuilder();
+        SumOrder order = SumOrder.byRank(member.worldSize(), rounding);
+        String name = allReduce.name() + (rounding == Rounding.BF16 ? " bf16" : "");
+        int bytes = rounding == Rounding.BF16 ? Short.BYTES : Float.BYTES;
         for (int length : LENGTHS) {
             float[] data = new float[length];
             double[] millis = new double[ROUNDS];
@@ -81,7 +90,8 @@ public final class AllReduceBench {
                 Arrays.fill(data, member.rank() + 1);
                 allReduce.barrier();
                 long begin = System.nanoTime();
-                allReduce.sum(data, 0, length);
+                allReduce.submit(order, new float[][] {data}, 0, length);
+                allReduce.await();
                 if (round >= 0) {
                     millis[round] = (System.nanoTime() - begin) / 1e6;
                 }
@@ -96,11 +106,11 @@ public final class AllReduceBench {
             double share = 2.0 * (member.worldSize() - 1) / member.worldSize();
             table.append(String.format(
                     Locale.ROOT,
-                    "%-7s %,12d floats %9.3f ms %8.0f MB/s a rank%n",
-                    allReduce.name(),
+                    "%-11s %,12d floats %9.3f ms %8.0f MB/s a rank%n",
+                    name,
                     length,
                     median,
-                    share * length * Float.BYTES / median / 1e3));
+                    share * length * bytes / median / 1e3));
         }
         return table.toString().getBytes(StandardCharsets.UTF_8);
     }

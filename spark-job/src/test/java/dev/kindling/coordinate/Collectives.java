@@ -1,6 +1,7 @@
 package dev.kindling.coordinate;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.Rounding;
 import dev.kindling.allreduce.SumOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -55,7 +56,10 @@ final class Collectives {
             member.stepReached(length);
         }
         treesAreExact(allReduce);
+        member.stepReached(1_800_000);
         slicesAreExact(allReduce);
+        member.stepReached(2_000_000);
+        roundedSumsAreExact(allReduce);
         double[][] gathered = allReduce.allGather(new double[] {member.rank() + 0.1, 1e-300});
         float[] weights = values(member.rank(), 1_100_000);
         allReduce.broadcast(weights, 0, weights.length);
@@ -122,6 +126,56 @@ final class Collectives {
         allReduce.gather(own, onRoot, bounds);
         if (!Arrays.equals(gathered, expected) || (allReduce.rank() == 0 && !Arrays.equals(onRoot, expected))) {
             throw new AssertionError("slices are not the sums");
+        }
+    }
+
+    private static float bf16(float value) {
+        int bits = Float.floatToRawIntBits(value);
+        return Float.intBitsToFloat((bits + 0x7fff + (bits >>> 16 & 1)) & 0xffff0000);
+    }
+
+    /**
+     * Three rounded sums, then a settled one, in pieces: each is the plain loop's, with what the sums before have lost, so
+     * that all four together are the sum of all that was given.
+     */
+    private static void roundedSumsAreExact(AllReduce allReduce) {
+        int worldSize = allReduce.worldSize();
+        int length = 600_001;
+        float[] lost = new float[length];
+        double[] given = new double[length];
+        double[] got = new double[length];
+        for (int step = 0; step < 4 && worldSize > 1; step++) {
+            Rounding rounding = step < 3 ? Rounding.BF16 : Rounding.SETTLED;
+            float[] expected = new float[length];
+            float[] mine = new float[length];
+            for (int r = 0; r < worldSize; r++) {
+                Random random = new Random(10L * step + r);
+                float[] operand = new float[length];
+                for (int i = 0; i < length; i++) {
+                    operand[i] = bf16(random.nextInt() * 0x1p-31f);
+                    expected[i] = r == 0 ? operand[i] : expected[i] + operand[i];
+                    given[i] += operand[i];
+                }
+                mine = r == allReduce.rank() ? operand : mine;
+            }
+            SumOrder order = SumOrder.byRank(worldSize, rounding);
+            allReduce.submit(order, new float[][] {mine}, 400_000, length - 400_000);
+            allReduce.submit(order, new float[][] {mine}, 0, 400_000);
+            allReduce.await();
+            for (int i = 0; i < length; i++) {
+                float sum = expected[i] + lost[i];
+                float rounded = rounding == Rounding.BF16 ? bf16(sum) : sum;
+                lost[i] = sum - rounded;
+                got[i] += mine[i];
+                if (Float.floatToRawIntBits(mine[i]) != Float.floatToRawIntBits(rounded)) {
+                    throw new AssertionError(rounding + " at " + i + ": " + mine[i] + " is not " + rounded);
+                }
+            }
+        }
+        for (int i = 0; i < length; i++) {
+            if (Math.abs(got[i] - given[i]) > 1e-5) {
+                throw new AssertionError("at " + i + " came " + got[i] + " of " + given[i]);
+            }
         }
     }
 }

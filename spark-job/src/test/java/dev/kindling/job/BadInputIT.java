@@ -85,6 +85,13 @@ class BadInputIT {
         assertRefused(
                 2,
                 corpus.toString(),
+                new String[] {"--set", "train.reduction=tree", "--set", "cluster.compression=bf16"},
+                "train.reduction is tree",
+                "cluster.compression is bf16",
+                "set one of them");
+        assertRefused(
+                2,
+                corpus.toString(),
                 new String[] {"--executors", "5"},
                 "5 executors would share 4 micro-batch(es)",
                 "--executors to 4");

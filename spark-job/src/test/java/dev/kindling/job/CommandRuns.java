@@ -144,6 +144,15 @@ final class CommandRuns implements AutoCloseable {
         return learned;
     }
 
+    /** The training loss of every step. */
+    static List<Double> losses(Path run) throws IOException {
+        List<Double> losses = new ArrayList<>();
+        for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
+            losses.add(JSON.readTree(line).path("loss").asDouble());
+        }
+        return losses;
+    }
+
     static byte[] weights(Path run, int step) throws IOException {
         return Files.readAllBytes(run.resolve("checkpoints/step-%07d/model.safetensors".formatted(step)));
     }

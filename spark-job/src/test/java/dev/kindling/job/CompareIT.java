@@ -134,6 +134,8 @@ class CompareIT {
         assertThat(compare(out, "--compile", "maybe").err()).contains("--compile is 'maybe'");
         assertThat(compare(out, "--lengths", "0").err()).contains("--lengths is 0");
         assertThat(compare(out, "--executors", "3,5").err()).contains("5 executors would share 4 micro-batch(es)");
+        assertThat(compare(out, "--set", "cluster.compression=bf16").err())
+                .contains("cluster.compression is bf16, but");
         assertThat(compare(folder).err()).contains("exists already");
         assertThat(compare(out, "--steps", "0").code()).isEqualTo(2);
         assertThat(out).doesNotExist();

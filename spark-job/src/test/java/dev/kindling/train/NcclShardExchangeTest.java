@@ -3,6 +3,7 @@ package dev.kindling.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
+import dev.kindling.allreduce.Rounding;
 import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
@@ -113,9 +114,9 @@ class NcclShardExchangeTest {
             ShardedUpdate update = new ShardedUpdate(new GradientClip(device.ops(), maxNorm), adamW, exchange);
             Runnable reduce = () -> {
                 for (int i = 0; i < parameters.buckets().size(); i++) {
-                    exchange.bucketReady(i);
+                    exchange.bucketReady(i, Rounding.NONE);
                 }
-                exchange.finish();
+                exchange.finish(Rounding.NONE);
             };
             float[] norms = new float[STEPS];
             step(0, parameters, adamW, device, List.of(shard.rank()));

@@ -99,6 +99,7 @@ class TrainConfigTest {
             cluster.executors=0  | cluster.executors is 0
             cluster.min_executors=3 | set it between 1 and cluster.executors 2
             cluster.attention=flesh | did you mean 'flash'?
+            cluster.compression=fp8 | must be one of none, bf16
             checkpoint.keep=0    | checkpoint.keep is 0
             checkpoint.interval=0 | checkpoint.interval is 0
             """)
@@ -120,6 +121,7 @@ class TrainConfigTest {
             model: {n_layer: }           | model.n_layer holds no single value
             model: {n_layer: 1           | bad.yaml is not valid YAML at line
             cluster: {device: cpu, allreduce: nccl} | nccl, which sums between GPUs, but cluster.device is cpu
+            {train: {reduction: tree}, cluster: {compression: bf16}} | train.reduction is tree, which gives the same bits
             train: {lr: 1, lr: 2}        | bad.yaml is not valid YAML at line 1: Duplicate field 'lr'
             """)
     void aBadFileIsRefusedInOneLine(String yaml, String message) {

@@ -1,59 +1,48 @@
 package dev.kindling.device.cpu;
 
 import java.nio.ShortBuffer;
-import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorShape;
-import jdk.incubator.vector.VectorSpecies;
 
-/** Copies rows of floats into native memory as bf16, rounded to nearest even. An infinity or a quiet NaN stays one. */
-final class Bf16Rows {
-    private final short[] staging = new short[8192];
-    private final boolean vectors = CpuVectors.whyNot().isEmpty();
+/** Floats on the heap to bf16 in buffers and back, with the fastest loops that this JVM can run. Thread-safe. */
+public final class Bf16Rows {
+    private static final int STAGED = 8192;
+    private static final RowKernels KERNELS = CpuVectors.kernels().rows();
+
+    private Bf16Rows() {}
+
+    /** Puts count floats as bf16, rounded to nearest even. An infinity or a quiet NaN stays one. */
+    public static void put(float[] from, int at, int count, ShortBuffer to) {
+        put(from, at, count, to, new short[Math.min(STAGED, count)]);
+    }
+
+    private static void put(float[] from, int at, int count, ShortBuffer to, short[] staging) {
+        for (int done = 0; done < count; done += staging.length) {
+            int n = Math.min(staging.length, count - done);
+            KERNELS.toBf16(from, at + done, staging, 0, n);
+            to.put(staging, 0, n);
+        }
+    }
+
+    /** Takes count values. */
+    public static void get(ShortBuffer from, float[] to, int at, int count) {
+        short[] staging = new short[Math.min(STAGED, count)];
+        for (int done = 0; done < count; done += staging.length) {
+            int n = Math.min(staging.length, count - done);
+            from.get(staging, 0, n);
+            KERNELS.fromBf16(staging, 0, to, at + done, n);
+        }
+    }
+
+    /** As {@link dev.kindling.device.Ops#roundToBf16}, on the caller's thread alone. */
+    public static void round(float[] x, int at, float[] residual, int residualAt, int count) {
+        KERNELS.roundToBf16(x, at, residual, residualAt, count);
+    }
 
     /** Stored rows [from, to) of {@code view}, each {@code columns} long, without gaps into {@code target}. */
-    void copy(MatrixView view, int columns, int from, int to, ShortBuffer target) {
+    static void copy(MatrixView view, int columns, int from, int to, ShortBuffer target) {
+        short[] staging = new short[Math.min(STAGED, columns)];
+        ShortBuffer own = target.duplicate().position(from * columns);
         for (int row = from; row < to; row++) {
-            int start = view.offset() + row * view.rowStride();
-            for (int done = 0; done < columns; done += staging.length) {
-                int count = Math.min(staging.length, columns - done);
-                convert(view.values(), start + done, count);
-                target.put(row * columns + done, staging, 0, count);
-            }
-        }
-    }
-
-    private void convert(float[] source, int from, int count) {
-        int done = vectors ? Lanes.convert(source, from, count, staging) : 0;
-        for (int i = done; i < count; i++) {
-            staging[i] = bits(source[from + i]);
-        }
-    }
-
-    static short bits(float value) {
-        int bits = Float.floatToRawIntBits(value);
-        return (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
-    }
-
-    /** Apart, so that it is loaded only where the Vector API is. */
-    private static final class Lanes {
-        private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
-        private static final VectorSpecies<Short> SHORTS =
-                VectorSpecies.of(short.class, VectorShape.forBitSize(FLOATS.vectorBitSize() / 2));
-
-        private Lanes() {}
-
-        static int convert(float[] source, int from, int count, short[] target) {
-            int whole = FLOATS.loopBound(count);
-            for (int i = 0; i < whole; i += FLOATS.length()) {
-                IntVector bits = FloatVector.fromArray(FLOATS, source, from + i).reinterpretAsInts();
-                IntVector even = bits.lanewise(VectorOperators.LSHR, 16).and(1);
-                IntVector high = bits.add(even).add(0x7fff).lanewise(VectorOperators.LSHR, 16);
-                ((ShortVector) high.convertShape(VectorOperators.I2S, SHORTS, 0)).intoArray(target, i);
-            }
-            return whole;
+            put(view.values(), view.offset() + row * view.rowStride(), columns, own, staging);
         }
     }
 }

@@ -8,7 +8,7 @@ import dev.kindling.tensor.Tensor;
 import java.lang.reflect.Array;
 import java.util.Arrays;
 
-/** Fills, copies between strided views, and elementwise sums. */
+/** Fills, copies between strided views, elementwise sums and rounding. */
 final class CpuCopy {
     private final CpuLoops loops;
 
@@ -103,5 +103,15 @@ final class CpuCopy {
         loops.flat(
                 (int) x.count(),
                 (at, n) -> loops.kernels().scale(values, offset(x) + at, factor, values, offset(x) + at, n));
+    }
+
+    void roundToBf16(Tensor x, Tensor residual) {
+        CpuArguments.requireFloats("x", x, x.count());
+        CpuArguments.requireFloats("residual", residual, x.count());
+        float[] values = floats(x);
+        float[] left = floats(residual);
+        loops.flat(
+                (int) x.count(),
+                (at, n) -> loops.kernels().roundToBf16(values, offset(x) + at, left, offset(residual) + at, n));
     }
 }

@@ -62,6 +62,11 @@ final class CpuOps implements Ops {
     }
 
     @Override
+    public void roundToBf16(Tensor x, Tensor residual) {
+        copy.roundToBf16(x, residual);
+    }
+
+    @Override
     public void sum(Tensor x, Tensor total) {
         reduce.sum(x, total);
     }

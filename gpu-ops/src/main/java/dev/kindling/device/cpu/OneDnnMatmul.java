@@ -24,7 +24,6 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
     private final CpuMatmul small;
     private final engine cpu;
     private final stream[] streams;
-    private final Bf16Rows[] converters;
     private final float[][] rows;
     private final Map<OneDnnProduct.Shape, OneDnnProduct> prepared = new LinkedHashMap<>(16, 0.75f, true);
     private ShortPointer a = new ShortPointer();
@@ -48,11 +47,9 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
         this.small = small;
         cpu = new engine(engine.kind.cpu, 0);
         streams = new stream[threads.threads()];
-        converters = new Bf16Rows[threads.threads()];
         rows = new float[threads.threads()][0];
         for (int i = 0; i < streams.length; i++) {
             streams[i] = new stream(cpu);
-            converters[i] = new Bf16Rows();
         }
     }
 
@@ -119,8 +116,8 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
         int aColumns = transposeA ? call.m() : call.k();
         int bRows = transposeB ? call.n() : call.k();
         int bColumns = transposeB ? call.k() : call.n();
-        threads.ranges(aRows, (worker, from, to) -> converters[worker].copy(call.a(), aColumns, from, to, aBuffer));
-        threads.ranges(bRows, (worker, from, to) -> converters[worker].copy(call.b(), bColumns, from, to, bBuffer));
+        threads.ranges(aRows, (worker, from, to) -> Bf16Rows.copy(call.a(), aColumns, from, to, aBuffer));
+        threads.ranges(bRows, (worker, from, to) -> Bf16Rows.copy(call.b(), bColumns, from, to, bBuffer));
     }
 
     /** Copies rows of C out of native memory, with alpha and the addend. */

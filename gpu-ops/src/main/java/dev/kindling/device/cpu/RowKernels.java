@@ -66,6 +66,15 @@ interface RowKernels {
     record NormalizedGradient(
             float[] dy, int dyAt, float[] dx, int dxAt, boolean accumulate, float[] sums, int dWeightAt, int dBiasAt) {}
 
+    /** x = bf16(x + residual), to nearest even; residual = x + residual - bf16(x + residual). */
+    void roundToBf16(float[] x, int xAt, float[] residual, int at, int n);
+
+    /** y = the bits of bf16(x), to nearest even. An infinity or a quiet NaN stays one. */
+    void toBf16(float[] x, int xAt, short[] y, int yAt, int n);
+
+    /** y = the values of the bits x. */
+    void fromBf16(short[] x, int xAt, float[] y, int yAt, int n);
+
     /** One AdamW step over elements {@code at .. at+n-1} counted from the tensors' starts. */
     void adamW(AdamWArrays arrays, int at, int n);
 

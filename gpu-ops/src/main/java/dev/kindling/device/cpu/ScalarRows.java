@@ -175,6 +175,35 @@ final class ScalarRows implements RowKernels {
     }
 
     @Override
+    public void roundToBf16(float[] x, int xAt, float[] residual, int at, int n) {
+        for (int i = 0; i < n; i++) {
+            float sum = x[xAt + i] + residual[at + i];
+            float rounded = Float.intBitsToFloat(bf16Bits(sum) << 16);
+            x[xAt + i] = rounded;
+            residual[at + i] = sum - rounded;
+        }
+    }
+
+    @Override
+    public void toBf16(float[] x, int xAt, short[] y, int yAt, int n) {
+        for (int i = 0; i < n; i++) {
+            y[yAt + i] = (short) bf16Bits(x[xAt + i]);
+        }
+    }
+
+    private static int bf16Bits(float value) {
+        int bits = Float.floatToRawIntBits(value);
+        return (bits + 0x7fff + (bits >>> 16 & 1)) >>> 16;
+    }
+
+    @Override
+    public void fromBf16(short[] x, int xAt, float[] y, int yAt, int n) {
+        for (int i = 0; i < n; i++) {
+            y[yAt + i] = Float.intBitsToFloat(x[xAt + i] << 16);
+        }
+    }
+
+    @Override
     public void adamW(AdamWArrays a, int at, int n) {
         for (int i = at; i < at + n; i++) {
             float g = a.gradientScale() * a.g()[a.gAt() + i];

@@ -392,6 +392,24 @@ final class VectorRows implements RowKernels {
     }
 
     @Override
+    public void roundToBf16(float[] x, int xAt, float[] residual, int at, int n) {
+        int done = VectorBf16.round(x, xAt, residual, at, n);
+        rest.roundToBf16(x, xAt + done, residual, at + done, n - done);
+    }
+
+    @Override
+    public void toBf16(float[] x, int xAt, short[] y, int yAt, int n) {
+        int done = VectorBf16.encode(x, xAt, y, yAt, n);
+        rest.toBf16(x, xAt + done, y, yAt + done, n - done);
+    }
+
+    @Override
+    public void fromBf16(short[] x, int xAt, float[] y, int yAt, int n) {
+        int done = VectorBf16.decode(x, xAt, y, yAt, n);
+        rest.fromBf16(x, xAt + done, y, yAt + done, n - done);
+    }
+
+    @Override
     public void adamW(AdamWArrays a, int at, int n) {
         float[] p = a.p();
         float[] g = a.g();

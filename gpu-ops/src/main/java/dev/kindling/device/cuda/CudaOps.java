@@ -9,11 +9,13 @@ import dev.kindling.device.Gelu;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Ops;
 import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 
 /** The operations on a GPU: each hands its tensors to the class of its kernel file. */
 final class CudaOps implements Ops, AutoCloseable {
     private final CudaElementwise elementwise;
+    private final CudaRounding rounding;
     private final CudaEmbedding embedding;
     private final CudaLayerNorm layerNorm;
     private final CudaMatmul matmul;
@@ -26,6 +28,7 @@ final class CudaOps implements Ops, AutoCloseable {
 
     CudaOps(CudaContext context, CudaDevice.Options options) {
         elementwise = new CudaElementwise(context);
+        rounding = new CudaRounding(context, context.stream());
         embedding = new CudaEmbedding(context);
         layerNorm = new CudaLayerNorm(context);
         matmul = new CudaMatmul(context, options.tf32(), elementwise::copy);
@@ -55,6 +58,11 @@ final class CudaOps implements Ops, AutoCloseable {
     @Override
     public void scale(Tensor x, float factor) {
         elementwise.scale(x, factor);
+    }
+
+    @Override
+    public void roundToBf16(Tensor x, Tensor residual) {
+        rounding.round(DType.BF16, x, residual, x);
     }
 
     @Override

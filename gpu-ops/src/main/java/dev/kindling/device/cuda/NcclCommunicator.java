@@ -3,6 +3,7 @@ package dev.kindling.device.cuda;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -142,10 +143,25 @@ public final class NcclCommunicator implements AutoCloseable {
             library.reduceScatter(lane, address, own, piece, DType.F32);
             library.allGather(lane, own, address, piece, DType.F32);
         }
+        connectPairs(address);
         while (JCudaDriver.cuStreamQuery(stream) == CUresult.CUDA_ERROR_NOT_READY) {
             NativeCall.pause();
         }
         CudaCall.check(JCudaDriver.cuStreamQuery(stream), "finish NCCL's first sums on %s", context.info());
+    }
+
+    /** Two ranks connect when they first exchange something: here, where the wait for a peer is bounded. */
+    private void connectPairs(long address) {
+        long count = FIRST_SUMS[FIRST_SUMS.length - 1] / group.worldSize();
+        List<NcclLibrary.Transfer> sends = new ArrayList<>();
+        List<NcclLibrary.Transfer> receives = new ArrayList<>();
+        for (int peer = 0; peer < group.worldSize(); peer++) {
+            if (peer != group.rank()) {
+                sends.add(new NcclLibrary.Transfer(address + group.rank() * count * Float.BYTES, count, peer));
+                receives.add(new NcclLibrary.Transfer(address + peer * count * Float.BYTES, count, peer));
+            }
+        }
+        library.exchange(lane, DType.F32, sends, receives);
     }
 
     /** The CUDA context's question while it waits. */
@@ -215,8 +231,26 @@ public final class NcclCommunicator implements AutoCloseable {
         }
     }
 
+    /** Between this rank and others, after what the stream of the collectives was given; {@link #fork} first. */
+    void exchange(DType type, List<NcclLibrary.Transfer> sends, List<NcclLibrary.Transfer> receives) {
+        library.exchange(lane, type, sends, receives);
+    }
+
+    int rank() {
+        return group.rank();
+    }
+
+    int worldSize() {
+        return group.worldSize();
+    }
+
+    /** Rounding on the stream of the collectives. */
+    CudaRounding rounding() {
+        return new CudaRounding(context, stream);
+    }
+
     /** NCCL's stream goes on when the device has done what it was given so far. */
-    private void fork(Tensor... tensors) {
+    void fork(Tensor... tensors) {
         Checks.dense(tensors);
         if (aborting != null) {
             throw new NcclException("the group of this communicator has broken up");

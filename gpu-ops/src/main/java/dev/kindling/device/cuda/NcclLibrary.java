@@ -8,6 +8,7 @@ import com.sun.jna.ptr.IntByReference;
 import com.sun.jna.ptr.PointerByReference;
 import dev.kindling.tensor.DType;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
@@ -181,6 +182,37 @@ final class NcclLibrary {
                 "gather %,d values of %s from each rank",
                 count,
                 type);
+    }
+
+    /** One way of a pairwise exchange. */
+    record Transfer(long address, long count, int peer) {}
+
+    /** Sends and receives with other ranks at once; the peers' calls must fit. */
+    void exchange(Lane lane, DType type, List<Transfer> sends, List<Transfer> receives) {
+        check(call("ncclGroupStart"), "begin a group of transfers");
+        for (Transfer send : sends) {
+            transfer("ncclSend", lane, type, send);
+        }
+        for (Transfer receive : receives) {
+            transfer("ncclRecv", lane, type, receive);
+        }
+        check(call("ncclGroupEnd"), "exchange %d pieces of %s", sends.size() + receives.size(), type);
+    }
+
+    private void transfer(String function, Lane lane, DType type, Transfer transfer) {
+        check(
+                call(
+                        function,
+                        new Pointer(transfer.address),
+                        transfer.count,
+                        code(type),
+                        transfer.peer,
+                        lane.communicator,
+                        new Pointer(lane.stream)),
+                "send or receive %,d values of %s with rank %d",
+                transfer.count,
+                type,
+                transfer.peer);
     }
 
     /** What NCCL's own threads have met since, a connection that broke for example. */

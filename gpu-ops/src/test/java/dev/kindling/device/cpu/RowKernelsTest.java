@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.kindling.device.Gelu;
+import java.util.Arrays;
 import java.util.Random;
 import java.util.function.BiConsumer;
 import org.junit.jupiter.api.Test;
@@ -79,6 +80,32 @@ class RowKernelsTest {
         assertThat(vector.squares(a, MARGIN, n, 0.5f)).isCloseTo(scalar.squares(a, MARGIN, n, 0.5f), within(size));
         assertThat(vector.dot(a, MARGIN, b, MARGIN, n)).isCloseTo(scalar.dot(a, MARGIN, b, MARGIN, n), within(size));
         assertThat(vector.max(a, MARGIN, n)).isEqualTo(scalar.max(a, MARGIN, n));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 13, 16, 33, 207, 4098})
+    void roundToTheSameBits(int n) {
+        float[] x = row(n);
+        float[] residual = row(n);
+        float[][] rounded = new float[2][];
+        float[][] left = new float[2][];
+        short[][] bits = new short[2][n];
+        float[][] back = new float[2][n];
+        RowKernels[] both = {scalar, vector};
+        for (int k = 0; k < 2; k++) {
+            rounded[k] = x.clone();
+            left[k] = residual.clone();
+            both[k].roundToBf16(rounded[k], MARGIN, left[k], MARGIN, n);
+            both[k].toBf16(x, MARGIN, bits[k], 0, n);
+            both[k].fromBf16(bits[k], 0, back[k], 0, n);
+        }
+        assertThat(rounded[1]).isEqualTo(rounded[0]).startsWith(Arrays.copyOf(x, MARGIN));
+        assertThat(left[1]).isEqualTo(left[0]).startsWith(Arrays.copyOf(residual, MARGIN));
+        assertThat(bits[1]).isEqualTo(bits[0]);
+        assertThat(back[1]).isEqualTo(back[0]);
+        for (int i = 0; i < n; i++) {
+            assertThat(back[0][i]).isCloseTo(x[MARGIN + i], within(Math.abs(x[MARGIN + i]) / 256));
+        }
     }
 
     @Test

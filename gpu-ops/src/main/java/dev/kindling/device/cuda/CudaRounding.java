@@ -1,0 +1,86 @@
+package dev.kindling.device.cuda;
+
+import dev.kindling.device.cuda.CudaKernel.Grid;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
+import jcuda.driver.CUstream;
+
+/** rounding.cu, on a stream of choice. F32 as the type to round to rounds nothing and so empties the residual. */
+final class CudaRounding {
+    private final CudaContext context;
+    private final CUstream stream;
+
+    CudaRounding(CudaContext context, CUstream stream) {
+        this.context = context;
+        this.stream = stream;
+    }
+
+    /** wire = rounded(x + residual); residual = x + residual - wire. x, residual F32; wire may be x. */
+    void round(DType rounded, Tensor x, Tensor residual, Tensor wire) {
+        Checks.dense(x, residual, wire);
+        Checks.type(DType.F32, x, residual);
+        Checks.count(x.count(), residual, wire);
+        CudaKernel kernel = kernel("round_with_feedback", rounded, wire.dtype());
+        LaunchArguments arguments =
+                context.arguments().add(aligned(wire)).add(aligned(residual)).add(aligned(x));
+        launch(kernel, arguments, x.count());
+    }
+
+    /**
+     * Where the parts of a sum lie.
+     *
+     * @param own this rank's, of the type on the wire
+     * @param others the address of rank 0's, in the same type; this rank's is not read there
+     * @param stride from one rank's to the next, in elements
+     */
+    record Parts(Tensor own, long others, long stride, int rank, int ranks) {}
+
+    /** own = rounded(sum over ranks + residual), residual = what that rounds away. */
+    void sumOfRanks(Parts parts, Tensor residual) {
+        Tensor own = parts.own();
+        Checks.dense(own, residual);
+        Checks.type(DType.F32, residual);
+        Checks.sameCount(own, residual);
+        CudaKernel kernel = kernel("sum_of_ranks", own.dtype(), own.dtype());
+        LaunchArguments arguments = context.arguments()
+                .add(aligned(own))
+                .add(parts.others())
+                .add(aligned(residual))
+                .add(parts.stride())
+                .add(parts.rank())
+                .add(parts.ranks());
+        launch(kernel, arguments, own.count());
+    }
+
+    /** to (F32) = wire (BF16). */
+    void widen(Tensor wire, Tensor to) {
+        Checks.dense(wire, to);
+        Checks.type(DType.F32, to);
+        Checks.sameCount(wire, to);
+        CudaKernel kernel = kernel("widen", DType.BF16, wire.dtype());
+        launch(kernel, context.arguments().add(aligned(to)).add(aligned(wire)), to.count());
+    }
+
+    private CudaKernel kernel(String name, DType rounded, DType wire) {
+        return context.module(
+                        "rounding",
+                        DType.F32,
+                        "ROUNDED",
+                        CudaContext.kernelType(rounded),
+                        "WIRE",
+                        CudaContext.kernelType(wire))
+                .kernel(name);
+    }
+
+    private static long aligned(Tensor x) {
+        long address = CudaBuffer.address(x);
+        if (address % (4L * x.dtype().bytes()) != 0) {
+            throw new IllegalArgumentException("%s does not start at a multiple of 4 elements".formatted(x));
+        }
+        return address;
+    }
+
+    private void launch(CudaKernel kernel, LaunchArguments arguments, long count) {
+        kernel.launch(stream, Grid.cover(count, 1024, 256), arguments.add(count));
+    }
+}

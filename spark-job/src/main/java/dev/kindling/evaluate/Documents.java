@@ -45,8 +45,8 @@ public final class Documents {
      * @throws DataException if there is no such data, or it cannot be listed
      */
     public static Documents at(String data, Optional<String> column, Optional<String> idColumn, Configuration hadoop) {
-        Path root = find(data, hadoop);
-        Optional<Table.Format> format = Table.formatOf(root, hadoop);
+        Listing found = Listing.of(data, hadoop);
+        Optional<Table.Format> format = Table.formatOf(found.files());
         if (format.isEmpty() && (column.isPresent() || idColumn.isPresent())) {
             throw new ConfigException(
                     "--data %s is text, without columns; drop --column, or give a Parquet or JSON table"
@@ -57,11 +57,11 @@ public final class Documents {
                 throw new ConfigException(
                         "--data %s is a %s table; name its column of text with --column".formatted(data, format.get()));
             }
-            Table table = new Table(data, root, column.get(), idColumn);
+            Table table = new Table(data, found.root(), column.get(), idColumn);
             return new Documents(
                     (session, partitions, slots) -> rows(table.documents(format.get(), session), partitions));
         }
-        TextFiles files = TextFiles.list(data, root, hadoop);
+        TextFiles files = TextFiles.of(data, found.files());
         return new Documents((session, partitions, slots) ->
                 segments(session, tasks(files.segments(), partitions, slots), files::passages));
     }
@@ -77,18 +77,19 @@ public final class Documents {
                 segments(session, tasks(of.segments(), partitions, slots), of::passages));
     }
 
-    private static Path find(String data, Configuration hadoop) {
-        try {
-            Path root = CorpusListing.resolve(data, hadoop);
-            root.getFileSystem(hadoop).getFileStatus(root);
-            return root;
-        } catch (FileNotFoundException e) {
-            throw new DataException("--data %s does not exist; give text files or a table".formatted(data), e);
-        } catch (IOException e) {
-            throw new DataException(
-                    "cannot read --data %s (%s); check the path and its permissions"
-                            .formatted(data, DataException.reason(e)),
-                    e);
+    private record Listing(Path root, List<CorpusListing.Found> files) {
+        static Listing of(String data, Configuration hadoop) {
+            try {
+                Path root = CorpusListing.resolve(data, hadoop);
+                return new Listing(root, CorpusListing.walk(root, hadoop));
+            } catch (FileNotFoundException e) {
+                throw new DataException("--data %s does not exist; give text files or a table".formatted(data), e);
+            } catch (IOException e) {
+                throw new DataException(
+                        "cannot list --data %s (%s); check the path and its permissions"
+                                .formatted(data, DataException.reason(e)),
+                        e);
+            }
         }
     }
 

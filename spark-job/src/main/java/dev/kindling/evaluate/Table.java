@@ -3,10 +3,8 @@ package dev.kindling.evaluate;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import dev.kindling.data.DataException;
 import dev.kindling.prepare.CorpusListing;
 import dev.kindling.train.ConfigException;
-import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -53,24 +51,17 @@ record Table(String data, Path root, String column, Optional<String> idColumn) {
             .add("problem", DataTypes.StringType, true);
 
     /** The format by the names of files; empty for text. */
-    static Optional<Format> formatOf(Path root, Configuration hadoop) {
-        try {
-            for (CorpusListing.Found file : CorpusListing.walk(root, hadoop)) {
-                String name = file.name().toLowerCase(Locale.ROOT);
-                if (name.endsWith(".parquet")) {
-                    return Optional.of(Format.PARQUET);
-                }
-                if (name.matches(".*\\.(json|jsonl|ndjson)(\\.\\w+)?")) {
-                    return Optional.of(Format.JSON);
-                }
+    static Optional<Format> formatOf(List<CorpusListing.Found> files) {
+        for (CorpusListing.Found file : files) {
+            String name = file.name().toLowerCase(Locale.ROOT);
+            if (name.endsWith(".parquet")) {
+                return Optional.of(Format.PARQUET);
             }
-            return Optional.empty();
-        } catch (IOException e) {
-            throw new DataException(
-                    "cannot read --data %s (%s); check that it exists and may be read"
-                            .formatted(root, DataException.reason(e)),
-                    e);
+            if (name.matches(".*\\.(json|jsonl|ndjson)(\\.\\w+)?")) {
+                return Optional.of(Format.JSON);
+            }
         }
+        return Optional.empty();
     }
 
     /** @throws ConfigException if the table lacks a column that was named */

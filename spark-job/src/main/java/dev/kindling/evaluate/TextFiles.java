@@ -2,14 +2,11 @@ package dev.kindling.evaluate;
 
 import dev.kindling.data.DataException;
 import dev.kindling.prepare.CorpusListing;
-import java.io.IOException;
 import java.io.Serializable;
 import java.util.Comparator;
 import java.util.Iterator;
 import java.util.List;
 import java.util.stream.LongStream;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 
 /**
  * Text files, each of them one document. Tasks take them in segments of {@value #SEGMENT_BYTES} bytes, so that a long
@@ -25,28 +22,22 @@ record TextFiles(String data, List<File> files) implements Serializable {
         }
     }
 
-    /** @throws DataException if there are none, or the folder cannot be listed */
-    static TextFiles list(String data, Path root, Configuration hadoop) {
-        try {
-            List<File> files = CorpusListing.walk(root, hadoop).stream()
-                    .map(found -> new File(
-                            found.name(),
-                            found.status().getPath().toString(),
-                            found.status().getLen()))
-                    .sorted(Comparator.comparing(File::name))
-                    .toList();
-            if (files.isEmpty()) {
-                throw new DataException(
-                        "--data %s holds no files (names that begin with . or _ are passed over); give text files or a table"
-                                .formatted(data));
-            }
-            return new TextFiles(data, files);
-        } catch (IOException e) {
+    /** @throws DataException if there are none */
+    static TextFiles of(String data, List<CorpusListing.Found> found) {
+        if (found.isEmpty()) {
             throw new DataException(
-                    "cannot list --data %s (%s); check the path and its permissions"
-                            .formatted(data, DataException.reason(e)),
-                    e);
+                    "--data %s holds no files (names that begin with . or _ are passed over); give text files or a table"
+                            .formatted(data));
         }
+        return new TextFiles(
+                data,
+                found.stream()
+                        .map(file -> new File(
+                                file.name(),
+                                file.status().getPath().toString(),
+                                file.status().getLen()))
+                        .sorted(Comparator.comparing(File::name))
+                        .toList());
     }
 
     long segments() {

@@ -24,7 +24,11 @@ final class Choice {
                         Stream.of(type.getEnumConstants()).map(Choice::name).collect(Collectors.joining(", "))));
     }
 
-    static OptionalInt given(Integer value) {
+    /** @throws ConfigException if a number was given, and is less than 1 */
+    static OptionalInt atLeastOne(String option, Integer value) {
+        if (value != null && value < 1) {
+            throw new ConfigException("%s is %d; set it to 1 or more".formatted(option, value));
+        }
         return value == null ? OptionalInt.empty() : OptionalInt.of(value);
     }
 

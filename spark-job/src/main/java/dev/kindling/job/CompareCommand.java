@@ -5,7 +5,6 @@ import dev.kindling.train.ConfigException;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -17,12 +16,8 @@ import picocli.CommandLine.Option;
                 + " report.json and report.html.",
         sortOptions = false)
 final class CompareCommand implements Callable<Integer> {
-    @Option(
-            names = "--config",
-            paramLabel = "FILE",
-            description = "YAML configuration. Default: conf/shakespeare-char.yaml where a usable GPU is found, else"
-                    + " conf/shakespeare-char-cpu.yaml.")
-    private String config;
+    @Mixin
+    private ConfigOptions configuration;
 
     @Option(
             names = "--backends",
@@ -74,17 +69,8 @@ final class CompareCommand implements Callable<Integer> {
             description = "Untimed steps of each backend before; their losses are compared (${DEFAULT-VALUE}).")
     private int warmUp;
 
-    @Option(names = "--device", paramLabel = "NAME", description = "auto, cpu or cuda (cluster.device).")
-    private String device;
-
     @Option(names = "--allreduce", paramLabel = "NAME", description = "auto, driver, ring or nccl (cluster.allreduce).")
     private String allreduce;
-
-    @Option(
-            names = "--set",
-            paramLabel = "KEY=VALUE",
-            description = "Override any configuration key, for example --set train.micro_batch=8. Repeatable.")
-    private List<String> set = new ArrayList<>();
 
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Directory to make, for the report.")
     private String out;
@@ -105,10 +91,8 @@ final class CompareCommand implements Callable<Integer> {
         atLeast(2, "--warm-up", warmUp);
         lengths.forEach(each -> atLeast(1, "--lengths", each));
         executors.forEach(each -> atLeast(1, "--executors", each));
-        List<String> overrides = new ArrayList<>(set);
-        overrides.addAll(new TrainOptions.ClusterShortForms(null, device, null, allreduce).overrides());
         job.run(new CompareOptions(
-                Optional.ofNullable(config),
+                configuration.config(),
                 out,
                 distinct(backends.stream()
                         .map(name -> Choice.of("--backends", name, AttentionBackend.Kind.class))
@@ -118,7 +102,7 @@ final class CompareCommand implements Callable<Integer> {
                         distinct(executors),
                         distinct(compile.stream().map(CompareCommand::bool).toList())),
                 new CompareOptions.Timing(warmUp, rounds, steps),
-                List.copyOf(overrides),
+                configuration.overrides(null, null, allreduce),
                 common.verbose()));
         return Kindling.DONE;
     }

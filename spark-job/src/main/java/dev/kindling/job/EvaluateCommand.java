@@ -1,9 +1,6 @@
 package dev.kindling.job;
 
-import dev.kindling.train.ClusterSection.AttentionChoice;
-import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ConfigException;
-import dev.kindling.train.TrainSection.PrecisionChoice;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -15,12 +12,8 @@ import picocli.CommandLine.Option;
         description = "Score documents with a trained model: loss, perplexity and bits per byte of each, and in total.",
         sortOptions = false)
 final class EvaluateCommand implements Callable<Integer> {
-    @Option(
-            names = "--checkpoint",
-            required = true,
-            paramLabel = "DIR",
-            description = "A run directory (its latest checkpoint is taken) or a checkpoint directory.")
-    private String checkpoint;
+    @Mixin
+    private CheckpointOptions model;
 
     @Option(
             names = "--data",
@@ -63,39 +56,13 @@ final class EvaluateCommand implements Callable<Integer> {
     private Integer stride;
 
     @Option(
-            names = "--on-error",
-            paramLabel = "WHAT",
-            defaultValue = "fail",
-            description = "fail, or skip: count and report documents that cannot be scored (${DEFAULT-VALUE}).")
-    private String onError;
-
-    @Option(
-            names = "--executors",
-            paramLabel = "N",
-            description = "Executors. Default: 2, or one for each GPU of this host.")
-    private Integer executors;
-
-    @Option(names = "--partitions", paramLabel = "N", description = "Tasks. Default: as many as suit the data.")
-    private Integer partitions;
-
-    @Option(
             names = "--batch",
             paramLabel = "N",
             description = "Windows a forward pass. Default: the checkpoint's train.micro_batch.")
     private Integer batch;
 
-    @Option(names = "--device", paramLabel = "NAME", defaultValue = "auto", description = "auto, cpu or cuda.")
-    private String device;
-
-    @Option(
-            names = "--attention",
-            paramLabel = "NAME",
-            defaultValue = "auto",
-            description = "auto, math, flash or efficient; only flash packs short documents side by side.")
-    private String attention;
-
-    @Option(names = "--precision", paramLabel = "NAME", defaultValue = "auto", description = "auto, bf16 or fp32.")
-    private String precision;
+    @Mixin
+    private ElasticOptions elastic;
 
     @Mixin
     private CommonOptions common;
@@ -115,36 +82,20 @@ final class EvaluateCommand implements Callable<Integer> {
         check(
                 split == null || (column == null && idColumn == null),
                 "--column and --id-column name a table's columns, and --split has none; drop them");
-        check(
-                onError.equals("fail") || onError.equals("skip"),
-                "--on-error is '" + onError + "'; it may be fail or skip");
-        positive("--stride", stride);
-        positive("--executors", executors);
-        positive("--partitions", partitions);
-        positive("--batch", batch);
         job.run(new EvaluateOptions(
-                checkpoint,
+                model.checkpoint(),
+                model.hardware(),
                 new EvaluateOptions.Data(
                         Optional.ofNullable(data),
                         Optional.ofNullable(column),
                         Optional.ofNullable(idColumn),
                         Optional.ofNullable(split)),
                 out,
-                new EvaluateOptions.Cluster(
-                        Choice.given(executors),
-                        partitions == null ? 0 : partitions,
-                        Choice.of("--device", device, DeviceChoice.class),
-                        Choice.of("--attention", attention, AttentionChoice.class),
-                        Choice.of("--precision", precision, PrecisionChoice.class)),
-                Choice.given(batch),
-                Choice.given(stride),
-                onError.equals("skip"),
+                elastic.elastic(),
+                Choice.atLeastOne("--batch", batch),
+                Choice.atLeastOne("--stride", stride),
                 common.verbose()));
         return Kindling.DONE;
-    }
-
-    private static void positive(String option, Integer value) {
-        check(value == null || value >= 1, option + " is " + value + "; set it to 1 or more");
     }
 
     private static void check(boolean holds, String message) {

@@ -29,7 +29,6 @@ import org.apache.spark.sql.SparkSession;
  * not depend on how many executors and tasks shared the work, nor on which of them died.
  */
 final class EvaluateJob implements Job<EvaluateOptions> {
-    private static final int EXECUTORS = 2;
     private static final int SHOWN_PROBLEMS = 5;
 
     private final SparkSessions sessions;
@@ -68,8 +67,8 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         Subject subject = Subject.of(options.checkpoint(), hadoop);
         Scoring scoring = scoring(options, subject);
         Documents documents = documents(options, subject, hadoop);
-        int gpus = DriverDevice.gpus(options.cluster().device());
-        int executors = options.cluster().executors().orElse(gpus > 0 ? gpus : EXECUTORS);
+        int gpus = DriverDevice.gpus(options.hardware().device());
+        int executors = options.elastic().executors(gpus);
         Work work = new Work(options, subject, scoring, documents, executors);
         try (SparkSessions.Application application = sessions.openElastic("evaluate", executors, gpus)) {
             results.write(staged -> JobWatch.over(application.spark().sc(), () -> {
@@ -88,7 +87,10 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         Measurements measurements = new Measurements(session.sparkContext());
         int slots = Math.max(work.executors(), session.sparkContext().defaultParallelism());
         DocumentScores.Tasks tasks = new DocumentScores.Tasks(
-                work.scoring(), measurements, work.options().cluster().partitions(), slots);
+                work.scoring(),
+                measurements,
+                work.options().elastic().partitions().orElse(0),
+                slots);
         String table = staged + "/documents";
         DocumentScores.of(work.documents(), session, tasks).write().parquet(table);
         double seconds = (System.nanoTime() - began) / 1e9;
@@ -164,18 +166,18 @@ final class EvaluateJob implements Job<EvaluateOptions> {
             throw new ConfigException("--stride is %d, but windows are block_size %d long; set it between 1 and %d"
                     .formatted(stride, block, block));
         }
-        EvaluateOptions.Cluster cluster = options.cluster();
-        PrecisionChoice precision = cluster.precision() == PrecisionChoice.AUTO
+        Hardware hardware = options.hardware();
+        PrecisionChoice precision = hardware.precision() == PrecisionChoice.AUTO
                 ? subject.config().train().precision()
-                : cluster.precision();
+                : hardware.precision();
         return new Scoring(
                 subject.checkpoint().toString(),
-                cluster.device(),
+                hardware.device(),
                 precision,
-                cluster.attention(),
+                hardware.attention(),
                 options.batch().orElse(subject.config().train().microBatch()),
                 stride,
-                options.skipBad());
+                options.elastic().skipBad());
     }
 
     private static Documents documents(EvaluateOptions options, Subject subject, Configuration hadoop)

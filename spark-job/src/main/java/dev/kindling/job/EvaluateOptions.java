@@ -1,8 +1,5 @@
 package dev.kindling.job;
 
-import dev.kindling.train.ClusterSection.AttentionChoice;
-import dev.kindling.train.ClusterSection.DeviceChoice;
-import dev.kindling.train.TrainSection.PrecisionChoice;
 import java.util.Optional;
 import java.util.OptionalInt;
 
@@ -13,16 +10,15 @@ import java.util.OptionalInt;
  * @param out the directory to make
  * @param batch windows a forward pass; empty for the checkpoint's train.micro_batch
  * @param stride tokens by which windows advance; empty for block_size
- * @param skipBad whether documents that cannot be scored are counted and passed over
  */
 public record EvaluateOptions(
         String checkpoint,
+        Hardware hardware,
         Data data,
         String out,
-        Cluster cluster,
+        Elastic elastic,
         OptionalInt batch,
         OptionalInt stride,
-        boolean skipBad,
         boolean verbose) {
 
     /**
@@ -33,17 +29,4 @@ public record EvaluateOptions(
      */
     public record Data(
             Optional<String> path, Optional<String> column, Optional<String> idColumn, Optional<String> split) {}
-
-    /**
-     * Where to run.
-     *
-     * @param executors empty for one a GPU of this host, or two
-     * @param partitions tasks; 0 for as many as suit the data
-     */
-    public record Cluster(
-            OptionalInt executors,
-            int partitions,
-            DeviceChoice device,
-            AttentionChoice attention,
-            PrecisionChoice precision) {}
 }

@@ -1,9 +1,6 @@
 package dev.kindling.job;
 
-import dev.kindling.train.ClusterSection.AttentionChoice;
-import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ConfigException;
-import dev.kindling.train.TrainSection.PrecisionChoice;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -17,12 +14,10 @@ import picocli.CommandLine.Option;
         description = "Continue a prompt on the terminal, or a file of prompts by a Spark job, with a trained model.",
         sortOptions = false)
 final class GenerateCommand implements Callable<Integer> {
-    @Option(
-            names = "--checkpoint",
-            required = true,
-            paramLabel = "DIR",
-            description = "A run directory (its latest checkpoint is taken) or a checkpoint directory.")
-    private String checkpoint;
+    private static final int DEFAULT_BATCH = 16;
+
+    @Mixin
+    private CheckpointOptions model;
 
     @Option(names = "--prompt", paramLabel = "TEXT", description = "Where the text begins; it is printed as it comes.")
     private String prompt;
@@ -42,8 +37,7 @@ final class GenerateCommand implements Callable<Integer> {
     @Option(
             names = "--format",
             paramLabel = "NAME",
-            defaultValue = "json",
-            description = "Of completions/: json (lines) or parquet (${DEFAULT-VALUE}).")
+            description = "With --prompts, of completions/: json (lines) or parquet (json).")
     private String format;
 
     @Option(names = "--max-tokens", defaultValue = "500", description = "Tokens to add (${DEFAULT-VALUE}).")
@@ -79,45 +73,14 @@ final class GenerateCommand implements Callable<Integer> {
             description = "End a text before this string, a line break as \\n. Repeatable.")
     private List<String> stops = new ArrayList<>();
 
-    @Option(names = "--device", paramLabel = "NAME", defaultValue = "auto", description = "auto, cpu or cuda.")
-    private String device;
-
-    @Option(
-            names = "--attention",
-            paramLabel = "NAME",
-            defaultValue = "auto",
-            description = "auto, math, flash or efficient.")
-    private String attention;
-
-    @Option(names = "--precision", paramLabel = "NAME", defaultValue = "auto", description = "auto, bf16 or fp32.")
-    private String precision;
-
-    @Option(
-            names = "--on-error",
-            paramLabel = "WHAT",
-            defaultValue = "fail",
-            description = "With --prompts: fail, or skip: count and report prompts that cannot be continued"
-                    + " (${DEFAULT-VALUE}).")
-    private String onError;
-
-    @Option(
-            names = "--executors",
-            paramLabel = "N",
-            description = "With --prompts. Default: 2, or one for each GPU of this host.")
-    private Integer executors;
-
-    @Option(
-            names = "--partitions",
-            paramLabel = "N",
-            description = "With --prompts: tasks. Default: as many as run at once.")
-    private Integer partitions;
-
     @Option(
             names = "--batch",
             paramLabel = "N",
-            defaultValue = "16",
-            description = "With --prompts: texts written side by side (${DEFAULT-VALUE}).")
-    private int batch;
+            description = "With --prompts: texts written side by side (" + DEFAULT_BATCH + ").")
+    private Integer batch;
+
+    @Mixin
+    private ElasticOptions elastic;
 
     @Mixin
     private CommonOptions common;
@@ -146,36 +109,29 @@ final class GenerateCommand implements Callable<Integer> {
         check(numSamples >= 1, "--num-samples is " + numSamples + "; set it to 1 or more");
         check(stops.stream().noneMatch(String::isEmpty), "--stop is empty, so every text would be; give it a string");
         check(
-                format.equals("json") || format.equals("parquet"),
+                format == null || format.equals("json") || format.equals("parquet"),
                 "--format is '" + format + "'; it may be json or parquet");
-        check(
-                onError.equals("fail") || onError.equals("skip"),
-                "--on-error is '" + onError + "'; it may be fail or skip");
-        positive("--executors", executors);
-        positive("--partitions", partitions);
-        positive("--batch", batch);
+        String idle = format != null ? "--format" : batch != null ? "--batch" : elastic.given();
+        check(prompts != null || idle == null, idle + " goes with --prompts FILE; drop it, or give such a file");
         List<String> unescaped =
                 stops.stream().map(stop -> stop.replace("\\n", "\n")).toList();
         job.run(new GenerateOptions(
-                checkpoint,
+                model.checkpoint(),
                 Optional.ofNullable(prompt),
                 Optional.ofNullable(prompts).map(this::file),
                 new GenerateOptions.Style(maxTokens, temperature, topK, topP, unescaped, numSamples, seed),
-                new GenerateOptions.Hardware(
-                        Choice.of("--device", device, DeviceChoice.class),
-                        Choice.of("--attention", attention, AttentionChoice.class),
-                        Choice.of("--precision", precision, PrecisionChoice.class)),
+                model.hardware(),
                 common.verbose()));
         return Kindling.DONE;
     }
 
     private GenerateOptions.PromptFile file(String path) {
         return new GenerateOptions.PromptFile(
-                path, out, format, onError.equals("skip"), Choice.given(executors), Choice.given(partitions), batch);
-    }
-
-    private static void positive(String option, Integer value) {
-        check(value == null || value >= 1, option + " is " + value + "; set it to 1 or more");
+                path,
+                out,
+                format == null ? "json" : format,
+                elastic.elastic(),
+                Choice.atLeastOne("--batch", batch).orElse(DEFAULT_BATCH));
     }
 
     private static void check(boolean holds, String message) {

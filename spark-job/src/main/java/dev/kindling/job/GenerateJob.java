@@ -31,8 +31,6 @@ import org.apache.spark.sql.SparkSession;
  * equal texts.
  */
 final class GenerateJob implements Job<GenerateOptions> {
-    private static final int EXECUTORS = 2;
-
     private final SparkSessions sessions;
 
     GenerateJob(SparkSessions sessions) {
@@ -54,7 +52,7 @@ final class GenerateJob implements Job<GenerateOptions> {
 
     private static Writing writing(GenerateOptions options, Path checkpoint, int batch) {
         GenerateOptions.Style style = options.style();
-        GenerateOptions.Hardware hardware = options.hardware();
+        Hardware hardware = options.hardware();
         Sampling sampling;
         try {
             sampling = new Sampling((float) style.temperature(), style.topK(), (float) style.topP());
@@ -68,7 +66,7 @@ final class GenerateJob implements Job<GenerateOptions> {
 
     private static void continuePrompt(GenerateOptions options, Writing writing, Path checkpoint, Configuration hadoop)
             throws IOException {
-        GenerateOptions.Hardware hardware = options.hardware();
+        Hardware hardware = options.hardware();
         boolean cuda = DriverDevice.isCuda(hardware.device());
         PrintStream out = System.out;
         try (Writer writer =
@@ -99,12 +97,13 @@ final class GenerateJob implements Job<GenerateOptions> {
         Path checkpoint = new Path(writing.model().checkpoint());
         CheckpointState state = CheckpointStore.around(checkpoint, hadoop).loadState(checkpoint);
         Tokenizer tokenizer = Tokenizers.fromJson(state.tokenizer(), checkpoint + "/state.json");
-        List<Prompt> prompts = Prompts.read(file.path(), tokenizer, file.skipBad(), hadoop);
+        List<Prompt> prompts =
+                Prompts.read(file.path(), tokenizer, file.elastic().skipBad(), hadoop);
         int gpus = DriverDevice.gpus(options.hardware().device());
-        int executors = file.executors().orElse(gpus > 0 ? gpus : EXECUTORS);
+        int executors = file.elastic().executors(gpus);
         try (SparkSessions.Application application = sessions.openElastic("generate", executors, gpus)) {
             int slots = Math.max(executors, application.spark().defaultParallelism());
-            int tasks = Math.min(prompts.size(), file.partitions().orElse(slots));
+            int tasks = Math.min(prompts.size(), file.elastic().partitions().orElse(slots));
             results.write(staged -> JobWatch.over(application.spark().sc(), () -> {
                 complete(
                         new Completions(writing, prompts),

@@ -1,11 +1,7 @@
 package dev.kindling.job;
 
-import dev.kindling.train.ClusterSection.AttentionChoice;
-import dev.kindling.train.ClusterSection.DeviceChoice;
-import dev.kindling.train.TrainSection.PrecisionChoice;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalInt;
 
 /**
  * Options of {@code generate}.
@@ -34,25 +30,12 @@ public record GenerateOptions(
     public record Style(
             int maxTokens, double temperature, int topK, double topP, List<String> stops, int numSamples, long seed) {}
 
-    /** What to run on. */
-    public record Hardware(DeviceChoice device, AttentionChoice attention, PrecisionChoice precision) {}
-
     /**
      * A job over a file of prompts.
      *
      * @param out the directory to make
      * @param format {@code json} or {@code parquet}
-     * @param skipBad whether prompts that cannot be continued are counted and passed over
-     * @param executors empty for one a GPU of this host, or two
-     * @param partitions tasks; empty for one an executor
      * @param batch texts written side by side
      */
-    public record PromptFile(
-            String path,
-            String out,
-            String format,
-            boolean skipBad,
-            OptionalInt executors,
-            OptionalInt partitions,
-            int batch) {}
+    public record PromptFile(String path, String out, String format, Elastic elastic, int batch) {}
 }

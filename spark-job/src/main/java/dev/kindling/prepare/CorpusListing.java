@@ -8,8 +8,12 @@ import dev.kindling.data.corpus.TextSource;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
@@ -57,15 +61,13 @@ public final class CorpusListing {
 
     private static List<SourceDocument> files(String corpus, Path root, Configuration hadoop) throws IOException {
         FileSystem files = Storage.of(root, hadoop).files();
-        FileStatus status = files.getFileStatus(root);
-        List<TextSource> sources = walk(root, hadoop).stream()
-                .map(file -> source(file.name(), file.status().getPath(), files))
-                .toList();
-        Path folder = status.isFile() ? root.getParent() : root;
+        Map<String, FileStatus> found = new HashMap<>();
+        walk(root, hadoop).forEach(file -> found.put(file.name(), file.status()));
+        List<TextSource> sources = new ArrayList<>();
+        found.forEach((name, status) -> sources.add(new TextSource(name, () -> files.open(status.getPath()))));
         return new TextCorpus(corpus, sources)
                 .sources().stream()
-                        .map(source -> new SourceDocument(
-                                corpus, source.name(), null, new Path(folder, source.name()).toString()))
+                        .map(source -> SourceDocument.file(corpus, source.name(), found.get(source.name())))
                         .toList();
     }
 
@@ -80,9 +82,7 @@ public final class CorpusListing {
             return List.of(new Found(root.getName(), status));
         }
         List<Found> found = new ArrayList<>();
-        RemoteIterator<LocatedFileStatus> walk = files.listFiles(root, true);
-        while (walk.hasNext()) {
-            FileStatus file = walk.next();
+        for (FileStatus file : below(root, files)) {
             String name = root.toUri().relativize(file.getPath().toUri()).getPath();
             if (Stream.of(name.split("/")).noneMatch(part -> part.startsWith(".") || part.startsWith("_"))) {
                 found.add(new Found(name, file));
@@ -91,7 +91,26 @@ public final class CorpusListing {
         return found;
     }
 
-    private static TextSource source(String name, Path file, FileSystem files) {
-        return new TextSource(name, () -> files.open(file));
+    private static List<FileStatus> below(Path root, FileSystem files) throws IOException {
+        List<FileStatus> found = new ArrayList<>();
+        if (!"file".equals(files.getUri().getScheme())) {
+            RemoteIterator<LocatedFileStatus> walk = files.listFiles(root, true); // object stores list without folders
+            while (walk.hasNext()) {
+                found.add(walk.next());
+            }
+            return found;
+        }
+        // For a LocatedFileStatus Hadoop starts a process a file, to ask for its permissions: 3 ms each.
+        Deque<Path> folders = new ArrayDeque<>(List.of(root));
+        while (!folders.isEmpty()) {
+            for (FileStatus entry : files.listStatus(folders.pop())) {
+                if (entry.isDirectory()) {
+                    folders.push(entry.getPath());
+                } else {
+                    found.add(entry);
+                }
+            }
+        }
+        return found;
     }
 }

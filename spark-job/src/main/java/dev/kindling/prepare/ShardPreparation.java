@@ -153,8 +153,16 @@ public final class ShardPreparation {
         return all.subList(start(all, tasks, task), start(all, tasks, task + 1));
     }
 
+    /** The number of a task's first document, so that each task has about as much to read. */
     private static int start(List<SourceDocument> all, int tasks, int task) {
-        return (int) ((long) all.size() * task / tasks);
+        double share = (double) task / tasks;
+        long total = all.stream().mapToLong(SourceDocument::cost).sum();
+        long before = 0;
+        int index = 0;
+        while (index < all.size() && before < share * total) {
+            before += all.get(index++).cost();
+        }
+        return index;
     }
 
     /** The first stage: for a task's documents their first number, how many, each one's length, then all characters. */

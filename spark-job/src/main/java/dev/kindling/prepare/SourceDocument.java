@@ -6,6 +6,7 @@ import dev.kindling.data.corpus.TextSource;
 import dev.kindling.storage.Storage;
 import java.io.Serializable;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -14,11 +15,18 @@ import org.apache.hadoop.fs.Path;
  * @param name the document's id
  * @param text null where {@code uri} says where it is
  * @param uri null where the text is given
+ * @param cost of reading it, in bytes, with what a file costs that has none
  */
-record SourceDocument(String corpus, String name, String text, String uri) implements Serializable {
+record SourceDocument(String corpus, String name, String text, String uri, long cost) implements Serializable {
+    private static final long OPENING_BYTES = 1 << 16;
 
     static SourceDocument inline(String corpus, Document document) {
-        return new SourceDocument(corpus, document.id(), document.text(), null);
+        return new SourceDocument(
+                corpus, document.id(), document.text(), null, document.text().length());
+    }
+
+    static SourceDocument file(String corpus, String name, FileStatus file) {
+        return new SourceDocument(corpus, name, null, file.getPath().toString(), OPENING_BYTES + file.getLen());
     }
 
     Document read(Configuration hadoop) {

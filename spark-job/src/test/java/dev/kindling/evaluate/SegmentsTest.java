@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.kindling.data.token.BpeTokenizer;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.Tokenizer;
+import dev.kindling.prepare.CorpusListing;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -76,7 +77,8 @@ class SegmentsTest {
 
     private void assertSame(Tokenizer tokenizer, String text) throws IOException {
         Path file = Files.writeString(folder.resolve("text.txt"), text);
-        TextFiles files = TextFiles.list("t", new org.apache.hadoop.fs.Path(file.toUri()), new Configuration());
+        TextFiles files =
+                TextFiles.of("t", CorpusListing.walk(new org.apache.hadoop.fs.Path(file.toUri()), new Configuration()));
         assertThat(files.segments()).isGreaterThan(3);
         Joined joined = new Joined();
         for (int task = 0; task < 4; task++) {

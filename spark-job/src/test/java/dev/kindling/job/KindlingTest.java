@@ -91,8 +91,7 @@ class KindlingTest {
                                 Optional.of("ROMEO:"),
                                 Optional.empty(),
                                 new GenerateOptions.Style(500, 0.8, 200, 1.0, List.of("\n\n", "X"), 1, 1),
-                                new GenerateOptions.Hardware(
-                                        DeviceChoice.CPU, AttentionChoice.AUTO, PrecisionChoice.AUTO),
+                                new Hardware(DeviceChoice.CPU, AttentionChoice.AUTO, PrecisionChoice.AUTO),
                                 false));
     }
 
@@ -113,6 +112,8 @@ class KindlingTest {
             evaluate --checkpoint r --out o --split test | --split is 'test'
             evaluate --checkpoint r --out o --data d --stride 0 | --stride is 0
             evaluate --checkpoint r --out o --data d --on-error warn | --on-error is 'warn'
+            generate --checkpoint r --prompt p --partitions 3 | --partitions goes with --prompts FILE
+            generate --checkpoint r --prompts p --out o --on-error warn | --on-error is 'warn'; it may be fail, skip
             generate --checkpoint r --prompt p --seed x | 'x' is not a long
             generate --checkpoint r --prompt p --top-p 0 | --top-p is 0.0
             generate --checkpoint r --prompt p --top-p NaN | --top-p is NaN

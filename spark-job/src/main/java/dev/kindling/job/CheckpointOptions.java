@@ -1,0 +1,42 @@
+package dev.kindling.job;
+
+import dev.kindling.train.ClusterSection.AttentionChoice;
+import dev.kindling.train.ClusterSection.DeviceChoice;
+import dev.kindling.train.TrainSection.PrecisionChoice;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** Options of commands that run a checkpoint's model. */
+@Command
+final class CheckpointOptions {
+    @Option(
+            names = "--checkpoint",
+            required = true,
+            paramLabel = "DIR",
+            description = "A run directory (its latest checkpoint is taken) or a checkpoint directory.")
+    private String checkpoint;
+
+    @Option(names = "--device", paramLabel = "NAME", defaultValue = "auto", description = "auto, cpu or cuda.")
+    private String device;
+
+    @Option(
+            names = "--attention",
+            paramLabel = "NAME",
+            defaultValue = "auto",
+            description = "auto, math, flash or efficient; flash alone packs evaluate's short documents side by side.")
+    private String attention;
+
+    @Option(names = "--precision", paramLabel = "NAME", defaultValue = "auto", description = "auto, bf16 or fp32.")
+    private String precision;
+
+    String checkpoint() {
+        return checkpoint;
+    }
+
+    Hardware hardware() {
+        return new Hardware(
+                Choice.of("--device", device, DeviceChoice.class),
+                Choice.of("--attention", attention, AttentionChoice.class),
+                Choice.of("--precision", precision, PrecisionChoice.class));
+    }
+}

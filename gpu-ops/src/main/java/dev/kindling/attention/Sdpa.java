@@ -94,8 +94,8 @@ public final class Sdpa {
             reasons.add(backend.kind() + ": " + reason.get());
         }
         throw new UnsupportedOperationException(
-                "no attention backend can run %s:%n  %s%nallow another backend (--attention auto) or change the model"
-                        .formatted(shape, String.join(System.lineSeparator() + "  ", reasons)));
+                "no attention backend can run %s (%s); allow another backend (--attention auto) or change the model"
+                        .formatted(shape, String.join("; ", reasons)));
     }
 
     /** Why {@code kind} cannot run such inputs, or empty; scope and allowed set play no part. */

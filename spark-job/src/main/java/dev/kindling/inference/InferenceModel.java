@@ -60,9 +60,9 @@ public record InferenceModel(Device device, Arena arena, Sdpa sdpa, Parameters p
     public <M> M make(Function<InferenceModel, M> maker) {
         try {
             return maker.apply(this);
-        } catch (UnsupportedOperationException e) { // an attention backend's refusal, a reason a line
+        } catch (UnsupportedOperationException e) { // the attention backends' refusals
             close();
-            throw new FatalJobException(e.getMessage().replaceAll("\\R +", " ").replaceAll("\\R", "; "), e);
+            throw new FatalJobException(e.getMessage(), e);
         } catch (RuntimeException e) {
             close();
             throw e;

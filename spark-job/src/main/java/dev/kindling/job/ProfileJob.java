@@ -65,8 +65,8 @@ final class ProfileJob implements Job<ProfileOptions> {
     private static ProfiledTraining.Outcome train(TrainConfig config, int vocabulary, Profiler profiler, int steps) {
         try {
             return ProfiledTraining.run(config, vocabulary, profiler, WARM_UP, steps);
-        } catch (UnsupportedOperationException e) { // an attention backend's refusal, a reason a line
-            throw new FatalJobException(e.getMessage().replaceAll("\\R +", " ").replaceAll("\\R", "; "), e);
+        } catch (UnsupportedOperationException e) { // the attention backends' refusals
+            throw new FatalJobException(e.getMessage(), e);
         }
     }
 

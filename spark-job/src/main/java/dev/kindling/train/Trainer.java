@@ -67,12 +67,7 @@ final class Trainer {
         this.rank = rank;
         device = rank.device();
         source = BatchSource.of(config, rank.shards());
-        replica = new Replica(
-                config,
-                new Replica.Inputs(rank.shards().tokenizer().vocabSize(), source.shape()),
-                rank.allReduce(),
-                rank.nccl(),
-                new Gpt.DeviceMemory(device, arena));
+        replica = replica(arena);
         sdpa = replica.sdpa();
         parameters = replica.parameters();
         weights = new ModelWeights(parameters);
@@ -90,6 +85,19 @@ final class Trainer {
                         member.request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString()).encode()),
                 member::check,
                 Duration.ofMillis(member.limits().request()));
+    }
+
+    private Replica replica(Arena arena) {
+        try {
+            return new Replica(
+                    config,
+                    new Replica.Inputs(rank.shards().tokenizer().vocabSize(), source.shape()),
+                    rank.allReduce(),
+                    rank.nccl(),
+                    new Gpt.DeviceMemory(device, arena));
+        } catch (UnsupportedOperationException e) { // the attention backends' refusals, which no other attempt changes
+            throw new FatalJobException(e.getMessage(), e);
+        }
     }
 
     /** Trains to the end, or to a checkpoint from which more ranks can go on. */

@@ -98,6 +98,16 @@ class BadInputIT {
     }
 
     @Test
+    void attentionThatCannotRun() {
+        assertRefused(
+                1,
+                corpus.toString(),
+                new String[] {"--attention", "efficient"},
+                "EFFICIENT runs on CUDA only",
+                "allow another backend");
+    }
+
+    @Test
     void ncclWithoutGpus() {
         assertRefused(2, corpus.toString(), set("cluster.allreduce=nccl"), "cluster.device is cpu", "set one of them");
         Path out = folder.resolve("without");

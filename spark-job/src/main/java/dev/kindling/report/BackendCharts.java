@@ -85,8 +85,11 @@ final class BackendCharts {
                         row -> timing.apply(row).tokensPerSecond()));
     }
 
-    /** Ranks wait for each other in a step, so forward shows which one is slow. */
+    /** Ranks wait for each other in a step, so forward shows which one is slow; of one rank, forward alone says it. */
     private CategoryChart ranks() {
+        if (executors < 2) {
+            return null;
+        }
         List<Series> series = new ArrayList<>();
         for (int i = 0; i < executors; i++) {
             int rank = i;

@@ -155,7 +155,7 @@ public final class BackendPage {
             if (!own.equals(group)) {
                 html.append(group.isEmpty() ? "" : "</tbody></table></div>");
                 html.append("<h3>").append(escape(own)).append("</h3>");
-                openTable(heads);
+                openTable("wide", heads);
                 group = own;
             }
             if (row.ran()) {
@@ -189,7 +189,7 @@ public final class BackendPage {
 
     private void ranks() {
         html.append("<section><h2>What ran on each rank</h2>");
-        openTable(List.of(
+        openTable("wide ranks", List.of(
                 "Executors",
                 "T",
                 "Backend",
@@ -242,8 +242,8 @@ public final class BackendPage {
                 .append("</pre></details></section>");
     }
 
-    private void openTable(List<String> heads) {
-        html.append("<div class=\"wide\"><table><thead><tr>")
+    private void openTable(String look, List<String> heads) {
+        html.append("<div class=\"%s\"><table><thead><tr>".formatted(look))
                 .append(heads.stream()
                         .map(head -> "<th>" + escape(head) + "</th>")
                         .collect(Collectors.joining()))

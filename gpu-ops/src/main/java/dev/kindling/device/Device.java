@@ -46,6 +46,9 @@ public interface Device extends AutoCloseable {
     /** The same, to as many values from {@code offset} on. */
     void download(Tensor from, float[] to, int offset);
 
+    /** Reads a dense F32 tensor time and again; close it before the device. */
+    Readback readback(Tensor from);
+
     /**
      * The heap array whose elements from {@link Tensor#offset} on are a dense F32 tensor, where the device computes in
      * host memory; empty elsewhere. Reads and writes through it must not overlap with work on the tensor.

@@ -4,6 +4,7 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Ops;
 import dev.kindling.device.PeakRate;
 import dev.kindling.device.Precision;
+import dev.kindling.device.Readback;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
@@ -67,6 +68,11 @@ final class ProfiledDevice implements Device {
     @Override
     public void download(Tensor from, float[] to, int offset) {
         device.download(from, to, offset);
+    }
+
+    @Override
+    public Readback readback(Tensor from) {
+        return device.readback(from);
     }
 
     @Override

@@ -76,6 +76,28 @@ public interface CopyContract extends OpsUnderTest {
     }
 
     @Test
+    default void readsBackWhatWasThereWhenItWasEnqueued() {
+        OpsFixture f = fixture();
+        Tensor x = f.floats(70001);
+        double[] before = f.read(x);
+        float[] first = new float[70001];
+        float[] second = new float[70001];
+        try (Readback one = f.device().readback(x);
+                Readback other = f.device().readback(x)) {
+            one.enqueue();
+            f.ops().scale(x, 2);
+            other.enqueue();
+            f.ops().fill(x, 7);
+            other.await(second);
+            one.await(first);
+        }
+        for (int i = 0; i < first.length; i++) {
+            assertThat((double) first[i]).isEqualTo(before[i]);
+            assertThat((double) second[i]).isEqualTo(2 * before[i]);
+        }
+    }
+
+    @Test
     default void fillsAndLeavesNeighboursAlone() {
         OpsFixture f = fixture();
         Tensor x = f.floats(3, 13);

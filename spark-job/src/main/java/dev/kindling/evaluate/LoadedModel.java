@@ -5,6 +5,7 @@ import dev.kindling.attention.Sdpa;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.Device;
+import dev.kindling.device.Readback;
 import dev.kindling.device.Replay;
 import dev.kindling.inference.ExecutorModels;
 import dev.kindling.inference.InferenceModel;
@@ -13,6 +14,10 @@ import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.train.ExecutorDevice;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -24,7 +29,8 @@ import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * A checkpoint's model on this executor's device, ready for batches of one shape. Tasks submit batches from their own
- * threads; one thread runs them, in order, so that a task reads text while the device computes.
+ * threads; one thread gives them to the device, in order, and waits for none, so that the device finds the next batch
+ * there when it ends one, and a task reads text meanwhile.
  */
 final class LoadedModel implements ExecutorModels.Loaded {
     private static final long CLOSING_SECONDS = 60;
@@ -37,13 +43,39 @@ final class LoadedModel implements ExecutorModels.Loaded {
         named.setDaemon(true);
         return named;
     });
+    private final List<Readback> readbacks = new ArrayList<>();
+    private final Queue<Readback> free = new ConcurrentLinkedQueue<>();
     private volatile boolean failed;
-    private boolean warm;
     private Replay replay;
+    private long lastEnd = System.nanoTime();
 
-    /** The losses of a batch's rows, and how long the device took. */
+    /** The losses of a batch's rows, and how long the device was busy with it alone. */
     @SuppressWarnings("ArrayRecordComponent") // a buffer, compared with nothing
     record Losses(float[] rows, long nanos) {}
+
+    /** A batch that the device has been given. */
+    final class Computation {
+        private final long began;
+        private final Readback readback;
+
+        private Computation(long began, Readback readback) {
+            this.began = began;
+            this.readback = readback;
+        }
+
+        /** Waits for the losses; once. */
+        Losses await() {
+            float[] rows = new float[extents.rows()];
+            try {
+                readback.await(rows);
+            } catch (RuntimeException | Error e) {
+                failed = true;
+                throw e;
+            }
+            free.add(readback);
+            return new Losses(rows, busySince(began));
+        }
+    }
 
     private LoadedModel(Scoring scoring, InferenceModel model) {
         this.model = model;
@@ -110,8 +142,8 @@ final class LoadedModel implements ExecutorModels.Loaded {
         return model.sdpa().chosen() + (extents.packed() ? ", packed" : "");
     }
 
-    /** Computes the losses of a batch, after those submitted before. */
-    Future<Losses> submit(WindowBatch batch) {
+    /** Gives a batch to the device, after those submitted before. */
+    Future<Computation> submit(WindowBatch batch) {
         return thread.submit(() -> run(batch));
     }
 
@@ -120,7 +152,7 @@ final class LoadedModel implements ExecutorModels.Loaded {
         return failed;
     }
 
-    private Losses run(WindowBatch batch) {
+    private Computation run(WindowBatch batch) {
         try {
             return compute(batch);
         } catch (RuntimeException | Error e) {
@@ -129,25 +161,46 @@ final class LoadedModel implements ExecutorModels.Loaded {
         }
     }
 
-    private Losses compute(WindowBatch batch) {
+    private Computation compute(WindowBatch batch) {
+        if (replay == null) {
+            load(batch);
+            capture();
+        }
         long began = System.nanoTime();
+        load(batch);
+        replay.run();
+        Readback readback = free.poll();
+        if (readback == null) {
+            readback = model.device().readback(gpt.losses());
+            readbacks.add(readback);
+        }
+        readback.enqueue();
+        return new Computation(began, readback);
+    }
+
+    private void load(WindowBatch batch) {
         if (extents.packed()) {
             gpt.loadPacked(batch.inputs(), batch.targets(), batch.positions(), batch.cumulativeLengths());
         } else {
             gpt.load(batch.inputs(), batch.targets());
         }
-        if (warm && replay == null) {
-            replay = model.device().capture(this::forward);
-        }
-        if (warm) {
-            replay.run();
-        } else {
+    }
+
+    /** A GPU computes once before, so that its kernels are there. */
+    private void capture() {
+        if (model.device().kind() == Device.Kind.CUDA) {
             forward();
-            warm = true;
+            model.device().synchronize();
         }
-        float[] losses = new float[extents.rows()];
-        model.device().download(gpt.losses(), losses);
-        return new Losses(losses, System.nanoTime() - began);
+        replay = model.device().capture(this::forward);
+    }
+
+    /** Nanoseconds since a batch began, or since the one before ended, if that was later. */
+    private synchronized long busySince(long began) {
+        long now = System.nanoTime();
+        long nanos = now - (Math.max(began, lastEnd));
+        lastEnd = now;
+        return nanos;
     }
 
     private void forward() {
@@ -179,6 +232,7 @@ final class LoadedModel implements ExecutorModels.Loaded {
     }
 
     private void free() {
+        readbacks.forEach(Readback::close);
         if (replay != null) {
             replay.close();
         }

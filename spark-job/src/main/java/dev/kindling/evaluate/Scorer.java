@@ -1,16 +1,19 @@
 package dev.kindling.evaluate;
 
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 
-/** A task's windows, gathered into batches: while the device computes one, the next is filled. */
+/** A task's windows, gathered into batches: while the device computes one, the next waits for it, and one is filled. */
 final class Scorer {
     private final LoadedModel model;
     private WindowBatch filling;
-    private WindowBatch computing;
-    private Future<LoadedModel.Losses> losses;
+    private final Deque<Submitted> submitted = new ArrayDeque<>();
     private long positions;
     private long nanos;
+
+    private record Submitted(WindowBatch batch, Future<LoadedModel.Computation> computation) {}
 
     Scorer(LoadedModel model) {
         this.model = model;
@@ -31,26 +34,27 @@ final class Scorer {
         if (!filling.isEmpty()) {
             submit();
         }
-        await();
+        while (!submitted.isEmpty()) {
+            await();
+        }
     }
 
     private void submit() {
-        await();
-        computing = filling;
-        losses = model.submit(computing);
+        submitted.addLast(new Submitted(filling, model.submit(filling)));
+        if (submitted.size() == 2) {
+            await();
+        }
         filling = new WindowBatch(model.extents());
     }
 
+    /** Waits for the batch that was submitted first. */
     private void await() {
-        if (computing == null) {
-            return;
-        }
+        Submitted first = submitted.removeFirst();
         try {
-            LoadedModel.Losses computed = losses.get();
-            computing.distribute(computed.rows());
-            positions += computing.positionsUsed();
+            LoadedModel.Losses computed = first.computation().get().await();
+            first.batch().distribute(computed.rows());
+            positions += first.batch().positionsUsed();
             nanos += computed.nanos();
-            computing = null;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new IllegalStateException("the evaluation's task was cancelled", e);

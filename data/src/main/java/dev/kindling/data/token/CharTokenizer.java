@@ -21,9 +21,12 @@ public final class CharTokenizer implements Tokenizer {
     public static final String ID = "char";
 
     private final int[] codePoints;
+    /** The ids of ASCII, negative where the vocabulary lacks one: the search takes most of encode's time. */
+    private final int[] ascii = new int[0x80];
 
     private CharTokenizer(int[] codePoints) {
         this.codePoints = codePoints;
+        Arrays.setAll(ascii, codePoint -> Arrays.binarySearch(codePoints, codePoint));
     }
 
     /**
@@ -86,7 +89,7 @@ public final class CharTokenizer implements Tokenizer {
         int position = 0;
         for (int at = 0; at < text.length(); position++) {
             int codePoint = text.codePointAt(at);
-            int id = Arrays.binarySearch(codePoints, codePoint);
+            int id = codePoint < ascii.length ? ascii[codePoint] : Arrays.binarySearch(codePoints, codePoint);
             if (id < 0) {
                 throw new DataException(
                         "character %s (U+%04X) at position %,d is not among the %,d of the char vocabulary; remove it from the text, or use a model trained on text that has it or with data.tokenizer gpt2"

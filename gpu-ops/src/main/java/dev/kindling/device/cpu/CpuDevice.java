@@ -4,6 +4,7 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Ops;
 import dev.kindling.device.PeakRate;
 import dev.kindling.device.Precision;
+import dev.kindling.device.Readback;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
@@ -115,6 +116,11 @@ public final class CpuDevice implements Device {
     public void download(Tensor from, float[] to, int offset) {
         CpuArguments.requireFloats("the source of a download", from, from.count());
         System.arraycopy(CpuBuffer.floats(from), CpuBuffer.offset(from), to, offset, Math.toIntExact(from.count()));
+    }
+
+    @Override
+    public Readback readback(Tensor from) {
+        return new CpuReadback(from);
     }
 
     @Override

@@ -4,6 +4,7 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Ops;
 import dev.kindling.device.PeakRate;
 import dev.kindling.device.Precision;
+import dev.kindling.device.Readback;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
@@ -170,6 +171,11 @@ public final class CudaDevice implements Device {
     @Override
     public void download(Tensor from, float[] to, int offset) {
         staging.download(from, to, offset);
+    }
+
+    @Override
+    public Readback readback(Tensor from) {
+        return new CudaReadback(context, from);
     }
 
     @Override

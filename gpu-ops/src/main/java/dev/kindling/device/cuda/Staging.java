@@ -10,22 +10,27 @@ import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
 import jcuda.driver.JCudaDriver;
 
-/** Copies between Java arrays and the device through two pinned buffers in turn: one is filled while one travels. */
+/**
+ * Copies between Java arrays and the device through pinned slots in turn: one is filled while others travel. There are
+ * enough of them that small uploads for what comes next do not wait for the work before it.
+ */
 final class Staging implements AutoCloseable {
-    private static final int BYTES = 4 << 20;
+    private static final int BYTES = 1 << 20;
+    private static final int SLOTS = 8;
 
     private final CudaContext context;
     private final Pointer pinned = new Pointer();
-    private final ByteBuffer[] halves = new ByteBuffer[2];
-    private final CUevent[] copied = {new CUevent(), new CUevent()};
+    private final ByteBuffer[] slots = new ByteBuffer[SLOTS];
+    private final CUevent[] copied = new CUevent[SLOTS];
     private int next;
 
     Staging(CudaContext context) {
         this.context = context;
         context.bind();
-        CudaCall.check(JCudaDriver.cuMemAllocHost(pinned, 2L * BYTES), "pin %,d bytes of host memory", 2 * BYTES);
-        for (int i = 0; i < 2; i++) {
-            halves[i] = pinned.getByteBuffer((long) i * BYTES, BYTES).order(ByteOrder.nativeOrder());
+        CudaCall.check(JCudaDriver.cuMemAllocHost(pinned, (long) SLOTS * BYTES), "pin %,d bytes of host memory", SLOTS * BYTES);
+        for (int i = 0; i < SLOTS; i++) {
+            copied[i] = new CUevent();
+            slots[i] = pinned.getByteBuffer((long) i * BYTES, BYTES).order(ByteOrder.nativeOrder());
             CudaCall.check(
                     JCudaDriver.cuEventCreate(copied[i], CUevent_flags.CU_EVENT_DISABLE_TIMING), "create an event");
         }
@@ -34,16 +39,16 @@ final class Staging implements AutoCloseable {
     void upload(float[] from, Tensor to) {
         check(to, from.length, to.dtype() != DType.I32);
         if (to.dtype() == DType.F32) {
-            chunks(to, (half, chunk) -> half.asFloatBuffer().put(from, chunk.first(), chunk.count()));
+            chunks(to, (slot, chunk) -> slot.asFloatBuffer().put(from, chunk.first(), chunk.count()));
             return;
         }
-        chunks(to, (half, chunk) -> {
+        chunks(to, (slot, chunk) -> {
             for (int i = 0; i < chunk.count(); i++) {
                 float x = from[chunk.first() + i];
                 switch (to.dtype()) {
-                    case BF16 -> half.putShort(2 * i, HalfPrecision.toBf16(x));
-                    case F16 -> half.putShort(2 * i, HalfPrecision.toF16(x));
-                    case BOOL -> half.put(i, (byte) (x == 0 ? 0 : 1));
+                    case BF16 -> slot.putShort(2 * i, HalfPrecision.toBf16(x));
+                    case F16 -> slot.putShort(2 * i, HalfPrecision.toF16(x));
+                    case BOOL -> slot.put(i, (byte) (x == 0 ? 0 : 1));
                     case F32, I32 -> throw new IllegalArgumentException("floats into " + to);
                 }
             }
@@ -52,7 +57,7 @@ final class Staging implements AutoCloseable {
 
     void upload(int[] from, Tensor to) {
         check(to, from.length, to.dtype() == DType.I32);
-        chunks(to, (half, chunk) -> half.asIntBuffer().put(from, chunk.first(), chunk.count()));
+        chunks(to, (slot, chunk) -> slot.asIntBuffer().put(from, chunk.first(), chunk.count()));
     }
 
     void download(Tensor from, float[] to, int offset) {
@@ -62,37 +67,37 @@ final class Staging implements AutoCloseable {
         context.synchronize();
         int per = BYTES / from.dtype().bytes();
         Chunk arriving = count == 0 ? null : fetch(from, new Chunk(0, Math.min(per, count)), 0);
-        for (int half = 0; arriving != null; half = 1 - half) {
+        for (int slot = 0; arriving != null; slot = 1 - slot) {
             Chunk chunk = arriving;
             int end = chunk.first() + chunk.count();
-            // One half is emptied while the other fills.
-            arriving = end == count ? null : fetch(from, new Chunk(end, Math.min(per, count - end)), 1 - half);
-            context.await(copied[half]);
-            read(halves[half], from.dtype(), FloatBuffer.wrap(to, offset + chunk.first(), chunk.count()));
+            // One slot is emptied while the other fills.
+            arriving = end == count ? null : fetch(from, new Chunk(end, Math.min(per, count - end)), 1 - slot);
+            context.await(copied[slot]);
+            read(slots[slot], from.dtype(), FloatBuffer.wrap(to, offset + chunk.first(), chunk.count()));
         }
     }
 
-    private Chunk fetch(Tensor from, Chunk chunk, int half) {
+    private Chunk fetch(Tensor from, Chunk chunk, int slot) {
         long size = from.dtype().bytes();
         CudaCall.check(
                 JCudaDriver.cuMemcpyDtoHAsync(
-                        pinned.withByteOffset((long) half * BYTES),
+                        pinned.withByteOffset((long) slot * BYTES),
                         CudaBuffer.pointer(from).withByteOffset(chunk.first() * size),
                         chunk.count() * size,
                         context.stream()),
                 "download %s",
                 from);
-        CudaCall.check(JCudaDriver.cuEventRecord(copied[half], context.stream()), "mark a download");
+        CudaCall.check(JCudaDriver.cuEventRecord(copied[slot], context.stream()), "mark a download");
         return chunk;
     }
 
-    private static void read(ByteBuffer half, DType type, FloatBuffer to) {
+    private static void read(ByteBuffer slot, DType type, FloatBuffer to) {
         if (type == DType.F32) {
-            to.put(half.asFloatBuffer().slice(0, to.remaining()));
+            to.put(slot.asFloatBuffer().slice(0, to.remaining()));
             return;
         }
         for (int i = 0; to.hasRemaining(); i++) {
-            short bits = half.getShort(2 * i);
+            short bits = slot.getShort(2 * i);
             to.put(type == DType.BF16 ? HalfPrecision.fromBf16(bits) : HalfPrecision.fromF16(bits));
         }
     }
@@ -100,7 +105,7 @@ final class Staging implements AutoCloseable {
     private record Chunk(int first, int count) {}
 
     private interface Fill {
-        void fill(ByteBuffer half, Chunk chunk);
+        void fill(ByteBuffer slot, Chunk chunk);
     }
 
     private void chunks(Tensor to, Fill fill) {
@@ -110,19 +115,19 @@ final class Staging implements AutoCloseable {
         int per = BYTES / size;
         for (int first = 0; first < total; first += per) {
             Chunk chunk = new Chunk(first, Math.min(per, total - first));
-            int half = next;
-            next = 1 - next;
-            context.await(copied[half]);
-            fill.fill(halves[half], chunk);
+            int slot = next;
+            next = (next + 1) % SLOTS;
+            context.await(copied[slot]);
+            fill.fill(slots[slot], chunk);
             CudaCall.check(
                     JCudaDriver.cuMemcpyHtoDAsync(
                             CudaBuffer.pointer(to).withByteOffset((long) first * size),
-                            pinned.withByteOffset((long) half * BYTES),
+                            pinned.withByteOffset((long) slot * BYTES),
                             (long) chunk.count() * size,
                             context.stream()),
                     "upload %s",
                     to);
-            CudaCall.check(JCudaDriver.cuEventRecord(copied[half], context.stream()), "mark an upload");
+            CudaCall.check(JCudaDriver.cuEventRecord(copied[slot], context.stream()), "mark an upload");
         }
     }
 

@@ -25,9 +25,15 @@ public final class Documents {
     private static final int SEGMENTS_A_TASK = 32;
 
     private final Source source;
+    private final WindowLength windowLength;
 
-    private Documents(Source source) {
+    private Documents(Source source, WindowLength windowLength) {
         this.source = source;
+        this.windowLength = windowLength;
+    }
+
+    private interface WindowLength {
+        int of(int block, int bytesAToken);
     }
 
     /** Divides documents among tasks. */
@@ -59,11 +65,14 @@ public final class Documents {
             }
             Table table = new Table(data, found.root(), column.get(), idColumn);
             return new Documents(
-                    (session, partitions, slots) -> rows(table.documents(format.get(), session), partitions));
+                    (session, partitions, slots) -> rows(table.documents(format.get(), session), partitions),
+                    (block, bytesAToken) -> 0);
         }
         TextFiles files = TextFiles.of(data, found.files());
-        return new Documents((session, partitions, slots) ->
-                segments(session, tasks(files.segments(), partitions, slots), files::passages));
+        return new Documents(
+                (session, partitions, slots) ->
+                        segments(session, tasks(files.segments(), partitions, slots), files::passages),
+                files::windowTokens);
     }
 
     /**
@@ -73,8 +82,10 @@ public final class Documents {
      */
     public static Documents split(String folder, String split, int windows) throws IOException {
         ShardSplit of = ShardSplit.of(folder, split, windows);
-        return new Documents((session, partitions, slots) ->
-                segments(session, tasks(of.segments(), partitions, slots), of::passages));
+        return new Documents(
+                (session, partitions, slots) ->
+                        segments(session, tasks(of.segments(), partitions, slots), of::passages),
+                (block, bytesAToken) -> block);
     }
 
     private record Listing(Path root, List<CorpusListing.Found> files) {
@@ -91,6 +102,11 @@ public final class Documents {
                         e);
             }
         }
+    }
+
+    /** About how long windows of {@code block} tokens are on average; 0 where the documents' sizes are not known. */
+    public int windowTokens(int block, int bytesAToken) {
+        return windowLength.of(block, bytesAToken);
     }
 
     /**

@@ -103,10 +103,9 @@ final class LoadedModel implements ExecutorModels.Loaded {
         GptConfig config = model.config();
         int batch = scoring.batch();
         int block = config.blockSize();
-        // A GPU's grid has blocks for every sequence that there might be: few enough that idle ones cost nothing.
         int sequences = model.device().kind() == Device.Kind.CPU
                 ? Math.multiplyExact(batch, block)
-                : Math.max(4 * batch, batch * block / 32);
+                : sequencesOnGpu(scoring, block);
         AttentionShape packed = new AttentionShape(
                 sequences,
                 config.heads(),
@@ -122,6 +121,18 @@ final class LoadedModel implements ExecutorModels.Loaded {
         boolean flash = Sdpa.allowedBy(scoring.attention().name()).contains(Kind.FLASH)
                 && model.sdpa().whyNot(Kind.FLASH, packed).isEmpty();
         return new WindowBatch.Extents(batch, block, flash ? sequences + batch : 0);
+    }
+
+    /**
+     * A GPU's grid has blocks for every sequence that there might be, and idle ones take time too. So there is room for a
+     * quarter more than windows as long as expected need.
+     */
+    private static int sequencesOnGpu(Scoring scoring, int block) {
+        int rows = Math.multiplyExact(scoring.batch(), block);
+        int most = Math.max(4 * scoring.batch(), rows / 32);
+        return scoring.windowTokens() == 0
+                ? most
+                : Math.min(most, (int) Math.ceil(1.25 * rows / scoring.windowTokens()));
     }
 
     Tokenizer tokenizer() {

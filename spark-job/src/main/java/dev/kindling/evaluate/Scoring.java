@@ -13,6 +13,7 @@ import java.io.Serializable;
  * @param checkpoint the checkpoint's directory, qualified
  * @param batch B, windows of block_size tokens that one forward pass takes
  * @param stride S, tokens by which the windows over a long document advance, 1 to block_size
+ * @param windowTokens about how long windows are on average, 1 to block_size; 0 where nobody knows
  * @param skipBad whether a document that cannot be scored is reported and passed over, or fails the job
  */
 public record Scoring(
@@ -22,6 +23,7 @@ public record Scoring(
         AttentionChoice attention,
         int batch,
         int stride,
+        int windowTokens,
         boolean skipBad)
         implements Serializable, ExecutorModels.Specification<LoadedModel> {
 

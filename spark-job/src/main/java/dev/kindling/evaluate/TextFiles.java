@@ -44,6 +44,18 @@ record TextFiles(String data, List<File> files) implements Serializable {
         return files.stream().mapToLong(File::segments).sum();
     }
 
+    /** About how long windows of {@code block} tokens are on average, by the sizes of the files. */
+    int windowTokens(int block, int bytesAToken) {
+        long tokens = 0;
+        long windows = 0;
+        for (File file : files) {
+            long own = Math.max(1, file.bytes() / bytesAToken);
+            tokens += own;
+            windows += (own + block - 1) / block;
+        }
+        return (int) Math.max(1, tokens / windows);
+    }
+
     /** The segments of task number {@code task} out of {@code tasks}. */
     Iterator<Passage> passages(int task, int tasks) {
         long all = segments();

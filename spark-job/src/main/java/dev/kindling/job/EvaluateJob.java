@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.data.DataException;
+import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.evaluate.DocumentScores;
 import dev.kindling.evaluate.Documents;
 import dev.kindling.evaluate.Measurements;
@@ -65,8 +66,8 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         Path out = RunPath.absolute(options.out(), hadoop);
         StagedDirectory results = new StagedDirectory(out, Storage.of(out, hadoop));
         Subject subject = Subject.of(options.checkpoint(), hadoop);
-        Scoring scoring = scoring(options, subject);
         Documents documents = documents(options, subject, hadoop);
+        Scoring scoring = scoring(options, subject, documents);
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = options.elastic().executors(gpus);
         Work work = new Work(options, subject, scoring, documents, executors);
@@ -159,7 +160,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 .toList();
     }
 
-    private static Scoring scoring(EvaluateOptions options, Subject subject) {
+    private static Scoring scoring(EvaluateOptions options, Subject subject, Documents documents) {
         int block = subject.config().model().blockSize();
         int stride = options.stride().orElse(block);
         if (stride > block) {
@@ -177,7 +178,13 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 hardware.attention(),
                 options.batch().orElse(subject.config().train().microBatch()),
                 stride,
+                documents.windowTokens(block, bytesAToken(subject)),
                 options.elastic().skipBad());
+    }
+
+    /** About so many: one for characters, four for GPT-2's English. */
+    private static int bytesAToken(Subject subject) {
+        return subject.config().data().tokenizer().equals(CharTokenizer.ID) ? 1 : 4;
     }
 
     private static Documents documents(EvaluateOptions options, Subject subject, Configuration hadoop)

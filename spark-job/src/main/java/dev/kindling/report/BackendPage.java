@@ -189,20 +189,22 @@ public final class BackendPage {
 
     private void ranks() {
         html.append("<section><h2>What ran on each rank</h2>");
-        openTable("wide ranks", List.of(
-                "Executors",
-                "T",
-                "Backend",
-                "Mode",
-                "Rank",
-                "Where",
-                "Device",
-                "Ran",
-                "Sequences",
-                "Step, ms",
-                "Forward, ms",
-                "Tokens/s",
-                "MFU"));
+        openTable(
+                "wide ranks",
+                List.of(
+                        "Executors",
+                        "T",
+                        "Backend",
+                        "Mode",
+                        "Rank",
+                        "Where",
+                        "Device",
+                        "Ran",
+                        "Sequences",
+                        "Step, ms",
+                        "Forward, ms",
+                        "Tokens/s",
+                        "MFU"));
         for (Row row : report.rows()) {
             for (RankRow rank : row.ranks()) {
                 List<String> cells = new ArrayList<>(List.of(

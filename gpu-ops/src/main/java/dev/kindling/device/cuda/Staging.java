@@ -27,7 +27,10 @@ final class Staging implements AutoCloseable {
     Staging(CudaContext context) {
         this.context = context;
         context.bind();
-        CudaCall.check(JCudaDriver.cuMemAllocHost(pinned, (long) SLOTS * BYTES), "pin %,d bytes of host memory", SLOTS * BYTES);
+        CudaCall.check(
+                JCudaDriver.cuMemAllocHost(pinned, (long) SLOTS * BYTES),
+                "pin %,d bytes of host memory",
+                SLOTS * BYTES);
         for (int i = 0; i < SLOTS; i++) {
             copied[i] = new CUevent();
             slots[i] = pinned.getByteBuffer((long) i * BYTES, BYTES).order(ByteOrder.nativeOrder());

@@ -30,7 +30,11 @@ public final class Storage {
 
     /** The storage that holds {@code path}; a path without a scheme is on Hadoop's default file system. */
     public static Storage of(Path path, Configuration hadoop) throws IOException {
-        return new Storage(path.getFileSystem(hadoop), hadoop);
+        try {
+            return new Storage(path.getFileSystem(hadoop), hadoop);
+        } catch (IllegalArgumentException e) { // Hadoop's for a host that nobody knows
+            throw new IOException(e.getMessage(), e);
+        }
     }
 
     public FileSystem files() {

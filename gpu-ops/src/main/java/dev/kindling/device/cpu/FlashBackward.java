@@ -3,6 +3,7 @@ package dev.kindling.device.cpu;
 import static dev.kindling.device.cpu.CpuBuffer.floats;
 import static dev.kindling.device.cpu.FlashPanels.grown;
 import static dev.kindling.device.cpu.FlashPanels.roundUp;
+import static dev.kindling.device.cpu.FlashTiles.PITCH;
 
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.tensor.Tensor;
@@ -22,7 +23,7 @@ final class FlashBackward {
     private final int rows;
     private final int width;
     private final int tileRows;
-    private final int stride;
+    private final int reach;
     private final float[] probabilities;
     private final float[] gradients;
     private final float[] keep = new float[TILE];
@@ -54,9 +55,9 @@ final class FlashBackward {
         width = tiles.columns();
         tileRows = TILE / rows * rows;
         // A group of keys may reach over the tile's end by less than a group.
-        stride = TILE + rows;
-        probabilities = new float[tileRows * stride + width];
-        gradients = new float[tileRows * stride + width];
+        reach = TILE + rows;
+        probabilities = new float[tileRows * PITCH];
+        gradients = new float[tileRows * PITCH];
         group = new float[tileRows * rows + width];
         delta = new float[tileRows];
     }
@@ -127,8 +128,8 @@ final class FlashBackward {
     }
 
     private void loadTile(int row, int count, Tensor out, Tensor dOutTensor) {
-        query = grown(query, tileRows * depth);
-        dOut = grown(dOut, tileRows * valueDepth);
+        query = grown(query, tileRows * PITCH);
+        dOut = grown(dOut, tileRows * PITCH);
         queryPanels = grown(queryPanels, tileRows * padded);
         dOutPanels = grown(dOutPanels, tileRows * valuePadded);
         dQuery = grown(dQuery, tileRows * padded);
@@ -143,15 +144,17 @@ final class FlashBackward {
         float[] outs = floats(out);
         float[] incoming = floats(dOutTensor);
         for (int i = 0; i < count; i++) {
-            kernels.scale(qs, qAt + i * qStride, inputs.scale(), query, i * depth, depth);
-            System.arraycopy(incoming, gradientAt + i * gradientStride, dOut, i * valueDepth, valueDepth);
-            delta[i] = kernels.dot(dOut, i * valueDepth, outs, outAt + i * outStride, valueDepth);
+            kernels.scale(qs, qAt + i * qStride, inputs.scale(), query, i * PITCH, depth);
+            System.arraycopy(incoming, gradientAt + i * gradientStride, dOut, i * PITCH, valueDepth);
+            delta[i] = kernels.dot(dOut, i * PITCH, outs, outAt + i * outStride, valueDepth);
         }
         int whole = roundUp(count, rows);
-        Arrays.fill(query, count * depth, whole * depth, 0f);
-        Arrays.fill(dOut, count * valueDepth, whole * valueDepth, 0f);
-        FlashPanels.rows(query, 0, depth, whole, depth, queryPanels, 0, tileRows, width);
-        FlashPanels.rows(dOut, 0, valueDepth, whole, valueDepth, dOutPanels, 0, tileRows, width);
+        for (int i = count; i < whole; i++) {
+            Arrays.fill(query, i * PITCH, i * PITCH + depth, 0f);
+            Arrays.fill(dOut, i * PITCH, i * PITCH + valueDepth, 0f);
+        }
+        FlashPanels.rows(query, 0, PITCH, whole, depth, queryPanels, 0, tileRows, width);
+        FlashPanels.rows(dOut, 0, PITCH, whole, valueDepth, dOutPanels, 0, tileRows, width);
     }
 
     /** P and dS of a strip of queries against keys {@code first .. first+n-1}, and their part of dQ. */
@@ -159,37 +162,25 @@ final class FlashBackward {
         int seen = Math.max(0, Math.min(n, head.visible(row + i + count - 1) - first));
         for (int column = 0; column < seen; column += width) {
             int key = first + column;
-            int at = i * stride + column;
-            tiles.product(
-                    query, i * depth, depth, keysTransposed, key * depth, depth, probabilities, at, stride, false);
-            tiles.product(
-                    dOut,
-                    i * valueDepth,
-                    valueDepth,
-                    valuesTransposed,
-                    key * valueDepth,
-                    valueDepth,
-                    gradients,
-                    at,
-                    stride,
-                    false);
+            int at = i * PITCH + column;
+            tiles.product(query, i * PITCH, keysTransposed, key * depth, depth, probabilities, at, PITCH, false);
+            tiles.product(dOut, i * PITCH, valuesTransposed, key * valueDepth, valueDepth, gradients, at, PITCH, false);
         }
         for (int j = i; j < i + rows; j++) {
             int visible = j < i + count ? Math.max(0, Math.min(n, head.visible(row + j) - first)) : 0;
             int whole = roundUp(visible, width / 2);
-            int at = j * stride;
+            int at = j * PITCH;
             if (visible > 0) {
                 Arrays.fill(probabilities, at + visible, at + whole, Float.NEGATIVE_INFINITY);
                 Arrays.fill(gradients, at + visible, at + whole, 0f);
                 gradientRow(row + j, delta[j], at, first, whole, logSumExp);
             }
-            Arrays.fill(probabilities, at + whole, at + stride, 0f);
-            Arrays.fill(gradients, at + whole, at + stride, 0f);
+            Arrays.fill(probabilities, at + whole, at + reach, 0f);
+            Arrays.fill(gradients, at + whole, at + reach, 0f);
         }
         for (int column = 0; column < padded; column += width) {
             int keyAt = column * head.tk() + first * width;
-            tiles.product(
-                    gradients, i * stride, stride, keys, keyAt, seen, dQuery, i * padded + column, padded, first > 0);
+            tiles.product(gradients, i * PITCH, keys, keyAt, seen, dQuery, i * padded + column, padded, first > 0);
         }
     }
 
@@ -217,14 +208,14 @@ final class FlashBackward {
         if (queries <= 0) {
             return;
         }
-        int at = start * stride + key;
-        tiles.pack(probabilities, at, stride, queries, group);
+        int at = start * PITCH + key;
+        tiles.pack(probabilities, at, PITCH, queries, group);
         for (int column = 0; column < valuePadded; column += width) {
             int to = (first + key) * valuePadded + column;
             tiles.packedProduct(
                     group, dOutPanels, column * tileRows + start * width, queries, dValues, to, valuePadded);
         }
-        tiles.pack(gradients, at, stride, queries, group);
+        tiles.pack(gradients, at, PITCH, queries, group);
         for (int column = 0; column < padded; column += width) {
             int to = (first + key) * padded + column;
             tiles.packedProduct(group, queryPanels, column * tileRows + start * width, queries, dKeys, to, padded);

@@ -3,6 +3,7 @@ package dev.kindling.device.cpu;
 import static dev.kindling.device.cpu.CpuBuffer.floats;
 import static dev.kindling.device.cpu.FlashPanels.grown;
 import static dev.kindling.device.cpu.FlashPanels.roundUp;
+import static dev.kindling.device.cpu.FlashTiles.PITCH;
 
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.tensor.Tensor;
@@ -35,7 +36,7 @@ final class FlashForward {
         this.kernels = kernels;
         rows = tiles.rows();
         width = tiles.columns();
-        scores = new float[rows * BLOCK];
+        scores = new float[rows * PITCH];
         maxima = new float[rows];
         sums = new float[rows];
     }
@@ -47,7 +48,7 @@ final class FlashForward {
         int valueDepth = inputs.value().size(3);
         keys = grown(keys, roundUp(head.tk(), width) * depth);
         values = grown(values, head.tk() * roundUp(valueDepth, width));
-        query = grown(query, rows * depth);
+        query = grown(query, rows * PITCH);
         output = grown(output, rows * roundUp(valueDepth, width));
         packed = 0;
         for (int row = from; row < to; row += rows) {
@@ -84,9 +85,11 @@ final class FlashForward {
         int at = head.at(q) + row * stride;
         float[] source = floats(q);
         for (int i = 0; i < count; i++) {
-            kernels.scale(source, at + i * stride, head.inputs().scale(), query, i * depth, depth);
+            kernels.scale(source, at + i * stride, head.inputs().scale(), query, i * PITCH, depth);
         }
-        Arrays.fill(query, count * depth, rows * depth, 0f);
+        for (int i = count; i < rows; i++) {
+            Arrays.fill(query, i * PITCH, i * PITCH + depth, 0f);
+        }
     }
 
     private void strip(FlashHead head, int row, int count, int limit, CpuDropout dropout) {
@@ -100,24 +103,24 @@ final class FlashForward {
         for (int first = 0; first < limit; first += BLOCK) {
             int n = Math.min(BLOCK, limit - first);
             for (int column = 0; column < n; column += width) {
-                tiles.product(query, 0, depth, keys, (first + column) * depth, depth, scores, column, BLOCK, false);
+                tiles.product(query, 0, keys, (first + column) * depth, depth, scores, column, PITCH, false);
             }
             for (int i = 0; i < count; i++) {
                 int visible = Math.max(0, Math.min(n, head.visible(row + i) - first));
                 int whole = roundUp(visible, width / 2);
-                Arrays.fill(scores, i * BLOCK + visible, i * BLOCK + whole, Float.NEGATIVE_INFINITY);
+                Arrays.fill(scores, i * PITCH + visible, i * PITCH + whole, Float.NEGATIVE_INFINITY);
                 softmaxRow(i, whole, first > 0, padded);
                 if (whole < n) {
-                    Arrays.fill(scores, i * BLOCK + whole, i * BLOCK + n, 0f);
+                    Arrays.fill(scores, i * PITCH + whole, i * PITCH + n, 0f);
                 }
                 if (dropout != null && visible > 0) {
                     dropout.attentionRow(head.first() + row + i, head.blocksPerRow(), first, visible, keep, 0);
-                    kernels.multiply(scores, i * BLOCK, keep, 0, scores, i * BLOCK, visible);
+                    kernels.multiply(scores, i * PITCH, keep, 0, scores, i * PITCH, visible);
                 }
             }
             for (int column = 0; column < padded; column += width) {
                 int at = column * head.tk() + first * width;
-                tiles.product(scores, 0, BLOCK, values, at, n, output, column, padded, first > 0);
+                tiles.product(scores, 0, values, at, n, output, column, padded, first > 0);
             }
         }
     }
@@ -127,7 +130,7 @@ final class FlashForward {
         if (visible == 0) {
             return;
         }
-        int at = i * BLOCK;
+        int at = i * PITCH;
         float before = maxima[i];
         float max = Math.max(before, kernels.max(scores, at, visible));
         float sum = kernels.exponentials(scores, at, 1f, max, scores, at, visible);

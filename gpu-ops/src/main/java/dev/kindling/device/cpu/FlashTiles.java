@@ -5,22 +5,16 @@ package dev.kindling.device.cpu;
  * {@code b[bAt + p * columns + j]}.
  */
 interface FlashTiles {
+    /** Floats from one row of A to the next in {@link #product}. */
+    int PITCH = VectorPacking.PITCH;
+
     int rows();
 
     int columns();
 
-    /** C (=, or += with accumulate) A B, A row-major: element (i, p) is {@code a[aAt + i * aStride + p]}. */
+    /** C (=, or += with accumulate) A B, element (i, p) of A is {@code a[aAt + i * PITCH + p]}. */
     void product(
-            float[] a,
-            int aAt,
-            int aStride,
-            float[] b,
-            int bAt,
-            int depth,
-            float[] c,
-            int cAt,
-            int cStride,
-            boolean accumulate);
+            float[] a, int aAt, float[] b, int bAt, int depth, float[] c, int cAt, int cStride, boolean accumulate);
 
     /** C += A B, A packed by {@link #pack}: element (i, p) is {@code a[p * rows + i]}. */
     void packedProduct(float[] a, float[] b, int bAt, int depth, float[] c, int cAt, int cStride);

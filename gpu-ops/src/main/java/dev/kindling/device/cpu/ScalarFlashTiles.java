@@ -19,23 +19,14 @@ final class ScalarFlashTiles implements FlashTiles {
 
     @Override
     public void product(
-            float[] a,
-            int aAt,
-            int aStride,
-            float[] b,
-            int bAt,
-            int depth,
-            float[] c,
-            int cAt,
-            int cStride,
-            boolean accumulate) {
+            float[] a, int aAt, float[] b, int bAt, int depth, float[] c, int cAt, int cStride, boolean accumulate) {
         for (int i = 0; i < ROWS; i++) {
             int row = cAt + i * cStride;
             if (!accumulate) {
                 Arrays.fill(c, row, row + COLUMNS, 0f);
             }
             for (int p = 0; p < depth; p++) {
-                addRow(a[aAt + i * aStride + p], b, bAt + p * COLUMNS, c, row);
+                addRow(a[aAt + i * PITCH + p], b, bAt + p * COLUMNS, c, row);
             }
         }
     }

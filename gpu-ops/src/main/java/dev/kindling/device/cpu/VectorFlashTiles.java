@@ -23,23 +23,14 @@ final class VectorFlashTiles implements FlashTiles {
 
     @Override
     public void product(
-            float[] a,
-            int aAt,
-            int aStride,
-            float[] b,
-            int bAt,
-            int depth,
-            float[] c,
-            int cAt,
-            int cStride,
-            boolean accumulate) {
+            float[] a, int aAt, float[] b, int bAt, int depth, float[] c, int cAt, int cStride, boolean accumulate) {
         float[] add = accumulate ? c : ZEROS;
         int addAt = accumulate ? cAt : 0;
         int addStride = accumulate ? cStride : 0;
         if (MANY_REGISTERS) {
-            VectorTile8.direct(a, aAt, aStride, b, bAt, depth, 1f, add, addAt, addStride, c, cAt, cStride);
+            VectorTile8.pitched(a, aAt, b, bAt, depth, 1f, add, addAt, addStride, c, cAt, cStride);
         } else {
-            VectorTile6.direct(a, aAt, aStride, b, bAt, depth, 1f, add, addAt, addStride, c, cAt, cStride);
+            VectorTile6.pitched(a, aAt, b, bAt, depth, 1f, add, addAt, addStride, c, cAt, cStride);
         }
     }
 

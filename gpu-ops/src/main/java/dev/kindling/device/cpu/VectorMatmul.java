@@ -1,35 +1,39 @@
 package dev.kindling.device.cpu;
 
-import java.util.Arrays;
+import static dev.kindling.device.cpu.VectorPacking.PITCH;
+
 import jdk.incubator.vector.FloatVector;
 
 /**
- * Matrix products in the Vector API, fp32. B is packed once into panels of two vectors' width, shared by all threads; A
- * is packed by the thread that needs it, or read in place where its rows are contiguous and too few columns would repay
- * the copy. k is cut into blocks that keep a panel in the first-level cache; the blocks are summed in order, so the result
- * depends on the shape alone. Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
+ * Matrix products in the Vector API, fp32. k is cut into blocks that keep a panel of B in the first-level cache; the
+ * blocks are summed in order, so the result depends on the shape alone. A block of B is packed into panels of two vectors'
+ * width, shared by all threads, and used while it is in the second-level cache; A is packed by the thread that needs it.
+ * Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
  */
 public final class VectorMatmul implements CpuMatmul {
     private static final int LANES = FloatVector.SPECIES_PREFERRED.length();
     static final boolean MANY_REGISTERS = FloatVector.SPECIES_PREFERRED.vectorBitSize() == 512
             || System.getProperty("os.arch", "").startsWith("aarch64");
     /** A tile: rows of A by columns of B. */
-    private static final int ROWS = MANY_REGISTERS ? VectorTile8.ROWS : VectorTile6.ROWS;
+    private static final int ROWS = MANY_REGISTERS ? VectorTile12.ROWS : VectorTile6.ROWS;
 
     private static final int COLUMNS = 2 * LANES;
     /** A panel of B of this depth takes 32 KiB with 512-bit vectors and stays in the first-level cache. */
     private static final int DEPTH = 256;
     /** Tiles of A per block: about 200 KiB, which stays in the second-level cache. */
     private static final int BLOCK_TILES = 192 / ROWS;
-    /** At most this much of B is packed at a time. */
-    private static final int PACKED_B_FLOATS = 4 << 20;
+    /** Columns of B that are packed at a time: with this depth 1 MiB. */
+    private static final int MOST_COLUMNS = 1024;
+    /**
+     * Floats of an array for packed B: more than is needed, so that G1 gives it heap regions of its own (with heaps up to
+     * 16 GiB) and it starts a 16-byte header behind a cache line. From {@link #B_START} on vectors then do not straddle
+     * two lines, which is worth 5 to 10 % on Intel's CPUs.
+     */
+    private static final int REGION_FLOATS = 1 << 20;
+
+    private static final int B_START = 12;
     /** Below this many multiplications a second thread costs more than it brings. */
     private static final long WORTH_SHARING = 1 << 17;
-    /**
-     * From this many columns on, packing A pays for itself. With few registers it always does: there the addresses of
-     * six rows would be spilled.
-     */
-    private static final int WORTH_PACKING = MANY_REGISTERS ? 12 * COLUMNS : 0;
 
     private static final float[] ZEROS = new float[COLUMNS];
 
@@ -43,8 +47,8 @@ public final class VectorMatmul implements CpuMatmul {
         private final float[] tile = new float[ROWS * COLUMNS];
 
         void reserveB(int floats) {
-            if (b.length < floats + VectorPacking.SLACK) {
-                b = new float[floats + VectorPacking.SLACK];
+            if (b.length < B_START + floats) {
+                b = new float[B_START + floats];
             }
         }
 
@@ -55,23 +59,15 @@ public final class VectorMatmul implements CpuMatmul {
         }
     }
 
-    /** Columns [column, column + width) of the product, and the packed part of B that belongs to them. */
-    private record Strip(MatmulCall call, int column, int width, float[] b) {
+    /** Columns [column, column + width) of the product over k in [p0, p0 + depth), and that part of B, packed. */
+    @SuppressWarnings("ArrayRecordComponent") // a view that nobody compares
+    private record Part(MatmulCall call, int column, int width, int p0, int depth, float[] b) {
         int panels() {
             return ceil(width, COLUMNS);
         }
 
-        int blocks() {
-            return Math.max(1, ceil(call.k(), DEPTH));
-        }
-
-        int depth(int block) {
-            return Math.min(DEPTH, call.k() - block * DEPTH);
-        }
-
-        /** Where panel {@code panel} of k block {@code block} starts in b. */
-        int at(int block, int panel) {
-            return COLUMNS * (block * DEPTH * panels() + panel * depth(block));
+        int at(int panel) {
+            return B_START + panel * COLUMNS * depth;
         }
     }
 
@@ -81,6 +77,7 @@ public final class VectorMatmul implements CpuMatmul {
         for (int i = 0; i < scratch.length; i++) {
             scratch[i] = new Scratch();
         }
+        scratch[0].reserveB(REGION_FLOATS);
     }
 
     @Override
@@ -109,46 +106,52 @@ public final class VectorMatmul implements CpuMatmul {
     }
 
     private void multiply(MatmulCall call, Scratch home, boolean shared) {
-        int perColumn = Math.max(1, call.k());
-        int stripWidth = Math.max(1, PACKED_B_FLOATS / perColumn / COLUMNS) * COLUMNS;
-        for (int column = 0; column < call.n(); column += stripWidth) {
-            int width = Math.min(stripWidth, call.n() - column);
-            home.reserveB(ceil(width, COLUMNS) * COLUMNS * perColumn);
-            Strip strip = new Strip(call, column, width, home.b);
-            int parts = strip.panels() * strip.blocks();
-            int tiles = ceil(call.m(), ROWS);
-            if (shared) {
-                threads.ranges(parts, (worker, from, to) -> packB(strip, from, to));
-                share(strip, tiles);
-            } else {
-                packB(strip, 0, parts);
-                rectangle(strip, 0, tiles, 0, strip.panels(), home);
-            }
+        for (int column = 0; column < call.n(); column += MOST_COLUMNS) {
+            int width = Math.min(MOST_COLUMNS, call.n() - column);
+            int p0 = 0;
+            do {
+                int depth = Math.min(DEPTH, call.k() - p0);
+                home.reserveB(ceil(width, COLUMNS) * COLUMNS * depth);
+                multiply(new Part(call, column, width, p0, depth, home.b), home, shared);
+                p0 += DEPTH;
+            } while (p0 < call.k());
         }
     }
 
-    private static void packB(Strip strip, int from, int to) {
-        int panels = strip.panels();
-        for (int part = from; part < to; part++) {
-            int block = part / panels;
-            int panel = part % panels;
-            int used = Math.min(COLUMNS, strip.width() - panel * COLUMNS);
-            VectorPacking.columnsOfB(
-                    strip.call().b(),
-                    strip.column() + panel * COLUMNS,
-                    used,
-                    block * DEPTH,
-                    strip.depth(block),
-                    strip.b(),
-                    strip.at(block, panel),
-                    COLUMNS);
+    private void multiply(Part part, Scratch home, boolean shared) {
+        int units = part.call().b().transposed() ? part.panels() : part.depth();
+        int tiles = ceil(part.call().m(), ROWS);
+        if (shared) {
+            threads.ranges(units, (worker, from, to) -> packB(part, from, to));
+            share(part, tiles);
+        } else {
+            packB(part, 0, units);
+            rectangle(part, 0, tiles, 0, part.panels(), home);
+        }
+    }
+
+    /** Packs panels {@code from .. to-1} where B is transposed, else those rows of all panels: along B's rows either way. */
+    private static void packB(Part part, int from, int to) {
+        MatrixView b = part.call().b();
+        if (!b.transposed()) {
+            int first = b.index(part.p0(), part.column());
+            VectorPacking.rowsOfB(
+                    b.values(), first, b.rowStride(), from, to, part.width(), part.b(), B_START, part.depth());
+            return;
+        }
+        for (int panel = from; panel < to; panel++) {
+            int column = panel * COLUMNS;
+            int used = Math.min(COLUMNS, part.width() - column);
+            int first = b.index(part.p0(), part.column() + column);
+            VectorPacking.transpose(
+                    b.values(), first, b.rowStride(), used, part.depth(), part.b(), part.at(panel), COLUMNS);
         }
     }
 
     /** Lays a grid of as many rectangles as there are threads over the tiles, the one whose largest is smallest. */
-    private void share(Strip strip, int tiles) {
+    private void share(Part part, int tiles) {
         int workers = threads.threads();
-        int panels = strip.panels();
+        int panels = part.panels();
         int down = workers;
         long best = Long.MAX_VALUE;
         for (int rows = workers; rows >= 1; rows--) {
@@ -161,11 +164,11 @@ public final class VectorMatmul implements CpuMatmul {
         int gridRows = down;
         int across = workers / down;
         threads.ranges(workers, (worker, from, to) -> {
-            for (int part = from; part < to; part++) {
-                int row = part / across;
-                int column = part % across;
+            for (int i = from; i < to; i++) {
+                int row = i / across;
+                int column = i % across;
                 rectangle(
-                        strip,
+                        part,
                         tiles * row / gridRows,
                         tiles * (row + 1) / gridRows,
                         panels * column / across,
@@ -175,65 +178,41 @@ public final class VectorMatmul implements CpuMatmul {
         });
     }
 
-    private static void rectangle(Strip strip, int tile0, int tile1, int panel0, int panel1, Scratch scratch) {
-        boolean inPlace = !strip.call().a().transposed() && (panel1 - panel0) * COLUMNS < WORTH_PACKING;
-        scratch.reserveA((inPlace ? 1 : BLOCK_TILES)
-                * ROWS
-                * Math.min(DEPTH, strip.call().k()));
+    private static void rectangle(Part part, int tile0, int tile1, int panel0, int panel1, Scratch scratch) {
+        scratch.reserveA(BLOCK_TILES * ROWS * PITCH);
         for (int tile = tile0; tile < tile1; tile += BLOCK_TILES) {
             int end = Math.min(tile1, tile + BLOCK_TILES);
-            for (int block = 0; block < strip.blocks(); block++) {
-                if (inPlace) {
-                    inPlace(strip, block, tile, end, panel0, panel1, scratch);
-                } else {
-                    packed(strip, block, tile, end, panel0, panel1, scratch);
-                }
+            packA(part, tile, end, scratch.a);
+            for (int panel = panel0; panel < panel1; panel++) {
+                panel(part, tile, end, panel, scratch);
             }
         }
     }
 
-    private static void packed(Strip strip, int block, int tile0, int tile1, int panel0, int panel1, Scratch scratch) {
-        MatmulCall call = strip.call();
-        int depth = strip.depth(block);
-        for (int tile = tile0; tile < tile1; tile++) {
-            int used = Math.min(ROWS, call.m() - tile * ROWS);
-            int at = (tile - tile0) * ROWS * depth;
-            VectorPacking.rowsOfA(call.a(), tile * ROWS, used, block * DEPTH, depth, scratch.a, at, ROWS);
-        }
-        for (int panel = panel0; panel < panel1; panel++) {
-            for (int tile = tile0; tile < tile1; tile++) {
-                tile(strip, block, tile, panel, scratch, (tile - tile0) * ROWS * depth);
-            }
+    private static void packA(Part part, int tile0, int tile1, float[] packed) {
+        MatrixView a = part.call().a();
+        int row = tile0 * ROWS;
+        int rows = Math.min(part.call().m(), tile1 * ROWS) - row;
+        int first = a.index(row, part.p0());
+        if (a.transposed()) {
+            VectorPacking.columnsOfA(a.values(), first, a.rowStride(), rows, part.depth(), packed, ROWS);
+        } else {
+            VectorPacking.rowsOfA(a.values(), first, a.rowStride(), rows, part.depth(), packed);
         }
     }
 
-    private static void inPlace(Strip strip, int block, int tile0, int tile1, int panel0, int panel1, Scratch scratch) {
-        MatmulCall call = strip.call();
-        int whole = Math.min(tile1, call.m() / ROWS);
-        for (int panel = panel0; panel < panel1; panel++) {
-            for (int tile = tile0; tile < whole; tile++) {
-                tile(strip, block, tile, panel, scratch, -1);
-            }
-        }
-        if (whole < tile1) {
-            packed(strip, block, whole, tile1, panel0, panel1, scratch);
-        }
-    }
-
-    /** One tile of C over one block of k; A at {@code packedA} in the scratch, or in place where that is negative. */
-    private static void tile(Strip strip, int block, int tile, int panel, Scratch scratch, int packedA) {
-        MatmulCall call = strip.call();
-        int row = tile * ROWS;
-        int column = strip.column() + panel * COLUMNS;
-        int rows = Math.min(ROWS, call.m() - row);
+    /** Tiles of C under one panel of B; A is packed from {@code tile0} on. */
+    private static void panel(Part part, int tile0, int tile1, int panel, Scratch scratch) {
+        MatmulCall call = part.call();
+        int column = part.column() + panel * COLUMNS;
         int columns = Math.min(COLUMNS, call.n() - column);
         float[] c = call.c().values();
-        int cAt = call.c().index(row, column);
         int cStride = call.c().rowStride();
+        int cAt = call.c().index(tile0 * ROWS, column);
         float[] add = ZEROS;
         int addAt = 0;
         int addStride = 0;
-        if (block > 0 || call.accumulate()) {
+        if (part.p0() > 0 || call.accumulate()) {
             add = c;
             addAt = cAt;
             addStride = cStride;
@@ -241,51 +220,46 @@ public final class VectorMatmul implements CpuMatmul {
             add = call.bias();
             addAt = call.biasOffset() + column;
         }
-        if (rows == ROWS && columns == COLUMNS) {
-            kernel(strip, block, row, panel, scratch, packedA, add, addAt, addStride, c, cAt, cStride);
-            return;
-        }
+        Factors factors =
+                new Factors(scratch.a, call.a().transposed(), part.b(), part.at(panel), part.depth(), call.alpha());
         float[] edge = scratch.tile;
-        Arrays.fill(edge, 0f);
-        for (int i = 0; i < rows; i++) {
-            System.arraycopy(add, addAt + i * addStride, edge, i * COLUMNS, columns);
-        }
-        kernel(strip, block, row, panel, scratch, packedA, edge, 0, COLUMNS, edge, 0, COLUMNS);
-        for (int i = 0; i < rows; i++) {
-            System.arraycopy(edge, i * COLUMNS, c, cAt + i * cStride, columns);
+        for (int tile = tile0; tile < tile1; tile++) {
+            int aAt = (tile - tile0) * ROWS * PITCH;
+            int rows = Math.min(ROWS, call.m() - tile * ROWS);
+            if (rows == ROWS && columns == COLUMNS) {
+                kernel(factors, aAt, add, addAt, addStride, c, cAt, cStride);
+            } else {
+                copy(add, addAt, addStride, rows, columns, edge, COLUMNS, 0);
+                kernel(factors, aAt, edge, 0, COLUMNS, edge, 0, COLUMNS);
+                copy(edge, 0, COLUMNS, rows, columns, c, cStride, cAt);
+            }
+            addAt += ROWS * addStride;
+            cAt += ROWS * cStride;
         }
     }
 
+    /** What a tile multiplies: packed A, B's panel at {@code bAt}, {@code k} deep. */
+    @SuppressWarnings("ArrayRecordComponent") // a view that nobody compares
+    private record Factors(float[] a, boolean transposed, float[] b, int bAt, int k, float alpha) {}
+
     private static void kernel(
-            Strip strip,
-            int block,
-            int row,
-            int panel,
-            Scratch scratch,
-            int packedA,
-            float[] add,
-            int addAt,
-            int addStride,
-            float[] c,
-            int cAt,
-            int cStride) {
-        float[] b = strip.b();
-        int bAt = strip.at(block, panel);
-        int depth = strip.depth(block);
-        float alpha = strip.call().alpha();
-        if (packedA >= 0) {
-            float[] a = scratch.a;
-            if (MANY_REGISTERS) {
-                VectorTile8.packed(a, packedA, b, bAt, depth, alpha, add, addAt, addStride, c, cAt, cStride);
-            } else {
-                VectorTile6.packed(a, packedA, b, bAt, depth, alpha, add, addAt, addStride, c, cAt, cStride);
-            }
-            return;
+            Factors f, int aAt, float[] add, int addAt, int addStride, float[] c, int cAt, int cStride) {
+        if (f.transposed() && MANY_REGISTERS) {
+            VectorTile12.packed(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
+        } else if (f.transposed()) {
+            VectorTile6.packed(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
+        } else if (MANY_REGISTERS) {
+            VectorTile12.pitched(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
+        } else {
+            VectorTile6.pitched(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
         }
-        MatrixView a = strip.call().a();
-        int aAt = a.index(row, block * DEPTH);
-        VectorTile8.direct(
-                a.values(), aAt, a.rowStride(), b, bAt, depth, alpha, add, addAt, addStride, c, cAt, cStride);
+    }
+
+    private static void copy(
+            float[] from, int at, int stride, int rows, int columns, float[] to, int toStride, int toAt) {
+        for (int i = 0; i < rows; i++) {
+            System.arraycopy(from, at + i * stride, to, toAt + i * toStride, columns);
+        }
     }
 
     private static int ceil(int amount, int unit) {

@@ -1,14 +1,19 @@
 package dev.kindling.device.cpu;
 
+import static dev.kindling.device.cpu.VectorPacking.PITCH;
+
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The innermost loop of {@link VectorMatmul}: a tile of six rows by two vectors of columns. 12 sums live in registers; for CPUs with 16 vector registers (AVX2, SSE).
+ * The innermost loop of {@link VectorMatmul}: a tile of six rows by two vectors of columns. 12 sums live in registers; for
+ * CPUs with 16 vector registers (AVX2, SSE).
  *
  * <p>C = alpha A B + addend, where row i of the addend starts at {@code addAt + i * addStride}: C itself to
  * accumulate, a bias or zeros with stride 0. That spares a flag and a mask; with either, the compiler has been seen to
- * spill every sum and fall to a tenth of the speed; so it does where a helper method takes vectors, hence the repetition. B is a packed panel: {@code b[bAt + p * COLUMNS + j]}.
+ * spill every sum and fall to a tenth of the speed; so it does where a helper method takes vectors, hence the repetition.
+ * A's rows lie at constant distances, so that one register addresses them all. B is a packed panel:
+ * {@code b[bAt + p * COLUMNS + j]}.
  */
 final class VectorTile6 {
     static final int ROWS = 6;
@@ -92,11 +97,10 @@ final class VectorTile6 {
         c51.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
     }
 
-    /** A is read where it lies: element (i, p) is {@code a[aAt + i * aStride + p]}. */
-    static void direct(
+    /** A is in rows: element (i, p) is {@code a[aAt + i * PITCH + p]}. */
+    static void pitched(
             float[] a,
             int aAt,
-            int aStride,
             float[] b,
             int bAt,
             int k,
@@ -119,31 +123,25 @@ final class VectorTile6 {
         FloatVector c41 = FloatVector.zero(LANES);
         FloatVector c50 = FloatVector.zero(LANES);
         FloatVector c51 = FloatVector.zero(LANES);
-        int a0 = aAt;
-        int a1 = a0 + aStride;
-        int a2 = a1 + aStride;
-        int a3 = a2 + aStride;
-        int a4 = a3 + aStride;
-        int a5 = a4 + aStride;
         for (int p = 0; p < k; p++) {
             FloatVector b0 = FloatVector.fromArray(LANES, b, bAt + p * COLUMNS);
             FloatVector b1 = FloatVector.fromArray(LANES, b, bAt + p * COLUMNS + LANES.length());
-            FloatVector x0 = FloatVector.broadcast(LANES, a[a0 + p]);
+            FloatVector x0 = FloatVector.broadcast(LANES, a[aAt + p]);
             c00 = x0.fma(b0, c00);
             c01 = x0.fma(b1, c01);
-            FloatVector x1 = FloatVector.broadcast(LANES, a[a1 + p]);
+            FloatVector x1 = FloatVector.broadcast(LANES, a[aAt + p + PITCH]);
             c10 = x1.fma(b0, c10);
             c11 = x1.fma(b1, c11);
-            FloatVector x2 = FloatVector.broadcast(LANES, a[a2 + p]);
+            FloatVector x2 = FloatVector.broadcast(LANES, a[aAt + p + 2 * PITCH]);
             c20 = x2.fma(b0, c20);
             c21 = x2.fma(b1, c21);
-            FloatVector x3 = FloatVector.broadcast(LANES, a[a3 + p]);
+            FloatVector x3 = FloatVector.broadcast(LANES, a[aAt + p + 3 * PITCH]);
             c30 = x3.fma(b0, c30);
             c31 = x3.fma(b1, c31);
-            FloatVector x4 = FloatVector.broadcast(LANES, a[a4 + p]);
+            FloatVector x4 = FloatVector.broadcast(LANES, a[aAt + p + 4 * PITCH]);
             c40 = x4.fma(b0, c40);
             c41 = x4.fma(b1, c41);
-            FloatVector x5 = FloatVector.broadcast(LANES, a[a5 + p]);
+            FloatVector x5 = FloatVector.broadcast(LANES, a[aAt + p + 5 * PITCH]);
             c50 = x5.fma(b0, c50);
             c51 = x5.fma(b1, c51);
         }

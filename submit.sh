@@ -145,6 +145,12 @@ make_work() {
     export SPARK_HOME="${SPARK_HOME:-$work/spark}"
   fi
   export SPARK_SCALA_VERSION=2.13
+  # These drivers only coordinate, on the executors' cores, which optimising compilation would take for seconds.
+  case "$embedded ${kindling_options[0]}" in
+    "true train" | "true evaluate" | "true compare" | "true prepare" | "true doctor")
+      SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC ${SPARK_SUBMIT_OPTS:-}"
+      ;;
+  esac
   # The driver's console is quiet, whatever the configuration of Spark and the executors is.
   export SPARK_SUBMIT_OPTS="-Dkindling.console.level=error ${SPARK_SUBMIT_OPTS:-}"
   [ ! -f "$here/conf/log4j2.properties" ] \

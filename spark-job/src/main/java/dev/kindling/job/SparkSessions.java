@@ -160,6 +160,7 @@ public final class SparkSessions {
         int cores = conf.getInt("spark.executor.cores", 1);
         conf.setIfMissing("spark.metrics.namespace", "kindling"); // else a new name for each run
         conf.setIfMissing("spark.executor.memory", executorMebibytes(executors) + "m");
+        conf.setIfMissing("spark.executor.defaultJavaOptions", "-XX:+UseParallelGC"); // G1's threads would compete
         long memory = JavaUtils.byteStringAsMb(conf.get("spark.executor.memory"));
         conf.setIfMissing(
                 ExecutorDevice.CPU_THREADS,

@@ -146,7 +146,7 @@ make_work() {
   fi
   export SPARK_SCALA_VERSION=2.13
   # These drivers only coordinate, on the executors' cores, which optimising compilation would take for seconds.
-  case "$embedded ${kindling_options[0]}" in
+  case "$embedded ${kindling_options[0]:-}" in
     "true train" | "true evaluate" | "true compare" | "true prepare" | "true doctor")
       SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC ${SPARK_SUBMIT_OPTS:-}"
       ;;

@@ -37,10 +37,10 @@ public final class Bf16Rows {
         KERNELS.roundToBf16(x, at, residual, residualAt, count);
     }
 
-    /** Stored rows [from, to) of {@code view}, each {@code columns} long, without gaps into {@code target}. */
-    static void copy(MatrixView view, int columns, int from, int to, ShortBuffer target) {
+    /** Stored rows [from, to) of {@code view}, each {@code columns} long, without gaps to {@code target} from {@code at}. */
+    static void copy(MatrixView view, int columns, int from, int to, ShortBuffer target, int at) {
         short[] staging = new short[Math.min(STAGED, columns)];
-        ShortBuffer own = target.duplicate().position(from * columns);
+        ShortBuffer own = target.duplicate().position(at);
         for (int row = from; row < to; row++) {
             put(view.values(), view.offset() + row * view.rowStride(), columns, own, staging);
         }

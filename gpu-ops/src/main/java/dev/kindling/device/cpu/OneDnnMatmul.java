@@ -8,7 +8,6 @@ import java.util.Optional;
 import org.bytedeco.dnnl.engine;
 import org.bytedeco.dnnl.stream;
 import org.bytedeco.javacpp.FloatPointer;
-import org.bytedeco.javacpp.ShortPointer;
 
 /**
  * Matrix products by oneDNN with A and B rounded to bf16 and fp32 sums, for precision bf16. The rounding is the copy into
@@ -23,15 +22,44 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
     private final CpuThreads threads;
     private final CpuMatmul small;
     private final engine cpu;
-    private final stream[] streams;
-    private final float[][] rows;
+    private final Staging[] staging;
     private final Map<OneDnnProduct.Shape, OneDnnProduct> prepared = new LinkedHashMap<>(16, 0.75f, true);
-    private ShortPointer a = new ShortPointer();
-    private ShortPointer b = new ShortPointer();
-    private FloatPointer c = new FloatPointer();
-    private ShortBuffer aBuffer = ShortBuffer.allocate(0);
-    private ShortBuffer bBuffer = ShortBuffer.allocate(0);
-    private FloatBuffer cBuffer = FloatBuffer.allocate(0);
+    /** B, and A where it is transposed: a chunk of its product then reads a part of every stored row. */
+    private final Bf16Memory sharedA = new Bf16Memory();
+
+    private final Bf16Memory sharedB = new Bf16Memory();
+
+    /** One worker's inputs and results of a chunk, small enough to stay in its second-level cache. */
+    private static final class Staging implements AutoCloseable {
+        private final stream stream;
+        private final Bf16Memory a = new Bf16Memory();
+        private FloatPointer c = new FloatPointer();
+        private FloatBuffer cBuffer = FloatBuffer.allocate(0);
+        private float[] row = new float[0];
+
+        Staging(engine cpu) {
+            stream = new stream(cpu);
+        }
+
+        void reserve(int aCount, int rows, int n) {
+            a.reserve(aCount);
+            if (cBuffer.capacity() < rows * n) {
+                c.close();
+                c = new FloatPointer((long) rows * n);
+                cBuffer = c.asBuffer();
+            }
+            if (row.length < n) {
+                row = new float[n];
+            }
+        }
+
+        @Override
+        public void close() {
+            a.close();
+            c.close();
+            stream.close();
+        }
+    }
 
     /** Why bf16 products cannot run here and what to do about it; empty if they can. */
     public static Optional<String> whyNot() {
@@ -46,10 +74,9 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
         this.threads = threads;
         this.small = small;
         cpu = new engine(engine.kind.cpu, 0);
-        streams = new stream[threads.threads()];
-        rows = new float[threads.threads()][0];
-        for (int i = 0; i < streams.length; i++) {
-            streams[i] = new stream(cpu);
+        staging = new Staging[threads.threads()];
+        for (int i = 0; i < staging.length; i++) {
+            staging[i] = new Staging(cpu);
         }
     }
 
@@ -68,15 +95,11 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
                 call.m(), call.n(), call.k(), call.a().transposed(), call.b().transposed());
         OneDnnProduct product = prepared.computeIfAbsent(shape, missing -> new OneDnnProduct(missing, cpu));
         dropOldest();
-        reserve(call);
-        convert(call);
-        product.bind(a, b, c);
-        product.prepareB(streams[0]);
+        convertShared(call);
+        product.prepareB(sharedB.pointer(), staging[0].stream);
         threads.ranges(shape.chunks(), (worker, from, to) -> {
             for (int chunk = from; chunk < to; chunk++) {
-                product.run(chunk, streams[worker]);
-                int first = chunk * shape.chunkRows();
-                finish(call, worker, first, Math.min(call.m(), first + shape.chunkRows()));
+                run(call, product, chunk, staging[worker]);
             }
         });
     }
@@ -88,55 +111,49 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
         }
     }
 
-    private void reserve(MatmulCall call) {
-        int aCount = Math.multiplyExact(call.m(), call.k());
-        if (aBuffer.capacity() < aCount) {
-            a.close();
-            a = new ShortPointer(aCount);
-            aBuffer = a.asBuffer();
-        }
-        int bCount = Math.multiplyExact(call.k(), call.n());
-        if (bBuffer.capacity() < bCount) {
-            b.close();
-            b = new ShortPointer(bCount);
-            bBuffer = b.asBuffer();
-        }
-        int cCount = Math.multiplyExact(call.m(), call.n());
-        if (cBuffer.capacity() < cCount) {
-            c.close();
-            c = new FloatPointer(cCount);
-            cBuffer = c.asBuffer();
-        }
-    }
-
-    private void convert(MatmulCall call) {
+    /** Rounds what all chunks read. */
+    private void convertShared(MatmulCall call) {
         boolean transposeA = call.a().transposed();
         boolean transposeB = call.b().transposed();
-        int aRows = transposeA ? call.k() : call.m();
-        int aColumns = transposeA ? call.m() : call.k();
+        int aRows = transposeA ? call.k() : 0;
         int bRows = transposeB ? call.n() : call.k();
         int bColumns = transposeB ? call.k() : call.n();
-        threads.ranges(aRows, (worker, from, to) -> Bf16Rows.copy(call.a(), aColumns, from, to, aBuffer));
-        threads.ranges(bRows, (worker, from, to) -> Bf16Rows.copy(call.b(), bColumns, from, to, bBuffer));
+        ShortBuffer a = sharedA.reserve(Math.multiplyExact(aRows, call.m()));
+        ShortBuffer b = sharedB.reserve(Math.multiplyExact(call.k(), call.n()));
+        threads.ranges(bRows, (worker, from, to) -> {
+            Bf16Rows.copy(call.b(), bColumns, from, to, b, from * bColumns);
+            int first = (int) ((long) aRows * from / bRows);
+            int end = (int) ((long) aRows * to / bRows);
+            Bf16Rows.copy(call.a(), call.m(), first, end, a, first * call.m());
+        });
+    }
+
+    /** A chunk from A to C while it is in the cache. */
+    private void run(MatmulCall call, OneDnnProduct product, int chunk, Staging own) {
+        int first = product.shape().firstRow(chunk);
+        int end = Math.min(call.m(), first + product.shape().chunkRows());
+        boolean shared = call.a().transposed();
+        own.reserve(shared ? 0 : (end - first) * call.k(), end - first, call.n());
+        if (!shared) {
+            Bf16Rows.copy(call.a(), call.k(), first, end, own.a.buffer(), 0);
+        }
+        product.run(chunk, shared ? sharedA.pointer().getPointer(first) : own.a.pointer(), own.c, own.stream);
+        finish(call, own, first, end);
     }
 
     /** Copies rows of C out of native memory, with alpha and the addend. */
-    private void finish(MatmulCall call, int worker, int from, int to) {
+    private static void finish(MatmulCall call, Staging own, int from, int to) {
         int n = call.n();
         float[] target = call.c().values();
         boolean plain = call.alpha() == 1f && !call.accumulate() && call.bias() == null;
-        if (!plain && rows[worker].length < n) {
-            rows[worker] = new float[n];
-        }
         for (int row = from; row < to; row++) {
             int at = call.c().index(row, 0);
             if (plain) {
-                cBuffer.get(row * n, target, at, n);
-                continue;
+                own.cBuffer.get((row - from) * n, target, at, n);
+            } else {
+                own.cBuffer.get((row - from) * n, own.row, 0, n);
+                addRow(call, own.row, target, at);
             }
-            float[] products = rows[worker];
-            cBuffer.get(row * n, products, 0, n);
-            addRow(call, products, target, at);
         }
     }
 
@@ -171,11 +188,10 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
     public synchronized void close() {
         prepared.values().forEach(OneDnnProduct::close);
         prepared.clear();
-        a.close();
-        b.close();
-        c.close();
-        for (stream stream : streams) {
-            stream.close();
+        sharedA.close();
+        sharedB.close();
+        for (Staging own : staging) {
+            own.close();
         }
         cpu.close();
     }

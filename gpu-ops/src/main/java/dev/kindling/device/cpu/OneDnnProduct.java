@@ -28,14 +28,13 @@ final class OneDnnProduct implements AutoCloseable {
             return (m + chunkRows() - 1) / chunkRows();
         }
 
-        /** Floats from row 0 of A to row {@code row}. */
-        long aOffset(int row) {
-            return transposeA ? row : (long) row * k;
+        int firstRow(int chunk) {
+            return chunk * chunkRows();
         }
     }
 
     /** One run of rows: its primitive (shared by chunks of the same size) and its arguments. */
-    private record Chunk(matmul primitive, memory a, memory b, memory c, IntMemoryMap arguments, int row) {}
+    private record Chunk(matmul primitive, memory a, memory b, memory c, IntMemoryMap arguments) {}
 
     private final Shape shape;
     private final Chunk[] chunks;
@@ -54,14 +53,13 @@ final class OneDnnProduct implements AutoCloseable {
         matmul full = new matmul(whole);
         chunks = new Chunk[shape.chunks()];
         for (int i = 0; i < chunks.length; i++) {
-            int row = i * shape.chunkRows();
-            int rows = Math.min(shape.chunkRows(), shape.m() - row);
+            int rows = Math.min(shape.chunkRows(), shape.m() - shape.firstRow(i));
             matmul.primitive_desc description = rows == shape.chunkRows() ? whole : describe(cpu, rows, ordered);
-            chunks[i] = chunk(cpu, description, rows == shape.chunkRows() ? full : new matmul(description), row);
+            chunks[i] = chunk(cpu, description, rows == shape.chunkRows() ? full : new matmul(description));
         }
     }
 
-    private Chunk chunk(engine cpu, matmul.primitive_desc description, matmul primitive, int row) {
+    private Chunk chunk(engine cpu, matmul.primitive_desc description, matmul primitive) {
         memory a = new memory(description.src_desc(), cpu, new Pointer());
         memory c = new memory(description.dst_desc(), cpu, new Pointer());
         IntMemoryMap arguments = new IntMemoryMap();
@@ -69,7 +67,7 @@ final class OneDnnProduct implements AutoCloseable {
         arguments.put(dnnl.DNNL_ARG_WEIGHTS, orderedB);
         arguments.put(dnnl.DNNL_ARG_DST, c);
         arguments.put(dnnl.DNNL_ARG_SCRATCHPAD, new memory(description.scratchpad_desc(), cpu));
-        return new Chunk(primitive, a, orderedB, c, arguments, row);
+        return new Chunk(primitive, a, orderedB, c, arguments);
     }
 
     private memory.desc plainB() {
@@ -92,25 +90,29 @@ final class OneDnnProduct implements AutoCloseable {
         return new matmul.primitive_desc(cpu, a, weights, c, attributes, false);
     }
 
-    /** Points the primitives at A, B (bf16) and C, each without gaps between its stored rows. */
-    void bind(ShortPointer a, ShortPointer b, FloatPointer c) {
-        plainB.set_data_handle(b);
-        for (Chunk chunk : chunks) {
-            chunk.a().set_data_handle(a.getPointer(shape.aOffset(chunk.row())));
-            chunk.c().set_data_handle(c.getPointer((long) chunk.row() * shape.n()));
-        }
+    Shape shape() {
+        return shape;
     }
 
-    /** Brings B into the layout that the chunks read. */
-    void prepareB(stream stream) {
+    /** Brings B (bf16, without gaps) into the layout that the chunks read. */
+    void prepareB(ShortPointer b, stream stream) {
         OneDnnLibrary.keepToThisThread();
+        plainB.set_data_handle(b);
         reorderB.execute(stream, plainB, orderedB);
     }
 
-    /** Computes the rows of one chunk. Different chunks may run at the same time, each with its own stream. */
-    void run(int chunk, stream stream) {
+    /**
+     * Computes the rows of one chunk. Different chunks may run at the same time, each with its own stream.
+     *
+     * @param a where the chunk's first row of A starts; no gaps between stored rows
+     * @param c where its first row of C goes; no gaps
+     */
+    void run(int chunk, ShortPointer a, FloatPointer c, stream stream) {
         OneDnnLibrary.keepToThisThread();
-        chunks[chunk].primitive().execute(stream, chunks[chunk].arguments());
+        Chunk one = chunks[chunk];
+        one.a().set_data_handle(a);
+        one.c().set_data_handle(c);
+        one.primitive().execute(stream, one.arguments());
     }
 
     @Override

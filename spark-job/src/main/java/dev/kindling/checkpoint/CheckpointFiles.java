@@ -12,6 +12,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.zip.CRC32C;
 import java.util.zip.CheckedInputStream;
 import java.util.zip.CheckedOutputStream;
@@ -59,6 +60,24 @@ final class CheckpointFiles {
                 state.state,
                 readTensors(new Path(directory, MODEL), state.files.path(MODEL)),
                 readTensors(new Path(directory, OPTIMIZER), state.files.path(OPTIMIZER)));
+    }
+
+    /** {@code snapshot} with the state at hand, if its tensors are those of the files to the bit; none of them is read. */
+    Optional<Checkpoint> same(Path directory, Checkpoint snapshot) throws IOException {
+        ReadState state = readState(directory);
+        boolean same = checksum(snapshot.model())
+                        == state.files.path(MODEL).path("crc32c").asLong(-1)
+                && checksum(snapshot.optimizer())
+                        == state.files.path(OPTIMIZER).path("crc32c").asLong(-1);
+        return same
+                ? Optional.of(new Checkpoint(state.state, snapshot.model(), snapshot.optimizer()))
+                : Optional.empty();
+    }
+
+    private static long checksum(Map<String, TensorSlice> tensors) throws IOException {
+        CRC32C crc = new CRC32C();
+        new SafeTensors(tensors, METADATA).writeTo(new CheckedOutputStream(OutputStream.nullOutputStream(), crc));
+        return crc.getValue();
     }
 
     /** The state and the model, without the optimizer's moments: what sampling and evaluation need. */

@@ -151,6 +151,14 @@ public final class CheckpointStore {
         return checkpoint;
     }
 
+    /**
+     * The committed checkpoint of {@code snapshot}'s step with the tensors of {@code snapshot}, if these are to the bit
+     * what was committed, by their checksums; then no tensor is read.
+     */
+    public Optional<Checkpoint> load(Checkpoint snapshot) throws IOException {
+        return files.same(committed(snapshot.state().step()), snapshot);
+    }
+
     /** Like {@link #load}, without the optimizer's moments. */
     public Checkpoint loadModel(Path committed) throws IOException {
         Checkpoint checkpoint = files.readModel(committed);

@@ -13,8 +13,11 @@ import org.apache.spark.api.plugin.SparkPlugin;
  * to reach them, hence the two references per JVM, which are the only static state of Kindling's control plane.
  */
 public final class CoordinatorPlugin implements SparkPlugin {
-    private static final AtomicReference<PluginContext> EXECUTOR = new AtomicReference<>();
+    private static final AtomicReference<Executor> EXECUTOR = new AtomicReference<>();
     private static final AtomicReference<Coordinator> DRIVER = new AtomicReference<>();
+
+    /** @param keepsake what ranks leave in this process for those of later generations */
+    private record Executor(PluginContext context, AtomicReference<Object> keepsake) {}
 
     /** Settings without which the coordinator cannot work, or users wait for minutes. Keeps what the user has set. */
     public static void configure(SparkConf conf) {
@@ -46,12 +49,21 @@ public final class CoordinatorPlugin implements SparkPlugin {
 
     /** Asks the driver, from an executor. */
     static Reply ask(Message message) throws Exception {
-        PluginContext context = EXECUTOR.get();
-        if (context == null) {
+        return Wire.decode((byte[]) executor().context.ask(Wire.encode(message)), Reply.class);
+    }
+
+    /** The one place of this executor process that outlives a generation. */
+    static AtomicReference<Object> keepsake() {
+        return executor().keepsake;
+    }
+
+    private static Executor executor() {
+        Executor executor = EXECUTOR.get();
+        if (executor == null) {
             throw new FatalJobException("Kindling's plugin is not loaded in this executor; start the application with "
                     + "spark.plugins=" + CoordinatorPlugin.class.getName());
         }
-        return Wire.decode((byte[]) context.ask(Wire.encode(message)), Reply.class);
+        return executor;
     }
 
     @Override
@@ -73,7 +85,7 @@ public final class CoordinatorPlugin implements SparkPlugin {
         return new ExecutorPlugin() {
             @Override
             public void init(PluginContext context, Map<String, String> extra) {
-                EXECUTOR.set(context);
+                EXECUTOR.set(new Executor(context, new AtomicReference<>()));
             }
         };
     }

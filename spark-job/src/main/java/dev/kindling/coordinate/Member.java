@@ -4,6 +4,7 @@ import dev.kindling.allreduce.Group;
 import dev.kindling.allreduce.Peer;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.spark.SparkEnv;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -187,6 +188,11 @@ public final class Member implements AutoCloseable {
      */
     public boolean mayEnd() {
         return ask(new Message.MayEnd(generation.number(), rank)) instanceof Reply.Ok;
+    }
+
+    /** One object of this executor process, which outlives the generation; null at first. */
+    public AtomicReference<Object> keepsake() {
+        return CoordinatorPlugin.keepsake();
     }
 
     /** Whether the driver has told this rank to stop. */

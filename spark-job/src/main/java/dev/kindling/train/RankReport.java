@@ -6,7 +6,7 @@ import java.nio.charset.StandardCharsets;
  * What a rank tells the driver when it begins to train.
  *
  * @param where "rank 1 (executor 3 on node7, GPU 0)"
- * @param restored what from: "scratch", "step 40 on disk" ...
+ * @param restored what from: "scratch", "step 40 in memory", "step 40 on disk" ...
  */
 public record RankReport(String where, String restored) {
     /** The topic under which reports travel. */

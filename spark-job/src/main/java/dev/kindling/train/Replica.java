@@ -177,11 +177,16 @@ final class Replica {
         return shards.isPresent();
     }
 
-    /** The state for a checkpoint, on rank 0; where it is sharded all ranks call it together. */
-    Optional<Snapshot> snapshot() {
-        Optional<float[]> weights = collect(parameters.master());
-        Optional<float[]> first = collect(adamW.firstMoments());
-        Optional<float[]> second = collect(adamW.secondMoments());
+    /**
+     * The state for a checkpoint, on rank 0; where it is sharded all ranks call it together.
+     *
+     * @param everywhere also on the other ranks, unless it is sharded
+     */
+    Optional<Snapshot> snapshot(boolean everywhere) {
+        boolean here = allReduce.rank() == 0 || (everywhere && !sharded());
+        Optional<float[]> weights = collect(parameters.master(), here);
+        Optional<float[]> first = collect(adamW.firstMoments(), here);
+        Optional<float[]> second = collect(adamW.secondMoments(), here);
         if (sharded()) {
             // A rank that leaves after its last step would break off what rank 0 still collects.
             allReduce.barrier();
@@ -189,12 +194,12 @@ final class Replica {
         return weights.map(all -> new Snapshot(all, first.orElseThrow(), second.orElseThrow()));
     }
 
-    private Optional<float[]> collect(Tensor tensor) {
+    private Optional<float[]> collect(Tensor tensor, boolean here) {
         boolean whole = tensor.count() == parameters.count();
         if (!whole) {
             return shards.orElseThrow().collect(tensor);
         }
-        if (allReduce.rank() != 0) {
+        if (!here) {
             return Optional.empty();
         }
         float[] flat = new float[Math.toIntExact(tensor.count())];

@@ -59,6 +59,7 @@ final class Trainer {
     private final TrainStep.Share share;
     private final Evaluation evaluation;
     private final CheckpointWriter writer;
+    private final HeldCheckpoint held;
     private final PaddingCount padding;
     private double bestValLoss = Double.POSITIVE_INFINITY;
 
@@ -85,6 +86,8 @@ final class Trainer {
                         member.request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString()).encode()),
                 member::check,
                 Duration.ofMillis(member.limits().request()));
+        held = new HeldCheckpoint(
+                member.keepsake(), rank.store(), config.checkpoint().inMemory());
     }
 
     private Replica replica(Arena arena) {
@@ -116,6 +119,9 @@ final class Trainer {
             rank.member().enter("waiting for the last checkpoint to be written and committed");
             writer.finish();
         }
+        if (more) {
+            held.release();
+        }
         return new TrainResult(
                 bestValLoss,
                 device.description(),
@@ -131,11 +137,15 @@ final class Trainer {
         String initFrom = config.train().initFrom();
         if (start > 0) {
             rank.member().enter("restoring the checkpoint of step " + start);
-            Checkpoint checkpoint = rank.store().load(rank.store().committed(start));
+            Optional<Checkpoint> inMemory = held.committed(start);
+            Checkpoint checkpoint = inMemory.isPresent()
+                    ? inMemory.get()
+                    : rank.store().load(rank.store().committed(start));
             weights.load(checkpoint, replica.adamW(), device);
             bestValLoss = checkpoint.state().bestValLoss().orElse(Double.POSITIVE_INFINITY);
-            return "step " + start + " on disk";
+            return "step " + start + (inMemory.isPresent() ? " in memory" : " on disk");
         }
+        held.release();
         rank.member().enter("initialising the model");
         if (initFrom.equals("scratch")) {
             parameters.initialise(config.train().seed());
@@ -185,7 +195,7 @@ final class Trainer {
         if (checkpoint || last) {
             rank.member().flushReports(); // a later generation begins after these steps
         }
-        if ((checkpoint || last) && (rank.member().rank() == 0 || replica.sharded())) {
+        if ((checkpoint || last) && (rank.member().rank() == 0 || replica.sharded() || held.on())) {
             save(done);
         }
         return last || !checkpoint || !endsForMoreRanks();
@@ -220,14 +230,22 @@ final class Trainer {
         }
     }
 
-    /** The state between two steps, copied to rank 0, so that training can go on while it is written. */
+    /** The state between two steps, copied to the host, so that training can go on while rank 0 writes it. */
     private void save(long done) throws IOException {
         rank.member().enter("waiting for the checkpoint before that of step " + done);
         writer.finish();
+        if (held.on()) {
+            rank.allReduce().barrier(); // no rank lets go of the checkpoint before until that is committed
+        }
         rank.member().enter("checkpoint");
-        Optional<Snapshot> snapshot = replica.snapshot();
+        Optional<Snapshot> snapshot = replica.snapshot(held.on());
         if (snapshot.isPresent()) {
-            writer.save(new Checkpoint(state(done), weights.model(snapshot.get()), weights.optimizer(snapshot.get())));
+            Checkpoint checkpoint =
+                    new Checkpoint(state(done), weights.model(snapshot.get()), weights.optimizer(snapshot.get()));
+            held.hold(checkpoint);
+            if (rank.member().rank() == 0) {
+                writer.save(checkpoint);
+            }
         }
         rank.member().enter("training");
     }

@@ -8,6 +8,7 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -43,6 +44,23 @@ class CheckpointStoreTest {
         assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000250");
         assertThat(names(run.resolve("checkpoints/step-0000250")))
                 .containsExactly("model.safetensors", "optimizer.safetensors", "state.json");
+    }
+
+    @Test
+    void aSnapshotIsTheCheckpointOnlyIfEveryBitOfItWasCommitted() throws IOException {
+        Checkpoint saved = checkpoint(250, OptionalDouble.of(1.8832));
+        store.save(saved);
+        assertThat(store.load(saved).orElseThrow().state()).isEqualTo(saved.state());
+
+        String name = saved.optimizer().keySet().iterator().next();
+        TensorSlice moment = saved.optimizer().get(name);
+        float[] altered = new float[moment.count()];
+        moment.copyTo(altered, 0);
+        altered[altered.length - 1] = Math.nextUp(altered[altered.length - 1]);
+        Map<String, TensorSlice> optimizer = new HashMap<>(saved.optimizer());
+        optimizer.put(name, new TensorSlice(moment.shape(), altered, 0));
+        assertThat(store.load(new Checkpoint(saved.state(), saved.model(), optimizer)))
+                .isEmpty();
     }
 
     @Test

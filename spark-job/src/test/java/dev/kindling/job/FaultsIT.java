@@ -13,6 +13,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import org.apache.logging.log4j.Level;
+import org.apache.logging.log4j.core.config.Configurator;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -43,6 +45,7 @@ class FaultsIT {
 
     @BeforeAll
     void trainUndisturbed() throws IOException {
+        Configurator.setLevel(TrainingRecord.class.getName(), Level.INFO);
         runs = new CommandRuns(
                 "30s", 2, Map.of(Limits.RENDEZVOUS, "4s", Limits.SILENCE, "5s", Limits.STOP, "2s", Limits.STEP, "20s"));
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
@@ -93,6 +96,23 @@ class FaultsIT {
                 .contains("Generation 1 failed: rank ", "Generation 3 failed: rank ")
                 .contains("its executor is gone: Command exited with code 137")
                 .doesNotContain("Connection refused");
+    }
+
+    @Order(2)
+    @Test
+    void theSurvivorGoesOnFromMemoryAndTheReplacementFromDisk() throws Exception {
+        Path out = folder.resolve("survived");
+        CompletableFuture<Void> killer = CompletableFuture.runAsync(() -> {
+            awaitCheckpoint(out, 100);
+            CommandRuns.killAnExecutor();
+        });
+        Printed printed = runs.train(
+                out, corpus.toString(), "--set", "train.max_steps=" + STEPS, "--set", "checkpoint.interval=100");
+        killer.get(10, TimeUnit.SECONDS);
+        assertUndisturbed(out, printed);
+        assertThat(log(out))
+                .containsPattern("begins from step [12]00 in memory")
+                .containsPattern("begins from step [12]00 on disk");
     }
 
     @Order(3)

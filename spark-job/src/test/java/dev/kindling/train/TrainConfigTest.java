@@ -21,7 +21,7 @@ class TrainConfigTest {
         assertThat(config.train().globalBatch()).isEqualTo(64);
         assertThat(config.train().beta2()).isEqualTo(0.99);
         assertThat(config.cluster().executors()).isEqualTo(2);
-        assertThat(config.checkpoint()).isEqualTo(new CheckpointSection(250, 3));
+        assertThat(config.checkpoint()).isEqualTo(new CheckpointSection(250, 3, true));
     }
 
     @Test

@@ -12,8 +12,8 @@ import java.util.stream.Collectors;
 
 /**
  * CUDA's libraries, found and loaded once a process: the driver, and NVRTC and cuBLAS of the newest CUDA (13 or 12) that
- * the driver can run; then JCuda's natives over them (see {@link JCudaNatives}). Everything CUDA is reached through
- * {@link #load}. Thread-safe.
+ * the driver can run among those that the environment names, else of all (see {@link LibrarySearch}); then JCuda's natives
+ * over them (see {@link JCudaNatives}). Everything CUDA is reached through {@link #load}. Thread-safe.
  */
 public final class CudaLibraries {
     private static final List<Integer> MAJORS = List.of(13, 12);
@@ -129,7 +129,18 @@ public final class CudaLibraries {
 
     /** NVRTC and cuBLAS of one major version, by name, in loading order. */
     static Map<String, Path> toolkit(LibrarySearch search, int driverVersion) {
-        List<String> missing = new ArrayList<>();
+        return complete(search.named(), driverVersion, new ArrayList<>()).orElseGet(() -> {
+            List<String> missing = new ArrayList<>();
+            return complete(search, driverVersion, missing)
+                    .orElseThrow(() -> new CudaException(
+                            "no usable CUDA libraries: %s. Looked in %s. Install CUDA 12 or 13 (NVRTC and cuBLAS), or point CUDA_HOME or LD_LIBRARY_PATH at them"
+                                    .formatted(String.join("; ", missing), search.folders())));
+        });
+    }
+
+    /** The newest major version that has all its libraries there; else, what each lacks is added to missing. */
+    private static Optional<Map<String, Path>> complete(
+            LibrarySearch search, int driverVersion, List<String> missing) {
         for (int major : MAJORS) {
             if (major > driverVersion / 1000) {
                 missing.add("CUDA %d is too new for the driver (%d.%d)"
@@ -140,16 +151,14 @@ public final class CudaLibraries {
             Map<String, Path> found = new LinkedHashMap<>();
             names.forEach(name -> search.find(name).ifPresent(path -> found.put(name, path)));
             if (found.size() == names.size()) {
-                return found;
+                return Optional.of(found);
             }
             missing.add("CUDA %d lacks %s"
                     .formatted(
                             major,
                             names.stream().filter(n -> !found.containsKey(n)).collect(Collectors.joining(", "))));
         }
-        throw new CudaException(
-                "no usable CUDA libraries: %s. Looked in %s. Install CUDA 12 or 13 (NVRTC and cuBLAS), or point CUDA_HOME or LD_LIBRARY_PATH at them"
-                        .formatted(String.join("; ", missing), search.folders()));
+        return Optional.empty();
     }
 
     private static NativeLibrary openLibrary(String name, Path path) {

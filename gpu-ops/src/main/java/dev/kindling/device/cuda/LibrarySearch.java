@@ -19,6 +19,7 @@ import java.util.Set;
  */
 final class LibrarySearch {
     private final List<Path> folders;
+    private final int named;
 
     /** @param root of the file system, "/" outside of tests */
     LibrarySearch(Map<String, String> environment, Path root) {
@@ -30,6 +31,7 @@ final class LibrarySearch {
             String home = environment.getOrDefault(variable, "");
             addToolkit(found, home.isBlank() ? null : Path.of(home));
         }
+        int named = found.size();
         addToolkit(found, root.resolve("usr/local/cuda"));
         children(root.resolve("usr/local"), "cuda-*").forEach(home -> addToolkit(found, home));
         for (String folder : List.of(
@@ -48,6 +50,17 @@ final class LibrarySearch {
             }
         }
         this.folders = List.copyOf(found);
+        this.named = named;
+    }
+
+    private LibrarySearch(List<Path> folders) {
+        this.folders = folders;
+        this.named = folders.size();
+    }
+
+    /** Only where LD_LIBRARY_PATH, CUDA_HOME and CUDA_PATH say. */
+    LibrarySearch named() {
+        return new LibrarySearch(folders.subList(0, named));
     }
 
     List<Path> folders() {

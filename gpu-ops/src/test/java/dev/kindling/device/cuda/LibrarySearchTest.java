@@ -73,6 +73,28 @@ class LibrarySearchTest {
     }
 
     @Test
+    void theOneThatTheEnvironmentNamesComesBeforeANewer() throws Exception {
+        toolkit("usr/local/cuda-13.0/lib64", 13);
+        toolkit("opt/cuda-12.6/lib64", 12);
+        Map<String, String> environment =
+                Map.of("CUDA_HOME", root.resolve("opt/cuda-12.6").toString());
+        assertThat(CudaLibraries.toolkit(new LibrarySearch(environment, root), 13000))
+                .containsEntry("libcublas.so.12", root.resolve("opt/cuda-12.6/lib64/libcublas.so.12"));
+        assertThat(CudaLibraries.toolkit(new LibrarySearch(Map.of(), root), 13000))
+                .containsKey("libcublas.so.13");
+    }
+
+    @Test
+    void anIncompleteOneThatTheEnvironmentNamesIsPassedBy() throws Exception {
+        toolkit("usr/local/cuda-13.0/lib64", 13);
+        touch("opt/cuda-12.6/lib64/libnvrtc.so.12");
+        Map<String, String> environment =
+                Map.of("CUDA_HOME", root.resolve("opt/cuda-12.6").toString());
+        assertThat(CudaLibraries.toolkit(new LibrarySearch(environment, root), 13000))
+                .containsKey("libcublas.so.13");
+    }
+
+    @Test
     void theErrorSaysWhatIsMissingAndWhereItLooked() throws Exception {
         touch("usr/local/cuda-13.0/lib64/libnvrtc.so.13");
         LibrarySearch search = new LibrarySearch(Map.of(), root);

@@ -12,6 +12,7 @@ import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.CudaLibraries;
 import dev.kindling.device.cuda.KernelCache;
 import dev.kindling.device.cuda.NcclCommunicator;
+import dev.kindling.storage.Storage;
 import dev.kindling.train.ExecutorDevice;
 import dev.kindling.train.TrainConfig;
 import java.io.IOException;
@@ -21,7 +22,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.apache.spark.SparkEnv;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * What every executor checks: its JVM, its device and libraries, the network to the others, the run directory. A
@@ -49,7 +49,7 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
         findings.addAll(new PairBandwidth(channel, host).measure());
         member.enter("checking the run directory");
         findings.addAll(
-                new SharedDirectory(channel, directory, SparkHadoopUtil.get().conf()).check(where));
+                new SharedDirectory(channel, directory, Storage.settings()).check(where));
         member.stepReached(member.startStep() + 1);
         List<Finding> all = new ArrayList<>();
         for (byte[] part : channel.allGather(JSON.writeValueAsBytes(findings))) {

@@ -12,6 +12,7 @@ import dev.kindling.inference.InferenceModel;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
+import dev.kindling.storage.Storage;
 import dev.kindling.train.ExecutorDevice;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -25,7 +26,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * A checkpoint's model on this executor's device, ready for batches of one shape. Tasks submit batches from their own
@@ -94,7 +94,7 @@ final class LoadedModel implements ExecutorModels.Loaded {
                         new Path(scoring.checkpoint()),
                         scoring.attention().name(),
                         () -> ExecutorDevice.open(scoring.device(), scoring.precision()),
-                        SparkHadoopUtil.get().conf())
+                        Storage.settings())
                 .make(model -> new LoadedModel(scoring, model));
     }
 

@@ -7,12 +7,12 @@ import dev.kindling.data.shard.ShardSet;
 import dev.kindling.data.shard.TokenSequence;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.stream.LongStream;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * A split of a run's shards as one document, the stream of tokens that training sees.
@@ -34,7 +34,7 @@ record ShardSplit(String folder, String split, int windows, long tokens) impleme
     }
 
     private static ShardSet open(String folder) throws IOException {
-        return ShardPreparation.open(folder, SparkHadoopUtil.get().conf());
+        return ShardPreparation.open(folder, Storage.settings());
     }
 
     long segments() {

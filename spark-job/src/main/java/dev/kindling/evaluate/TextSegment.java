@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.util.Arrays;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * A segment of a text file: from the first safe cut at or after its beginning to the first at or after its end, so that
@@ -37,7 +36,7 @@ record TextSegment(String data, TextFiles.File file, long number) implements Pas
     public void read(Tokenizer tokenizer, int block, Tokens to) {
         Path path = new Path(file.uri());
         try (FSDataInputStream in =
-                Storage.of(path, SparkHadoopUtil.get().conf()).files().open(path)) {
+                Storage.of(path, Storage.settings()).files().open(path)) {
             long begin = cut(in, number * TextFiles.SEGMENT_BYTES);
             long end = cut(in, Math.min(file.bytes(), (number + 1) * TextFiles.SEGMENT_BYTES));
             if (begin < end || number == 0) {

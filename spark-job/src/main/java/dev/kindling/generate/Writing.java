@@ -2,6 +2,7 @@ package dev.kindling.generate;
 
 import dev.kindling.inference.ExecutorModels;
 import dev.kindling.nn.Sampling;
+import dev.kindling.storage.Storage;
 import dev.kindling.train.ClusterSection.AttentionChoice;
 import dev.kindling.train.ClusterSection.DeviceChoice;
 import dev.kindling.train.ExecutorDevice;
@@ -10,7 +11,6 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.util.List;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * How prompts are continued.
@@ -41,7 +41,7 @@ public record Writing(ModelChoice model, Sampling sampling, int maxTokens, List<
                     this,
                     new Path(checkpoint),
                     () -> ExecutorDevice.open(device, precision),
-                    SparkHadoopUtil.get().conf());
+                    Storage.settings());
         }
     }
 

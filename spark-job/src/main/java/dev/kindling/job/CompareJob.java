@@ -31,7 +31,6 @@ import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * Compares attention backends: a generation of ranks for each number of executors, then the report. The report's
@@ -48,7 +47,7 @@ final class CompareJob implements Job<CompareOptions> {
 
     @Override
     public void run(CompareOptions options) throws Exception {
-        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Configuration hadoop = Storage.settings();
         Path directory = RunPath.absolute(options.out(), hadoop);
         Storage storage = Storage.of(directory, hadoop);
         if (storage.files().exists(directory)) {
@@ -129,7 +128,7 @@ final class CompareJob implements Job<CompareOptions> {
     private BackendReport measure(Comparison comparison, Path staged, JavaSparkContext spark) throws IOException {
         TrainConfig config = comparison.config();
         Path shards = TrainJob.shards(config, staged, spark);
-        int vocabulary = TrainJob.vocabulary(shards, spark.hadoopConfiguration());
+        int vocabulary = TrainJob.vocabulary(shards, spark);
         requireTokens(comparison.plan(), shards, spark.hadoopConfiguration());
         Map<Integer, List<RankMeasurement>> measured = new TreeMap<>();
         for (int executors : comparison.executors()) {

@@ -11,6 +11,7 @@ import dev.kindling.doctor.Finding;
 import dev.kindling.doctor.Finding.Verdict;
 import dev.kindling.doctor.RankChecks;
 import dev.kindling.doctor.SparkSettings;
+import dev.kindling.storage.Storage;
 import dev.kindling.train.ConfigException;
 import dev.kindling.train.ConfigSource;
 import dev.kindling.train.TrainConfig;
@@ -21,7 +22,6 @@ import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /** Checks the cluster as training would use it: a table, and a fix for everything that is not well. */
 final class DoctorJob implements Job<DoctorOptions> {
@@ -39,7 +39,7 @@ final class DoctorJob implements Job<DoctorOptions> {
 
     @Override
     public void run(DoctorOptions options) throws IOException {
-        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Configuration hadoop = Storage.settings();
         TrainConfig config = new ConfigSource(hadoop, DriverDevice.executorsByGpus())
                 .builtIn("shakespeare-char-cpu", options.overrides());
         Path directory = RunPath.absolute(options.out(), hadoop);

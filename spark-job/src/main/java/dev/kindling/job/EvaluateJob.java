@@ -20,7 +20,6 @@ import java.io.IOException;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.deploy.SparkHadoopUtil;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -62,7 +61,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
 
     @Override
     public void run(EvaluateOptions options) throws IOException {
-        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Configuration hadoop = Storage.settings();
         Path out = RunPath.absolute(options.out(), hadoop);
         StagedDirectory results = new StagedDirectory(out, Storage.of(out, hadoop));
         Subject subject = Subject.of(options.checkpoint(), hadoop);

@@ -21,7 +21,6 @@ import java.io.PrintStream;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.deploy.SparkHadoopUtil;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -39,7 +38,7 @@ final class GenerateJob implements Job<GenerateOptions> {
 
     @Override
     public void run(GenerateOptions options) throws IOException {
-        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Configuration hadoop = Storage.settings();
         Path checkpoint = CheckpointStore.resolve(RunPath.absolute(options.checkpoint(), hadoop), hadoop);
         int batch = options.file().map(GenerateOptions.PromptFile::batch).orElse(1);
         Writing writing = writing(options, checkpoint, batch);

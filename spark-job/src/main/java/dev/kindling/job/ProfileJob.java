@@ -20,7 +20,6 @@ import java.util.List;
 import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /** Times a training step's operators on the driver's device; prints the longest, writes a trace and a table. */
 final class ProfileJob implements Job<ProfileOptions> {
@@ -36,7 +35,7 @@ final class ProfileJob implements Job<ProfileOptions> {
 
     @Override
     public void run(ProfileOptions options) throws IOException {
-        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Configuration hadoop = Storage.settings();
         Path directory = RunPath.absolute(options.out(), hadoop);
         Storage storage = Storage.of(directory, hadoop);
         if (storage.files().exists(directory)) {

@@ -36,7 +36,6 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /** Trains: configuration, run directory, shards, generations of ranks, summary and a sample. */
 final class TrainJob implements Job<TrainOptions> {
@@ -51,7 +50,7 @@ final class TrainJob implements Job<TrainOptions> {
     @Override
     public void run(TrainOptions options) throws Exception {
         long began = System.nanoTime();
-        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Configuration hadoop = Storage.settings();
         Path run = RunPath.absolute(options.out(), hadoop);
         Storage storage = Storage.of(run, hadoop);
         TrainConfig config = configuration(options, run, storage, hadoop);
@@ -119,7 +118,7 @@ final class TrainJob implements Job<TrainOptions> {
             throws IOException {
         try {
             Path folder = shards(config, run, spark);
-            Shards shards = new Shards(folder, vocabulary(folder, spark.hadoopConfiguration()));
+            Shards shards = new Shards(folder, vocabulary(folder, spark));
             storage.write(new Path(run, "config.yaml"), config.toYaml());
             return shards;
         } catch (IOException | RuntimeException e) {
@@ -192,10 +191,11 @@ final class TrainJob implements Job<TrainOptions> {
         return own;
     }
 
-    static int vocabulary(Path shards, Configuration hadoop) throws IOException {
-        ShardSet set = ShardPreparation.open(shards.toString(), hadoop);
-        set.verify();
-        return set.tokenizer().vocabSize();
+    /** Verifies the shards; ids in their tokenizer's vocabulary. */
+    static int vocabulary(Path shards, JavaSparkContext spark) throws IOException {
+        return JobWatch.over(spark.sc(), () -> new ShardPreparation(spark).openVerified(shards))
+                .tokenizer()
+                .vocabSize();
     }
 
     /** Gradients that a rank gives to a sum at once, for any number of ranks that may be left. */

@@ -28,7 +28,6 @@ import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * Tokenises a corpus as two Spark stages: tasks count characters and collect the vocabulary, the driver places the cut
@@ -76,6 +75,33 @@ public final class ShardPreparation {
     /** Opens a folder of shards by the path that a user gave. */
     public static ShardSet open(String location, Configuration hadoop) throws IOException {
         return ShardSet.open(HadoopShardFolder.at(CorpusListing.resolve(location, hadoop), hadoop));
+    }
+
+    /**
+     * Opens a folder of shards and reads every one, so that damage is found before the work begins: here where they lie
+     * on this host, else by tasks.
+     *
+     * @throws DataException naming a shard that is damaged
+     */
+    public ShardSet openVerified(Path folder) throws IOException {
+        ShardSet set = open(folder.toString(), hadoop);
+        if (HadoopShardFolder.isLocal(folder)) {
+            IntStream.range(0, set.shards()).forEach(set::verify);
+            return set;
+        }
+        try {
+            List<Integer> numbers = IntStream.range(0, set.shards()).boxed().toList();
+            spark.parallelize(numbers, numbers.size()).foreach(new Verifying(folder.toString())::verify);
+            return set;
+        } catch (Exception e) { // Spark throws its SparkException, a checked one, undeclared
+            throw causeOf(e);
+        }
+    }
+
+    private record Verifying(String folder) implements Serializable {
+        void verify(int number) throws IOException {
+            open(folder, Storage.settings()).verify(number);
+        }
     }
 
     /**
@@ -168,7 +194,7 @@ public final class ShardPreparation {
     /** The first stage: for a task's documents their first number, how many, each one's length, then all characters. */
     private record Survey(List<SourceDocument> documents, int tasks, boolean vocabulary) implements Serializable {
         int[] count(int task) {
-            Configuration hadoop = SparkHadoopUtil.get().conf();
+            Configuration hadoop = Storage.settings();
             List<SourceDocument> mine = part(documents, tasks, task);
             List<Integer> lengths = new ArrayList<>();
             List<int[]> distinct = new ArrayList<>();
@@ -211,7 +237,7 @@ public final class ShardPreparation {
             List<SourceDocument> documents, int tasks, String folder, String tokenizer, int cutDocument, int cutAt)
             implements Serializable {
         String write(int task) throws IOException {
-            Configuration hadoop = SparkHadoopUtil.get().conf();
+            Configuration hadoop = Storage.settings();
             ShardFolder target = HadoopShardFolder.at(new Path(folder), hadoop);
             Tokenizer encoder = Tokenizers.fromJson(tokenizer, "the driver's vocabulary");
             CorpusSplit split = new CorpusSplit(cutDocument, cutAt, 0, 0);

@@ -1,13 +1,23 @@
 package dev.kindling.storage;
 
+import dev.kindling.data.DataException;
 import dev.kindling.data.shard.LocalShardFolder;
+import dev.kindling.data.shard.Shard;
 import dev.kindling.data.shard.ShardFolder;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.StandardCopyOption;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.SparkEnv;
 
-/** A shard folder on any Hadoop FileSystem. */
+/**
+ * A shard folder on any Hadoop FileSystem but the local one. A shard is copied into a local folder of Spark's
+ * (spark.local.dir) and mapped, so that a corpus takes disk, not heap; the copy has no name and ends with the process, or
+ * once the shard is no longer used.
+ */
 public final class HadoopShardFolder implements ShardFolder {
     private final Storage storage;
     private final Path folder;
@@ -17,14 +27,19 @@ public final class HadoopShardFolder implements ShardFolder {
         this.folder = folder;
     }
 
-    /** The folder at {@code path}: on a local disk shards are mapped, elsewhere they are read to the heap. */
+    /** The folder at {@code path}. */
     public static ShardFolder at(Path path, Configuration hadoop) throws IOException {
         Storage storage = Storage.of(path, hadoop);
         Path qualified = storage.files().makeQualified(path);
-        if ("file".equals(qualified.toUri().getScheme())) {
+        if (isLocal(qualified)) {
             return new LocalShardFolder(java.nio.file.Path.of(qualified.toUri().getPath()));
         }
         return new HadoopShardFolder(storage, qualified);
+    }
+
+    /** Is the qualified path on a disk (or a mount) of this host? */
+    public static boolean isLocal(Path qualified) {
+        return "file".equals(qualified.toUri().getScheme());
     }
 
     @Override
@@ -51,5 +66,32 @@ public final class HadoopShardFolder implements ShardFolder {
     @Override
     public void delete(String file) throws IOException {
         storage.files().delete(new Path(folder, file), false);
+    }
+
+    @Override
+    public Shard shard(String file) throws IOException {
+        String name = name() + "/" + file;
+        File local = scratch(file);
+        long bytes = storage.files().getFileStatus(new Path(folder, file)).getLen();
+        if (local.getUsableSpace() < bytes) {
+            throw new DataException(
+                    "shard %s has %,d bytes, and %s, which is to hold a copy, %,d free; free space there, or set spark.local.dir to a larger disk"
+                            .formatted(name, bytes, local, local.getUsableSpace()));
+        }
+        java.nio.file.Path copy = Files.createTempFile(local.toPath(), "shard-", ".bin");
+        try {
+            try (InputStream in = open(file)) {
+                Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
+            }
+            return Shard.open(copy, name);
+        } finally {
+            Files.deleteIfExists(copy); // What is mapped stays.
+        }
+    }
+
+    /** One of Spark's local folders of this process; the shards of a set take turns. */
+    private static File scratch(String file) {
+        File[] folders = SparkEnv.get().blockManager().diskBlockManager().localDirs();
+        return folders[Math.floorMod(file.hashCode(), folders.length)];
     }
 }

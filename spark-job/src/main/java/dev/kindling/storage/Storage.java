@@ -14,12 +14,16 @@ import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.UnsupportedFileSystemException;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * Files of a run on any Hadoop FileSystem: a file appears whole or not at all. Kindling's files carry their own
  * checksums, so the local file system is used without Hadoop's {@code .crc} files beside them.
  */
 public final class Storage {
+    private static volatile Settings settings;
+
     private final FileSystem files;
     private final Configuration hadoop;
 
@@ -36,6 +40,25 @@ public final class Storage {
             throw new IOException(e.getMessage(), e);
         }
     }
+
+    /**
+     * Hadoop's settings for this process: what the host's files say, and on executors, too, the application's
+     * {@code spark.hadoop.*}, which Spark gives to its own readers only.
+     */
+    public static Configuration settings() {
+        SparkEnv env = SparkEnv.get();
+        if (env == null) {
+            return SparkHadoopUtil.get().conf();
+        }
+        Settings last = settings;
+        if (last == null || last.env() != env) {
+            last = new Settings(env, SparkHadoopUtil.get().newConfiguration(env.conf()));
+            settings = last;
+        }
+        return last.hadoop();
+    }
+
+    private record Settings(SparkEnv env, Configuration hadoop) {}
 
     public FileSystem files() {
         return files;

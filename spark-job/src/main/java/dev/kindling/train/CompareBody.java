@@ -14,13 +14,13 @@ import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.device.cuda.NcclException;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.report.RankMeasurement;
+import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import org.apache.spark.SparkEnv;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * What every rank of a comparison does: runs its part of the training step with each backend, together with the other
@@ -39,7 +39,7 @@ public record CompareBody(TrainConfig config, ComparePlan plan, String shards) i
         try (Device device = ExecutorDevice.open(config, member);
                 NcclCommunicator nccl =
                         NcclRendezvous.open(config, member, allReduce, device).orElse(null)) {
-            ShardSet set = ShardPreparation.open(shards, SparkHadoopUtil.get().conf());
+            ShardSet set = ShardPreparation.open(shards, Storage.settings());
             allReduce.barrier(); // so that all ranks of a host load it while peaks are measured
             PeakRate peak = device.peakRate();
             BackendComparison comparison = new BackendComparison(

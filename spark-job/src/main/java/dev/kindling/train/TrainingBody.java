@@ -13,12 +13,12 @@ import dev.kindling.device.Device;
 import dev.kindling.device.cuda.NcclCommunicator;
 import dev.kindling.device.cuda.NcclException;
 import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.deploy.SparkHadoopUtil;
 
 /**
  * What every rank of a training run does: opens its device, its shards and the checkpoint to start from, and trains.
@@ -29,7 +29,7 @@ import org.apache.spark.deploy.SparkHadoopUtil;
 public record TrainingBody(TrainConfig config, String run, String shards) implements GenerationBody {
     @Override
     public byte[] run(Member member, AllReduce allReduce) throws IOException {
-        Configuration hadoop = SparkHadoopUtil.get().conf();
+        Configuration hadoop = Storage.settings();
         member.enter("opening the device and the shards");
         try (Device device = ExecutorDevice.open(config, member);
                 Arena arena = device.arena("training");

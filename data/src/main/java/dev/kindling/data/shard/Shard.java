@@ -52,9 +52,14 @@ public final class Shard implements TokenSequence {
 
     /** As {@link #read}, from a local file, which must not be changed while the shard is in use. */
     public static Shard open(Path file) {
-        return reading(file.toString(), () -> {
+        return open(file, file.toString());
+    }
+
+    /** As {@link #open(Path)}, from a copy on a local disk of the file that errors call {@code name}. */
+    public static Shard open(Path file, String name) {
+        return reading(name, () -> {
             try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-                return withHeader(ShardSource.of(channel), file.toString());
+                return withHeader(ShardSource.of(channel), name);
             }
         });
     }

@@ -243,12 +243,27 @@ public final class ShardSet {
                 lengths.stream().mapToInt(Integer::intValue).toArray());
     }
 
+    /** Shards of all splits. */
+    public int shards() {
+        return splits.values().stream().mapToInt(split -> split.tokens().shards()).sum();
+    }
+
     /**
-     * Reads every shard, so that damage is found before the work begins.
+     * Reads a shard, and keeps nothing of it, so that damage is found before the work begins.
      *
-     * @throws DataException naming the first shard that is damaged
+     * @param number from 0 to {@link #shards} - 1
+     * @throws DataException naming the shard, if it is damaged
      */
-    public void verify() {
-        splits.values().forEach(split -> split.tokens().readAll());
+    public void verify(int number) {
+        int first = 0;
+        for (Split split : splits.values()) {
+            int end = first + split.tokens().shards();
+            if (number < end) {
+                split.tokens().check(number - first);
+                return;
+            }
+            first = end;
+        }
+        throw new IndexOutOfBoundsException("shard %d of %d in %s".formatted(number, first, folder));
     }
 }

@@ -67,7 +67,9 @@ class ShardSetTest {
             }
             assertThat(lengths(set.documents("train"))).containsExactly(7L, 1L, 3L, 20L, 2L);
             assertThat(set.tokenizer()).isEqualTo(TOKENIZER);
-            set.verify();
+            assertThat(set.shards()).isEqualTo((expected.length + shardTokens - 1) / shardTokens);
+            verify(set);
+            assertThatThrownBy(() -> set.verify(set.shards())).isInstanceOf(IndexOutOfBoundsException.class);
         }
     }
 
@@ -119,7 +121,7 @@ class ShardSetTest {
         Files.copy(folder.resolve("train-0001.bin"), victim, StandardCopyOption.REPLACE_EXISTING);
         assertBadShard("train-0002.bin", "is not the shard that the manifest names");
         Files.write(victim, good);
-        ShardSet.open(folder).verify();
+        verify(ShardSet.open(folder));
     }
 
     @Test
@@ -202,9 +204,13 @@ class ShardSetTest {
         }
     }
 
+    private static void verify(ShardSet set) {
+        IntStream.range(0, set.shards()).forEach(set::verify);
+    }
+
     private void assertBadShard(String name, String why) {
         ShardSet set = ShardSet.open(folder);
-        assertThatThrownBy(set::verify)
+        assertThatThrownBy(() -> verify(set))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining(name)
                 .hasMessageContaining(why);

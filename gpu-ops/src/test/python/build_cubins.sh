@@ -35,12 +35,13 @@ fi
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 {
-    for case in "bf16 64" "fp16 32" "bf16 128"; do
+    for case in "bf16 64" "fp16 32" "bf16 128" "fp16 128"; do
         set -- $case
+        case "$2" in 128) hopper_file=_hopper_128 ;; *) hopper_file=_hopper ;; esac
         for c in 0 1; do
             for r in 0 1; do
-                for file in flash_forward flash_backward flash_forward_hopper flash_backward_hopper; do
-                    case "$file.$2.$r" in *_hopper.128.* | flash_backward_hopper.*.1) continue ;; esac # mma.sync's
+                for file in flash_forward flash_backward flash_forward$hopper_file flash_backward$hopper_file; do
+                    case "$file.$r" in *_hopper_128.1 | flash_backward_hopper.1) continue ;; esac # mma.sync's
                     echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DCAUSAL=$c -DDROPOUT=$r -o $out/$file.$1.d$2.c$c.r$r.cubin $file.cu"
                 done
             done

@@ -2,7 +2,7 @@
 
 usage: judge_flash_attention.py CUBIN_DIR [check] [time] [small] [mma] [hopper]
 small: one small shape a path, for compute-sanitizer. mma, hopper: the paths (both)
-cubins (build_cubins.sh): flash_{forward|backward}[_hopper].{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}.cubin"""
+cubins (build_cubins.sh): flash_{forward|backward}[_hopper|_hopper_128].{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}.cubin"""
 import os
 import struct
 import sys
@@ -22,7 +22,8 @@ def module(directory, path, dtype, d, causal, dropout):
     pair = []
     for way in ("forward", "backward"):
         hopper = path == "hopper" and not (way == "backward" and dropout)
-        name = f"flash_{way}{'_hopper' if hopper else ''}.{dtype}.d{d}.c{int(causal)}.r{int(dropout)}.cubin"
+        kind = "" if not hopper else "_hopper_128" if d == 128 else "_hopper"
+        name = f"flash_{way}{kind}.{dtype}.d{d}.c{int(causal)}.r{int(dropout)}.cubin"
         file = os.path.join(directory, name)
         if not os.path.exists(file):
             return None
@@ -37,7 +38,8 @@ class Flash:
 
     def __init__(self, mod, q, k, v, threshold=0, site=7, splits=1, cu_q=None, cu_k=None, lengths=None, state=None):
         (self.forward_module, self.backward_module), self.q, self.k, self.v = mod, q, k, v
-        self.threshold, self.site, self.splits, self.cu_q, self.cu_k = threshold, site, splits, cu_q, cu_k
+        self.turns = self.backward_module.constant("flash_attention_backward_turns")
+        self.threshold, self.site, self.splits, self.cu_q, self.cu_k = threshold, site, 1 if self.turns else splits, cu_q, cu_k
         self.state = state if state is not None else step_state()
         self.batch, self.heads = (q.shape[0] if cu_q is None else cu_q.numel() - 1), q.shape[1]
         self.tq, self.tk = (q.shape[2], k.shape[2]) if lengths is None else lengths
@@ -52,7 +54,8 @@ class Flash:
         self.dk, self.dv = self.dkv[:, :, 0].transpose(1, 2), self.dkv[:, :, 1].transpose(1, 2)
         self.stats_rows = self.batch * ((self.tq + 127) // 128 * 128) if cu_q is None else (t + 128 * self.batch + 127) // 128 * 128
         self.stats = torch.full((h, self.stats_rows, 2), poison, device="cuda")
-        self.partial = torch.full((splits, h, self.stats_rows, d), poison, device="cuda")
+        sums, counts = self.splits * h * self.stats_rows * d, h * (self.stats_rows // 64 + self.batch) if self.turns else 0
+        self.partial = torch.full((sums + counts,), poison, device="cuda")
 
     def params(self, dO=None):
         t = [self.q, self.k, self.v, self.o, self.lse, dO, self.dq, self.dk, self.dv, self.stats, self.partial, self.cu_q, self.cu_k, self.state]
@@ -72,11 +75,13 @@ class Flash:
     def backward(self, dO):
         m, p, h, b = self.backward_module, self.params(dO), self.heads, self.batch
         rows, shared = m.constant("flash_attention_backward_rows"), m.constant("flash_attention_backward_shared")
+        keys, threads = m.constant("flash_attention_backward_keys"), m.constant("flash_attention_backward_threads")
+        blocks = (self.tk + keys - 1) // keys if self.turns else self.splits
 
         def run():
             m.launch("flash_attention_backward_rows_sum", ((self.tq + 127) // 128, h, b), 256, p)
-            m.launch("flash_attention_backward", (self.splits, h, b), 256, p, shared=shared)
-            if self.splits > 1:
+            m.launch("flash_attention_backward", (blocks, h, b), threads, p, shared=shared)
+            if self.splits > 1 or self.turns:
                 m.launch("flash_attention_backward_sum", ((self.tq + rows - 1) // rows, h, b), 256, p)
 
         return run
@@ -182,35 +187,47 @@ def repeatable(directory, path, dtype, d, p, splits):
 
 
 def check(directory, path):
-    for dtype, d in (("bf16", 64), ("fp16", 32), ("bf16", 128)):
+    for dtype, d in (("bf16", 64), ("fp16", 32), ("bf16", 128), ("fp16", 128)):
         if module(directory, path, dtype, d, True, False) is None:
             continue
         worst, at = 0.0, (directory, path, dtype, d)
+        drops = module(directory, path, dtype, d, True, True) is not None
         for causal in (False, True):
             for t in (1, 63, 64, 65, 127, 129, 1000, 1024):
                 worst = max(worst, dense(*at, causal, t, t))
             for tq, tk in ((65, 129), (129, 65), (300, 20), (7, 700), (257, 383)):
                 worst = max(worst, dense(*at, causal, tq, tk))
+            worst = max(worst, dense(*at, causal, 4096, 4096, batch=1, heads=2))
             for splits in (2, 3, 16):
                 worst = max(worst, dense(*at, causal, 517, 640, splits=splits))
             worst = max(worst, dense(*at, causal, 200, 200, scale=6.0))
-            for tq, tk in ((64, 64), (129, 200), (333, 333)):
+            for tq, tk in ((64, 64), (129, 200), (333, 333)) if drops else ():
                 worst = max(worst, dense(*at, causal, tq, tk, p=0.2, splits=1 + tq % 2))
         packed(*at, True, [1, 130, 64, 257, 31], 0.0, 1)
-        packed(*at, True, [1, 130, 64, 257, 31], 0.2, 2)
-        for p, splits in ((0.0, 1), (0.0, 3), (0.2, 1)):
+        packed(*at, True, [1, 130, 64, 257, 31], 0.2 if drops else 0.0, 2)
+        for p, splits in ((0.0, 1), (0.0, 3), (0.2, 1)) if drops else ((0.0, 1), (0.0, 3)):
             repeatable(*at, p, splits)
         print(f"checked {path} {dtype} D{d}: worst relative error {worst:.2e}, failures so far {report.failures}", flush=True)
 
 
 def small(directory, path):
-    for p in (0.0, 0.2):
-        worst = dense(directory, path, "bf16", 64, True, 150, 280, p=p, batch=1, heads=1)
-        print(f"small {path} p{p}: relative error {worst:.2e}", flush=True)
+    for d in (64, 128):
+        for p in (0.0, 0.2):
+            if module(directory, path, "bf16", d, True, p > 0) is None:
+                continue
+            worst = dense(directory, path, "bf16", d, True, 150, 280, p=p, batch=1, heads=1)
+            print(f"small {path} D{d} p{p}: relative error {worst:.2e}", flush=True)
+
+
+def splits_of(heads, tiles):
+    """As CudaFlashAttention.workspace: of at most enough to give every multiprocessor a block, those that finish first."""
+    processors = torch.cuda.get_device_properties(0).multi_processor_count
+    return min(range(1, max(1, min(tiles, -(-processors // heads))) + 1), key=lambda s: -(-heads * s // processors) / s)
 
 
 SHAPES = [("bf16", 32, 12, 1024, 64, True), ("fp16", 32, 32, 1024, 32, False), ("fp16", 32, 32, 1024, 32, True),
-          ("bf16", 64, 6, 256, 64, True), ("bf16", 4, 16, 4096, 128, True)]
+          ("bf16", 64, 6, 256, 64, True), ("bf16", 4, 16, 4096, 128, True), ("bf16", 4, 16, 4096, 128, False),
+          ("bf16", 16, 16, 1024, 128, True)]
 
 
 def torch_micros(run, repeats=20):
@@ -238,7 +255,7 @@ def time(directory, paths):
                 mod = module(directory, path, dtype, d, causal, p > 0)
                 if mod is None:
                     continue
-                splits = max(1, min(264 // (b * h), (t + 127) // 128))
+                splits = splits_of(b * h, (t + 127) // 128)
                 flash = Flash(mod, q, k, v, round(p * 65536), splits=splits)
                 forward, backward = flash.forward(), flash.backward(dO)
                 line += f" p{p} {path} {micros(forward):.0f}+{micros(backward):.0f}"

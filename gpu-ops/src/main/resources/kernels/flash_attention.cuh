@@ -111,3 +111,19 @@ __device__ __forceinline__ void loadTile(u32 to, const Activation *from, i64 str
             copyAsync16(to + tileOffset<D>(first + i, chunk), from + (i64)min(r, rows - 1) * stride + chunk * 8, r < rows);
     }
 }
+
+// The same for D 128 in two panels of 64 columns, ROWS rows each; by THREADS threads that follow one another.
+template <int ROWS, int THREADS>
+__device__ __forceinline__ void loadPanels(u32 to, const Activation *from, i64 stride, int row, int rows) {
+    constexpr int PER = THREADS / CHUNKS;
+    const int chunk = threadIdx.x % CHUNKS, first = threadIdx.x % THREADS / CHUNKS;
+    static_assert(ROWS % PER == 0 && (PER % 8 == 0 || PER == 4), "whole or half groups of 8 rows");
+    to += chunk / 8 * (ROWS * 128) + tileOffset<64>(first, chunk % 8);
+    row += first;
+    const Activation *at = from + (i64)row * stride + chunk * 8;
+#pragma unroll
+    for (int i = 0; i < ROWS; i += PER) {
+        copyAsync16((to + i * 128) ^ (i % 8 * 16), row + i < rows ? at : from, row + i < rows);
+        at += PER * stride;
+    }
+}

@@ -8,11 +8,31 @@ extern "C" __device__ const int flash_attention_backward_shared = BACKWARD_SHARE
 extern "C" __device__ const int flash_attention_backward_rows = BM;
 extern "C" __device__ const int flash_attention_backward_keys = BN;
 
+#ifndef BACKWARD_TURNS // 1: a block a key tile, and the tiles of a head add to one dq buffer in turns
+#define BACKWARD_TURNS 0
+#endif
+extern "C" __device__ const int flash_attention_backward_turns = BACKWARD_TURNS;
+#ifndef BACKWARD_THREADS
+#define BACKWARD_THREADS 256
+#endif
+extern "C" __device__ const int flash_attention_backward_threads = BACKWARD_THREADS;
+
+// Behind the one dq buffer: the number of key tiles that have added to each row tile (H, statsRows / BM); then how many of
+// its key tiles each head has given to blocks (B, H).
+__device__ __forceinline__ int *turnsOf(const FlashAttention &p, int b, int h, const Sequence &seq) {
+    return reinterpret_cast<int *>(p.partial + (i64)p.heads * p.statsRows * D) + ((i64)h * p.statsRows + statsStart(p, b, seq)) / BM;
+}
+__device__ __forceinline__ int *ticketOf(const FlashAttention &p, int b, int h) {
+    return reinterpret_cast<int *>(p.partial + (i64)p.heads * p.statsRows * D) + (i64)p.heads * p.statsRows / BM + (i64)b * p.heads + h;
+}
+
 // stats[row] = {lse log2(e), (1 - p) rowsum(dO o)}; {inf, 0} past the last row. 8 rows a warp at a time.
 extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_rows_sum(const FlashAttention p) {
     const int b = blockIdx.z, h = blockIdx.y;
     const Sequence seq = sequenceOf(p, b);
+    if (BACKWARD_TURNS && blockIdx.x == 0 && threadIdx.x == 0) *ticketOf(p, b, h) = 0;
     if ((int)blockIdx.x * 128 >= seq.queries) return;
+    if (BACKWARD_TURNS && threadIdx.x < 128 / BM) turnsOf(p, b, h, seq)[blockIdx.x * (128 / BM) + threadIdx.x] = 0;
     const Activation *o = headOf(p.o, p.oAt, p, b, h, seq.queryStart);
     const Activation *dO = headOf(p.dO, p.dOAt, p, b, h, seq.queryStart);
     const float *lse = p.lse + lseOf(p, b, h, seq);

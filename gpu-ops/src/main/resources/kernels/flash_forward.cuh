@@ -4,9 +4,13 @@
 #pragma once
 #include "flash_attention.cuh"
 
+#ifndef FORWARD_THREADS
+#define FORWARD_THREADS (FORWARD_WARPS * 32)
+#endif
+
 extern "C" __device__ const int flash_attention_forward_shared = FORWARD_SHARED;
 extern "C" __device__ const int flash_attention_forward_rows = FORWARD_M;
-extern "C" __device__ const int flash_attention_forward_threads = FORWARD_WARPS * 32;
+extern "C" __device__ const int flash_attention_forward_threads = FORWARD_THREADS;
 
 // Softmax state of the 16 MT rows of a warp; lane 4g + t holds rows g and g + 8 of each of the MT tiles.
 constexpr int FORWARD_MT = FORWARD_M / FORWARD_WARPS / 16;
@@ -28,9 +32,10 @@ __device__ __forceinline__ void clear(Rows &rows) {
     }
 }
 
+// s becomes the probabilities against the new maxima; what was summed before them is to shrink, of which the sums have.
 template <bool MASKED>
-__device__ __forceinline__ void softmaxStep(
-        float (&s)[FORWARD_MT][FORWARD_NT][4], Rows &rows, int firstRow, int column0, const Sequence &seq, float c) {
+__device__ __forceinline__ void probabilities(float (&s)[FORWARD_MT][FORWARD_NT][4], Rows &rows, float (&shrink)[FORWARD_MT][2],
+        int firstRow, int column0, const Sequence &seq, float c) {
     const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
 #pragma unroll
     for (int mt = 0; mt < FORWARD_MT; mt++) {
@@ -51,14 +56,9 @@ __device__ __forceinline__ void softmaxStep(
             best = fmaxf(best, __shfl_xor_sync(0xffffffffu, best, 1));
             best = fmaxf(best, __shfl_xor_sync(0xffffffffu, best, 2));
             const float shift = (MASKED && best == -INFINITY_F) ? 0.0f : best * c;
-            const float shrink = exp2Fast(fmaf(rows.max[mt][half], c, -shift));
+            shrink[mt][half] = exp2Fast(fmaf(rows.max[mt][half], c, -shift));
             rows.max[mt][half] = best;
-            float sum = rows.sum[mt][half] * shrink;
-#pragma unroll
-            for (int nt = 0; nt < D / 8; nt++) {
-                rows.o[mt][nt][half * 2] *= shrink;
-                rows.o[mt][nt][half * 2 + 1] *= shrink;
-            }
+            float sum = rows.sum[mt][half] * shrink[mt][half];
 #pragma unroll
             for (int nt = 0; nt < FORWARD_NT; nt++) {
 #pragma unroll
@@ -71,6 +71,23 @@ __device__ __forceinline__ void softmaxStep(
             rows.sum[mt][half] = sum;
         }
     }
+}
+
+__device__ __forceinline__ void shrinkOutput(Rows &rows, const float (&shrink)[FORWARD_MT][2]) {
+#pragma unroll
+    for (int mt = 0; mt < FORWARD_MT; mt++)
+#pragma unroll
+        for (int nt = 0; nt < D / 8; nt++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) rows.o[mt][nt][e] *= shrink[mt][e >> 1];
+}
+
+template <bool MASKED>
+__device__ __forceinline__ void softmaxStep(
+        float (&s)[FORWARD_MT][FORWARD_NT][4], Rows &rows, int firstRow, int column0, const Sequence &seq, float c) {
+    float shrink[FORWARD_MT][2];
+    probabilities<MASKED>(s, rows, shrink, firstRow, column0, seq, c);
+    shrinkOutput(rows, shrink);
 }
 
 // One warp's rows: normalize, write lse, stage o in the warp's own part of the q tile, write 16-byte pieces.

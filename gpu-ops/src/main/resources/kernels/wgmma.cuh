@@ -2,7 +2,8 @@
 // a (64 x 16) from shared memory or registers, b (16 x N) from shared memory. Warp w of the group holds rows 16w to 16w + 15
 // of d, laid out like mma.sync's accumulators: d[j] of lane 4g + t = rows g, g + 8, columns 8j + 2t, 8j + 2t + 1.
 // Operands in shared memory are tiles of rows of 64 or 128 bytes, swizzled as tileOffset does, the tile at a multiple of 1024
-// bytes. An operand is "transposed" if its rows run along the summed dimension.
+// bytes. An operand is "transposed" if its rows run along the summed dimension. Rows of 128 elements lie in two panels of 64
+// columns (panelOffset), the second PANEL_BYTES after the first.
 // Order: change registers, wgmmaFence, products, wgmmaCommit; wgmmaWait<n> leaves n groups in flight; settle the
 // accumulators before they are read. Shared memory that threads wrote needs asyncProxyFence and a barrier first.
 #pragma once
@@ -17,6 +18,16 @@ template <int ROW_BYTES> __device__ __forceinline__ u64 operandAt(u32 address) {
 __device__ __forceinline__ u64 along(u64 operand, int step) { return operand + step * 2; }
 template <int ROW_BYTES> __device__ __forceinline__ u64 alongTransposed(u64 operand, int step) {
     return operand + step * ROW_BYTES;
+}
+// The same in panels; the steps of a transposed operand are alongTransposed<128>.
+template <int PANEL_BYTES> __device__ __forceinline__ u64 panelsAt(u32 address) {
+    return operandAt<128>(address) - (1u << 16) + ((u64)(PANEL_BYTES / 16) << 16);
+}
+template <int PANEL_BYTES> __device__ __forceinline__ u64 alongPanels(u64 operand, int step) {
+    return operand + step / 4 * (PANEL_BYTES / 16) + step % 4 * 2;
+}
+template <int PANEL_BYTES> __device__ __forceinline__ u32 panelOffset(int row, int chunk) {
+    return chunk / 8 * PANEL_BYTES + tileOffset<64>(row, chunk % 8);
 }
 
 __device__ __forceinline__ void wgmmaFence() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
@@ -81,13 +92,16 @@ __device__ __forceinline__ void multiplyShared(float (&d)[NT][4], u64 a, u64 b, 
 // The same with a in registers: {rows g, columns 2t}, {g + 8, 2t}, {g, 2t + 8}, {g + 8, 2t + 8}, pairs packed.
 template <typename T, int TB, int NT>
 __device__ __forceinline__ void multiplyRegisters(float (&d)[NT][4], u32 a0, u32 a1, u32 a2, u32 a3, u64 b, int keep) {
-    static_assert(NT == 4 || NT == 8, "32 or 64 columns");
+    static_assert(NT == 4 || NT == 8 || NT == 16, "32, 64 or 128 columns");
     if constexpr (NT == 4) {
         if constexpr (IS_BF16<T>) WGMMA_REGISTERS("bf16", "32", WGMMA_16, WGMMA_D4(0), "16", "17", "18", "19", "20", "21", "22");
         else WGMMA_REGISTERS("f16", "32", WGMMA_16, WGMMA_D4(0), "16", "17", "18", "19", "20", "21", "22");
-    } else {
+    } else if constexpr (NT == 8) {
         if constexpr (IS_BF16<T>) WGMMA_REGISTERS("bf16", "64", WGMMA_32, WGMMA_D8(0), "32", "33", "34", "35", "36", "37", "38");
         else WGMMA_REGISTERS("f16", "64", WGMMA_32, WGMMA_D8(0), "32", "33", "34", "35", "36", "37", "38");
+    } else {
+        if constexpr (IS_BF16<T>) WGMMA_REGISTERS("bf16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68", "69", "70");
+        else WGMMA_REGISTERS("f16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68", "69", "70");
     }
 }
 
@@ -95,4 +109,35 @@ __device__ __forceinline__ void multiplyRegisters(float (&d)[NT][4], u32 a0, u32
 __device__ __forceinline__ void storeMatrix(u32 address, u32 r0, u32 r1, u32 r2, u32 r3) {
     asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(r0), "r"(r1), "r"(r2), "r"(r3)
                  : "memory");
+}
+
+// ---- barriers in shared memory between the warps that load tiles and the warps that multiply them ---------------------
+
+__device__ __forceinline__ void barrierSetUp(u32 barrier, int arrivals) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+// One arrival a warp, after all of its lanes.
+__device__ __forceinline__ void barrierArrive(u32 barrier) {
+    __syncwarp();
+    if ((threadIdx.x & 31) == 0) asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+// Until the phase of this parity has ended: 0 is the first; before it, 1 counts as ended.
+__device__ __forceinline__ void barrierWait(u32 barrier, u32 parity) {
+    asm volatile("{ .reg .pred done;\n"
+                 "again: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+                 "@!done bra again; }" ::"r"(barrier), "r"(parity)
+                 : "memory");
+}
+// Barrier id (1 to 15) of `threads` threads, of which some only arrive.
+__device__ __forceinline__ void groupSync(int id, int threads) {
+    asm volatile("barrier.cta.sync %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+__device__ __forceinline__ void groupArrive(int id, int threads) {
+    asm volatile("barrier.cta.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory");
+}
+template <int Registers> __device__ __forceinline__ void giveRegisters() {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Registers));
+}
+template <int Registers> __device__ __forceinline__ void takeRegisters() {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Registers));
 }

@@ -30,7 +30,12 @@ public interface FlashContract extends OpsUnderTest {
         "1, 2, 1, 77, 32, true, 0, 1",
         "1, 2, 40, 129, 64, true, 0.2, 1",
         "1, 2, 129, 40, 64, true, 0, 1",
-        "1, 2, 65, 64, 64, true, 0, 6"
+        "1, 2, 65, 64, 64, true, 0, 6",
+        "2, 2, 300, 300, 128, true, 0, 1",
+        "1, 2, 129, 257, 128, false, 0, 1",
+        "1, 2, 257, 63, 128, true, 0, 1",
+        "1, 1, 1, 300, 128, true, 0, 1",
+        "1, 1, 65, 65, 128, true, 0.2, 1"
     })
     default void flashMatchesTheFormula(
             int b, int h, int tq, int tk, int d, boolean causal, float probability, double spread) {
@@ -42,6 +47,15 @@ public interface FlashContract extends OpsUnderTest {
     default void flashKeepsPackedSequencesApart(int[] cumulative) {
         check(AttentionCase.packed(fixture(), 2, 32, cumulative, true, new Dropout(0.25f, 1)));
         check(AttentionCase.packed(fixture(), 3, 64, cumulative, false, Dropout.NONE));
+        check(AttentionCase.packed(fixture(), 2, 128, cumulative, true, Dropout.NONE));
+    }
+
+    @Test
+    default void flashKeepsPackedSequencesOfManyTilesApart() {
+        int[] cumulative = {0, 1, 300, 300, 430};
+        check(AttentionCase.packed(fixture(), 2, 64, cumulative, true, Dropout.NONE));
+        check(AttentionCase.packed(fixture(), 2, 128, cumulative, true, Dropout.NONE));
+        check(AttentionCase.packed(fixture(), 1, 128, cumulative, false, Dropout.NONE));
     }
 
     private void check(AttentionCase c) {
@@ -127,11 +141,12 @@ public interface FlashContract extends OpsUnderTest {
         }
     }
 
-    @Test
-    default void flashRepeatedRunsAreEqualBitForBit() {
+    @ParameterizedTest
+    @CsvSource({"129, 64, 0.2", "300, 128, 0"})
+    default void flashRepeatedRunsAreEqualBitForBit(int length, int d, float probability) {
         OpsFixture f = fixture();
-        Sizes sizes = new Sizes(2, 3, 129, 129, 64);
-        AttentionCase c = AttentionCase.dense(f, sizes, true, new Dropout(0.2f, 3), 1);
+        Sizes sizes = new Sizes(2, 3, length, length, d);
+        AttentionCase c = AttentionCase.dense(f, sizes, true, new Dropout(probability, 3), 1);
         double[][] first = run(f, c).read(f);
         for (int i = 0; i < 10; i++) {
             assertThat(Arrays.deepEquals(first, run(f, c).read(f))).isTrue();

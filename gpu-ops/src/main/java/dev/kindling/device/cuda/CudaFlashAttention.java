@@ -11,7 +11,7 @@ import java.util.Optional;
 
 /**
  * flash_forward*.cu and flash_backward*.cu: FlashAttention-2 on tensor cores, arXiv:2307.08691. On compute
- * capability 9.0 head dimensions 32 and 64, dense or packed, take the wgmma kernels, but for the backward pass with dropout;
+ * capability 9.0 the wgmma kernels run, dense or packed, but with dropout only the forward pass of head dimensions 32 and 64;
  * all else takes the mma.sync kernels. Both draw the same dropout.
  */
 final class CudaFlashAttention implements FusedAttention {
@@ -64,7 +64,7 @@ final class CudaFlashAttention implements FusedAttention {
         CudaModule module = module("flash_forward", inputs, wgmma);
         context.scratch(AlignedViews.bytes(inputs.query(), inputs.key(), inputs.value(), out));
         AlignedViews views = new AlignedViews(context, elementwise, 0);
-        pack(new Call(views.in(inputs), views.out(out), logSumExp, null), 0, 0, new Workspace(0, 1));
+        pack(new Call(views.in(inputs), views.out(out), logSumExp, null), 0, 0, new Workspace(0, 1, 1, 0));
         int rows = module.number("flash_attention_forward_rows");
         context.launch(
                 module.kernel("flash_attention_forward"),
@@ -85,7 +85,7 @@ final class CudaFlashAttention implements FusedAttention {
                 module("flash_backward", inputs, wgmma && !inputs.dropout().active());
         Workspace work = workspace(inputs, shape, module);
         long statsBytes = (8L * shape.heads() * work.statsRows() + 255) / 256 * 256;
-        long partialBytes = 4L * work.splits() * shape.heads() * work.statsRows() * shape.headDim();
+        long partialBytes = 4L * work.splits() * shape.heads() * work.statsRows() * shape.headDim() + work.countBytes();
         partialBytes = (partialBytes + 255) / 256 * 256;
         AttentionInputs.Gradients g = gradients;
         long copies = AlignedViews.bytes(
@@ -99,10 +99,11 @@ final class CudaFlashAttention implements FusedAttention {
         context.launch(
                 module.kernel("flash_attention_backward_rows_sum"),
                 new Grid((shape.queryLength() + ROWS - 1) / ROWS, heads, batch, 256, 1, 0));
+        int threads = module.number("flash_attention_backward_threads");
         int shared = module.number("flash_attention_backward_shared");
         context.launch(
-                module.kernel("flash_attention_backward"), new Grid(work.splits(), heads, batch, 256, 1, shared));
-        if (work.splits() > 1) {
+                module.kernel("flash_attention_backward"), new Grid(work.blocks(), heads, batch, threads, 1, shared));
+        if (work.blocks() > 1 || work.countBytes() > 0) {
             int rows = module.number("flash_attention_backward_rows");
             context.launch(
                     module.kernel("flash_attention_backward_sum"),
@@ -113,10 +114,14 @@ final class CudaFlashAttention implements FusedAttention {
 
     private record Call(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {}
 
-    /** @param splits thread blocks that share a head's key tiles */
-    private record Workspace(long statsRows, int splits) {}
+    /**
+     * @param splits partial sums of a head's query gradient
+     * @param blocks thread blocks that share a head's key tiles
+     * @param countBytes of the counts behind one partial sum, if the blocks add to it in turns
+     */
+    private record Workspace(long statsRows, int splits, int blocks, long countBytes) {}
 
-    /** Enough splits to give every multiprocessor a block, so that results depend on the GPU and the shape alone. */
+    /** A function of the GPU and the shape alone, and so are the results. */
     private Workspace workspace(AttentionInputs inputs, AttentionShape shape, CudaModule module) {
         long rows;
         if (inputs.sequences() == null) {
@@ -128,8 +133,26 @@ final class CudaFlashAttention implements FusedAttention {
         int keys = module.number("flash_attention_backward_keys");
         int tiles = Math.max(1, (shape.keyLength() + keys - 1) / keys);
         int heads = shape.batch() * shape.heads();
-        int wanted = (context.info().multiprocessors() + heads - 1) / heads;
-        return new Workspace(rows, Math.max(1, Math.min(tiles, wanted)));
+        if (module.number("flash_attention_backward_turns") == 1) {
+            long counts = shape.heads() * (rows / module.number("flash_attention_backward_rows") + shape.batch());
+            return new Workspace(rows, 1, tiles, 4 * counts);
+        }
+        int splits = splits(heads, tiles);
+        return new Workspace(rows, splits, splits, 0);
+    }
+
+    /** Of at most enough splits to give every multiprocessor a block, those whose blocks are done first. */
+    private int splits(int heads, int tiles) {
+        int processors = context.info().multiprocessors();
+        int best = 1;
+        for (int splits = 2; splits <= Math.min(tiles, (processors + heads - 1) / heads); splits++) {
+            long rounds = (heads * splits + processors - 1) / processors;
+            long bestRounds = (heads * best + processors - 1) / processors;
+            if (rounds * best < bestRounds * splits) {
+                best = splits;
+            }
+        }
+        return best;
     }
 
     /** Fills struct FlashAttention. */
@@ -175,8 +198,10 @@ final class CudaFlashAttention implements FusedAttention {
 
     private CudaModule module(String stem, AttentionInputs inputs, boolean hopper) {
         AttentionShape shape = inputs.shape();
+        boolean wide = shape.headDim() == 128;
+        boolean here = hopper && !(wide && inputs.dropout().active());
         return context.module(
-                hopper && shape.headDim() <= 64 ? stem + "_hopper" : stem,
+                here ? stem + (wide ? "_hopper_128" : "_hopper") : stem,
                 shape.dtype(),
                 "HEAD_DIM",
                 shape.headDim(),

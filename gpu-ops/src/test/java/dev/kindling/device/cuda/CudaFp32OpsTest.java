@@ -37,13 +37,16 @@ class CudaFp32OpsTest extends OpsContract {
     public void flashKeepsPackedSequencesApart(int[] cumulative) {}
 
     @Override
+    public void flashKeepsPackedSequencesOfManyTilesApart() {}
+
+    @Override
     public void flashLargeLogitsStayExact() {}
 
     @Override
     public void flashRowsThatSeeNothingGiveZeroAndInfinity() {}
 
     @Override
-    public void flashRepeatedRunsAreEqualBitForBit() {}
+    public void flashRepeatedRunsAreEqualBitForBit(int length, int d, float probability) {}
 
     @Override
     public void flashRefusesAMaskAndNamesIt() {}

@@ -1,0 +1,342 @@
+// flash_backward_hopper_128.cu: the backward pass of flash_attention.cuh on wgmma (sm_90a), head dimension 128, without
+// dropout. FlashAttention-3, arXiv:2407.08608, in our own form: two warpgroups, each with 64 of a tile's 128 keys. Per tile of
+// 64 rows: s^T = k q^T and dp^T = v dO^T, so that p^T and ds^T are at once the register operands of dv += p^T dO and
+// dk += ds^T q; ds alone goes through shared memory, where both groups read it for dq = ds k, 64 columns each, one step later.
+// Two more warps load rows, another adds dq from shared memory to the sums in device memory.
+// No product is in flight from one turn of the loop to the next: ptxas would serialize them all (C7514).
+//
+// A block has one key tile, and the tiles of a head add to one dq buffer in turns, the last tile first: row tile by row tile,
+// when as many tiles have added as must come before. So few heads are at work at a time and their dq stays in the L2 cache;
+// with the causal mask no tile waits for another, as each meets a row two steps after the tile behind it. Blocks take the
+// tiles of their head in the order in which they begin: one that waits, waits for blocks that have begun.
+// On other architectures this file is empty.
+#ifndef HEAD_DIM
+#define HEAD_DIM 128
+#endif
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#include "flash_attention.cuh"
+#include "wgmma.cuh"
+
+#ifndef DQ_LATE
+#define DQ_LATE 1
+#endif
+constexpr int BM = 64, BN = 128;
+constexpr int CT = BM / 8;
+constexpr int KEYS_BYTES = BN * D * 2, ROWS_BYTES = BM * D * 2, KEYS_PANEL = KEYS_BYTES / 2, ROWS_PANEL = ROWS_BYTES / 2;
+constexpr int DS_BYTES = BN * BM * 2;  // (128 keys, 64 rows)
+constexpr int DQ_BYTES = BM * D * 4; // as in the sums
+constexpr int STATS_BYTES = BM * 8;
+// two stages of everything but the keys
+constexpr int ROWS_AT = 2 * KEYS_BYTES, DS_AT = ROWS_AT + 4 * ROWS_BYTES, DQ_AT = DS_AT + 2 * DS_BYTES;
+constexpr int STATS_AT = DQ_AT + 2 * DQ_BYTES, BARRIERS_AT = STATS_AT + 2 * STATS_BYTES, TICKET_AT = BARRIERS_AT + 64;
+constexpr int BACKWARD_SHARED = TICKET_AT + 16;
+#ifndef GIVE
+#define GIVE 24
+#define TAKE 240
+#endif
+constexpr int MULTIPLIERS = 256, LOADERS = 64;
+constexpr int QWM = 4, QT = 1, DT = 8; // dq: 64 rows and 64 columns a warpgroup
+static_assert(D == 128 && !DROPOUT, "flash_backward.cu takes the rest");
+
+#define BACKWARD_TURNS 1
+#define BACKWARD_THREADS 384
+#include "flash_backward.cuh"
+
+// The barriers of a stage, between those who fill it and those who empty it.
+struct Barriers {
+    u32 at;
+    __device__ __forceinline__ u32 rowsFull(int stage) const { return at + stage * 32; }
+    __device__ __forceinline__ u32 rowsEmpty(int stage) const { return at + stage * 32 + 8; }
+    __device__ __forceinline__ u32 dqFull(int stage) const { return at + stage * 32 + 16; }
+    __device__ __forceinline__ u32 dqEmpty(int stage) const { return at + stage * 32 + 24; }
+};
+
+__device__ __forceinline__ int loadAcquire(const int *from) {
+    int x;
+    asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(x) : "l"(from) : "memory");
+    return x;
+}
+__device__ __forceinline__ void addRelease(int *to) { asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(to) : "memory"); }
+
+// s (64 keys x BM rows) = keys rows^T.
+__device__ __forceinline__ void transposedScores(float (&s)[CT][4], u32 keys, u32 rows) {
+    const u64 a = operandAt<128>(keys), b = operandAt<128>(rows);
+    wgmmaFence();
+#pragma unroll
+    for (int kk = 0; kk < D / 16; kk++)
+        multiplyShared<Activation, 0, 0>(s, alongPanels<KEYS_PANEL>(a, kk), alongPanels<ROWS_PANEL>(b, kk), kk > 0);
+    wgmmaCommit();
+}
+
+// acc (64 keys x D) += x rows, x (64 keys x BM rows) in registers.
+__device__ __forceinline__ void accumulate(float (&acc)[D / 8][4], const u32 (&x)[CT][2], u32 rows, int keep) {
+    const u64 b = panelsAt<ROWS_PANEL>(rows);
+    wgmmaFence();
+#pragma unroll
+    for (int kk = 0; kk < BM / 16; kk++)
+        multiplyRegisters<Activation, 1>(acc, x[kk * 2][0], x[kk * 2][1], x[kk * 2 + 1][0], x[kk * 2 + 1][1],
+                alongTransposed<128>(b, kk), kk > 0 ? 1 : keep);
+    wgmmaCommit();
+}
+
+// dq (BM rows x 64 columns) = ds k over the BN keys of the tile; columns: their panel of k.
+__device__ __forceinline__ void queryGradient(float (&dq)[DT][4], u32 ds, u32 columns) {
+    const u64 a = operandAt<128>(ds), b = operandAt<128>(columns);
+    wgmmaFence();
+#pragma unroll
+    for (int kk = 0; kk < BN / 16; kk++)
+        multiplyShared<Activation, 1, 1>(dq, alongTransposed<128>(a, kk), alongTransposed<128>(b, kk), kk > 0);
+    wgmmaCommit();
+}
+
+// s becomes p; stats {lse, delta} of rows 2t and 2t + 1 of each 8.
+__device__ __forceinline__ void probabilities(float (&s)[CT][4], const float4 *stats, float c) {
+#pragma unroll
+    for (int ct = 0; ct < CT; ct++) {
+        const float4 st = stats[ct * 4 + (threadIdx.x & 3)];
+#pragma unroll
+        for (int e = 0; e < 4; e++) s[ct][e] = exp2Fast(fmaf(s[ct][e], c, (e & 1) ? -st.z : -st.x));
+    }
+}
+
+__device__ __forceinline__ void maskScores(float (&p)[CT][4], const Sequence &seq, int key0, int row0) {
+    const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        const int key = key0 + half * 8 + g;
+        const int begin = key >= seq.keys ? 0x7fffffff : CAUSAL ? key - seq.offset : 0; // the first row that sees it
+#pragma unroll
+        for (int ct = 0; ct < CT; ct++)
+#pragma unroll
+            for (int e = 0; e < 2; e++)
+                if (row0 + ct * 8 + t * 2 + e < begin) p[ct][half * 2 + e] = 0.0f;
+    }
+}
+
+__device__ __forceinline__ void packTile(u32 (&to)[CT][2], const float (&x)[CT][4]) {
+#pragma unroll
+    for (int ct = 0; ct < CT; ct++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) to[ct][half] = pack<Activation>(x[ct][half * 2], x[ct][half * 2 + 1]);
+}
+
+// ds = p (dp - delta), packed.
+__device__ __forceinline__ void scoreGradient(u32 (&ds)[CT][2], const float (&p)[CT][4], const float (&dp)[CT][4], const float4 *stats) {
+#pragma unroll
+    for (int ct = 0; ct < CT; ct++) {
+        const float4 st = stats[ct * 4 + (threadIdx.x & 3)];
+        float x[4];
+#pragma unroll
+        for (int e = 0; e < 4; e++) x[e] = p[ct][e] * (dp[ct][e] - ((e & 1) ? st.w : st.y));
+        ds[ct][0] = pack<Activation>(x[0], x[1]);
+        ds[ct][1] = pack<Activation>(x[2], x[3]);
+    }
+}
+
+// ds^T to shared memory: (keys, BM rows), 128 bytes a key.
+__device__ __forceinline__ void storeScoreGradient(u32 to, const u32 (&ds)[CT][2], int warpKey) {
+    const int lane = threadIdx.x & 31;
+#pragma unroll
+    for (int ct = 0; ct < CT; ct += 2)
+        storeMatrix(to + tileOffset<64>(warpKey + (lane & 15), ct + (lane >> 4)), ds[ct][0], ds[ct][1], ds[ct + 1][0], ds[ct + 1][1]);
+}
+
+__device__ __forceinline__ void writeKeyGradient(Activation *to, i64 stride, const float (&x)[D / 8][4], int key, int keys, float factor) {
+    const int t = threadIdx.x & 3;
+#pragma unroll
+    for (int dt = 0; dt < D / 8; dt++)
+#pragma unroll
+        for (int half = 0; half < 2; half++)
+            if (key + half * 8 < keys)
+                *reinterpret_cast<u32 *>(to + (key + half * 8) * stride + dt * 8 + t * 2) =
+                        pack<Activation>(x[dt][half * 2] * factor, x[dt][half * 2 + 1] * factor);
+}
+
+// dq fragments of a warp to a stage, as they lie in the sums.
+__device__ __forceinline__ void stageQueryGradient(u8 *stage, const float (&dq)[DT][4]) {
+    float4 *to = reinterpret_cast<float4 *>(stage) + fragmentAt(threadIdx.x >> 5, 0, threadIdx.x & 31) / 4;
+#pragma unroll
+    for (int f = 0; f < DT; f++) to[f * 32] = make_float4(dq[f][0], dq[f][1], dq[f][2], dq[f][3]);
+}
+
+// No row sees the keys of this tile: dk = dv = 0.
+__device__ __forceinline__ void clearKeyGradients(const FlashAttention &p, const Head &head, int key0) {
+    Activation *dk = ownHead(p, p.dk, p.dkAt, p.cuK), *dv = ownHead(p, p.dv, p.dvAt, p.cuK);
+    for (int i = threadIdx.x; i < min(BN, head.seq.keys - key0) * CHUNKS; i += BACKWARD_THREADS) {
+        const i64 key = key0 + i / CHUNKS;
+        *reinterpret_cast<uint4 *>(dk + key * p.dkAt.row + i % CHUNKS * 8) = make_uint4(0, 0, 0, 0);
+        *reinterpret_cast<uint4 *>(dv + key * p.dvAt.row + i % CHUNKS * 8) = make_uint4(0, 0, 0, 0);
+    }
+}
+
+// What a block works on: one key tile and the row tiles that see it.
+struct Work {
+    int tile, keyTiles, begin, rowTiles;
+};
+
+// The loading warps: the keys with the first rows.
+__device__ __forceinline__ void loadTiles(const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
+    loadPanels<BN, LOADERS>(shared, head.k, p.kAt.row, work.tile * BN, head.seq.keys);
+    loadPanels<BN, LOADERS>(shared + KEYS_BYTES, head.v, p.vAt.row, work.tile * BN, head.seq.keys);
+#pragma unroll 1
+    for (int row = work.begin, i = 0; row < work.rowTiles; row++, i++) {
+        const int stage = i & 1, row0 = row * BM;
+        const u32 rows = shared + ROWS_AT + stage * 2 * ROWS_BYTES;
+        barrierWait(barriers.rowsEmpty(stage), (i >> 1 & 1) ^ 1);
+        loadPanels<BM, LOADERS>(rows, head.q, p.qAt.row, row0, head.seq.queries);
+        loadPanels<BM, LOADERS>(rows + ROWS_BYTES, head.dO, p.dOAt.row, row0, head.seq.queries);
+        const int thread = threadIdx.x % LOADERS;
+        if (thread < BM / 2)
+            copyAsync16(shared + STATS_AT + stage * STATS_BYTES + thread * 16, head.stats + row0 + thread * 2, true);
+        copyAsyncCommit();
+        copyAsyncWait<0>();
+        asyncProxyFence();
+        barrierArrive(barriers.rowsFull(stage));
+    }
+}
+
+// The adding warp: each dq tile in its turn.
+__device__ __forceinline__ void addTiles(const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
+    int *turns = turnsOf(p, blockIdx.z, blockIdx.y, head.seq);
+#pragma unroll 1
+    for (int row = work.begin, i = 0; row < work.rowTiles; row++, i++) {
+        const int stage = i & 1;
+        const int last = CAUSAL ? min(work.keyTiles - 1, (row * BM + BM - 1 + head.seq.offset) / BN) : work.keyTiles - 1;
+        const int before = last - work.tile; // as many tiles add to this row tile before this one
+        const u32 dq = shared + DQ_AT + stage * DQ_BYTES;
+        float *sum = head.partial + (i64)row * (BM * D);
+        barrierWait(barriers.dqFull(stage), i >> 1 & 1);
+        if ((threadIdx.x & 31) == 0) {
+            if (before == 0) {
+                asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(sum), "r"(dq), "n"(DQ_BYTES) : "memory");
+            } else {
+                while (loadAcquire(turns + row) < before) {}
+                asm volatile("fence.proxy.async.global;" ::: "memory");
+                asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(sum), "r"(dq), "n"(DQ_BYTES)
+                             : "memory");
+            }
+            asm volatile("cp.async.bulk.commit_group;\ncp.async.bulk.wait_group.read 0;" ::: "memory");
+        }
+        barrierArrive(barriers.dqEmpty(stage));
+        if ((threadIdx.x & 31) == 0) {
+            asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+            if (work.tile > 0) addRelease(turns + row);
+        }
+    }
+}
+
+// The multiplying warpgroups.
+__device__ __forceinline__ void multiplyTiles(
+        const FlashAttention &p, const Sequence &seq, const Work &work, u8 *shared, const Barriers &barriers) {
+    const u32 base = sharedAddress(shared);
+    const int warp = threadIdx.x >> 5, group = __shfl_sync(0xffffffffu, warp >> 2, 0);
+    const int key0 = work.tile * BN, warpKey = warp * 16, g = (threadIdx.x & 31) >> 2;
+    const u32 ownKeys = base + group * 64 * 128, columns = base + group * KEYS_PANEL;
+    const int steps = work.rowTiles - work.begin;
+    const auto hand = [&](const float (&dq)[DT][4], int i) { // dq of step i to the adding warp
+        barrierWait(barriers.dqEmpty(i & 1), (i >> 1 & 1) ^ 1);
+        stageQueryGradient(shared + DQ_AT + (i & 1) * DQ_BYTES, dq);
+        asyncProxyFence();
+        barrierArrive(barriers.dqFull(i & 1));
+    };
+    float dk[D / 8][4], dv[D / 8][4];
+#pragma unroll 1
+    for (int i = 0; i < steps; i++) {
+        const int stage = i & 1, row0 = (work.begin + i) * BM;
+        const u32 rows = base + ROWS_AT + stage * 2 * ROWS_BYTES, ds1 = base + DS_AT + (stage ^ 1) * DS_BYTES;
+        const float4 *stats = reinterpret_cast<const float4 *>(shared + STATS_AT + stage * STATS_BYTES);
+        float s[CT][4], dp[CT][4];
+        u32 half[CT][2], ds[CT][2];
+        barrierWait(barriers.rowsFull(stage), i >> 1 & 1);
+        if (DQ_LATE) {
+            transposedScores(s, ownKeys, rows);
+        } else { // at first of whatever lies there, not used
+            float dq[DT][4];
+            queryGradient(dq, ds1, columns);
+            transposedScores(s, ownKeys, rows);
+            wgmmaWait<1>();
+            settle(dq);
+            if (i > 0) hand(dq, i - 1);
+        }
+        transposedScores(dp, ownKeys + KEYS_BYTES, rows + ROWS_BYTES);
+        wgmmaWait<1>();
+        settle(s);
+        probabilities(s, stats, p.scale * LOG2_E);
+        if (key0 + BN > seq.keys || (CAUSAL && key0 + BN - 1 > row0 + seq.offset)) maskScores(s, seq, key0 + warpKey, row0);
+        packTile(half, s);
+        accumulate(dv, half, rows + ROWS_BYTES, i > 0);
+
+        wgmmaWait<1>();
+        settle(dp);
+        scoreGradient(ds, s, dp, stats);
+        accumulate(dk, ds, rows, i > 0);
+        if (DQ_LATE) {
+            float dq[DT][4];
+            queryGradient(dq, ds1, columns);
+            storeScoreGradient(base + DS_AT + stage * DS_BYTES, ds, warpKey);
+            wgmmaWait<0>();
+            settle(dk);
+            settle(dv);
+            settle(dq);
+            asyncProxyFence();
+            barrierArrive(barriers.rowsEmpty(stage));
+            if (i > 0) hand(dq, i - 1);
+        } else {
+            storeScoreGradient(base + DS_AT + stage * DS_BYTES, ds, warpKey);
+            wgmmaWait<0>();
+            settle(dk);
+            settle(dv);
+            asyncProxyFence();
+            barrierArrive(barriers.rowsEmpty(stage));
+        }
+        groupSync(1, MULTIPLIERS); // both groups have stored ds, and have read what was there before
+    }
+    float dq[DT][4];
+    queryGradient(dq, base + DS_AT + ((steps - 1) & 1) * DS_BYTES, columns);
+    writeKeyGradient(ownHead(p, p.dv, p.dvAt, p.cuK), p.dvAt.row, dv, key0 + warpKey + g, seq.keys, 1.0f);
+    writeKeyGradient(ownHead(p, p.dk, p.dkAt, p.cuK), p.dkAt.row, dk, key0 + warpKey + g, seq.keys, p.scale);
+    wgmmaWait<0>();
+    settle(dq);
+    hand(dq, steps - 1);
+}
+
+extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1) flash_attention_backward(const FlashAttention p) {
+    extern __shared__ __align__(1024) u8 shared[];
+    const Sequence seq = sequenceOf(p, blockIdx.z);
+    const Head head = backwardHead(p, seq, 0);
+    const u32 base = sharedAddress(shared);
+    const Barriers barriers = {base + BARRIERS_AT};
+    int *ticket = reinterpret_cast<int *>(shared + TICKET_AT);
+    if (threadIdx.x == 0) {
+        *ticket = atomicAdd(ticketOf(p, blockIdx.z, blockIdx.y), 1);
+#pragma unroll
+        for (int stage = 0; stage < 2; stage++) {
+            barrierSetUp(barriers.rowsFull(stage), LOADERS / 32);
+            barrierSetUp(barriers.rowsEmpty(stage), MULTIPLIERS / 32);
+            barrierSetUp(barriers.dqFull(stage), MULTIPLIERS / 32);
+            barrierSetUp(barriers.dqEmpty(stage), 1);
+        }
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    __syncthreads();
+    Work work;
+    work.keyTiles = (seq.keys + BN - 1) / BN;
+    work.tile = work.keyTiles - 1 - *ticket;
+    work.rowTiles = (seq.queries + BM - 1) / BM;
+    if (work.tile < 0) return;
+    if (work.rowTiles == 0) {
+        clearKeyGradients(p, head, work.tile * BN);
+        return;
+    }
+    work.begin = firstRowTile(seq, work.tile * BN);
+    const int warp = __shfl_sync(0xffffffffu, threadIdx.x >> 5, 0);
+    if (warp >= MULTIPLIERS / 32) {
+        giveRegisters<GIVE>();
+        if (warp < (MULTIPLIERS + LOADERS) / 32) loadTiles(p, head, work, base, barriers);
+        else if (warp == (MULTIPLIERS + LOADERS) / 32) addTiles(p, head, work, base, barriers);
+    } else {
+        takeRegisters<TAKE>();
+        multiplyTiles(p, seq, work, shared, barriers);
+    }
+}
+#endif

@@ -1,6 +1,6 @@
 // flash_attention.cuh: what the flash kernels share. o = dropout(softmax(scale q k^T + causal)) v and its gradient, without
 // the (Tq, Tk) matrix in memory. Files: flash_{forward|backward}.cu through mma.sync (sm_80 and later), flash_{forward|backward}_hopper.cu
-// through wgmma (sm_90a); same kernels, arguments and results but for rounding.
+// (head dimension 32, 64) and _hopper_128.cu (128) through wgmma (sm_90a); same kernels, arguments and results but for rounding.
 // FlashAttention-2, arXiv:2307.08691, Alg. 1 and 2.
 //
 //   q, o, dO, dq  (B, H, Tq, D)   k, v, dk, dv  (B, H, Tk, D)   bf16 or fp16, addressed by element strides
@@ -10,7 +10,8 @@
 //   stats         float2 workspace (H, statsRows) of the backward pass: {lse log2(e), rowsum(dO o)}; a sequence
 //                 has its rows from statsStart(b), padded to 128
 //   partial       f32 workspace (splits, H, statsRows, D) of the backward pass, also with one split; statsRows =
-//                 B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128)
+//                 B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128). With turns: splits = 1, and behind it i32
+//                 (H, statsRows / BACKWARD_M) and (B, H), which flash_attention_backward_rows_sum sets to 0
 // Overwritten: o, lse; dq, dk, dv. Nothing is accumulated across calls.
 // causal is aligned bottom right: column c is seen by row r iff c <= r + Tk - Tq. A row that sees nothing
 // gives o = 0, lse = +inf and zero gradients. Nothing past row Tq or Tk is read.
@@ -21,16 +22,17 @@
 // Deterministic: only dq crosses thread blocks. A block walks the key tiles split, split + splits, ... of one
 // head in order and adds each dq tile into its own partial buffer, every element always by the same
 // thread; with one split the last key tile of a row tile also scales and writes dq, else
-// flash_attention_backward_sum adds the splits in order.
+// flash_attention_backward_sum adds the splits in order. With turns (flash_backward_hopper_128.cu) a block has one key tile;
+// the tiles of a head add to one buffer one after the other, in order, and flash_attention_backward_sum scales and writes it.
 //
 // -D  ACTIVATION bf16 | fp16, HEAD_DIM 32 | 64 | 128, CAUSAL 0 | 1, DROPOUT 0 | 1
-// flash_attention_forward           grid (ceil(Tq / FORWARD_M), H, B)  block FORWARD_WARPS * 32
+// flash_attention_forward           grid (ceil(Tq / FORWARD_M), H, B)  block FORWARD_THREADS
 // flash_attention_backward_rows_sum grid (statsTiles, H, B), statsTiles = ceil(Tq / 128)   block 256
-// flash_attention_backward          grid (splits, H, B)   block 256
-// flash_attention_backward_sum      grid (ceil(Tq / BACKWARD_M), H, B)   block 256   only if splits > 1
+// flash_attention_backward          grid (splits, H, B), with turns (ceil(Tk / BACKWARD_N), H, B)   block BACKWARD_THREADS
+// flash_attention_backward_sum      grid (ceil(Tq / BACKWARD_M), H, B)   block 256   only if splits > 1 or with turns
 // Dynamic shared memory: the constants FORWARD_SHARED and BACKWARD_SHARED, readable from the module
 // as the globals flash_attention_forward_shared, _forward_rows, _forward_threads, _backward_shared, _backward_rows,
-// _backward_keys.
+// _backward_keys, _backward_threads, _backward_turns (1: with turns).
 #pragma once
 #include "attention.cuh"
 

@@ -159,26 +159,40 @@ __device__ __forceinline__ void clearBlindRows(const FlashAttention &p, const He
         *reinterpret_cast<uint4 *>(dq + (i64)(i / CHUNKS) * p.dqAt.row + i % CHUNKS * 8) = make_uint4(0, 0, 0, 0);
 }
 
-// dq = scale * (sum of the splits' partial sums, in order); splits that saw no key of a row tile left it unwritten.
+// dq = scale * (sum of the splits' partial sums, in order); splits that saw no key of a row tile left it unwritten. A thread
+// has what four lanes held: rows g and g + 8, 8 columns.
 extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_sum(const FlashAttention p) {
     const int b = blockIdx.z, h = blockIdx.y, row0 = blockIdx.x * BM;
     const Sequence seq = sequenceOf(p, b);
     if (row0 >= seq.queries) return;
-    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
     const int keyTiles = (seq.keys + BN - 1) / BN;
     const int seen = CAUSAL ? (row0 + BM - 1 + seq.offset < 0 ? 0 : min(keyTiles, (row0 + BM - 1 + seq.offset) / BN + 1)) : keyTiles;
-    const i64 tileAt = ((i64)h * p.statsRows + statsStart(p, b, seq) + row0) * D;
+    const float *tile = p.partial + ((i64)h * p.statsRows + statsStart(p, b, seq) + row0) * D;
     Activation *dq = headOf(p.dq, p.dqAt, p, b, h, seq.queryStart);
     const float factor = p.scale * (DROPOUT ? 65536.0f / (float)(65536u - p.threshold) : 1.0f);
-    for (int f = 0; f < QT * DT; f++) {
-        float4 sum = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+#pragma unroll
+    for (int i = threadIdx.x; i < BM * D / 16; i += 256) {
+        const int g = i % 8, f = i / 8 % (QT * DT), warp = i / (8 * QT * DT);
+        float sum[2][8];
+#pragma unroll
+        for (int j = 0; j < 8; j++) sum[0][j] = sum[1][j] = 0.0f;
         for (int s = 0; s < min(p.splits, seen); s++) {
-            const float4 x = *reinterpret_cast<const float4 *>(
-                    p.partial + (i64)s * p.heads * p.statsRows * D + tileAt + fragmentAt(warp, f, lane));
-            sum = make_float4(sum.x + x.x, sum.y + x.y, sum.z + x.z, sum.w + x.w);
+            const float *from = tile + (i64)s * p.heads * p.statsRows * D + fragmentAt(warp, f, 4 * g);
+#pragma unroll
+            for (int t = 0; t < 4; t++) {
+                const float4 x = reinterpret_cast<const float4 *>(from)[t];
+                sum[0][2 * t] += x.x;
+                sum[0][2 * t + 1] += x.y;
+                sum[1][2 * t] += x.z;
+                sum[1][2 * t + 1] += x.w;
+            }
         }
-        const int row = row0 + ((warp % QWM) * QT + f / DT) * 16 + g, column = ((warp / QWM) * DT + f % DT) * 8 + t * 2;
-        writeQueryGradient(p, dq, row, column, sum.x * factor, sum.y * factor, seq.queries);
-        writeQueryGradient(p, dq, row + 8, column, sum.z * factor, sum.w * factor, seq.queries);
+        const int row = row0 + ((warp % QWM) * QT + f / DT) * 16 + g, column = ((warp / QWM) * DT + f % DT) * 8;
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+#pragma unroll
+            for (int j = 0; j < 8; j++) sum[half][j] *= factor;
+            if (row + half * 8 < seq.queries) store<Activation, 8>(dq + (i64)(row + half * 8) * p.dqAt.row + column, sum[half]);
+        }
     }
 }

@@ -2,13 +2,15 @@
 // dropout. FlashAttention-3, arXiv:2407.08608, in our own form: two warpgroups, each with 64 of a tile's 128 keys. Per tile of
 // 64 rows: s^T = k q^T and dp^T = v dO^T, so that p^T and ds^T are at once the register operands of dv += p^T dO and
 // dk += ds^T q; ds alone goes through shared memory, where both groups read it for dq = ds k, 64 columns each, one step later.
-// Two more warps load rows, another adds dq from shared memory to the sums in device memory.
+// The groups keep half a step apart, so that one's exponentials hide behind the other's products (on one H100 1433 us
+// against 1616 in step). Two more warps load rows, another adds dq from shared memory to the sums in device memory.
 // No product is in flight from one turn of the loop to the next: ptxas would serialize them all (C7514).
 //
 // A block has one key tile, and the tiles of a head add to one dq buffer in turns, the last tile first: row tile by row tile,
-// when as many tiles have added as must come before. So few heads are at work at a time and their dq stays in the L2 cache;
-// with the causal mask no tile waits for another, as each meets a row two steps after the tile behind it. Blocks take the
-// tiles of their head in the order in which they begin: one that waits, waits for blocks that have begun.
+// when as many tiles have added as must come before. So few heads are at work at a time and their dq stays in the L2 cache
+// (with a block a head, as in flash_backward_hopper.cu, device memory was the limit); with the causal mask a tile seldom
+// waits, as it meets a row two steps after the tile before it. Blocks take the tiles of their head in the order in which they
+// begin: one that waits, waits for blocks that have begun.
 // On other architectures this file is empty.
 #ifndef HEAD_DIM
 #define HEAD_DIM 128
@@ -17,23 +19,16 @@
 #include "flash_attention.cuh"
 #include "wgmma.cuh"
 
-#ifndef DQ_LATE
-#define DQ_LATE 1
-#endif
 constexpr int BM = 64, BN = 128;
 constexpr int CT = BM / 8;
 constexpr int KEYS_BYTES = BN * D * 2, ROWS_BYTES = BM * D * 2, KEYS_PANEL = KEYS_BYTES / 2, ROWS_PANEL = ROWS_BYTES / 2;
-constexpr int DS_BYTES = BN * BM * 2;  // (128 keys, 64 rows)
+constexpr int DS_BYTES = BN * BM * 2; // (128 keys, 64 rows)
 constexpr int DQ_BYTES = BM * D * 4; // as in the sums
 constexpr int STATS_BYTES = BM * 8;
 // two stages of everything but the keys
 constexpr int ROWS_AT = 2 * KEYS_BYTES, DS_AT = ROWS_AT + 4 * ROWS_BYTES, DQ_AT = DS_AT + 2 * DS_BYTES;
-constexpr int STATS_AT = DQ_AT + 2 * DQ_BYTES, BARRIERS_AT = STATS_AT + 2 * STATS_BYTES, TICKET_AT = BARRIERS_AT + 64;
+constexpr int STATS_AT = DQ_AT + 2 * DQ_BYTES, BARRIERS_AT = STATS_AT + 2 * STATS_BYTES, TICKET_AT = BARRIERS_AT + 96;
 constexpr int BACKWARD_SHARED = TICKET_AT + 16;
-#ifndef GIVE
-#define GIVE 24
-#define TAKE 240
-#endif
 constexpr int MULTIPLIERS = 256, LOADERS = 64;
 constexpr int QWM = 4, QT = 1, DT = 8; // dq: 64 rows and 64 columns a warpgroup
 static_assert(D == 128 && !DROPOUT, "flash_backward.cu takes the rest");
@@ -45,10 +40,12 @@ static_assert(D == 128 && !DROPOUT, "flash_backward.cu takes the rest");
 // The barriers of a stage, between those who fill it and those who empty it.
 struct Barriers {
     u32 at;
-    __device__ __forceinline__ u32 rowsFull(int stage) const { return at + stage * 32; }
-    __device__ __forceinline__ u32 rowsEmpty(int stage) const { return at + stage * 32 + 8; }
-    __device__ __forceinline__ u32 dqFull(int stage) const { return at + stage * 32 + 16; }
-    __device__ __forceinline__ u32 dqEmpty(int stage) const { return at + stage * 32 + 24; }
+    __device__ __forceinline__ u32 rowsFull(int stage) const { return at + stage * 48; }
+    __device__ __forceinline__ u32 rowsEmpty(int stage) const { return at + stage * 48 + 8; }
+    __device__ __forceinline__ u32 dsFull(int stage) const { return at + stage * 48 + 16; }
+    __device__ __forceinline__ u32 dsEmpty(int stage) const { return at + stage * 48 + 24; }
+    __device__ __forceinline__ u32 dqFull(int stage) const { return at + stage * 48 + 32; }
+    __device__ __forceinline__ u32 dqEmpty(int stage) const { return at + stage * 48 + 40; }
 };
 
 __device__ __forceinline__ int loadAcquire(const int *from) {
@@ -175,7 +172,8 @@ struct Work {
 };
 
 // The loading warps: the keys with the first rows.
-__device__ __forceinline__ void loadTiles(const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
+__device__ __forceinline__ void loadTiles(
+        const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
     loadPanels<BN, LOADERS>(shared, head.k, p.kAt.row, work.tile * BN, head.seq.keys);
     loadPanels<BN, LOADERS>(shared + KEYS_BYTES, head.v, p.vAt.row, work.tile * BN, head.seq.keys);
 #pragma unroll 1
@@ -196,7 +194,8 @@ __device__ __forceinline__ void loadTiles(const FlashAttention &p, const Head &h
 }
 
 // The adding warp: each dq tile in its turn.
-__device__ __forceinline__ void addTiles(const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
+__device__ __forceinline__ void addTiles(
+        const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
     int *turns = turnsOf(p, blockIdx.z, blockIdx.y, head.seq);
 #pragma unroll 1
     for (int row = work.begin, i = 0; row < work.rowTiles; row++, i++) {
@@ -233,31 +232,17 @@ __device__ __forceinline__ void multiplyTiles(
     const int key0 = work.tile * BN, warpKey = warp * 16, g = (threadIdx.x & 31) >> 2;
     const u32 ownKeys = base + group * 64 * 128, columns = base + group * KEYS_PANEL;
     const int steps = work.rowTiles - work.begin;
-    const auto hand = [&](const float (&dq)[DT][4], int i) { // dq of step i to the adding warp
-        barrierWait(barriers.dqEmpty(i & 1), (i >> 1 & 1) ^ 1);
-        stageQueryGradient(shared + DQ_AT + (i & 1) * DQ_BYTES, dq);
-        asyncProxyFence();
-        barrierArrive(barriers.dqFull(i & 1));
-    };
     float dk[D / 8][4], dv[D / 8][4];
 #pragma unroll 1
     for (int i = 0; i < steps; i++) {
-        const int stage = i & 1, row0 = (work.begin + i) * BM;
-        const u32 rows = base + ROWS_AT + stage * 2 * ROWS_BYTES, ds1 = base + DS_AT + (stage ^ 1) * DS_BYTES;
+        const int stage = i & 1, other = stage ^ 1, turn = i >> 1 & 1, turnBefore = (i - 1) >> 1 & 1, row0 = (work.begin + i) * BM;
+        const u32 rows = base + ROWS_AT + stage * 2 * ROWS_BYTES;
         const float4 *stats = reinterpret_cast<const float4 *>(shared + STATS_AT + stage * STATS_BYTES);
-        float s[CT][4], dp[CT][4];
+        float s[CT][4], dp[CT][4], dq[DT][4];
         u32 half[CT][2], ds[CT][2];
-        barrierWait(barriers.rowsFull(stage), i >> 1 & 1);
-        if (DQ_LATE) {
-            transposedScores(s, ownKeys, rows);
-        } else { // at first of whatever lies there, not used
-            float dq[DT][4];
-            queryGradient(dq, ds1, columns);
-            transposedScores(s, ownKeys, rows);
-            wgmmaWait<1>();
-            settle(dq);
-            if (i > 0) hand(dq, i - 1);
-        }
+        barrierWait(barriers.rowsFull(stage), turn);
+        if (group == 1 || i > 0) groupSync(1 + group, MULTIPLIERS);
+        transposedScores(s, ownKeys, rows);
         transposedScores(dp, ownKeys + KEYS_BYTES, rows + ROWS_BYTES);
         wgmmaWait<1>();
         settle(s);
@@ -265,39 +250,42 @@ __device__ __forceinline__ void multiplyTiles(
         if (key0 + BN > seq.keys || (CAUSAL && key0 + BN - 1 > row0 + seq.offset)) maskScores(s, seq, key0 + warpKey, row0);
         packTile(half, s);
         accumulate(dv, half, rows + ROWS_BYTES, i > 0);
+        if (group == 0 || i + 1 < steps) groupArrive(2 - group, MULTIPLIERS);
 
         wgmmaWait<1>();
         settle(dp);
         scoreGradient(ds, s, dp, stats);
         accumulate(dk, ds, rows, i > 0);
-        if (DQ_LATE) {
-            float dq[DT][4];
-            queryGradient(dq, ds1, columns);
-            storeScoreGradient(base + DS_AT + stage * DS_BYTES, ds, warpKey);
-            wgmmaWait<0>();
-            settle(dk);
-            settle(dv);
-            settle(dq);
-            asyncProxyFence();
-            barrierArrive(barriers.rowsEmpty(stage));
-            if (i > 0) hand(dq, i - 1);
-        } else {
-            storeScoreGradient(base + DS_AT + stage * DS_BYTES, ds, warpKey);
-            wgmmaWait<0>();
-            settle(dk);
-            settle(dv);
-            asyncProxyFence();
-            barrierArrive(barriers.rowsEmpty(stage));
+        if (i > 0) barrierWait(barriers.dsFull(other), turnBefore);
+        queryGradient(dq, base + DS_AT + other * DS_BYTES, columns); // at first of whatever lies there, not used
+        barrierWait(barriers.dsEmpty(stage), turn ^ 1);
+        storeScoreGradient(base + DS_AT + stage * DS_BYTES, ds, warpKey);
+        wgmmaWait<0>();
+        settle(dk);
+        settle(dv);
+        settle(dq);
+        barrierArrive(barriers.rowsEmpty(stage));
+        if (i > 0) {
+            barrierArrive(barriers.dsEmpty(other));
+            barrierWait(barriers.dqEmpty(other), turnBefore ^ 1);
+            stageQueryGradient(shared + DQ_AT + other * DQ_BYTES, dq);
         }
-        groupSync(1, MULTIPLIERS); // both groups have stored ds, and have read what was there before
+        asyncProxyFence();
+        barrierArrive(barriers.dsFull(stage));
+        if (i > 0) barrierArrive(barriers.dqFull(other));
     }
+    const int stage = (steps - 1) & 1, turn = (steps - 1) >> 1 & 1;
     float dq[DT][4];
-    queryGradient(dq, base + DS_AT + ((steps - 1) & 1) * DS_BYTES, columns);
+    barrierWait(barriers.dsFull(stage), turn);
+    queryGradient(dq, base + DS_AT + stage * DS_BYTES, columns);
     writeKeyGradient(ownHead(p, p.dv, p.dvAt, p.cuK), p.dvAt.row, dv, key0 + warpKey + g, seq.keys, 1.0f);
     writeKeyGradient(ownHead(p, p.dk, p.dkAt, p.cuK), p.dkAt.row, dk, key0 + warpKey + g, seq.keys, p.scale);
     wgmmaWait<0>();
     settle(dq);
-    hand(dq, steps - 1);
+    barrierWait(barriers.dqEmpty(stage), turn ^ 1);
+    stageQueryGradient(shared + DQ_AT + stage * DQ_BYTES, dq);
+    asyncProxyFence();
+    barrierArrive(barriers.dqFull(stage));
 }
 
 extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1) flash_attention_backward(const FlashAttention p) {
@@ -313,10 +301,12 @@ extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1) flash_attentio
         for (int stage = 0; stage < 2; stage++) {
             barrierSetUp(barriers.rowsFull(stage), LOADERS / 32);
             barrierSetUp(barriers.rowsEmpty(stage), MULTIPLIERS / 32);
+            barrierSetUp(barriers.dsFull(stage), MULTIPLIERS / 32);
+            barrierSetUp(barriers.dsEmpty(stage), MULTIPLIERS / 32);
             barrierSetUp(barriers.dqFull(stage), MULTIPLIERS / 32);
             barrierSetUp(barriers.dqEmpty(stage), 1);
         }
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        barriersReady();
     }
     __syncthreads();
     Work work;
@@ -331,11 +321,11 @@ extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1) flash_attentio
     work.begin = firstRowTile(seq, work.tile * BN);
     const int warp = __shfl_sync(0xffffffffu, threadIdx.x >> 5, 0);
     if (warp >= MULTIPLIERS / 32) {
-        giveRegisters<GIVE>();
+        giveRegisters<24>();
         if (warp < (MULTIPLIERS + LOADERS) / 32) loadTiles(p, head, work, base, barriers);
         else if (warp == (MULTIPLIERS + LOADERS) / 32) addTiles(p, head, work, base, barriers);
     } else {
-        takeRegisters<TAKE>();
+        takeRegisters<240>();
         multiplyTiles(p, seq, work, shared, barriers);
     }
 }

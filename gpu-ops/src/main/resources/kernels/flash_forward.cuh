@@ -1,6 +1,6 @@
 // flash_forward.cuh: the softmax state and the last step of the forward kernels. Each warp has FORWARD_MT * 16 rows of the
 // FORWARD_M rows of its block, a lane 4g + t rows g and g + 8 of each 16 and columns 2t, 2t + 1 of each 8. The including
-// file defines FORWARD_M, FORWARD_N, FORWARD_WARPS and FORWARD_SHARED (bytes).
+// file defines FORWARD_M, FORWARD_N, FORWARD_WARPS and FORWARD_SHARED (bytes), and FORWARD_THREADS if it has more warps.
 #pragma once
 #include "flash_attention.cuh"
 
@@ -32,10 +32,9 @@ __device__ __forceinline__ void clear(Rows &rows) {
     }
 }
 
-// s becomes the probabilities against the new maxima; what was summed before them is to shrink, of which the sums have.
 template <bool MASKED>
-__device__ __forceinline__ void probabilities(float (&s)[FORWARD_MT][FORWARD_NT][4], Rows &rows, float (&shrink)[FORWARD_MT][2],
-        int firstRow, int column0, const Sequence &seq, float c) {
+__device__ __forceinline__ void softmaxStep(
+        float (&s)[FORWARD_MT][FORWARD_NT][4], Rows &rows, int firstRow, int column0, const Sequence &seq, float c) {
     const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
 #pragma unroll
     for (int mt = 0; mt < FORWARD_MT; mt++) {
@@ -56,9 +55,14 @@ __device__ __forceinline__ void probabilities(float (&s)[FORWARD_MT][FORWARD_NT]
             best = fmaxf(best, __shfl_xor_sync(0xffffffffu, best, 1));
             best = fmaxf(best, __shfl_xor_sync(0xffffffffu, best, 2));
             const float shift = (MASKED && best == -INFINITY_F) ? 0.0f : best * c;
-            shrink[mt][half] = exp2Fast(fmaf(rows.max[mt][half], c, -shift));
+            const float shrink = exp2Fast(fmaf(rows.max[mt][half], c, -shift));
             rows.max[mt][half] = best;
-            float sum = rows.sum[mt][half] * shrink[mt][half];
+            float sum = rows.sum[mt][half] * shrink;
+#pragma unroll
+            for (int nt = 0; nt < D / 8; nt++) {
+                rows.o[mt][nt][half * 2] *= shrink;
+                rows.o[mt][nt][half * 2 + 1] *= shrink;
+            }
 #pragma unroll
             for (int nt = 0; nt < FORWARD_NT; nt++) {
 #pragma unroll
@@ -71,23 +75,6 @@ __device__ __forceinline__ void probabilities(float (&s)[FORWARD_MT][FORWARD_NT]
             rows.sum[mt][half] = sum;
         }
     }
-}
-
-__device__ __forceinline__ void shrinkOutput(Rows &rows, const float (&shrink)[FORWARD_MT][2]) {
-#pragma unroll
-    for (int mt = 0; mt < FORWARD_MT; mt++)
-#pragma unroll
-        for (int nt = 0; nt < D / 8; nt++)
-#pragma unroll
-            for (int e = 0; e < 4; e++) rows.o[mt][nt][e] *= shrink[mt][e >> 1];
-}
-
-template <bool MASKED>
-__device__ __forceinline__ void softmaxStep(
-        float (&s)[FORWARD_MT][FORWARD_NT][4], Rows &rows, int firstRow, int column0, const Sequence &seq, float c) {
-    float shrink[FORWARD_MT][2];
-    probabilities<MASKED>(s, rows, shrink, firstRow, column0, seq, c);
-    shrinkOutput(rows, shrink);
 }
 
 // One warp's rows: normalize, write lse, stage o in the warp's own part of the q tile, write 16-byte pieces.

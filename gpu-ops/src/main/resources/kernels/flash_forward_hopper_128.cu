@@ -7,54 +7,26 @@
 #define HEAD_DIM 128
 #endif
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#ifndef FORWARD_GROUPS
-#define FORWARD_GROUPS 2
-#endif
-#define FORWARD_M (64 * FORWARD_GROUPS)
-#ifndef FORWARD_N
+#define FORWARD_M 128
 #define FORWARD_N 128
-#endif
-#ifndef FORWARD_TURNS
-#define FORWARD_TURNS 1
-#endif
-#define FORWARD_WARPS (4 * FORWARD_GROUPS) // that multiply
-#define FORWARD_THREADS (128 * FORWARD_GROUPS + 128)
-#ifndef FORWARD_TAKE
-#define FORWARD_TAKE 240
-#endif
-#ifndef FORWARD_STAGES
-#define FORWARD_STAGES 2
-#endif
-#ifndef FORWARD_QREG
-#define FORWARD_QREG 0
-#endif
-#ifndef ABLATE
-#define ABLATE 0
-#endif
-#define FORWARD_SHARED ((FORWARD_M + 2 * FORWARD_STAGES * FORWARD_N) * HEAD_DIM * 2 + 32 * FORWARD_STAGES)
+#define FORWARD_WARPS 8 // that multiply
+#define FORWARD_THREADS 384
+#define FORWARD_SHARED ((FORWARD_M + 4 * FORWARD_N) * HEAD_DIM * 2 + 64)
 #include "flash_forward.cuh"
 #include "wgmma.cuh"
 
 static_assert(D == 128 && !DROPOUT, "flash_forward.cu takes the rest");
 constexpr int GROUP_BYTES = 64 * D * 2, TILE_BYTES = FORWARD_N * D * 2;
 constexpr int GROUP_PANEL = GROUP_BYTES / 2, TILE_PANEL = TILE_BYTES / 2;
+constexpr float MOST_GROWTH = 8.0f; // of a probability, as a power of two, before its row's maximum follows
 
 // Where the stages and their barriers lie: k's two, then v's two.
 struct Stages {
     u32 tiles, barriers;
-    __device__ __forceinline__ u32 tile(int value, int stage) const { return tiles + (value * FORWARD_STAGES + stage) * TILE_BYTES; }
-    __device__ __forceinline__ u32 full(int value, int stage) const { return barriers + (value * FORWARD_STAGES + stage) * 16; }
+    __device__ __forceinline__ u32 tile(int value, int stage) const { return tiles + (value * 2 + stage) * TILE_BYTES; }
+    __device__ __forceinline__ u32 full(int value, int stage) const { return barriers + (value * 2 + stage) * 16; }
     __device__ __forceinline__ u32 empty(int value, int stage) const { return full(value, stage) + 8; }
 };
-
-__device__ __forceinline__ void scoresR(float (&s)[FORWARD_NT][4], const u32 (&q)[D / 16][4], u32 keys) {
-    const u64 b = operandAt<128>(keys);
-    wgmmaFence();
-#pragma unroll
-    for (int kk = 0; kk < D / 16; kk++)
-        multiplyRegisters<Activation, 0>(s, q[kk][0], q[kk][1], q[kk][2], q[kk][3], alongPanels<TILE_PANEL>(b, kk), kk > 0);
-    wgmmaCommit();
-}
 
 // s = q k^T for the warpgroup's 64 rows and one key tile.
 __device__ __forceinline__ void scores(float (&s)[FORWARD_NT][4], u32 qRows, u32 keys) {
@@ -72,8 +44,69 @@ __device__ __forceinline__ void values(float (&o)[D / 8][4], const u32 (&p)[FORW
     wgmmaFence();
 #pragma unroll
     for (int kk = 0; kk < FORWARD_N / 16; kk++)
-        multiplyRegisters<Activation, 1>(o, p[kk * 2][0], p[kk * 2][1], p[kk * 2 + 1][0], p[kk * 2 + 1][1], alongTransposed<128>(b, kk), 1);
+        multiplyRegisters<Activation, 1>(
+                o, p[kk * 2][0], p[kk * 2][1], p[kk * 2 + 1][0], p[kk * 2 + 1][1], alongTransposed<128>(b, kk), 1);
     wgmmaCommit();
+}
+
+// s becomes the probabilities. The maxima that they are taken against follow a greater score only if some probability of the
+// warp would pass 2^MOST_GROWTH: most tiles need no exchange between lanes and leave o alone. Returns whether they have moved:
+// then o is to shrink by `shrink`, as the sums have.
+template <bool MASKED>
+__device__ __forceinline__ bool probabilities(
+        float (&s)[FORWARD_NT][4], Rows &rows, float (&shrink)[2], int firstRow, int column0, const Sequence &seq, float c) {
+    const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
+    float best[2][2];
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        const int row = firstRow + half * 8 + g;
+        const int end = CAUSAL ? min(seq.keys, row + seq.offset + 1) : seq.keys;
+#pragma unroll
+        for (int nt = 0; nt < FORWARD_NT; nt++)
+#pragma unroll
+            for (int e = 0; e < 2; e++) {
+                float &x = s[nt][half * 2 + e];
+                if (MASKED && column0 + nt * 8 + t * 2 + e >= end) x = -INFINITY_F;
+                best[half][e] = nt == 0 ? x : fmaxf(best[half][e], x);
+            }
+        best[half][0] = fmaxf(best[half][0], best[half][1]);
+    }
+    float *max = rows.max[0], *sum = rows.sum[0];
+    const bool moved =
+            __any_sync(0xffffffffu, (best[0][0] - max[0]) * c > MOST_GROWTH || (best[1][0] - max[1]) * c > MOST_GROWTH);
+    if (moved) {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            float x = fmaxf(best[half][0], max[half]);
+            x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 1));
+            x = fmaxf(x, __shfl_xor_sync(0xffffffffu, x, 2));
+            shrink[half] = x == -INFINITY_F ? 1.0f : exp2Fast((max[half] - x) * c);
+            max[half] = x;
+            sum[half] *= shrink[half];
+        }
+    }
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+        const float shift = MASKED && max[half] == -INFINITY_F ? 0.0f : max[half] * c;
+        float part[2] = {0.0f, 0.0f};
+#pragma unroll
+        for (int nt = 0; nt < FORWARD_NT; nt++)
+#pragma unroll
+            for (int e = 0; e < 2; e++) {
+                float &x = s[nt][half * 2 + e];
+                x = exp2Fast(fmaf(x, c, -shift));
+                part[e] += x;
+            }
+        sum[half] += part[0] + part[1];
+    }
+    return moved;
+}
+
+__device__ __forceinline__ void shrinkOutput(Rows &rows, const float (&shrink)[2]) {
+#pragma unroll
+    for (int dt = 0; dt < D / 8; dt++)
+#pragma unroll
+        for (int e = 0; e < 4; e++) rows.o[0][dt][e] *= shrink[e >> 1];
 }
 
 __device__ __forceinline__ void packRows(u32 (&to)[FORWARD_NT][2], const float (&p)[FORWARD_NT][4]) {
@@ -92,12 +125,9 @@ __device__ __forceinline__ void loadTiles(const FlashAttention &p, const Sequenc
 #pragma unroll 1
     for (int i = 0; i < 2 * tiles; i++) {
         const int value = i == 2 * tiles - 1 || (i > 1 && i % 2 == 0); // k0 k1 v0 k2 v1 ... v
-        const int turn = value ? (i - 1) / 2 : (i + 1) / 2;
-        const int stage = turn % FORWARD_STAGES;
-        barrierWait(stages.empty(value, stage), (turn / FORWARD_STAGES & 1) ^ 1);
-        if (ABLATE == 3) loadPanels<FORWARD_N / 2, 128>(stages.tile(value, stage), value ? v : k, value ? p.vAt.row : p.kAt.row,
-                (tiles - 1 - turn) * FORWARD_N, seq.keys);
-        else if (ABLATE != 1) loadPanels<FORWARD_N, 128>(stages.tile(value, stage), value ? v : k, value ? p.vAt.row : p.kAt.row,
+        const int turn = value ? (i - 1) / 2 : (i + 1) / 2, stage = turn & 1;
+        barrierWait(stages.empty(value, stage), (turn >> 1 & 1) ^ 1);
+        loadPanels<FORWARD_N, 128>(stages.tile(value, stage), value ? v : k, value ? p.vAt.row : p.kAt.row,
                 (tiles - 1 - turn) * FORWARD_N, seq.keys);
         copyAsyncCommit();
         copyAsyncWait<1>();
@@ -110,55 +140,47 @@ __device__ __forceinline__ void loadTiles(const FlashAttention &p, const Sequenc
     barrierArrive(announce);
 }
 
-// A multiplying warpgroup: its 64 rows against all tiles.
+// A multiplying warpgroup: its 64 rows against all tiles, the last first.
 __device__ __forceinline__ void multiplyTiles(
         const FlashAttention &p, const Sequence &seq, const Stages &stages, int tiles, int row0, int group, Rows &rows, u32 qRows) {
     const int warpRow = row0 + (threadIdx.x >> 5) * 16, groupRow = row0 + group * 64;
     const int unmasked = min(seq.keys, CAUSAL ? groupRow + seq.offset + 1 : seq.keys) / FORWARD_N; // tiles seen whole
     const float c = p.scale * LOG2_E;
-    u32 q[D / 16][4];
-    if (FORWARD_QREG)
-#pragma unroll
-        for (int kk = 0; kk < D / 16; kk++)
-            loadMatrix(q[kk], qRows + panelOffset<GROUP_PANEL>((threadIdx.x >> 5 & 3) * 16 + (threadIdx.x & 15), kk * 2 + (threadIdx.x >> 4 & 1)));
-    float s[1][FORWARD_NT][4], shrink[1][2];
+    float s[FORWARD_NT][4], shrink[2];
     u32 half[FORWARD_NT][2];
     const auto softmax = [&](int tile) {
-        if (ABLATE == 2) { shrink[0][0] = shrink[0][1] = 1.0f; return; }
-        if (tile >= unmasked) probabilities<true>(s, rows, shrink, warpRow, tile * FORWARD_N, seq, c);
-        else probabilities<false>(s, rows, shrink, warpRow, tile * FORWARD_N, seq, c);
+        if (tile >= unmasked) return probabilities<true>(s, rows, shrink, warpRow, tile * FORWARD_N, seq, c);
+        return probabilities<false>(s, rows, shrink, warpRow, tile * FORWARD_N, seq, c);
     };
     barrierWait(stages.full(0, 0), 0);
-    if (FORWARD_QREG) scoresR(s[0], q, stages.tile(0, 0));
-    else scores(s[0], qRows, stages.tile(0, 0));
+    scores(s, qRows, stages.tile(0, 0));
     wgmmaWait<0>();
-    settle(s[0]);
+    settle(s);
     barrierArrive(stages.empty(0, 0));
-    softmax(tiles - 1);
-    packRows(half, s[0]);
-    if (FORWARD_TURNS && group == 1 && tiles > 1) groupArrive(1, 256); // the first turn is group 0's
+    softmax(tiles - 1); // o is still 0
+    packRows(half, s);
+    if (group == 1 && tiles > 1) groupArrive(1, 256); // the first turn is group 0's
 #pragma unroll 1
     for (int turn = 1; turn < tiles; turn++) {
-        const int stage = turn % FORWARD_STAGES, before = (turn - 1) % FORWARD_STAGES;
-        barrierWait(stages.full(0, stage), turn / FORWARD_STAGES & 1);
-        if (FORWARD_TURNS) groupSync(1 + group, 256);
-        if (FORWARD_QREG) scoresR(s[0], q, stages.tile(0, stage));
-        else scores(s[0], qRows, stages.tile(0, stage));
-        barrierWait(stages.full(1, before), (turn - 1) / FORWARD_STAGES & 1);
+        const int stage = turn & 1, before = stage ^ 1;
+        barrierWait(stages.full(0, stage), turn >> 1 & 1);
+        groupSync(1 + group, 256);
+        scores(s, qRows, stages.tile(0, stage));
+        barrierWait(stages.full(1, before), (turn - 1) >> 1 & 1);
         values(rows.o[0], half, stages.tile(1, before));
-        if (FORWARD_TURNS && (group == 0 || turn + 1 < tiles)) groupArrive(2 - group, 256);
+        if (group == 0 || turn + 1 < tiles) groupArrive(2 - group, 256);
         wgmmaWait<1>();
-        settle(s[0]);
+        settle(s);
         barrierArrive(stages.empty(0, stage));
-        softmax(tiles - 1 - turn);
+        const bool moved = softmax(tiles - 1 - turn);
         wgmmaWait<0>();
         settle(rows.o[0]);
         barrierArrive(stages.empty(1, before));
-        shrinkOutput(rows, shrink);
-        packRows(half, s[0]);
+        if (moved) shrinkOutput(rows, shrink);
+        packRows(half, s);
     }
-    barrierWait(stages.full(1, (tiles - 1) % FORWARD_STAGES), (tiles - 1) / FORWARD_STAGES & 1);
-    values(rows.o[0], half, stages.tile(1, (tiles - 1) % FORWARD_STAGES));
+    barrierWait(stages.full(1, (tiles - 1) & 1), (tiles - 1) >> 1 & 1);
+    values(rows.o[0], half, stages.tile(1, (tiles - 1) & 1));
     wgmmaWait<0>();
     settle(rows.o[0]);
 }
@@ -169,32 +191,33 @@ extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, 1) flash_attention
     const int row0 = (gridDim.x - 1 - blockIdx.x) * FORWARD_M; // the longest rows first
     if (row0 >= seq.queries) return;
     const u32 qTile = sharedAddress(shared);
-    const Stages stages = {qTile + FORWARD_GROUPS * GROUP_BYTES, qTile + FORWARD_GROUPS * GROUP_BYTES + 2 * FORWARD_STAGES * TILE_BYTES};
+    const Stages stages = {qTile + 2 * GROUP_BYTES, qTile + 2 * GROUP_BYTES + 4 * TILE_BYTES};
     const int group = __shfl_sync(0xffffffffu, threadIdx.x >> 7, 0);
     const int seen = CAUSAL ? min(seq.keys, row0 + FORWARD_M + seq.offset) : seq.keys;
     const int tiles = max(0, (seen + FORWARD_N - 1) / FORWARD_N); // 0: these rows see nothing
-    if (threadIdx.x < 2 * FORWARD_STAGES) {
+    if (threadIdx.x < 4) {
         barrierSetUp(stages.full(0, threadIdx.x), 4);
         barrierSetUp(stages.empty(0, threadIdx.x), FORWARD_WARPS);
-        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+        barriersReady();
     }
     __syncthreads();
-    if (group == FORWARD_GROUPS) {
+    if (group == 2) {
         giveRegisters<24>();
         if (tiles > 0) loadTiles(p, seq, stages, tiles);
     } else {
-        takeRegisters<FORWARD_TAKE>();
+        takeRegisters<240>();
         const u32 qRows = qTile + group * GROUP_BYTES;
         Rows rows;
         clear(rows);
         if (tiles > 0) {
-            loadPanels<64, 128>(qRows, headOf(p.q, p.qAt, p, blockIdx.z, blockIdx.y, seq.queryStart), p.qAt.row, row0 + group * 64, seq.queries);
+            loadPanels<64, 128>(qRows, headOf(p.q, p.qAt, p, blockIdx.z, blockIdx.y, seq.queryStart), p.qAt.row,
+                    row0 + group * 64, seq.queries);
             copyAsyncCommit();
             copyAsyncWait<0>();
             asyncProxyFence();
-            groupSync(5 + group, 128);
+            groupSync(3 + group, 128);
             multiplyTiles(p, seq, stages, tiles, row0, group, rows, qRows);
-            groupSync(5 + group, 128); // all warps of the group have read the q rows that o replaces
+            groupSync(3 + group, 128); // all warps of the group have read the q rows that o replaces
         }
         finishRows(p, rows, seq, row0, shared, 1.0f);
     }

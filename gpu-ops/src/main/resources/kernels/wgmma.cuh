@@ -116,6 +116,8 @@ __device__ __forceinline__ void storeMatrix(u32 address, u32 r0, u32 r1, u32 r2,
 __device__ __forceinline__ void barrierSetUp(u32 barrier, int arrivals) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
 }
+// The threads that set up barriers, before all others are let at them.
+__device__ __forceinline__ void barriersReady() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 // One arrival a warp, after all of its lanes.
 __device__ __forceinline__ void barrierArrive(u32 barrier) {
     __syncwarp();

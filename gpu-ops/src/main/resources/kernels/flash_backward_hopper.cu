@@ -57,12 +57,12 @@ extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_rows_
     if (row0 >= seq.queries) return;
     if (keyTile == 0) rowSums(p, seq, row0);
     const int row = row0 + threadIdx.x % 128, key0 = keyTile * 128 + threadIdx.x / 128 * TILE;
-    const int warpRow = row & ~31;
-    const int seen = CAUSAL ? min(seq.keys, warpRow + 32 + seq.offset) : seq.keys; // by the warp's rows
-    if (!DROPOUT || key0 >= seen) return;
+    const auto seenTo = [&](int end) { return CAUSAL ? min(seq.keys, end + seq.offset) : seq.keys; };
+    const int seen = seenTo((row & ~31) + 32); // by the warp's rows; what only others of the tile see is 0
+    if (!DROPOUT || key0 >= seenTo(row / TILE * TILE + TILE)) return;
     const Dropout drop = dropoutOf(p.state, p.threshold, p.site);
     const DropoutPlane plane = dropoutPlane(blockIdx.z, blockIdx.y, p.heads, p.queryLength, p.keyLength);
-    const u32 first = drawRow(drop, plane, row, key0 / 32);
+    const u32 first = key0 < seen ? drawRow(drop, plane, row, key0 / 32) : 0;
     const u32 second = key0 + 32 < seen ? drawRow(drop, plane, row, key0 / 32 + 1) : 0;
     *reinterpret_cast<uint2 *>(keptTile(p, seq, row, key0) + row % TILE * 2) = make_uint2(first, second);
 }

@@ -56,6 +56,26 @@ public interface Ops {
     /** dx (N, C), overwritten, may be dy; dBias (C) F32 += or null. */
     void geluBackward(Gelu op, Tensor x, Tensor dy, Tensor dx, Tensor dBias);
 
+    /** The product, then y (N, C) = gelu of its result; overwrites both, in one pass where {@link #fusesGelu}. */
+    default void matmulGelu(Matmul product, Gelu op, Tensor y) {
+        matmul(product);
+        gelu(op, product.c(), y);
+    }
+
+    /**
+     * The product is the gradient of gelu(x + bias); overwrites its result by dx, the gradient of x, in one pass where
+     * {@link #fusesGelu}. dBias (C) F32 += or null.
+     */
+    default void matmulGeluBackward(Matmul product, Gelu op, Tensor x, Tensor dBias) {
+        matmul(product);
+        geluBackward(op, x, product.c(), product.c(), dBias);
+    }
+
+    /** Do {@link #matmulGelu} and {@link #matmulGeluBackward} take this product in one pass? Decided by its tensors alone. */
+    default boolean fusesGelu(Matmul product) {
+        return false;
+    }
+
     /** Losses alone; logits are kept. */
     void crossEntropy(CrossEntropy op);
 

@@ -50,15 +50,30 @@ final class Linear {
 
     /** x (M, K), y (M, N); overwrites y. */
     void forward(Tensor x, Tensor y) {
-        ops.matmul(Matmul.of(x, weight, y).withBias(bias));
+        ops.matmul(product(x, y));
+    }
+
+    /** What {@link #forward} computes. */
+    Matmul product(Tensor x, Tensor y) {
+        return Matmul.of(x, weight, y).withBias(bias);
     }
 
     /** Overwrites dx (M, K); accumulates the weight's gradient. */
     void backward(Tensor x, Tensor dy, Tensor dx) {
+        accumulate(x, dy);
+        ops.matmul(gradient(dy, dx));
+    }
+
+    /** The weight's and the bias's part of {@link #backward}. */
+    void accumulate(Tensor x, Tensor dy) {
         ops.matmul(Matmul.accumulating(x.transpose(0, 1), dy, dWeight));
         if (dBias != null) {
             ops.sumRows(dy, dBias);
         }
-        ops.matmul(Matmul.of(dy, weight.transpose(0, 1), dx));
+    }
+
+    /** The product that gives x's gradient. */
+    Matmul gradient(Tensor dy, Tensor dx) {
+        return Matmul.of(dy, weight.transpose(0, 1), dx);
     }
 }

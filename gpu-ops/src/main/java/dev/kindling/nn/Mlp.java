@@ -31,15 +31,14 @@ final class Mlp {
 
     /** x, y (rows, C); overwrites y. */
     void forward(Tensor x, Tensor y) {
-        fc.forward(x, hidden);
-        ops.gelu(gelu, hidden, activated);
+        ops.matmulGelu(fc.product(x, hidden), gelu, activated);
         projection.forward(activated, y);
     }
 
     /** Overwrites dx (rows, C). */
     void backward(Tensor x, Tensor dy, Tensor dx) {
-        projection.backward(activated, dy, dHidden);
-        ops.geluBackward(gelu, hidden, dHidden, dHidden, dBias);
+        projection.accumulate(activated, dy);
+        ops.matmulGeluBackward(projection.gradient(dy, dHidden), gelu, hidden, dBias);
         fc.backward(x, dHidden, dx);
     }
 }

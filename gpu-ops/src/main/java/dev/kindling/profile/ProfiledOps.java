@@ -90,11 +90,14 @@ final class ProfiledOps implements Ops {
 
     /** M, N, K, after the number of products where it is a batch. */
     static String name(Matmul op) {
-        String sizes =
-                "%d, %d, %d".formatted(op.c().size(-2), op.c().size(-1), op.a().size(-1));
+        String sizes = sizes(op);
         return op.c().shape().rank() == 2
                 ? "matmul (" + sizes + ")"
                 : "matmul %d x (%s)".formatted((long) op.c().size(0) * op.c().size(1), sizes);
+    }
+
+    private static String sizes(Matmul op) {
+        return "%d, %d, %d".formatted(op.c().size(-2), op.c().size(-1), op.a().size(-1));
     }
 
     @Override
@@ -105,6 +108,31 @@ final class ProfiledOps implements Ops {
     @Override
     public void geluBackward(Gelu op, Tensor x, Tensor dy, Tensor dx, Tensor dBias) {
         profiler.time("gelu_backward", () -> ops.geluBackward(op, x, dy, dx, dBias));
+    }
+
+    @Override
+    public void matmulGelu(Matmul product, Gelu op, Tensor y) {
+        if (ops.fusesGelu(product)) {
+            profiler.time("matmul_gelu (" + sizes(product) + ")", () -> ops.matmulGelu(product, op, y));
+        } else {
+            Ops.super.matmulGelu(product, op, y);
+        }
+    }
+
+    @Override
+    public void matmulGeluBackward(Matmul product, Gelu op, Tensor x, Tensor dBias) {
+        if (ops.fusesGelu(product)) {
+            profiler.time(
+                    "matmul_gelu_backward (" + sizes(product) + ")",
+                    () -> ops.matmulGeluBackward(product, op, x, dBias));
+        } else {
+            Ops.super.matmulGeluBackward(product, op, x, dBias);
+        }
+    }
+
+    @Override
+    public boolean fusesGelu(Matmul product) {
+        return ops.fusesGelu(product);
     }
 
     @Override

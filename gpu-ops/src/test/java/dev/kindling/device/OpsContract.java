@@ -10,6 +10,7 @@ public abstract class OpsContract
                 LayerNormContract,
                 MatmulContract,
                 GeluContract,
+                MatmulGeluContract,
                 CrossEntropyContract,
                 OptimizerContract,
                 SoftmaxContract,

@@ -30,7 +30,7 @@ public final class ReferenceGelu {
         }
         double sum = x;
         double term = x;
-        for (int i = 3; i < 300; i += 2) {
+        for (int i = 3; Math.abs(term) > 1e-17 * Math.abs(sum); i += 2) {
             term *= x * x / i;
             sum += term;
         }

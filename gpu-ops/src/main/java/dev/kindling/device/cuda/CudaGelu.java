@@ -28,10 +28,8 @@ final class CudaGelu {
     void backward(Gelu op, Tensor x, Tensor dy, Tensor dx, Tensor dBias) {
         CudaModule module = module(op, x, dy);
         module(op, x, dx);
-        Checks.dense(dBias);
-        Checks.type(DType.F32, dBias);
         int channels = x.size(-1);
-        Checks.count(channels, dBias);
+        checkSums(dBias, channels);
         int rows = Checks.rows(x, channels);
         int groups = Math.max(1, Math.min(GROUPS, rows / 8));
         long partial = dBias == null ? 0 : context.scratch(4L * groups * channels);
@@ -46,12 +44,25 @@ final class CudaGelu {
         context.launch(
                 module.kernel("gelu_backward"), new Grid((channels + perBlock - 1) / perBlock, groups, 1, 32, 8, 0));
         if (dBias != null) {
-            context.arguments().add(CudaBuffer.address(dBias)).add(partial).add(groups);
-            context.launch(module.kernel("gelu_reduce"), new Grid((channels + 31) / 32, 1, 1, 32, 32, 0));
+            addSums(module, partial, groups, dBias);
         }
     }
 
-    private CudaModule module(Gelu op, Tensor x, Tensor y) {
+    static void checkSums(Tensor dBias, int channels) {
+        Checks.dense(dBias);
+        Checks.type(DType.F32, dBias);
+        Checks.count(channels, dBias);
+    }
+
+    /** dBias += the sums of {@code groups} of rows, in order. */
+    void addSums(CudaModule module, long partial, int groups, Tensor dBias) {
+        int channels = Math.toIntExact(dBias.count());
+        context.arguments().add(CudaBuffer.address(dBias)).add(partial).add(groups);
+        context.launch(module.kernel("gelu_reduce"), new Grid((channels + 31) / 32, 1, 1, 32, 32, 0));
+    }
+
+    /** The file's module for x and y, which are checked. */
+    CudaModule module(Gelu op, Tensor x, Tensor y) {
         Checks.dense(x, y, op.bias());
         Checks.type(x.dtype(), y, op.bias());
         Checks.sameCount(x, y);

@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import com.sun.jna.Function;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.ptr.IntByReference;
 import java.nio.file.Path;
@@ -21,7 +22,7 @@ public final class CudaLibraries {
     private final int major;
     private final int driverVersion;
     private final List<Path> paths;
-    // JNA unloads a library that nobody refers to.
+    // The driver first. JNA unloads a library that nobody refers to.
     private final List<NativeLibrary> open;
 
     private CudaLibraries(int major, int driverVersion, List<Path> paths, List<NativeLibrary> open) {
@@ -39,6 +40,11 @@ public final class CudaLibraries {
     /** The newest CUDA that the driver supports, e.g. 13000 for 13.0. */
     public int driverVersion() {
         return driverVersion;
+    }
+
+    /** A function of the driver that JCuda lacks. */
+    Function driver(String function) {
+        return open.get(0).getFunction(function);
     }
 
     /** What was loaded, from where. */

@@ -20,6 +20,7 @@ final class CudaOps implements Ops, AutoCloseable {
     private final CudaLayerNorm layerNorm;
     private final CudaMatmul matmul;
     private final CudaGelu gelu;
+    private final CudaMatmulGelu matmulGelu;
     private final CudaCrossEntropy crossEntropy;
     private final CudaAttentionSoftmax softmax;
     private final CudaFlashAttention flash;
@@ -33,6 +34,7 @@ final class CudaOps implements Ops, AutoCloseable {
         layerNorm = new CudaLayerNorm(context);
         matmul = new CudaMatmul(context, options.tf32(), elementwise::copy);
         gelu = new CudaGelu(context);
+        matmulGelu = new CudaMatmulGelu(context, gelu, options.wgmma());
         crossEntropy = new CudaCrossEntropy(context, elementwise);
         softmax = new CudaAttentionSoftmax(context);
         flash = new CudaFlashAttention(context, elementwise, options.wgmma());
@@ -108,6 +110,29 @@ final class CudaOps implements Ops, AutoCloseable {
     @Override
     public void geluBackward(Gelu op, Tensor x, Tensor dy, Tensor dx, Tensor dBias) {
         gelu.backward(op, x, dy, dx, dBias);
+    }
+
+    @Override
+    public void matmulGelu(Matmul product, Gelu op, Tensor y) {
+        if (matmulGelu.takes(product)) {
+            matmulGelu.forward(product, op, y);
+        } else {
+            Ops.super.matmulGelu(product, op, y);
+        }
+    }
+
+    @Override
+    public void matmulGeluBackward(Matmul product, Gelu op, Tensor x, Tensor dBias) {
+        if (matmulGelu.takes(product)) {
+            matmulGelu.backward(product, op, x, dBias);
+        } else {
+            Ops.super.matmulGeluBackward(product, op, x, dBias);
+        }
+    }
+
+    @Override
+    public boolean fusesGelu(Matmul product) {
+        return matmulGelu.takes(product);
     }
 
     @Override

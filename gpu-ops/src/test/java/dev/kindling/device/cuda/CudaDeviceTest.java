@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.Dropout;
+import dev.kindling.device.Gelu;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
@@ -13,6 +14,8 @@ import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.DeviceMemoryException;
 import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -22,6 +25,9 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 /** The device itself: memory, copies, graphs, selection. What its operations compute is the contract's. */
 class CudaDeviceTest {
+    /** Few under tools that slow a GPU down (-Dtest.repeats). */
+    private static final int REPEATS = Integer.getInteger("test.repeats", 50);
+
     private final Random random = new Random(7);
     private CudaDevice device;
     private Arena arena;
@@ -150,6 +156,54 @@ class CudaDeviceTest {
             assertThat(other).isNotEqualTo(first);
             step.run();
             assertThat(read(product)).isEqualTo(other);
+        }
+    }
+
+    @Test
+    void hopperTakesLargeProductsAndTheirGeluInOnePass() {
+        boolean hopper = device.info().compute() == 90;
+        int rows = 128 * device.info().multiprocessors();
+        Tensor a = tensor(DType.BF16, rows, 64);
+        Tensor b = tensor(DType.BF16, 64, 64);
+        Tensor c = tensor(DType.BF16, rows, 64);
+        assertThat(device.ops().fusesGelu(Matmul.of(a, b, c))).isEqualTo(hopper);
+        assertThat(device.ops().fusesGelu(Matmul.of(a, b.transpose(0, 1), c))).isEqualTo(hopper);
+        Matmul tooSmall = Matmul.of(a.slice(0, 0, rows - 128), b, c.slice(0, 0, rows - 128));
+        Matmul oddWidth = Matmul.of(a, b.reshape(4096).slice(0, 0, 64 * 40).reshape(64, 40), tensor(DType.BF16, rows, 40));
+        Matmul strided = Matmul.of(tensor(DType.BF16, 64, rows).transpose(0, 1), b, c);
+        Matmul wide = Matmul.of(a, b, tensor(DType.F32, rows, 64));
+        assertThat(List.of(tooSmall, oddWidth, strided, wide, Matmul.accumulating(a, b, c)))
+                .noneMatch(device.ops()::fusesGelu);
+        try (CudaDevice older = CudaDevice.open(
+                0, CudaDevice.Options.of(Precision.BF16).withoutWgmma())) {
+            assertThat(older.ops().fusesGelu(Matmul.of(a, b, c))).isFalse();
+        }
+    }
+
+    @Test
+    void aProductAndItsGeluRepeatTheirBits() {
+        int rows = 128 * device.info().multiprocessors() + 77;
+        Tensor a = tensor(DType.BF16, rows, 128);
+        Tensor b = tensor(DType.BF16, 128, 320);
+        Gelu op = new Gelu(Gelu.Form.ERF, tensor(DType.BF16, 320));
+        Tensor x = arena.allocate("x", DType.BF16, rows, 320);
+        Tensor y = arena.allocate("y", DType.BF16, rows, 320);
+        Tensor dx = arena.allocate("dx", DType.BF16, rows, 320);
+        Tensor dBias = arena.allocate("dBias", DType.F32, 320);
+        Runnable step = () -> {
+            device.ops().fill(dBias, 0);
+            device.ops().matmulGelu(Matmul.of(a, b, x), op, y);
+            device.ops().matmulGeluBackward(Matmul.of(a, b, dx), op, x, dBias);
+        };
+        step.run();
+        float[][] first = {read(x), read(y), read(dx), read(dBias)};
+        try (Replay replay = device.capture(step)) {
+            for (int i = 0; i < REPEATS; i++) {
+                List.of(x, y, dx).forEach(result -> device.ops().fill(result, Float.NaN));
+                replay.run();
+                float[][] bits = {read(x), read(y), read(dx), read(dBias)};
+                assertThat(Arrays.deepEquals(bits, first)).as("run %d", i).isTrue();
+            }
         }
     }
 

@@ -19,14 +19,16 @@ if [ "$1" = check ]; then
         for file in "$kernels"/*.cu; do
             name=$(basename "$file" .cu)
             for type in bf16 fp16 f32; do
-                case "$name.$type" in flash_*.f32) continue ;; esac
+                case "$name.$type" in flash_*.f32 | *_hopper.f32) continue ;; esac
                 echo "$target -DACTIVATION=$type -o $out/$name.$type.cubin $name.cu"
             done
         done
         for way in forward backward; do
             for d in 32 128; do echo "$target -DHEAD_DIM=$d -DDROPOUT=1 -o $out/flash_$way.$d.cubin flash_$way.cu"; done
-            echo "$target -DHEAD_DIM=32 -DDROPOUT=1 -o $out/flash_${way}_hopper.32.cubin flash_${way}_hopper.cu"
         done
+        echo "$target -DHEAD_DIM=32 -DDROPOUT=1 -o $out/flash_forward_hopper.32.cubin flash_forward_hopper.cu"
+        echo "$target -DHEAD_DIM=32 -o $out/flash_backward_hopper.32.cubin flash_backward_hopper.cu"
+        echo "$target -DGELU_TANH=1 -DTRANSPOSED=1 -o $out/matmul_gelu_hopper.tanh.cubin matmul_gelu_hopper.cu"
     done | each
     exit 0
 fi
@@ -40,7 +42,7 @@ out=$(cd "$1" && pwd)
         for c in 0 1; do
             for r in 0 1; do
                 for file in flash_forward flash_backward flash_forward$hopper_file flash_backward$hopper_file; do
-                    case "$file.$r" in *_hopper_128.1) continue ;; esac # mma.sync's
+                    case "$file.$r" in *_hopper_128.1 | flash_backward_hopper.1) continue ;; esac # mma.sync's
                     echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DCAUSAL=$c -DDROPOUT=$r -o $out/$file.$1.d$2.c$c.r$r.cubin $file.cu"
                 done
             done
@@ -58,10 +60,18 @@ out=$(cd "$1" && pwd)
         set -- $case
         echo "-DACTIVATION=$1 -DCHANNELS=$2 -o $out/residual_layernorm.$1.$2.cubin residual_layernorm.cu"
     done
-    for case in "bf16 3072" "f32 207"; do
+    for case in "bf16 3072" "bf16 1536" "f32 207"; do
         set -- $case
         echo "-DACTIVATION=$1 -DCHANNELS=$2 -DGELU_TANH=0 -o $out/gelu.$1.$2.erf.cubin gelu.cu"
         echo "-DACTIVATION=$1 -DCHANNELS=$2 -DGELU_TANH=1 -o $out/gelu.$1.$2.tanh.cubin gelu.cu"
+    done
+    for case in "bf16 3072 768" "bf16 1536 384" "fp16 320 192"; do
+        set -- $case
+        for t in 0 1; do
+            options="-DACTIVATION=$1 -DCHANNELS=$2 -DSUMMED=$3 -DTRANSPOSED=$t"
+            echo "$options -DGELU_TANH=0 -o $out/matmul_gelu.$1.$2.$3.erf.t$t.cubin matmul_gelu_hopper.cu"
+            echo "$options -DGELU_TANH=1 -o $out/matmul_gelu.$1.$2.$3.tanh.t$t.cubin matmul_gelu_hopper.cu"
+        done
     done
     for case in "bf16 50257 50304" "f32 65 72" "bf16 65 128"; do
         set -- $case

@@ -70,6 +70,19 @@ def _argument(value):
     return value  # a ctypes value
 
 
+def tensor_map(matrix, rows):
+    """The copy engine's view of a (rows, columns) bf16 or fp16 matrix: boxes of `rows` rows, 64 columns, swizzled by 128 bytes."""
+    space = ctypes.create_string_buffer(128 + 64)
+    at = (ctypes.addressof(space) + 63) // 64 * 64  # aligned as the driver wants it
+    extents, strides = (ctypes.c_uint64 * 2)(*reversed(matrix.shape)), (ctypes.c_uint64 * 1)(matrix.stride(0) * 2)
+    box, steps = (ctypes.c_uint32 * 2)(64, rows), (ctypes.c_uint32 * 2)(1, 1)
+    dtype = 9 if matrix.dtype == torch.bfloat16 else 6
+    address = ctypes.c_void_p(matrix.data_ptr())
+    code = _cuda.cuTensorMapEncodeTiled(ctypes.c_void_p(at), dtype, 2, address, extents, strides, box, steps, 0, 3, 2, 0)
+    check(code, "cuTensorMapEncodeTiled")
+    return ctypes.string_at(at, 128)
+
+
 def pointer(tensor):
     return 0 if tensor is None else tensor.data_ptr()
 

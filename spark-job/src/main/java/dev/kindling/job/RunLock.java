@@ -4,21 +4,19 @@ import dev.kindling.train.ConfigException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
-import java.nio.file.Files;
 import java.nio.file.StandardOpenOption;
 import org.apache.hadoop.fs.Path;
 
 /**
  * One training a run directory: two would delete each other's checkpoints. The operating system holds the lock for the
- * driver's process, and lets it go however that ends; so there is one on local disks only.
+ * driver's process, and lets it go however that ends; so there is one on local disks only. The file stays: were it deleted,
+ * who has just opened it could lock what no path names any more, and the next training its successor.
  */
 final class RunLock implements AutoCloseable {
     private final FileChannel channel;
-    private final java.nio.file.Path file;
 
-    private RunLock(FileChannel channel, java.nio.file.Path file) {
+    private RunLock(FileChannel channel) {
         this.channel = channel;
-        this.file = file;
     }
 
     /**
@@ -38,7 +36,7 @@ final class RunLock implements AutoCloseable {
             throw new ConfigException(
                     "another training is writing to %s; wait for its end, or choose another --out".formatted(run));
         }
-        return new RunLock(channel, file);
+        return new RunLock(channel);
     }
 
     private static boolean locked(FileChannel channel) throws IOException {
@@ -51,7 +49,6 @@ final class RunLock implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
-        Files.deleteIfExists(file);
         channel.close();
     }
 }

@@ -16,6 +16,7 @@ import dev.kindling.train.ProfiledTraining;
 import dev.kindling.train.TrainConfig;
 import java.io.IOException;
 import java.io.PrintStream;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
@@ -23,7 +24,7 @@ import org.apache.hadoop.fs.Path;
 
 /** Times a training step's operators on the driver's device; prints the longest, writes a trace and a table. */
 final class ProfileJob implements Job<ProfileOptions> {
-    private static final int WARM_UP = 3;
+    private static final ProfiledTraining.WarmUp WARM_UP = new ProfiledTraining.WarmUp(3, Duration.ofSeconds(5));
     private static final int TOP = 20;
     private static final ObjectMapper JSON = new ObjectMapper();
 

@@ -10,6 +10,7 @@ import dev.kindling.nn.Gpt;
 import dev.kindling.profile.OperatorTable;
 import dev.kindling.profile.Profiler;
 import dev.kindling.tensor.Arena;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -19,7 +20,7 @@ import java.util.Optional;
  * and compiled steps share it; each starts from the same weights.
  */
 final class BackendTrial implements AutoCloseable {
-    private static final int PROFILED_WARM_UP = 2;
+    private static final ProfiledTraining.WarmUp PROFILED_WARM_UP = new ProfiledTraining.WarmUp(2, Duration.ZERO);
     private static final int PROFILED_STEPS = 3;
 
     private final TrainConfig config;

@@ -8,6 +8,7 @@ import dev.kindling.nn.GptConfig;
 import dev.kindling.profile.Profiler;
 import dev.kindling.profile.Span;
 import dev.kindling.tensor.Arena;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
@@ -27,14 +28,17 @@ public final class ProfiledTraining {
      */
     public record Outcome(List<Span> spans, double loss, double stepMillis, int tokensPerStep, String attention) {}
 
+    /** Untimed steps before: at least so many, and at least so long, while the JVM compiles what runs often. */
+    public record WarmUp(int steps, Duration time) {}
+
     private ProfiledTraining() {}
 
     /**
-     * Runs {@code warmUp} steps untimed, then {@code steps} timed.
+     * Warms up, then times {@code steps}.
      *
      * @param vocabulary of the random tokens and the model
      */
-    public static Outcome run(TrainConfig config, int vocabulary, Profiler profiler, int warmUp, int steps) {
+    public static Outcome run(TrainConfig config, int vocabulary, Profiler profiler, WarmUp warmUp, int steps) {
         Device device = profiler.device();
         TrainSection train = config.train();
         GptConfig model = Model.of(config.model(), vocabulary);
@@ -45,20 +49,29 @@ public final class ProfiledTraining {
             replica.parameters().initialise(train.seed());
             try (TrainStep step = replica.step(false)) {
                 StepBatches batches = StepBatches.windows(batches(train, model), replica.share());
-                for (int i = 0; i < warmUp; i++) {
-                    step.run(i, batches);
-                }
-                profiler.read();
+                int untimed = warmUp(step, batches, profiler, warmUp);
                 long began = System.nanoTime();
                 double loss = 0;
                 for (int i = 0; i < steps; i++) {
-                    loss = step.run(warmUp + i, batches).lossSum() / tokens;
+                    loss = step.run(untimed + i, batches).lossSum() / tokens;
                 }
                 double millis = (System.nanoTime() - began) / 1e6 / steps;
                 return new Outcome(
                         profiler.read(), loss, millis, tokens, replica.sdpa().chosen());
             }
         }
+    }
+
+    /** Returns how many steps that took. */
+    private static int warmUp(TrainStep step, StepBatches batches, Profiler profiler, WarmUp warmUp) {
+        long began = System.nanoTime();
+        int steps = 0;
+        while (steps < warmUp.steps()
+                || System.nanoTime() - began < warmUp.time().toNanos()) {
+            step.run(steps++, batches);
+            profiler.read();
+        }
+        return steps;
     }
 
     private static List<Batch> batches(TrainSection train, GptConfig model) {

@@ -50,7 +50,9 @@ out=$(cd "$1" && pwd)
     done
     for case in "bf16 64 64 1 0 0 0" "bf16 128 96 0 1 1 0" "fp16 32 32 0 0 2 0" "f32 64 64 1 0 0 0" "f32 64 64 1 0 0 1" "f32 40 24 0 1 2 1" "f32 128 128 0 0 1 0"; do
         set -- $case
-        echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DVALUE_DIM=$3 -DCAUSAL=$4 -DDROPOUT=$5 -DMASK=$6 -DSTRICT=$7 -o $out/efficient_attention.$1.d$2.v$3.c$4.r$5.m$6.s$7.cubin efficient_attention.cu"
+        for file in efficient_forward efficient_backward; do
+            echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DVALUE_DIM=$3 -DCAUSAL=$4 -DDROPOUT=$5 -DMASK=$6 -DSTRICT=$7 -o $out/$file.$1.d$2.v$3.c$4.r$5.m$6.s$7.cubin $file.cu"
+        done
     done
     for case in "bf16 1 0" "f32 0 1" "bf16 0 2"; do
         set -- $case

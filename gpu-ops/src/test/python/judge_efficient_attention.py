@@ -1,7 +1,7 @@
-"""Judges efficient_attention.cu and attention_math.cu against float64 and times them beside PyTorch.
+"""Judges efficient_forward.cu, efficient_backward.cu and attention_math.cu against float64 and times them beside PyTorch.
 
 usage: judge_efficient_attention.py CUBIN_DIR
-cubins: efficient_attention.{bf16|fp16|f32}.d{D}.v{Dv}.c{CAUSAL}.r{DROPOUT}.m{MASK}.s{STRICT}.cubin,
+cubins: efficient_{forward|backward}.{bf16|fp16|f32}.d{D}.v{Dv}.c{CAUSAL}.r{DROPOUT}.m{MASK}.s{STRICT}.cubin,
         attention_math.{bf16|f32}.c{CAUSAL}.m{MASK}.cubin"""
 import os
 import struct
@@ -27,9 +27,15 @@ def mask_strides(mask, shape):
     return tuple(0 if m == 1 and s != 1 else st for m, s, st in zip(mask.shape, shape, mask.stride()))
 
 
+def modules(directory, dtype, d, dv, causal, dropout, kind, strict):
+    """(forward, backward)"""
+    stem = f"{dtype}.d{d}.v{dv}.c{causal}.r{dropout}.m{kind}.s{strict}"
+    return tuple(Module(os.path.join(directory, f"efficient_{way}.{stem}.cubin")) for way in ("forward", "backward"))
+
+
 class Efficient:
-    def __init__(self, mod, q, k, v, mask=None, threshold=0, site=7):
-        self.mod, self.q, self.k, self.v, self.mask, self.threshold, self.site = mod, q, k, v, mask, threshold, site
+    def __init__(self, mods, q, k, v, mask=None, threshold=0, site=7):
+        self.mods, self.q, self.k, self.v, self.mask, self.threshold, self.site = mods, q, k, v, mask, threshold, site
         self.b, self.h, self.tq, self.d = q.shape
         self.tk, self.state, self.scale = k.shape[2], step_state(), q.shape[3] ** -0.5
         like = lambda x, w: torch.full((*x.shape[:3], w), float("nan"), device="cuda", dtype=q.dtype)
@@ -45,11 +51,12 @@ class Efficient:
         return packed + struct.pack("<4if2I4x", self.b, self.h, self.tq, self.tk, self.scale, self.threshold, self.site)
 
     def forward(self):
-        p, shared = self.params(), self.mod.constant("efficient_attention_forward_shared")
-        return lambda: self.mod.launch("efficient_attention_forward", (-(-self.tq // 64), self.h, self.b), 128, p, shared=shared)
+        m, p = self.mods[0], self.params()
+        shared = m.constant("efficient_attention_forward_shared")
+        return lambda: m.launch("efficient_attention_forward", (-(-self.tq // 64), self.h, self.b), 128, p, shared=shared)
 
     def backward(self, dO):
-        m, p = self.mod, self.params(dO)
+        m, p = self.mods[1], self.params(dO)
         query, key = m.constant("efficient_attention_query_shared"), m.constant("efficient_attention_key_shared")
 
         def run():
@@ -150,14 +157,11 @@ def case(make, name, dtype, d, dv, causal, tq, tk, kind=0, p=0.0, strict=False, 
 
 
 def check(directory):
-    def module(dtype, d, dv, causal, dropout, kind, strict):
-        return Module(os.path.join(directory, f"efficient_attention.{dtype}.d{d}.v{dv}.c{int(causal)}.r{int(dropout)}.m{kind}.s{int(strict)}.cubin"))
-
     for dtype, d, dv, causal, dropout, kind, strict in EFFICIENT:
-        mod, worst = module(dtype, d, dv, causal, dropout, kind, strict), 0.0
+        mods, worst = modules(directory, dtype, d, dv, causal, dropout, kind, strict), 0.0
         for tq, tk in ((64, 64), (1, 1), (65, 129), (129, 65), (300, 20), (7, 200), (200, 333)):
             for shape in ((1, 1, 1, 1), (1, 0, 0, 1), (0, 0, 1, 1), (0, 1, 1, 0)) if kind else ((1, 1, 1, 1),):
-                worst = max(worst, case(lambda *a: Efficient(mod, *a), "efficient", dtype, d, dv, causal, tq, tk, kind, 0.2 if dropout else 0.0, strict, shape))
+                worst = max(worst, case(lambda *a: Efficient(mods, *a), "efficient", dtype, d, dv, causal, tq, tk, kind, 0.2 if dropout else 0.0, strict, shape))
         print(f"efficient {dtype} D{d} Dv{dv} causal {causal} dropout {dropout} mask {kind} strict {strict}: worst {worst:.1e}, failures {report.failures}", flush=True)
     for dtype, causal, kind in MATH:
         mod, worst = Module(os.path.join(directory, f"attention_math.{dtype}.c{causal}.m{kind}.cubin")), 0.0
@@ -177,7 +181,7 @@ def time(directory):
     b, h, t, d = 32, 12, 1024, 64
     for dtype, strict in (("bf16", 0), ("f32", 0), ("f32", 1)):
         q, k, v, dO = (torch.randn(b, h, t, d, device="cuda").to(TYPES[dtype]) for _ in range(4))
-        a = Efficient(Module(os.path.join(directory, f"efficient_attention.{dtype}.d64.v64.c1.r0.m0.s{strict}.cubin")), q, k, v)
+        a = Efficient(modules(directory, dtype, 64, 64, 1, 0, 0, strict), q, k, v)
         line = f"efficient {dtype}{' strict' if strict else ''} B32 H12 T1024 D64 causal: {micros(a.forward()):.0f}+{micros(a.backward(dO)):.0f}"
         x, y, z = (w.detach().requires_grad_() for w in (q, k, v))
         for name, backend in (("torch EFFICIENT", SDPBackend.EFFICIENT_ATTENTION), ("torch MATH", SDPBackend.MATH)):

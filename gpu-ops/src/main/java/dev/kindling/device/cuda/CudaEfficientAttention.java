@@ -10,7 +10,7 @@ import dev.kindling.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.util.Optional;
 
-/** efficient_attention.cu: what FLASH refuses, with memory linear in the length. */
+/** efficient_forward.cu, efficient_backward.cu: what FLASH refuses, with memory linear in the length. */
 final class CudaEfficientAttention implements FusedAttention {
     private static final int STRUCT_BYTES = 352;
     private static final int MOST_BLOCKS = 65535;
@@ -56,7 +56,7 @@ final class CudaEfficientAttention implements FusedAttention {
     @Override
     public void forward(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
         AttentionShape shape = check(inputs, out, logSumExp);
-        CudaModule module = module(inputs, shape);
+        CudaModule module = module("efficient_forward", inputs, shape);
         long own = reserve(inputs, logSumExp, inputs.query(), inputs.key(), inputs.value(), out);
         AlignedViews views = new AlignedViews(context, elementwise, own);
         pack(new Call(views.in(inputs), views.out(out), logSumExp, null));
@@ -67,7 +67,7 @@ final class CudaEfficientAttention implements FusedAttention {
     @Override
     public void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
         AttentionShape shape = check(inputs, out, logSumExp);
-        CudaModule module = module(inputs, shape);
+        CudaModule module = module("efficient_backward", inputs, shape);
         AttentionInputs.Gradients g = gradients;
         long own = reserve(
                 inputs,
@@ -167,9 +167,9 @@ final class CudaEfficientAttention implements FusedAttention {
         }
     }
 
-    private CudaModule module(AttentionInputs inputs, AttentionShape shape) {
+    private CudaModule module(String stem, AttentionInputs inputs, AttentionShape shape) {
         return context.module(
-                "efficient_attention",
+                stem,
                 shape.dtype(),
                 "HEAD_DIM",
                 shape.headDim(),

@@ -32,4 +32,15 @@ final class VectorMath {
                 .reinterpretAsFloats();
         return scaled.blend(0f, x.compare(LT, ScalarMath.LOWEST));
     }
+
+    /** The sum of a vector's lanes in a fixed order; reduceLanes leaves the order, and so the bits, to the JVM. */
+    static float sum(float[] lanes) {
+        float s0 = lanes[0];
+        float s1 = lanes[1];
+        for (int i = 2; i < lanes.length; i += 2) {
+            s0 += lanes[i];
+            s1 += lanes[i + 1];
+        }
+        return s0 + s1;
+    }
 }

@@ -1,17 +1,6 @@
 package dev.kindling.device.cpu;
 
-import static dev.kindling.device.cpu.ScalarMath.A1;
-import static dev.kindling.device.cpu.ScalarMath.A2;
-import static dev.kindling.device.cpu.ScalarMath.A3;
-import static dev.kindling.device.cpu.ScalarMath.A4;
-import static dev.kindling.device.cpu.ScalarMath.A5;
-import static dev.kindling.device.cpu.ScalarMath.CUBIC;
-import static dev.kindling.device.cpu.ScalarMath.NORMAL_PEAK;
-import static dev.kindling.device.cpu.ScalarMath.P;
-import static dev.kindling.device.cpu.ScalarMath.ROOT_2_PI;
-import static dev.kindling.device.cpu.ScalarMath.ROOT_HALF;
 import static dev.kindling.device.cpu.VectorMath.LANES;
-import static jdk.incubator.vector.VectorOperators.LT;
 import static jdk.incubator.vector.VectorOperators.MAX;
 
 import dev.kindling.device.Gelu;
@@ -46,17 +35,6 @@ final class VectorRows implements RowKernels {
                     .intoArray(y, yAt + i);
         }
         rest.sum(a, aAt + i, b, bAt + i, y, yAt + i, n - i);
-    }
-
-    /** The sum of a vector's lanes in a fixed order; reduceLanes leaves the order, and so the bits, to the JVM. */
-    private static float sum(float[] lanes) {
-        float s0 = lanes[0];
-        float s1 = lanes[1];
-        for (int i = 2; i < lanes.length; i += 2) {
-            s0 += lanes[i];
-            s1 += lanes[i + 1];
-        }
-        return s0 + s1;
     }
 
     @Override
@@ -103,7 +81,7 @@ final class VectorRows implements RowKernels {
         for (; i <= n - STEP; i += STEP) {
             s0 = s0.add(FloatVector.fromArray(LANES, x, at + i));
         }
-        return sum(s0.add(s1).toArray()) + rest.total(x, at + i, n - i);
+        return VectorMath.sum(s0.add(s1).toArray()) + rest.total(x, at + i, n - i);
     }
 
     @Override
@@ -122,7 +100,7 @@ final class VectorRows implements RowKernels {
             FloatVector d = FloatVector.fromArray(LANES, x, at + i).sub(c);
             s0 = d.fma(d, s0);
         }
-        return sum(s0.add(s1).toArray()) + rest.squares(x, at + i, n - i, center);
+        return VectorMath.sum(s0.add(s1).toArray()) + rest.squares(x, at + i, n - i, center);
     }
 
     @Override
@@ -138,7 +116,7 @@ final class VectorRows implements RowKernels {
         for (; i <= n - STEP; i += STEP) {
             s0 = FloatVector.fromArray(LANES, a, aAt + i).fma(FloatVector.fromArray(LANES, b, bAt + i), s0);
         }
-        return sum(s0.add(s1).toArray()) + rest.dot(a, aAt + i, b, bAt + i, n - i);
+        return VectorMath.sum(s0.add(s1).toArray()) + rest.dot(a, aAt + i, b, bAt + i, n - i);
     }
 
     @Override
@@ -167,7 +145,7 @@ final class VectorRows implements RowKernels {
             e.intoArray(y, yAt + i);
             sum = sum.add(e);
         }
-        return sum(sum.toArray()) + rest.exponentials(x, xAt + i, factor, shift, y, yAt + i, n - i);
+        return VectorMath.sum(sum.toArray()) + rest.exponentials(x, xAt + i, factor, shift, y, yAt + i, n - i);
     }
 
     @Override
@@ -191,39 +169,11 @@ final class VectorRows implements RowKernels {
             at = yAt;
         }
         if (form == Gelu.Form.ERF) {
-            erfForm(source, at, y, yAt, whole);
+            VectorGelu.erf(source, at, y, yAt, whole);
         } else {
-            tanhForm(source, at, y, yAt, whole);
+            VectorGelu.tanh(source, at, y, yAt, whole);
         }
         rest.gelu(form, x, xAt + whole, bias, biasAt + whole, y, yAt + whole, n - whole);
-    }
-
-    private static void erfForm(float[] x, int xAt, float[] y, int yAt, int whole) {
-        for (int i = 0; i < whole; i += STEP) {
-            FloatVector z = FloatVector.fromArray(LANES, x, xAt + i);
-            FloatVector e = VectorMath.exp(z.mul(z).mul(-0.5f));
-            FloatVector t = FloatVector.broadcast(LANES, 1f)
-                    .div(z.abs().fma(FloatVector.broadcast(LANES, P * ROOT_HALF), FloatVector.broadcast(LANES, 1f)));
-            FloatVector q = t.fma(FloatVector.broadcast(LANES, A5), FloatVector.broadcast(LANES, A4))
-                    .fma(t, FloatVector.broadcast(LANES, A3))
-                    .fma(t, FloatVector.broadcast(LANES, A2))
-                    .fma(t, FloatVector.broadcast(LANES, A1));
-            FloatVector tail = q.mul(t).mul(e.mul(0.5f));
-            FloatVector normal = FloatVector.broadcast(LANES, 1f).sub(tail).blend(tail, z.compare(LT, 0f));
-            z.mul(normal).intoArray(y, yAt + i);
-        }
-    }
-
-    /** x / (1 + exp(-2 u)), which is x (1 + tanh u) / 2. */
-    private static void tanhForm(float[] x, int xAt, float[] y, int yAt, int whole) {
-        for (int i = 0; i < whole; i += STEP) {
-            FloatVector z = FloatVector.fromArray(LANES, x, xAt + i);
-            FloatVector u = z.mul(z.mul(z)
-                    .fma(
-                            FloatVector.broadcast(LANES, -2 * ROOT_2_PI * CUBIC),
-                            FloatVector.broadcast(LANES, -2 * ROOT_2_PI)));
-            z.div(VectorMath.exp(u).add(1f)).intoArray(y, yAt + i);
-        }
     }
 
     @Override
@@ -235,160 +185,30 @@ final class VectorRows implements RowKernels {
         int biasStep = row.bias() == null ? 0 : STEP;
         int whole = n - n % STEP;
         if (row.form() == Gelu.Form.ERF) {
-            erfSlope(x, xAt, bias, biasAt, biasStep, dy, dyAt, dx, dxAt, whole);
+            VectorGelu.erfGradient(x, xAt, bias, biasAt, biasStep, dy, dyAt, dx, dxAt, whole);
         } else {
-            tanhSlope(x, xAt, bias, biasAt, biasStep, dy, dyAt, dx, dxAt, whole);
+            VectorGelu.tanhGradient(x, xAt, bias, biasAt, biasStep, dy, dyAt, dx, dxAt, whole);
         }
         GeluRow end = new GeluRow(row.form(), x, xAt + whole, row.bias(), row.biasAt() + whole);
         rest.geluGradient(end, dy, dyAt + whole, dx, dxAt + whole, n - whole);
     }
 
-    private static void erfSlope(
-            float[] x,
-            int xAt,
-            float[] bias,
-            int biasAt,
-            int biasStep,
-            float[] dy,
-            int dyAt,
-            float[] dx,
-            int dxAt,
-            int whole) {
-        for (int i = 0, b = biasAt; i < whole; i += STEP, b += biasStep) {
-            FloatVector z = FloatVector.fromArray(LANES, x, xAt + i).add(FloatVector.fromArray(LANES, bias, b));
-            FloatVector e = VectorMath.exp(z.mul(z).mul(-0.5f));
-            FloatVector t = FloatVector.broadcast(LANES, 1f)
-                    .div(z.abs().fma(FloatVector.broadcast(LANES, P * ROOT_HALF), FloatVector.broadcast(LANES, 1f)));
-            FloatVector q = t.fma(FloatVector.broadcast(LANES, A5), FloatVector.broadcast(LANES, A4))
-                    .fma(t, FloatVector.broadcast(LANES, A3))
-                    .fma(t, FloatVector.broadcast(LANES, A2))
-                    .fma(t, FloatVector.broadcast(LANES, A1));
-            FloatVector tail = q.mul(t).mul(e.mul(0.5f));
-            FloatVector normal = FloatVector.broadcast(LANES, 1f).sub(tail).blend(tail, z.compare(LT, 0f));
-            FloatVector slope = z.mul(e).fma(FloatVector.broadcast(LANES, NORMAL_PEAK), normal);
-            FloatVector.fromArray(LANES, dy, dyAt + i).mul(slope).intoArray(dx, dxAt + i);
-        }
-    }
-
-    private static void tanhSlope(
-            float[] x,
-            int xAt,
-            float[] bias,
-            int biasAt,
-            int biasStep,
-            float[] dy,
-            int dyAt,
-            float[] dx,
-            int dxAt,
-            int whole) {
-        for (int i = 0, b = biasAt; i < whole; i += STEP, b += biasStep) {
-            FloatVector z = FloatVector.fromArray(LANES, x, xAt + i).add(FloatVector.fromArray(LANES, bias, b));
-            FloatVector square = z.mul(z);
-            FloatVector u = z.mul(square.fma(
-                    FloatVector.broadcast(LANES, -2 * ROOT_2_PI * CUBIC),
-                    FloatVector.broadcast(LANES, -2 * ROOT_2_PI)));
-            FloatVector s =
-                    FloatVector.broadcast(LANES, 1f).div(VectorMath.exp(u).add(1f));
-            FloatVector inner = square.fma(
-                    FloatVector.broadcast(LANES, 6 * ROOT_2_PI * CUBIC), FloatVector.broadcast(LANES, 2 * ROOT_2_PI));
-            FloatVector slope =
-                    FloatVector.broadcast(LANES, 1f).sub(s).mul(z).mul(inner).fma(s, s);
-            FloatVector.fromArray(LANES, dy, dyAt + i).mul(slope).intoArray(dx, dxAt + i);
-        }
-    }
-
     @Override
     public void normalize(NormalizedRow row, float[] bias, int biasAt, float[] y, int yAt, int n) {
-        float[] x = row.x();
-        float[] weight = row.weight();
-        FloatVector mean = FloatVector.broadcast(LANES, row.mean());
-        FloatVector rstd = FloatVector.broadcast(LANES, row.rstd());
-        float[] shift = bias == null ? NO_BIAS : bias;
-        int shiftAt = bias == null ? 0 : biasAt;
-        int shiftStep = bias == null ? 0 : STEP;
-        int i = 0;
-        for (; i <= n - STEP; i += STEP, shiftAt += shiftStep) {
-            FloatVector unit =
-                    FloatVector.fromArray(LANES, x, row.xAt() + i).sub(mean).mul(rstd);
-            unit.fma(
-                            FloatVector.fromArray(LANES, weight, row.weightAt() + i),
-                            FloatVector.fromArray(LANES, shift, shiftAt))
-                    .intoArray(y, yAt + i);
-        }
+        int i = VectorLayerNorm.normalize(row, bias, biasAt, y, yAt, n);
         if (i < n) {
-            NormalizedRow end = new NormalizedRow(x, row.xAt() + i, row.mean(), row.rstd(), weight, row.weightAt() + i);
+            NormalizedRow end = new NormalizedRow(
+                    row.x(), row.xAt() + i, row.mean(), row.rstd(), row.weight(), row.weightAt() + i);
             rest.normalize(end, bias, biasAt + i, y, yAt + i, n - i);
         }
     }
 
     @Override
     public void normalizeGradient(NormalizedRow row, NormalizedGradient gradient, int n) {
-        float[] sums = gradient.sums();
-        float[] x = row.x();
-        float[] dy = gradient.dy();
-        float[] weight = row.weight();
-        int xAt = row.xAt();
-        int dyAt = gradient.dyAt();
-        int weightAt = row.weightAt();
-        int sumsAt = gradient.dWeightAt();
-        FloatVector mean = FloatVector.broadcast(LANES, row.mean());
-        FloatVector rstd = FloatVector.broadcast(LANES, row.rstd());
-        FloatVector sum = FloatVector.broadcast(LANES, 0f);
-        FloatVector projection = FloatVector.broadcast(LANES, 0f);
-        int i = 0;
-        for (; i <= n - STEP; i += STEP) {
-            FloatVector unit =
-                    FloatVector.fromArray(LANES, x, xAt + i).sub(mean).mul(rstd);
-            FloatVector d = FloatVector.fromArray(LANES, dy, dyAt + i);
-            FloatVector g = d.mul(FloatVector.fromArray(LANES, weight, weightAt + i));
-            sum = sum.add(g);
-            projection = g.fma(unit, projection);
-            d.fma(unit, FloatVector.fromArray(LANES, sums, sumsAt + i)).intoArray(sums, sumsAt + i);
-        }
-        float total = sum(sum.toArray());
-        float along = sum(projection.toArray());
-        for (int j = i; j < n; j++) {
-            float unit = (row.x()[row.xAt() + j] - row.mean()) * row.rstd();
-            float d = gradient.dy()[gradient.dyAt() + j];
-            float g = d * row.weight()[row.weightAt() + j];
-            total += g;
-            along += g * unit;
-            sums[gradient.dWeightAt() + j] += d * unit;
-        }
         if (gradient.dBiasAt() >= 0) {
-            add(gradient.dy(), gradient.dyAt(), sums, gradient.dBiasAt(), n);
+            add(gradient.dy(), gradient.dyAt(), gradient.sums(), gradient.dBiasAt(), n);
         }
-        spread(row, gradient, total / n, along / n, n);
-    }
-
-    private static void spread(NormalizedRow row, NormalizedGradient gradient, float mean, float projection, int n) {
-        float[] x = row.x();
-        float[] dy = gradient.dy();
-        float[] weight = row.weight();
-        float[] dx = gradient.dx();
-        float[] before = gradient.accumulate() ? dx : NO_BIAS;
-        int beforeAt = gradient.accumulate() ? gradient.dxAt() : 0;
-        int beforeStep = gradient.accumulate() ? STEP : 0;
-        int xAt = row.xAt();
-        int dyAt = gradient.dyAt();
-        int weightAt = row.weightAt();
-        int dxAt = gradient.dxAt();
-        FloatVector center = FloatVector.broadcast(LANES, row.mean());
-        FloatVector rstd = FloatVector.broadcast(LANES, row.rstd());
-        FloatVector along = FloatVector.broadcast(LANES, -projection);
-        FloatVector less = FloatVector.broadcast(LANES, mean);
-        int i = 0;
-        for (; i <= n - STEP; i += STEP, beforeAt += beforeStep) {
-            FloatVector unit =
-                    FloatVector.fromArray(LANES, x, xAt + i).sub(center).mul(rstd);
-            FloatVector g = FloatVector.fromArray(LANES, dy, dyAt + i)
-                    .mul(FloatVector.fromArray(LANES, weight, weightAt + i))
-                    .sub(less);
-            unit.fma(along, g)
-                    .fma(rstd, FloatVector.fromArray(LANES, before, beforeAt))
-                    .intoArray(dx, dxAt + i);
-        }
-        ScalarRows.spread(row, gradient, mean, projection, i, n);
+        VectorLayerNorm.gradient(row, gradient, n);
     }
 
     @Override

@@ -2,15 +2,16 @@ package dev.kindling.evaluate;
 
 import static org.apache.spark.sql.functions.col;
 import static org.apache.spark.sql.functions.exp;
-import static org.apache.spark.sql.functions.min;
-import static org.apache.spark.sql.functions.sum;
 import static org.apache.spark.sql.functions.when;
 
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.sql.Column;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
+import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.SparkSession;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
 
 /**
  * Scores documents in an ordinary Spark job: tasks may run anywhere, in any number, and again. Each document gives one
@@ -18,48 +19,46 @@ import org.apache.spark.sql.SparkSession;
  * = nats / (ln 2 bytes), and skipped: null, or why it could not be scored, when all numbers are null.
  */
 public final class DocumentScores {
-    static final String SKIPPED = "skipped";
+    static final String TOKENS = "tokens";
+    static final String BYTES = "bytes";
     static final String NATS = "nats";
+    static final String SKIPPED = "skipped";
+    private static final String ID = "id";
     private static final String LOSS = "loss";
+
+    private static final StructType SUMS = new StructType()
+            .add(ID, DataTypes.StringType, false)
+            .add(TOKENS, DataTypes.LongType, false)
+            .add(BYTES, DataTypes.LongType, false)
+            .add(NATS, DataTypes.DoubleType, false)
+            .add(SKIPPED, DataTypes.StringType, true);
 
     private DocumentScores() {}
 
     /**
-     * The rows of all documents; computed when an action asks for them.
+     * The rows of all documents; computed when an action asks for them. The tasks that score have nothing to do with SQL,
+     * whose code a cold JVM would have to compile while the device waits.
      *
      * @param tasks how the work is divided and scored
      */
     public static Dataset<Row> of(Documents documents, SparkSession session, Tasks tasks) {
         PassageScoring scoring = new PassageScoring(tasks.scoring(), tasks.measurements());
-        JavaRDD<Row> passages =
-                documents.passages(session, tasks.partitions(), tasks.slots()).mapPartitions(scoring::rows);
-        return session.createDataFrame(passages, PassageRow.SCHEMA)
-                .groupBy(PassageRow.KEY)
-                .agg(
-                        min(PassageRow.ID).as(PassageRow.ID),
-                        sum(PassageRow.TOKENS).as(PassageRow.TOKENS),
-                        sum(PassageRow.BYTES).as(PassageRow.BYTES),
-                        sum(PassageRow.UNITS).divide(Tally.UNITS).as(NATS),
-                        min(PassageRow.PROBLEM).as(SKIPPED))
-                .select(
-                        col(PassageRow.ID),
-                        scored(PassageRow.TOKENS),
-                        scored(PassageRow.BYTES),
-                        scored(NATS),
-                        col(SKIPPED))
-                .withColumn(LOSS, col(NATS).divide(col(PassageRow.TOKENS)))
+        JavaRDD<Row> sums = documents
+                .passages(session, tasks.partitions(), tasks.slots())
+                .mapPartitionsToPair(scoring::scores)
+                .reduceByKey(PassageScore::plus, tasks.slots())
+                .values()
+                .map(DocumentScores::row);
+        return session.createDataFrame(sums, SUMS)
+                .select(col(ID), scored(TOKENS), scored(BYTES), scored(NATS), col(SKIPPED))
+                .withColumn(LOSS, col(NATS).divide(col(TOKENS)))
                 .withColumn("perplexity", exp(col(LOSS)))
-                .withColumn(
-                        "bits_per_byte", col(NATS).divide(col(PassageRow.BYTES).multiply(Math.log(2))))
-                .select(
-                        PassageRow.ID,
-                        PassageRow.TOKENS,
-                        PassageRow.BYTES,
-                        NATS,
-                        LOSS,
-                        "perplexity",
-                        "bits_per_byte",
-                        SKIPPED);
+                .withColumn("bits_per_byte", col(NATS).divide(col(BYTES).multiply(Math.log(2))))
+                .select(ID, TOKENS, BYTES, NATS, LOSS, "perplexity", "bits_per_byte", SKIPPED);
+    }
+
+    private static Row row(PassageScore sum) {
+        return RowFactory.create(sum.id(), sum.tokens(), sum.bytes(), sum.units() / Tally.UNITS, sum.problem());
     }
 
     private static Column scored(String name) {

@@ -21,9 +21,6 @@ import org.apache.spark.sql.SparkSession;
 
 /** What to evaluate, found and checked by the driver, read by the tasks. */
 public final class Documents {
-    /** Segments of text that make a task worth its start. */
-    private static final int SEGMENTS_A_TASK = 32;
-
     private final Source source;
     private final WindowLength windowLength;
 
@@ -71,7 +68,7 @@ public final class Documents {
         TextFiles files = TextFiles.of(data, found.files());
         return new Documents(
                 (session, partitions, slots) ->
-                        segments(session, tasks(files.segments(), partitions, slots), files::passages),
+                        segments(session, tasks(session, files.segments(), partitions, slots), files::passages),
                 files::windowTokens);
     }
 
@@ -84,7 +81,7 @@ public final class Documents {
         ShardSplit of = ShardSplit.of(folder, split, windows);
         return new Documents(
                 (session, partitions, slots) ->
-                        segments(session, tasks(of.segments(), partitions, slots), of::passages),
+                        segments(session, tasks(session, of.segments(), partitions, slots), of::passages),
                 (block, bytesAToken) -> block);
     }
 
@@ -119,10 +116,15 @@ public final class Documents {
         return source.passages(session, partitions, slots);
     }
 
-    private static int tasks(long segments, int partitions, int slots) {
+    private static int tasks(SparkSession session, long segments, int partitions, int slots) {
         return partitions > 0
                 ? partitions
-                : (int) Math.max(1, Math.min(segments, Math.max(slots, segments / SEGMENTS_A_TASK)));
+                : (int) Math.max(1, Math.min(segments, Math.max(slots, segments / segmentsATask(session))));
+    }
+
+    /** Segments of text that make a task worth its start: for a GPU a second's work, for a CPU minutes'. */
+    private static int segmentsATask(SparkSession session) {
+        return session.sparkContext().conf().contains("spark.executor.resource.gpu.amount") ? 128 : 32;
     }
 
     /** The passages of one task. */

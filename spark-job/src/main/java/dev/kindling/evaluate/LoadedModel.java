@@ -26,6 +26,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.TaskContext;
 
 /**
  * A checkpoint's model on this executor's device, ready for batches of one shape. Tasks submit batches from their own
@@ -47,9 +48,10 @@ final class LoadedModel implements ExecutorModels.Loaded {
     private final Queue<Readback> free = new ConcurrentLinkedQueue<>();
     private volatile boolean failed;
     private Replay replay;
-    private long lastEnd = System.nanoTime();
+    private int stage = -1;
+    private long lastEnd;
 
-    /** The losses of a batch's rows, and how long the device was busy with it alone. */
+    /** The losses of a batch's rows, and the time that passed since the batch before was there. */
     @SuppressWarnings("ArrayRecordComponent") // a buffer, compared with nothing
     record Losses(float[] rows, long nanos) {}
 
@@ -73,7 +75,7 @@ final class LoadedModel implements ExecutorModels.Loaded {
                 throw e;
             }
             free.add(readback);
-            return new Losses(rows, busySince(began));
+            return new Losses(rows, nanosSinceLast(began));
         }
     }
 
@@ -103,9 +105,10 @@ final class LoadedModel implements ExecutorModels.Loaded {
         GptConfig config = model.config();
         int batch = scoring.batch();
         int block = config.blockSize();
-        int sequences = model.device().kind() == Device.Kind.CPU
+        int expected = model.device().kind() == Device.Kind.CPU
                 ? Math.multiplyExact(batch, block)
                 : sequencesOnGpu(scoring, block);
+        int sequences = Math.max(WindowBatch.leastSequences(batch), expected);
         AttentionShape packed = new AttentionShape(
                 sequences,
                 config.heads(),
@@ -120,7 +123,7 @@ final class LoadedModel implements ExecutorModels.Loaded {
                 true);
         boolean flash = Sdpa.allowedBy(scoring.attention().name()).contains(Kind.FLASH)
                 && model.sdpa().whyNot(Kind.FLASH, packed).isEmpty();
-        return new WindowBatch.Extents(batch, block, flash ? sequences + batch : 0);
+        return new WindowBatch.Extents(batch, block, flash ? sequences : 0);
     }
 
     /**
@@ -206,10 +209,15 @@ final class LoadedModel implements ExecutorModels.Loaded {
         replay = model.device().capture(this::forward);
     }
 
-    /** Nanoseconds since a batch began, or since the one before ended, if that was later. */
-    private synchronized long busySince(long began) {
+    /**
+     * Nanoseconds since the batch before ended, so that they add up to all the time from the first batch to the last,
+     * waits for text included; since the batch began where it is the first that the device computes of a stage.
+     */
+    private synchronized long nanosSinceLast(long began) {
         long now = System.nanoTime();
-        long nanos = now - (Math.max(began, lastEnd));
+        int current = TaskContext.get().stageId();
+        long nanos = now - (current == stage ? lastEnd : began);
+        stage = current;
         lastEnd = now;
         return nanos;
     }

@@ -6,32 +6,33 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayDeque;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Deque;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import org.apache.spark.TaskContext;
 import org.apache.spark.TaskKilledException;
-import org.apache.spark.sql.Row;
+import scala.Tuple2;
 
-/** What a task does: scores the passages of its partition, each of which gives a row of {@link PassageRow#SCHEMA}. */
+/** What a task does: scores the passages of its partition, and gives each one's score with its document's key. */
 record PassageScoring(Scoring scoring, Measurements measurements) implements Serializable {
 
-    Iterator<Row> rows(Iterator<Passage> passages) throws IOException {
+    Iterator<Tuple2<String, PassageScore>> scores(Iterator<Passage> passages) throws IOException {
         if (!passages.hasNext()) {
-            return new ArrayDeque<Row>().iterator();
+            return Collections.emptyIterator();
         }
-        return new Rows(passages, ExecutorModels.acquire(scoring));
+        return new Scores(passages, ExecutorModels.acquire(scoring));
     }
 
     /** Reads passages until the first of those begun has been scored in full. */
-    private final class Rows implements Iterator<Row> {
+    private final class Scores implements Iterator<Tuple2<String, PassageScore>> {
         private final Iterator<Passage> passages;
         private final LoadedModel model;
         private final Scorer scorer;
         private final Deque<Tally> begun = new ArrayDeque<>();
         private boolean finished;
 
-        Rows(Iterator<Passage> passages, LoadedModel model) {
+        Scores(Iterator<Passage> passages, LoadedModel model) {
             this.passages = passages;
             this.model = model;
             scorer = new Scorer(model);
@@ -46,11 +47,12 @@ record PassageScoring(Scoring scoring, Measurements measurements) implements Ser
         }
 
         @Override
-        public Row next() {
+        public Tuple2<String, PassageScore> next() {
             if (!hasNext()) {
                 throw new NoSuchElementException("all passages have been scored");
             }
-            return PassageRow.of(begun.removeFirst());
+            Tally first = begun.removeFirst();
+            return new Tuple2<>(first.passage().key(), PassageScore.of(first));
         }
 
         private void advance() {

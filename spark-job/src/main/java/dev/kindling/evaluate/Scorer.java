@@ -70,7 +70,7 @@ final class Scorer {
         return positions;
     }
 
-    /** Time that the device took for them. */
+    /** This task's part of the time from the device's first batch to its last. */
     long nanos() {
         return nanos;
     }

@@ -26,8 +26,8 @@ public record Totals(long documents, long skipped, long tokens, long bytes, doub
         Row row = scores.agg(
                         count(col(DocumentScores.NATS)),
                         count(col(DocumentScores.SKIPPED)),
-                        sum(PassageRow.TOKENS),
-                        sum(PassageRow.BYTES),
+                        sum(DocumentScores.TOKENS),
+                        sum(DocumentScores.BYTES),
                         sum(col(DocumentScores.NATS).multiply(lit(Tally.UNITS)).cast("decimal(28,0)")))
                 .first();
         if (row.getLong(0) == 0) {

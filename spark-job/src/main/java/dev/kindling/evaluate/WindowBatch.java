@@ -31,6 +31,11 @@ final class WindowBatch {
         }
     }
 
+    /** What a packed batch of {@code batch} windows needs to take any one: the window, and fillers for all other rows. */
+    static int leastSequences(int batch) {
+        return batch + 1;
+    }
+
     private record Entry(int last, int scored, Tally tally) {}
 
     private final Extents extents;

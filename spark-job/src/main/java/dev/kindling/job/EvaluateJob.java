@@ -85,7 +85,9 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     private static void evaluate(Work work, SparkSession session, Path staged, Storage storage) throws IOException {
         long began = System.nanoTime();
         Measurements measurements = new Measurements(session.sparkContext());
-        int slots = Math.max(work.executors(), session.sparkContext().defaultParallelism());
+        int slots = Math.max(
+                work.executors() * session.sparkContext().conf().getInt("spark.executor.cores", 1),
+                session.sparkContext().defaultParallelism());
         DocumentScores.Tasks tasks = new DocumentScores.Tasks(
                 work.scoring(),
                 measurements,
@@ -120,7 +122,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 "evaluated %,d document(s), %,d tokens: loss %.6f, perplexity %.4f, %.4f bits per byte%n",
                 totals.documents(), totals.tokens(), totals.loss(), totals.perplexity(), totals.bitsPerByte());
         System.out.printf(
-                "%.1f s, %,.0f tokens/s in all, %,.0f positions/s of a device at work (%s, attention %s)%n",
+                "%.1f s, %,.0f tokens/s in all, %,.0f positions/s a device from its first batch to its last (%s, attention %s)%n",
                 seconds,
                 totals.tokens() / seconds,
                 measurements.positionsPerDeviceSecond(),

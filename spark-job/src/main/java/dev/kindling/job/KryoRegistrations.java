@@ -5,6 +5,7 @@ import dev.kindling.allreduce.Peer;
 import dev.kindling.coordinate.FirstCause;
 import dev.kindling.coordinate.Generation;
 import dev.kindling.coordinate.Limits;
+import dev.kindling.evaluate.PassageScore;
 import java.util.List;
 import org.apache.spark.SparkConf;
 import org.apache.spark.serializer.KryoRegistrator;
@@ -12,7 +13,7 @@ import org.apache.spark.serializer.KryoRegistrator;
 /** Everything of Kindling that crosses Kryo; {@code spark.kryo.registrationRequired} refuses the rest by name. */
 public final class KryoRegistrations implements KryoRegistrator {
     private static final List<Class<? extends Record>> RECORDS =
-            List.of(Generation.class, Limits.class, FirstCause.class, Peer.class);
+            List.of(Generation.class, Limits.class, FirstCause.class, Peer.class, PassageScore.class);
 
     /** Turns Kryo on, with registration required. */
     public static void configure(SparkConf conf) {

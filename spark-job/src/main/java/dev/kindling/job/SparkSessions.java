@@ -31,6 +31,10 @@ public final class SparkSessions {
     private static final String PROMETHEUS = "spark.metrics.conf.driver.sink.prometheusServlet";
 
     private static final String DYNAMIC = "spark.dynamicAllocation.enabled";
+
+    /** Tasks without barriers that share a GPU of an embedded cluster: while one begins or ends, another feeds it. */
+    private static final int ELASTIC_TASKS_A_GPU = 2;
+
     private static final int MIN_EXECUTOR_MEBIBYTES = 1024;
     private static final int MAX_EXECUTOR_MEBIBYTES = 8192;
 
@@ -111,7 +115,7 @@ public final class SparkSessions {
             throw new ConfigException("spark.dynamicAllocation.enabled=true does not go with barrier jobs, which need"
                     + " all their executors at once; add --conf spark.dynamicAllocation.enabled=false");
         }
-        settle(conf, name, executors, gpus);
+        settle(conf, name, new Embedding(executors, gpus, 1));
         fix(conf, executors);
         conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
         conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
@@ -119,7 +123,7 @@ public final class SparkSessions {
     }
 
     SparkConf configureElastic(SparkConf conf, String name, int executors, int gpus) {
-        settle(conf, name, executors, gpus);
+        settle(conf, name, new Embedding(executors, gpus, ELASTIC_TASKS_A_GPU));
         if (!conf.getBoolean(DYNAMIC, false)) {
             fix(conf, executors);
         }
@@ -132,10 +136,13 @@ public final class SparkSessions {
         conf.setIfMissing("spark.cores.max", Integer.toString(Math.multiplyExact(executors, cores)));
     }
 
-    private void settle(SparkConf conf, String name, int executors, int gpus) {
+    /** @param tasksAGpu that share an executor's GPU */
+    private record Embedding(int executors, int gpus, int tasksAGpu) {}
+
+    private void settle(SparkConf conf, String name, Embedding embedding) {
         conf.setAppName("kindling " + name);
         if (conf.getBoolean(EMBEDDED, false)) {
-            embed(conf, executors, gpus);
+            embed(conf, embedding);
         }
         String master = conf.get("spark.master", "local[*]");
         if (master.startsWith("local[") && conf.contains("spark.executor.resource.gpu.amount")) {
@@ -156,7 +163,10 @@ public final class SparkSessions {
      * A local cluster of real executor processes, each with its share of threads and memory: a worker an executor on the
      * CPU; with GPUs one worker that owns them all, since it is the worker that gives each executor its own.
      */
-    private static void embed(SparkConf conf, int executors, int gpus) {
+    private static void embed(SparkConf conf, Embedding embedding) {
+        int executors = embedding.executors();
+        int gpus = embedding.gpus();
+        conf.setIfMissing("spark.executor.cores", Integer.toString(gpus == 0 ? 1 : embedding.tasksAGpu()));
         int cores = conf.getInt("spark.executor.cores", 1);
         conf.setIfMissing("spark.metrics.namespace", "kindling"); // else a new name for each run
         conf.setIfMissing("spark.executor.memory", executorMebibytes(executors) + "m");
@@ -178,7 +188,7 @@ public final class SparkSessions {
         conf.set("spark.worker.resource.gpu.amount", Integer.toString(executors));
         conf.set("spark.worker.resource.gpu.discoveryScript", GpuDiscovery.script());
         conf.set("spark.executor.resource.gpu.amount", "1");
-        conf.set("spark.task.resource.gpu.amount", "1");
+        conf.set("spark.task.resource.gpu.amount", Double.toString(1.0 / embedding.tasksAGpu()));
     }
 
     /** Half of the host's memory, shared, within bounds. */

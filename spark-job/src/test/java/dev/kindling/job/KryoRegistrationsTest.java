@@ -7,6 +7,7 @@ import dev.kindling.allreduce.Peer;
 import dev.kindling.coordinate.FirstCause;
 import dev.kindling.coordinate.Generation;
 import dev.kindling.coordinate.Limits;
+import dev.kindling.evaluate.PassageScore;
 import java.util.List;
 import org.apache.spark.SparkConf;
 import org.apache.spark.serializer.KryoSerializer;
@@ -20,7 +21,8 @@ class KryoRegistrationsTest {
             new Generation(3, 2, 250L, 1),
             new Limits(1, 2, 3, 4, 5, 6, 7, 8, 9),
             new FirstCause(1, "rank 1 (executor 0 on node7)", "java.io.IOException: disk full", "", true),
-            new Peer(1, "node7", 4711, "0", "GPU-5a1e"));
+            new Peer(1, "node7", 4711, "0", "GPU-5a1e"),
+            new PassageScore("a.txt", 3, 4, 1L << 33, null));
 
     private record Stranger(int x) {}
 

@@ -76,7 +76,25 @@ class SparkSessionsTest {
         assertThat(conf.get("spark.executor.resource.gpu.amount")).isEqualTo("1");
         assertThat(new java.io.File(conf.get("spark.worker.resource.gpu.discoveryScript")).canExecute())
                 .isTrue();
+        assertThat(conf.get("spark.task.resource.gpu.amount")).isEqualTo("1.0");
         SparkConf crowded = new SparkConf(false).set(SparkSessions.EMBEDDED, "true");
         assertThatThrownBy(() -> sessions.configure(crowded, "train", 3, 2)).hasMessageContaining("this host has 2");
+    }
+
+    @Test
+    void tasksWithoutBarriersShareTheGpusOfAnEmbeddedCluster() {
+        SparkConf conf =
+                new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
+
+        sessions.configureElastic(conf, "evaluate", 2, 2);
+
+        assertThat(conf.get("spark.master")).isEqualTo("local-cluster[1,4,2048]");
+        assertThat(conf.get("spark.executor.cores")).isEqualTo("2");
+        assertThat(conf.get("spark.cores.max")).isEqualTo("4");
+        assertThat(conf.get("spark.executor.resource.gpu.amount")).isEqualTo("1");
+        assertThat(conf.get("spark.task.resource.gpu.amount")).isEqualTo("0.5");
+        SparkConf cpu = new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
+        sessions.configureElastic(cpu, "evaluate", 2, 0);
+        assertThat(cpu.get("spark.master")).isEqualTo("local-cluster[2,1,1024]");
     }
 }

@@ -36,8 +36,8 @@ public final class DocumentScores {
     private DocumentScores() {}
 
     /**
-     * The rows of all documents; computed when an action asks for them. The tasks that score have nothing to do with SQL,
-     * whose code a cold JVM would have to compile while the device waits.
+     * The rows of all documents; computed when an action asks for them. The tasks that score have nothing to do with
+     * SQL, whose code a cold JVM would have to compile while the device waits.
      *
      * @param tasks how the work is divided and scored
      */

@@ -35,7 +35,7 @@ public final class Measurements implements Serializable {
         return positions.value();
     }
 
-    /** Token positions a second of a device from its first batch to its last, waits for text included; NaN without any. */
+    /** Token positions a second of a device, from its first batch to its last, waits for text included; NaN of none. */
     public double positionsPerDeviceSecond() {
         return positions() / (nanos.value() / 1e9);
     }

@@ -31,7 +31,7 @@ final class WindowBatch {
         }
     }
 
-    /** What a packed batch of {@code batch} windows needs to take any one: the window, and fillers for all other rows. */
+    /** What a packed batch of {@code batch} windows needs to take any one: that window, and fillers for the rest. */
     static int leastSequences(int batch) {
         return batch + 1;
     }

@@ -8,8 +8,8 @@ import picocli.CommandLine.Option;
 
 @Command(
         name = "profile",
-        description = "Time the operators of a training step on this machine's device; random tokens. Steps that are not"
-                + " timed come first: at least 3, and at least 5 seconds of them, which the JVM needs to compile its code.",
+        description = "Time the operators of a training step on this machine's device; random tokens. Before come steps"
+                + " that are not timed: at least 3, and 5 seconds of them, in which the JVM compiles its code.",
         sortOptions = false)
 final class ProfileCommand implements Callable<Integer> {
     @Mixin

@@ -9,8 +9,8 @@ import org.apache.hadoop.fs.Path;
 
 /**
  * One training a run directory: two would delete each other's checkpoints. The operating system holds the lock for the
- * driver's process, and lets it go however that ends; so there is one on local disks only. The file stays: were it deleted,
- * who has just opened it could lock what no path names any more, and the next training its successor.
+ * driver's process, and lets it go however that ends; so there is one on local disks only. The file stays: were it
+ * deleted, who has just opened it could lock what no path names any more, and the next training its successor.
  */
 final class RunLock implements AutoCloseable {
     private final FileChannel channel;

@@ -48,8 +48,7 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
         member.enter("measuring the network");
         findings.addAll(new PairBandwidth(channel, host).measure());
         member.enter("checking the run directory");
-        findings.addAll(
-                new SharedDirectory(channel, directory, Storage.settings()).check(where));
+        findings.addAll(new SharedDirectory(channel, directory, Storage.settings()).check(where));
         member.stepReached(member.startStep() + 1);
         List<Finding> all = new ArrayList<>();
         for (byte[] part : channel.allGather(JSON.writeValueAsBytes(findings))) {

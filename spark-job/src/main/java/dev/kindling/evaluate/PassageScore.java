@@ -14,8 +14,7 @@ import java.io.Serializable;
 public record PassageScore(String id, long tokens, long bytes, long units, String problem) implements Serializable {
 
     static PassageScore of(Tally tally) {
-        return new PassageScore(
-                tally.passage().id(), tally.tokens(), tally.bytes(), tally.units(), tally.problem());
+        return new PassageScore(tally.passage().id(), tally.tokens(), tally.bytes(), tally.units(), tally.problem());
     }
 
     /** Both passages of one document; the same in whatever order many are added. */

@@ -35,8 +35,7 @@ record TextSegment(String data, TextFiles.File file, long number) implements Pas
     @Override
     public void read(Tokenizer tokenizer, int block, Tokens to) {
         Path path = new Path(file.uri());
-        try (FSDataInputStream in =
-                Storage.of(path, Storage.settings()).files().open(path)) {
+        try (FSDataInputStream in = Storage.of(path, Storage.settings()).files().open(path)) {
             long begin = cut(in, number * TextFiles.SEGMENT_BYTES);
             long end = cut(in, Math.min(file.bytes(), (number + 1) * TextFiles.SEGMENT_BYTES));
             if (begin < end || number == 0) {

@@ -38,10 +38,7 @@ public record Writing(ModelChoice model, Sampling sampling, int maxTokens, List<
         @Override
         public Writer load() throws IOException {
             return Writer.load(
-                    this,
-                    new Path(checkpoint),
-                    () -> ExecutorDevice.open(device, precision),
-                    Storage.settings());
+                    this, new Path(checkpoint), () -> ExecutorDevice.open(device, precision), Storage.settings());
         }
     }
 

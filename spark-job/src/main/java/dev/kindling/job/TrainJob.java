@@ -10,7 +10,6 @@ import dev.kindling.coordinate.Limits;
 import dev.kindling.coordinate.Outcome;
 import dev.kindling.coordinate.Plan;
 import dev.kindling.coordinate.Transport;
-import dev.kindling.data.shard.ShardSet;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.Parameters;
 import dev.kindling.prepare.ShardPreparation;

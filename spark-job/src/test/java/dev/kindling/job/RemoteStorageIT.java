@@ -53,11 +53,7 @@ class RemoteStorageIT {
     private void train(String out, String corpus, int steps, String... more) {
         String[] last = {"--set", "train.max_steps=" + steps};
         Printed printed = runs.train(
-                Path.of(out),
-                corpus,
-                Stream.of(last, more)
-                        .flatMap(Stream::of)
-                        .toArray(String[]::new));
+                Path.of(out), corpus, Stream.of(last, more).flatMap(Stream::of).toArray(String[]::new));
         assertThat(printed.code()).as(printed.err()).isZero();
     }
 

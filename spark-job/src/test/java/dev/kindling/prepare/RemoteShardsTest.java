@@ -48,7 +48,8 @@ class RemoteShardsTest {
             assertThat(all).isEqualTo(TOKENIZER.encode(TEXT));
             for (File local : SparkEnv.get().blockManager().diskBlockManager().localDirs()) {
                 try (Stream<java.nio.file.Path> files = Files.list(local.toPath())) {
-                    assertThat(files).noneMatch(file -> file.getFileName().toString().startsWith("shard-"));
+                    assertThat(files)
+                            .noneMatch(file -> file.getFileName().toString().startsWith("shard-"));
                 }
             }
 

@@ -245,7 +245,9 @@ public final class ShardSet {
 
     /** Shards of all splits. */
     public int shards() {
-        return splits.values().stream().mapToInt(split -> split.tokens().shards()).sum();
+        return splits.values().stream()
+                .mapToInt(split -> split.tokens().shards())
+                .sum();
     }
 
     /**

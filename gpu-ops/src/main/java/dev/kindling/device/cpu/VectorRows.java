@@ -197,8 +197,8 @@ final class VectorRows implements RowKernels {
     public void normalize(NormalizedRow row, float[] bias, int biasAt, float[] y, int yAt, int n) {
         int i = VectorLayerNorm.normalize(row, bias, biasAt, y, yAt, n);
         if (i < n) {
-            NormalizedRow end = new NormalizedRow(
-                    row.x(), row.xAt() + i, row.mean(), row.rstd(), row.weight(), row.weightAt() + i);
+            NormalizedRow end =
+                    new NormalizedRow(row.x(), row.xAt() + i, row.mean(), row.rstd(), row.weight(), row.weightAt() + i);
             rest.normalize(end, bias, biasAt + i, y, yAt + i, n - i);
         }
     }

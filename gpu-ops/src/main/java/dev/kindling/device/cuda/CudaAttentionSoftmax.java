@@ -53,8 +53,7 @@ final class CudaAttentionSoftmax {
         for (int first = 0; first < scores.size(0); first += MOST_BLOCKS) {
             int batch = Math.min(MOST_BLOCKS, scores.size(0) - first);
             pack(inputs, matrices.slice(first, batch), Matrices.slice(mask, first, batch), first);
-            context.launch(
-                    kernel, new Grid((scores.size(2) + ROWS - 1) / ROWS, scores.size(1), batch, THREADS, 1, 0));
+            context.launch(kernel, new Grid((scores.size(2) + ROWS - 1) / ROWS, scores.size(1), batch, THREADS, 1, 0));
         }
     }
 

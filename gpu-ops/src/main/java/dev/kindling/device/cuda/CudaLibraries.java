@@ -145,8 +145,7 @@ public final class CudaLibraries {
     }
 
     /** The newest major version that has all its libraries there; else, what each lacks is added to missing. */
-    private static Optional<Map<String, Path>> complete(
-            LibrarySearch search, int driverVersion, List<String> missing) {
+    private static Optional<Map<String, Path>> complete(LibrarySearch search, int driverVersion, List<String> missing) {
         for (int major : MAJORS) {
             if (major > driverVersion / 1000) {
                 missing.add("CUDA %d is too new for the driver (%d.%d)"

@@ -103,7 +103,6 @@ final class CudaMatmulGelu {
                 .putLong(partial)
                 .putInt(a.size(0));
         int blocks = context.info().multiprocessors() / CLUSTER * CLUSTER;
-        context.launch(
-                module.kernel(kernel), new Grid(blocks, 1, 1, THREADS, 1, module.number("matmul_gelu_shared")));
+        context.launch(module.kernel(kernel), new Grid(blocks, 1, 1, THREADS, 1, module.number("matmul_gelu_shared")));
     }
 }

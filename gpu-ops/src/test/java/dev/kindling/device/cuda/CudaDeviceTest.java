@@ -169,13 +169,14 @@ class CudaDeviceTest {
         assertThat(device.ops().fusesGelu(Matmul.of(a, b, c))).isEqualTo(hopper);
         assertThat(device.ops().fusesGelu(Matmul.of(a, b.transpose(0, 1), c))).isEqualTo(hopper);
         Matmul tooSmall = Matmul.of(a.slice(0, 0, rows - 128), b, c.slice(0, 0, rows - 128));
-        Matmul oddWidth = Matmul.of(a, b.reshape(4096).slice(0, 0, 64 * 40).reshape(64, 40), tensor(DType.BF16, rows, 40));
+        Matmul oddWidth =
+                Matmul.of(a, b.reshape(4096).slice(0, 0, 64 * 40).reshape(64, 40), tensor(DType.BF16, rows, 40));
         Matmul strided = Matmul.of(tensor(DType.BF16, 64, rows).transpose(0, 1), b, c);
         Matmul wide = Matmul.of(a, b, tensor(DType.F32, rows, 64));
         assertThat(List.of(tooSmall, oddWidth, strided, wide, Matmul.accumulating(a, b, c)))
                 .noneMatch(device.ops()::fusesGelu);
-        try (CudaDevice older = CudaDevice.open(
-                0, CudaDevice.Options.of(Precision.BF16).withoutWgmma())) {
+        try (CudaDevice older =
+                CudaDevice.open(0, CudaDevice.Options.of(Precision.BF16).withoutWgmma())) {
             assertThat(older.ops().fusesGelu(Matmul.of(a, b, c))).isFalse();
         }
     }

@@ -25,9 +25,8 @@ if [ "$1" = check ]; then
         done
         for way in forward backward; do
             for d in 32 128; do echo "$target -DHEAD_DIM=$d -DDROPOUT=1 -o $out/flash_$way.$d.cubin flash_$way.cu"; done
+            echo "$target -DHEAD_DIM=32 -DDROPOUT=1 -o $out/flash_${way}_hopper.32.cubin flash_${way}_hopper.cu"
         done
-        echo "$target -DHEAD_DIM=32 -DDROPOUT=1 -o $out/flash_forward_hopper.32.cubin flash_forward_hopper.cu"
-        echo "$target -DHEAD_DIM=32 -o $out/flash_backward_hopper.32.cubin flash_backward_hopper.cu"
         echo "$target -DGELU_TANH=1 -DTRANSPOSED=1 -o $out/matmul_gelu_hopper.tanh.cubin matmul_gelu_hopper.cu"
     done | each
     exit 0
@@ -42,7 +41,7 @@ out=$(cd "$1" && pwd)
         for c in 0 1; do
             for r in 0 1; do
                 for file in flash_forward flash_backward flash_forward$hopper_file flash_backward$hopper_file; do
-                    case "$file.$r" in *_hopper_128.1 | flash_backward_hopper.1) continue ;; esac # mma.sync's
+                    case "$file.$r" in *_hopper_128.1) continue ;; esac # mma.sync's
                     echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DCAUSAL=$c -DDROPOUT=$r -o $out/$file.$1.d$2.c$c.r$r.cubin $file.cu"
                 done
             done

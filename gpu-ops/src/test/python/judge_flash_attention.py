@@ -18,10 +18,10 @@ modules = {}
 
 
 def module(directory, path, dtype, d, causal, dropout):
-    """(forward, backward) of a path, or None where there are no such kernels. Hopper's backward pass with dropout is mma's."""
+    """(forward, backward) of a path, or None where there are no such kernels. Hopper's backward pass of D 128 with dropout is mma's."""
     pair = []
     for way in ("forward", "backward"):
-        hopper = path == "hopper" and not (way == "backward" and dropout)
+        hopper = path == "hopper" and not (d == 128 and way == "backward" and dropout)
         kind = "" if not hopper else "_hopper_128" if d == 128 else "_hopper"
         name = f"flash_{way}{kind}.{dtype}.d{d}.c{int(causal)}.r{int(dropout)}.cubin"
         file = os.path.join(directory, name)
@@ -38,7 +38,8 @@ class Flash:
 
     def __init__(self, mod, q, k, v, threshold=0, site=7, splits=1, cu_q=None, cu_k=None, lengths=None, state=None):
         (self.forward_module, self.backward_module), self.q, self.k, self.v = mod, q, k, v
-        self.turns = self.backward_module.constant("flash_attention_backward_turns")
+        self.without_sums = "flash_backward_hopper." in self.backward_module.path
+        self.turns = not self.without_sums and self.backward_module.constant("flash_attention_backward_turns")
         self.threshold, self.site, self.splits, self.cu_q, self.cu_k = threshold, site, 1 if self.turns else splits, cu_q, cu_k
         self.state = state if state is not None else step_state()
         self.batch, self.heads = (q.shape[0] if cu_q is None else cu_q.numel() - 1), q.shape[1]
@@ -55,11 +56,13 @@ class Flash:
         self.stats_rows = self.batch * ((self.tq + 127) // 128 * 128) if cu_q is None else (t + 128 * self.batch + 127) // 128 * 128
         self.stats = torch.full((h, self.stats_rows, 2), poison, device="cuda")
         sums, counts = self.splits * h * self.stats_rows * d, h * (self.stats_rows // 64 + self.batch) if self.turns else 0
-        self.partial = torch.full((sums + counts,), poison, device="cuda")
+        self.partial = None if self.without_sums else torch.full((sums + counts,), poison, device="cuda")
+        kept_words = h * self.stats_rows * ((self.tk + 63) // 64) * 2
+        self.kept = torch.full((kept_words,), 0x55555555, device="cuda", dtype=torch.int32) if self.without_sums and threshold else None
 
     def params(self, dO=None):
-        t = [self.q, self.k, self.v, self.o, self.lse, dO, self.dq, self.dk, self.dv, self.stats, self.partial, self.cu_q, self.cu_k, self.state]
-        packed = struct.pack("<14Q", *[pointer(x) for x in t])
+        t = [self.q, self.k, self.v, self.o, self.lse, dO, self.dq, self.dk, self.dv, self.stats, self.partial, self.kept, self.cu_q, self.cu_k, self.state]
+        packed = struct.pack("<15Q", *[pointer(x) for x in t])
         for x in [self.q, self.k, self.v, self.o, dO, self.dq, self.dk, self.dv]:
             packed += struct.pack("<3q", *((0, 0, 0) if x is None else (x.stride(0), x.stride(1), x.stride(2))))
         packed += struct.pack("<3q", self.lse.stride(0), self.lse.stride(1), 1)
@@ -74,15 +77,19 @@ class Flash:
 
     def backward(self, dO):
         m, p, h, b = self.backward_module, self.params(dO), self.heads, self.batch
-        rows, shared = m.constant("flash_attention_backward_rows"), m.constant("flash_attention_backward_shared")
-        keys, threads = m.constant("flash_attention_backward_keys"), m.constant("flash_attention_backward_threads")
-        blocks = (self.tk + keys - 1) // keys if self.turns else self.splits
+        shared, threads = m.constant("flash_attention_backward_shared"), m.constant("flash_attention_backward_threads")
+        tiles = lambda length, tile: (length + tile - 1) // tile
+        keys, draws = m.constant("flash_attention_backward_keys"), 1 if self.kept is None else tiles(self.tk, 128)
+        if self.without_sums:  # a block has a tile of keys or of rows
+            blocks = tiles(self.tk, keys) + tiles(self.tq, keys)
+        else:
+            blocks, rows = tiles(self.tk, keys) if self.turns else self.splits, m.constant("flash_attention_backward_rows")
 
         def run():
-            m.launch("flash_attention_backward_rows_sum", ((self.tq + 127) // 128, h, b), 256, p)
+            m.launch("flash_attention_backward_rows_sum", (tiles(self.tq, 128) * draws, h, b), 256, p)
             m.launch("flash_attention_backward", (blocks, h, b), threads, p, shared=shared)
-            if self.splits > 1 or self.turns:
-                m.launch("flash_attention_backward_sum", ((self.tq + rows - 1) // rows, h, b), 256, p)
+            if not self.without_sums and (self.splits > 1 or self.turns):
+                m.launch("flash_attention_backward_sum", (tiles(self.tq, rows), h, b), 256, p)
 
         return run
 
@@ -201,7 +208,7 @@ def check(directory, path):
             for splits in (2, 3, 16):
                 worst = max(worst, dense(*at, causal, 517, 640, splits=splits))
             worst = max(worst, dense(*at, causal, 200, 200, scale=6.0))
-            for tq, tk in ((64, 64), (129, 200), (333, 333)) if drops else ():
+            for tq, tk in ((1, 1), (63, 63), (64, 64), (129, 200), (300, 20), (333, 333), (1000, 1000)) if drops else ():
                 worst = max(worst, dense(*at, causal, tq, tk, p=0.2, splits=1 + tq % 2))
         packed(*at, True, [1, 130, 64, 257, 31], 0.0, 1)
         packed(*at, True, [1, 130, 64, 257, 31], 0.2 if drops else 0.0, 2)

@@ -1,17 +1,20 @@
 // flash_attention.cuh: what the flash kernels share. o = dropout(softmax(scale q k^T + causal)) v and its gradient, without
 // the (Tq, Tk) matrix in memory. Files: flash_{forward|backward}.cu through mma.sync (sm_80 and later), flash_{forward|backward}_hopper.cu
-// (head dimension 32, 64) and _hopper_128.cu (128) through wgmma (sm_90a); same kernels, arguments and results but for rounding.
+// (head dimension 32, 64) and _hopper_128.cu (128) through wgmma (sm_90a); same kernels, arguments and results but for
+// rounding, grids and workspaces.
 // FlashAttention-2, arXiv:2307.08691, Alg. 1 and 2.
 //
 //   q, o, dO, dq  (B, H, Tq, D)   k, v, dk, dv  (B, H, Tk, D)   bf16 or fp16, addressed by element strides
 //                 (batch, head, row), last dimension contiguous, so that all of them may be views of one
-//                 (B, T, 3, H, D) buffer. Strides are multiples of 8 elements, pointers of 16 bytes.
+//                 (B, T, 3, H, D) buffer. Strides are multiples of 8 elements, of rows below 2^31; pointers of 16 bytes.
 //   lse           f32, natural log; element (b, h, row) at b * lse.batch + h * lse.head + row
 //   stats         float2 workspace (H, statsRows) of the backward pass: {lse log2(e), rowsum(dO o)}; a sequence
 //                 has its rows from statsStart(b), padded to 128
-//   partial       f32 workspace (splits, H, statsRows, D) of the backward pass, also with one split; statsRows =
-//                 B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128). With turns: splits = 1, and behind it i32
-//                 (H, statsRows / BACKWARD_M) and (B, H), which flash_attention_backward_rows_sum sets to 0
+//   partial       f32 workspace (splits, H, statsRows, D) of the backward pass, also with one split, but not of
+//                 flash_backward_hopper.cu; statsRows = B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128). With
+//                 turns: splits = 1, and behind it i32 (H, statsRows / BACKWARD_M) and (B, H), which
+//                 flash_attention_backward_rows_sum sets to 0
+//   kept          u32 workspace of flash_backward_hopper.cu with dropout: H statsRows ceil(Tk / 64) * 2
 // Overwritten: o, lse; dq, dk, dv. Nothing is accumulated across calls.
 // causal is aligned bottom right: column c is seen by row r iff c <= r + Tk - Tq. A row that sees nothing
 // gives o = 0, lse = +inf and zero gradients. Nothing past row Tq or Tk is read.
@@ -19,20 +22,22 @@
 // cu[b] + row), queryLength and keyLength the longest. cuQ null: dense.
 // Dropout of the probabilities: attention.cuh.
 //
-// Deterministic: only dq crosses thread blocks. A block walks the key tiles split, split + splits, ... of one
-// head in order and adds each dq tile into its own partial buffer, every element always by the same
-// thread; with one split the last key tile of a row tile also scales and writes dq, else
+// Deterministic. In flash_backward_hopper.cu no sum crosses thread blocks, else only dq: a block walks the key tiles split,
+// split + splits, ... of one head in order and adds each dq tile into its own partial buffer, every element always by the
+// same thread; with one split the last key tile of a row tile also scales and writes dq, else
 // flash_attention_backward_sum adds the splits in order. With turns (flash_backward_hopper_128.cu) a block has one key tile;
 // the tiles of a head add to one buffer one after the other, in order, and flash_attention_backward_sum scales and writes it.
 //
 // -D  ACTIVATION bf16 | fp16, HEAD_DIM 32 | 64 | 128, CAUSAL 0 | 1, DROPOUT 0 | 1
 // flash_attention_forward           grid (ceil(Tq / FORWARD_M), H, B)  block FORWARD_THREADS
 // flash_attention_backward_rows_sum grid (statsTiles, H, B), statsTiles = ceil(Tq / 128)   block 256
+//                                   flash_backward_hopper.cu with dropout: (statsTiles ceil(Tk / 128), H, B)
 // flash_attention_backward          grid (splits, H, B), with turns (ceil(Tk / BACKWARD_N), H, B)   block BACKWARD_THREADS
+//                                   flash_backward_hopper.cu: (ceil(Tk / 64) + ceil(Tq / 64), H, B)
 // flash_attention_backward_sum      grid (ceil(Tq / BACKWARD_M), H, B)   block 256   only if splits > 1 or with turns
 // Dynamic shared memory: the constants FORWARD_SHARED and BACKWARD_SHARED, readable from the module
-// as the globals flash_attention_forward_shared, _forward_rows, _forward_threads, _backward_shared, _backward_rows,
-// _backward_keys, _backward_threads, _backward_turns (1: with turns).
+// as the globals flash_attention_forward_shared, _forward_rows, _forward_threads, _backward_shared, _backward_keys,
+// _backward_threads, and but for flash_backward_hopper.cu _backward_rows, _backward_turns (1: with turns).
 #pragma once
 #include "attention.cuh"
 
@@ -54,6 +59,7 @@ struct FlashAttention {
     Activation *dq, *dk, *dv;
     float2 *stats;
     float *partial;
+    u32 *kept;
     const int *cuQ, *cuK;
     const StepState *state;
     Strides qAt, kAt, vAt, oAt, dOAt, dqAt, dkAt, dvAt, lseAt;
@@ -106,11 +112,13 @@ template <int ROWS, int THREADS>
 __device__ __forceinline__ void loadTile(u32 to, const Activation *from, i64 stride, int row, int rows) {
     constexpr int PER = THREADS / CHUNKS;
     const int chunk = threadIdx.x % CHUNKS, first = threadIdx.x / CHUNKS;
+    const u8 *column = reinterpret_cast<const u8 *>(from + chunk * 8);
+    const u32 rowBytes = (u32)stride * 2;
 #pragma unroll
     for (int i = 0; i < ROWS; i += PER) {
         const int r = row + first + i;
         if (ROWS % PER == 0 || first + i < ROWS)
-            copyAsync16(to + tileOffset<D>(first + i, chunk), from + (i64)min(r, rows - 1) * stride + chunk * 8, r < rows);
+            copyAsync16(to + tileOffset<D>(first + i, chunk), column + (u64)(u32)min(r, rows - 1) * rowBytes, r < rows);
     }
 }
 

@@ -1,8 +1,8 @@
-// flash_backward.cuh: what the backward kernels share: row statistics and the one gradient that crosses thread blocks, dq.
+// flash_backward.cuh: what the backward kernels share: the one gradient that crosses thread blocks, dq.
 // Each of 8 warps has QT * 16 rows and DT * 8 columns of a dq tile, QWM warps along the rows. The including file defines
 // BM (rows), BN (keys) of a tile, QWM, QT, DT and BACKWARD_SHARED (bytes).
 #pragma once
-#include "flash_attention.cuh"
+#include "flash_backward_rows.cuh"
 
 extern "C" __device__ const int flash_attention_backward_shared = BACKWARD_SHARED;
 extern "C" __device__ const int flash_attention_backward_rows = BM;
@@ -26,35 +26,13 @@ __device__ __forceinline__ int *ticketOf(const FlashAttention &p, int b, int h) 
     return reinterpret_cast<int *>(p.partial + (i64)p.heads * p.statsRows * D) + (i64)p.heads * p.statsRows / BM + (i64)b * p.heads + h;
 }
 
-// stats[row] = {lse log2(e), (1 - p) rowsum(dO o)}; {inf, 0} past the last row. 8 rows a warp at a time.
 extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_rows_sum(const FlashAttention p) {
     const int b = blockIdx.z, h = blockIdx.y;
     const Sequence seq = sequenceOf(p, b);
     if (BACKWARD_TURNS && blockIdx.x == 0 && threadIdx.x == 0) *ticketOf(p, b, h) = 0;
     if ((int)blockIdx.x * 128 >= seq.queries) return;
     if (BACKWARD_TURNS && threadIdx.x < 128 / BM) turnsOf(p, b, h, seq)[blockIdx.x * (128 / BM) + threadIdx.x] = 0;
-    const Activation *o = headOf(p.o, p.oAt, p, b, h, seq.queryStart);
-    const Activation *dO = headOf(p.dO, p.dOAt, p, b, h, seq.queryStart);
-    const float *lse = p.lse + lseOf(p, b, h, seq);
-    float2 *stats = p.stats + (i64)h * p.statsRows + statsStart(p, b, seq);
-    const float keep = DROPOUT ? (float)(65536u - p.threshold) * (1.0f / 65536.0f) : 1.0f;
-    const int chunk = threadIdx.x % CHUNKS;
-#pragma unroll
-    for (int i = threadIdx.x / CHUNKS; i < 128; i += 256 / CHUNKS) {
-        const int row = blockIdx.x * 128 + i;
-        float sum = 0.0f;
-        if (row < seq.queries) {
-            float x[8], y[8];
-            load<Activation, 8>(x, o + (i64)row * p.oAt.row + chunk * 8);
-            load<Activation, 8>(y, dO + (i64)row * p.dOAt.row + chunk * 8);
-#pragma unroll
-            for (int j = 0; j < 8; j++) sum = fmaf(x[j], y[j], sum);
-        }
-#pragma unroll
-        for (int d = CHUNKS / 2; d > 0; d >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, d);
-        if (chunk == 0)
-            stats[row] = row < seq.queries ? make_float2(lse[row] * LOG2_E, sum * keep) : make_float2(INFINITY_F, 0.0f);
-    }
+    rowSums(p, seq, blockIdx.x * 128);
 }
 
 // The tensor's rows of this block's head, cu the cumulative lengths of its rows if packed. Worked out where it is used: the

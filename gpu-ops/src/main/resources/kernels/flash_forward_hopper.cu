@@ -9,30 +9,31 @@
 #define FORWARD_STAGES 3
 #define FORWARD_SHARED ((FORWARD_M + 2 * FORWARD_STAGES * FORWARD_N) * HEAD_DIM * 2)
 #include "flash_forward.cuh"
+#include "flash_dropout.cuh"
 #include "wgmma.cuh"
 
 static_assert(D == 32 || D == 64, "head dimension");
 constexpr int ROW_BYTES = D * 2, KEY_BYTES = FORWARD_N * ROW_BYTES, STAGE_BYTES = 2 * KEY_BYTES;
 
-// s = q k^T for the warpgroup's 64 rows and one key tile.
+// s = q k^T for the warpgroup's 64 rows and one key tile, begun.
 __device__ __forceinline__ void scores(float (&s)[FORWARD_NT][4], u32 qRows, u32 keys) {
     const u64 a = operandAt<ROW_BYTES>(qRows), b = operandAt<ROW_BYTES>(keys);
     wgmmaFence();
 #pragma unroll
     for (int kk = 0; kk < D / 16; kk++) multiplyShared<Activation, 0, 0>(s, along(a, kk), along(b, kk), kk > 0);
     wgmmaCommit();
-    wgmmaWait<0>();
-    settle(s);
 }
 
-// o += half(p) v.
-__device__ __forceinline__ void values(float (&o)[D / 8][4], const float (&p)[FORWARD_NT][4], u32 values) {
+// o += half(dropped p) v.
+__device__ __forceinline__ void values(float (&o)[D / 8][4], const float (&p)[FORWARD_NT][4], Kept kept, u32 values) {
     u32 a[FORWARD_NT][2];
 #pragma unroll
-    for (int nt = 0; nt < FORWARD_NT; nt++) {
-        a[nt][0] = pack<Activation>(p[nt][0], p[nt][1]);
-        a[nt][1] = pack<Activation>(p[nt][2], p[nt][3]);
-    }
+    for (int nt = 0; nt < FORWARD_NT; nt++)
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            a[nt][half] = pack<Activation>(p[nt][half * 2], p[nt][half * 2 + 1]);
+            if (DROPOUT) a[nt][half] &= kept.pair(half * 8 + nt);
+        }
     const u64 b = operandAt<ROW_BYTES>(values);
     wgmmaFence();
 #pragma unroll
@@ -87,10 +88,12 @@ extern "C" __global__ void __launch_bounds__(256, 2) flash_attention_forward(con
             const u32 keys = stages + stage * STAGE_BYTES;
             const int column0 = tile * FORWARD_N;
             scores(s[0], qTile + group * 64 * ROW_BYTES, keys);
+            const Kept kept = {DROPOUT ? drawLane(drop, plane, warpRow, column0) : 0};
+            wgmmaWait<0>();
+            settle(s[0]);
             if (tile >= unmasked) softmaxStep<true>(s, rows, warpRow, column0, seq, p.scale * LOG2_E);
             else softmaxStep<false>(s, rows, warpRow, column0, seq, p.scale * LOG2_E);
-            if (DROPOUT) dropRows<FORWARD_NT>(s[0], drop, plane, warpRow, column0); // after the sum was taken
-            values(rows.o[0], s[0], keys + KEY_BYTES);
+            values(rows.o[0], s[0], kept, keys + KEY_BYTES);
         }
         stage = stage == 2 ? 0 : stage + 1;
     }

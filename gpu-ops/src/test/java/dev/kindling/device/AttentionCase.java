@@ -13,12 +13,28 @@ final class AttentionCase {
     private final double[] maskValues;
 
     private AttentionCase(OpsFixture f, AttentionInputs inputs, int[] cumulative, double[] maskValues) {
+        this(f, inputs, randomGradient(f, inputs), cumulative, maskValues);
+    }
+
+    private AttentionCase(
+            OpsFixture f, AttentionInputs inputs, Tensor dOut, int[] cumulative, double[] maskValues) {
         this.maskValues = maskValues;
         this.f = f;
         this.inputs = inputs;
         this.cumulative = cumulative;
+        this.dOut = dOut;
+    }
+
+    private static Tensor randomGradient(OpsFixture f, AttentionInputs inputs) {
         Tensor q = inputs.query();
-        dOut = f.stridedBthd(q.size(0), q.size(1), q.size(2), inputs.value().size(3), 1);
+        return f.stridedBthd(q.size(0), q.size(1), q.size(2), inputs.value().size(3), 1);
+    }
+
+    /** Given inputs, unscaled. */
+    static AttentionCase given(
+            OpsFixture f, Tensor query, Tensor key, Tensor value, Tensor dOut, boolean causal, Dropout dropout) {
+        AttentionInputs inputs = new AttentionInputs(query, key, value, null, null, causal, 1, dropout);
+        return new AttentionCase(f, inputs, dOut, null, null);
     }
 
     /** Sizes of a dense case. */
@@ -41,13 +57,20 @@ final class AttentionCase {
     }
 
     static AttentionCase packed(OpsFixture f, int h, int d, int[] cumulative, boolean causal, Dropout dropout) {
-        int count = cumulative.length - 1;
-        int total = cumulative[count];
         int longest = 0;
-        for (int s = 0; s < count; s++) {
+        for (int s = 0; s < cumulative.length - 1; s++) {
             longest = Math.max(longest, cumulative[s + 1] - cumulative[s]);
         }
-        AttentionInputs.Sequences sequences = new AttentionInputs.Sequences(f.integers(cumulative), count, longest + 3);
+        return packed(f, new Sizes(1, h, longest + 3, longest + 3, d), cumulative, causal, dropout);
+    }
+
+    /** @param s with the upper bound of every length */
+    static AttentionCase packed(OpsFixture f, Sizes s, int[] cumulative, boolean causal, Dropout dropout) {
+        int count = cumulative.length - 1;
+        int total = cumulative[count];
+        int h = s.h;
+        int d = s.d;
+        AttentionInputs.Sequences sequences = new AttentionInputs.Sequences(f.integers(cumulative), count, s.tq);
         return new AttentionCase(
                 f,
                 new AttentionInputs(

@@ -2,6 +2,7 @@ package dev.kindling.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.kindling.device.AttentionCase.Sizes;
 import dev.kindling.reference.ReferenceAttention;
@@ -56,6 +57,95 @@ public interface FlashContract extends OpsUnderTest {
         check(AttentionCase.packed(fixture(), 2, 64, cumulative, true, Dropout.NONE));
         check(AttentionCase.packed(fixture(), 2, 128, cumulative, true, Dropout.NONE));
         check(AttentionCase.packed(fixture(), 1, 128, cumulative, false, Dropout.NONE));
+    }
+
+    /** Bits for every score up to that bound would take more memory than a kernel may. */
+    @Test
+    default void flashTakesABoundFarAboveTheLengths() {
+        Sizes sizes = new Sizes(1, 2, 1 << 21, 1 << 21, 64);
+        check(AttentionCase.packed(fixture(), sizes, new int[] {0, 1, 130, 194}, true, new Dropout(0.25f, 1)));
+    }
+
+    /**
+     * Logits of 0 make a row's probabilities equal, and rows of the unit matrix show them one by one: in out and dValue
+     * through values and gradients, in dQuery through keys, in dKey through queries. Each is the reference's to a quarter
+     * of what a single decision makes.
+     */
+    @ParameterizedTest(name = "T{0} D{1} causal {2}")
+    @CsvSource({"70, 32, false", "129, 64, true"})
+    default void flashDropsTheReferencesScores(int t, int d, boolean causal) {
+        OpsFixture f = fixture();
+        Dropout dropout = new Dropout(0.2f, 3);
+        Tensor zeros = rows(f, t, d, (row, column) -> false);
+        Tensor first = rows(f, t, d, (row, column) -> column == 0);
+        for (int from = 0; from < t; from += d) {
+            int start = from;
+            Tensor unit = rows(f, t, d, (row, column) -> row == start + column);
+            AttentionCase ofValues = AttentionCase.given(f, zeros, zeros, unit, unit, causal, dropout);
+            AttentionCase ofKeys = AttentionCase.given(f, zeros, unit, first, first, causal, dropout);
+            AttentionCase ofQueries = AttentionCase.given(f, unit, zeros, first, first, causal, dropout);
+            Result values = run(f, ofValues);
+            Tensor dQuery = run(f, ofKeys).gradients.dQuery();
+            Tensor dKey = run(f, ofQueries).gradients.dKey();
+            for (int h = 0; h < ofValues.heads(); h++) {
+                ReferenceAttention reference = ofValues.reference(0, h);
+                double[][] dOut = f.rows(ofValues.part(unit, 0, h));
+                double[][] gradientOne = f.rows(ofValues.part(first, 0, h));
+                Size byRow = (row, column) -> 1.0 / (causal ? row + 1 : t);
+                Size byColumn = (row, column) -> byRow.at(Math.min(start + column, t - 1), 0);
+                decided(f, "out", ofValues.part(values.out, 0, h), reference.out(), byRow);
+                decided(
+                        f,
+                        "dValue",
+                        ofValues.part(values.gradients.dValue(), 0, h),
+                        reference.backward(dOut)[3],
+                        byColumn);
+                decided(
+                        f,
+                        "dQuery",
+                        ofKeys.part(dQuery, 0, h),
+                        ofKeys.reference(0, h).backward(gradientOne)[1],
+                        byRow);
+                decided(
+                        f,
+                        "dKey",
+                        ofQueries.part(dKey, 0, h),
+                        ofQueries.reference(0, h).backward(gradientOne)[2],
+                        byColumn);
+            }
+        }
+    }
+
+    /** What one kept score makes of an element. */
+    @FunctionalInterface
+    interface Size {
+        double at(int row, int column);
+    }
+
+    /** Is an element 1? */
+    @FunctionalInterface
+    interface One {
+        boolean at(int row, int column);
+    }
+
+    private static void decided(OpsFixture f, String what, Tensor actual, double[][] expected, Size size) {
+        double[][] values = f.rows(actual);
+        for (int i = 0; i < expected.length; i++) {
+            for (int j = 0; j < expected[i].length; j++) {
+                assertThat(values[i][j])
+                        .as("%s[%d][%d]", what, i, j)
+                        .isCloseTo(expected[i][j], within(0.25 * size.at(i, j)));
+            }
+        }
+    }
+
+    /** Two heads alike. */
+    private static Tensor rows(OpsFixture f, int t, int d, One one) {
+        double[] values = new double[2 * t * d];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = one.at(i / d % t, i % d) ? 1 : 0;
+        }
+        return f.of(f.device().activationType(), values, 1, 2, t, d);
     }
 
     private void check(AttentionCase c) {

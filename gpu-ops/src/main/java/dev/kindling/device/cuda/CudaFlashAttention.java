@@ -11,13 +11,15 @@ import java.util.Optional;
 
 /**
  * flash_forward*.cu and flash_backward*.cu: FlashAttention-2 on tensor cores, arXiv:2307.08691. On compute
- * capability 9.0 the wgmma kernels run, dense or packed, but with dropout only the forward pass of head dimensions 32 and 64;
- * all else takes the mma.sync kernels. Both draw the same dropout.
+ * capability 9.0 the wgmma kernels run, dense or packed, but for head dimension 128 with dropout; all else takes the
+ * mma.sync kernels. Both draw the same dropout. The wgmma backward pass has a bit a score for it in scratch memory;
+ * where those would be more than {@value #MOST_KEPT_BYTES} bytes the mma.sync kernel, which needs none, is taken.
  */
 final class CudaFlashAttention implements FusedAttention {
-    private static final int STRUCT_BYTES = 368;
+    private static final int STRUCT_BYTES = 376;
     private static final int MOST_BLOCKS = 65535;
     private static final int ROWS = 128;
+    private static final long MOST_KEPT_BYTES = 256L << 20;
 
     private final CudaContext context;
     private final CudaElementwise elementwise;
@@ -64,12 +66,12 @@ final class CudaFlashAttention implements FusedAttention {
         CudaModule module = module("flash_forward", inputs, wgmma);
         context.scratch(AlignedViews.bytes(inputs.query(), inputs.key(), inputs.value(), out));
         AlignedViews views = new AlignedViews(context, elementwise, 0);
-        pack(new Call(views.in(inputs), views.out(out), logSumExp, null), 0, 0, new Workspace(0, 1, 1, 0));
+        pack(new Call(views.in(inputs), views.out(out), logSumExp, null), new Workspace(shape, 0, 0, 0, 0, 0), 0);
         int rows = module.number("flash_attention_forward_rows");
         context.launch(
                 module.kernel("flash_attention_forward"),
                 new Grid(
-                        (shape.queryLength() + rows - 1) / rows,
+                        tiles(shape.queryLength(), rows),
                         shape.heads(),
                         shape.batch(),
                         module.number("flash_attention_forward_threads"),
@@ -81,33 +83,29 @@ final class CudaFlashAttention implements FusedAttention {
     @Override
     public void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
         AttentionShape shape = check(inputs, out, logSumExp);
-        CudaModule module =
-                module("flash_backward", inputs, wgmma && !inputs.dropout().active());
-        Workspace work = workspace(inputs, shape, module);
-        long statsBytes = (8L * shape.heads() * work.statsRows() + 255) / 256 * 256;
-        long partialBytes = 4L * work.splits() * shape.heads() * work.statsRows() * shape.headDim() + work.countBytes();
-        partialBytes = (partialBytes + 255) / 256 * 256;
+        boolean hopper = wgmma && keptBytes(inputs) <= MOST_KEPT_BYTES;
+        CudaModule module = module("flash_backward", inputs, hopper);
+        Workspace work = hopper && narrow(shape) ? withoutSums(inputs, module) : workspace(inputs, module);
         AttentionInputs.Gradients g = gradients;
         long copies = AlignedViews.bytes(
                 inputs.query(), inputs.key(), inputs.value(), out, g.dOut(), g.dQuery(), g.dKey(), g.dValue());
-        long stats = context.scratch(statsBytes + partialBytes + copies);
-        AlignedViews views = new AlignedViews(context, elementwise, statsBytes + partialBytes);
-        Call call = new Call(views.in(inputs), views.in(out), logSumExp, views.gradients(g));
+        long scratch = context.scratch(work.bytes() + copies);
+        AlignedViews views = new AlignedViews(context, elementwise, work.bytes());
+        pack(new Call(views.in(inputs), views.in(out), logSumExp, views.gradients(g)), work, scratch);
         int heads = shape.heads();
         int batch = shape.batch();
-        pack(call, stats, stats + statsBytes, work);
+        int draws = work.keptBytes() > 0 ? tiles(shape.keyLength(), ROWS) : 1;
         context.launch(
                 module.kernel("flash_attention_backward_rows_sum"),
-                new Grid((shape.queryLength() + ROWS - 1) / ROWS, heads, batch, 256, 1, 0));
+                new Grid(tiles(shape.queryLength(), ROWS) * draws, heads, batch, 256, 1, 0));
         int threads = module.number("flash_attention_backward_threads");
         int shared = module.number("flash_attention_backward_shared");
         context.launch(
                 module.kernel("flash_attention_backward"), new Grid(work.blocks(), heads, batch, threads, 1, shared));
-        if (work.blocks() > 1 || work.countBytes() > 0) {
-            int rows = module.number("flash_attention_backward_rows");
+        if (work.splits() > 1 || work.countBytes() > 0) {
+            int rowTiles = tiles(shape.queryLength(), module.number("flash_attention_backward_rows"));
             context.launch(
-                    module.kernel("flash_attention_backward_sum"),
-                    new Grid((shape.queryLength() + rows - 1) / rows, heads, batch, 256, 1, 0));
+                    module.kernel("flash_attention_backward_sum"), new Grid(rowTiles, heads, batch, 256, 1, 0));
         }
         views.finish();
     }
@@ -115,30 +113,78 @@ final class CudaFlashAttention implements FusedAttention {
     private record Call(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {}
 
     /**
-     * @param splits partial sums of a head's query gradient
-     * @param blocks thread blocks that share a head's key tiles
+     * The scratch memory of a backward pass: row statistics, partial sums of the query gradient, kept scores.
+     *
+     * @param splits partial sums of a head's query gradient; 0: the kernel sums none in memory
+     * @param blocks thread blocks of a head
      * @param countBytes of the counts behind one partial sum, if the blocks add to it in turns
+     * @param keptBytes of a bit a score, if dropout is drawn ahead
      */
-    private record Workspace(long statsRows, int splits, int blocks, long countBytes) {}
+    private record Workspace(
+            AttentionShape shape, long statsRows, int splits, int blocks, long countBytes, long keptBytes) {
+        long partialAt() {
+            return aligned(8L * shape.heads() * statsRows);
+        }
+
+        long keptAt() {
+            return partialAt() + aligned(4L * splits * shape.heads() * statsRows * shape.headDim() + countBytes);
+        }
+
+        long bytes() {
+            return keptAt() + aligned(keptBytes);
+        }
+
+        private static long aligned(long bytes) {
+            return (bytes + DeviceMemory.ALIGNMENT - 1) / DeviceMemory.ALIGNMENT * DeviceMemory.ALIGNMENT;
+        }
+    }
 
     /** A function of the GPU and the shape alone, and so are the results. */
-    private Workspace workspace(AttentionInputs inputs, AttentionShape shape, CudaModule module) {
-        long rows;
-        if (inputs.sequences() == null) {
-            rows = (long) shape.batch() * ((shape.queryLength() + ROWS - 1L) / ROWS * ROWS);
-        } else {
-            long total = inputs.query().size(2) + (long) ROWS * (shape.batch() + 1);
-            rows = (total + ROWS - 1) / ROWS * ROWS;
-        }
+    private Workspace workspace(AttentionInputs inputs, CudaModule module) {
+        AttentionShape shape = inputs.shape();
+        long rows = statsRows(inputs);
         int keys = module.number("flash_attention_backward_keys");
-        int tiles = Math.max(1, (shape.keyLength() + keys - 1) / keys);
-        int heads = shape.batch() * shape.heads();
+        int tiles = Math.max(1, tiles(shape.keyLength(), keys));
         if (module.number("flash_attention_backward_turns") == 1) {
             long counts = shape.heads() * (rows / module.number("flash_attention_backward_rows") + shape.batch());
-            return new Workspace(rows, 1, tiles, 4 * counts);
+            return new Workspace(shape, rows, 1, tiles, 4 * counts, 0);
         }
-        int splits = splits(heads, tiles);
-        return new Workspace(rows, splits, splits, 0);
+        int splits = splits(shape.batch() * shape.heads(), tiles);
+        return new Workspace(shape, rows, splits, splits, 0, 0);
+    }
+
+    /** Of the kernel that sums no gradient in memory: a block has a tile of keys or of rows. */
+    private Workspace withoutSums(AttentionInputs inputs, CudaModule module) {
+        AttentionShape shape = inputs.shape();
+        int keys = module.number("flash_attention_backward_keys");
+        int blocks = tiles(shape.keyLength(), keys) + tiles(shape.queryLength(), keys);
+        return new Workspace(shape, statsRows(inputs), 0, blocks, 0, keptBytes(inputs));
+    }
+
+    private static long statsRows(AttentionInputs inputs) {
+        AttentionShape shape = inputs.shape();
+        if (inputs.sequences() == null) {
+            return (long) shape.batch() * tiles(shape.queryLength(), ROWS) * ROWS;
+        }
+        long total = inputs.query().size(2) + (long) ROWS * (shape.batch() + 1);
+        return (total + ROWS - 1) / ROWS * ROWS;
+    }
+
+    /** Two words a row and 64 keys. */
+    private static long keptBytes(AttentionInputs inputs) {
+        AttentionShape shape = inputs.shape();
+        if (!narrow(shape) || !inputs.dropout().active()) {
+            return 0;
+        }
+        return 8L * shape.heads() * statsRows(inputs) * tiles(shape.keyLength(), 64);
+    }
+
+    private static boolean narrow(AttentionShape shape) {
+        return shape.headDim() <= 64;
+    }
+
+    private static int tiles(int length, int tile) {
+        return (length + tile - 1) / tile;
     }
 
     /** Of at most enough splits to give every multiprocessor a block, those whose blocks are done first. */
@@ -156,7 +202,7 @@ final class CudaFlashAttention implements FusedAttention {
     }
 
     /** Fills struct FlashAttention. */
-    private void pack(Call call, long stats, long partial, Workspace work) {
+    private void pack(Call call, Workspace work, long scratch) {
         AttentionInputs in = call.inputs();
         AttentionInputs.Gradients g = call.gradients();
         Tensor dOut = g == null ? null : g.dOut();
@@ -173,7 +219,8 @@ final class CudaFlashAttention implements FusedAttention {
         }
         long cumulative =
                 in.sequences() == null ? 0 : CudaBuffer.address(in.sequences().cumulative());
-        p.putLong(stats).putLong(partial).putLong(cumulative).putLong(cumulative);
+        p.putLong(scratch).putLong(scratch + work.partialAt()).putLong(scratch + work.keptAt());
+        p.putLong(cumulative).putLong(cumulative);
         p.putLong(context.state().address());
         for (Tensor t : new Tensor[] {in.query(), in.key(), in.value(), call.out(), dOut, dQuery, dKey, dValue}) {
             strides(p, t);
@@ -198,10 +245,9 @@ final class CudaFlashAttention implements FusedAttention {
 
     private CudaModule module(String stem, AttentionInputs inputs, boolean hopper) {
         AttentionShape shape = inputs.shape();
-        boolean wide = shape.headDim() == 128;
-        boolean here = hopper && !(wide && inputs.dropout().active());
+        boolean here = hopper && (narrow(shape) || !inputs.dropout().active());
         return context.module(
-                here ? stem + (wide ? "_hopper_128" : "_hopper") : stem,
+                here ? stem + (narrow(shape) ? "_hopper" : "_hopper_128") : stem,
                 shape.dtype(),
                 "HEAD_DIM",
                 shape.headDim(),

@@ -40,6 +40,12 @@ class CudaFp32OpsTest extends OpsContract {
     public void flashKeepsPackedSequencesOfManyTilesApart() {}
 
     @Override
+    public void flashTakesABoundFarAboveTheLengths() {}
+
+    @Override
+    public void flashDropsTheReferencesScores(int t, int d, boolean causal) {}
+
+    @Override
     public void flashLargeLogitsStayExact() {}
 
     @Override

@@ -41,6 +41,7 @@ class FusedAttentionTest {
     @ParameterizedTest(name = "{0} {1} B{2} H{3} Tq{4} Tk{5} D{6} Dv{7} causal {8} dropout {9} mask {10}")
     @CsvSource({
         "flash, BF16, 2, 3, 129, 129, 64, 64, true, 0, NONE",
+        "flash, BF16, 2, 3, 129, 129, 64, 64, true, 0.2, NONE",
         "flash without wgmma, BF16, 2, 3, 129, 129, 64, 64, true, 0, NONE",
         "flash without wgmma, BF16, 2, 3, 129, 129, 64, 64, true, 0.2, NONE",
         "flash, BF16, 1, 2, 65, 200, 32, 32, true, 0.2, NONE",

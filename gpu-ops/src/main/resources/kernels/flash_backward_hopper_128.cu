@@ -189,7 +189,7 @@ __device__ __forceinline__ void loadTiles(
         copyAsyncCommit();
         copyAsyncWait<0>();
         asyncProxyFence();
-        barrierArrive(barriers.rowsFull(stage));
+        barrierArriveEach(barriers.rowsFull(stage));
     }
 }
 
@@ -216,7 +216,7 @@ __device__ __forceinline__ void addTiles(
             }
             asm volatile("cp.async.bulk.commit_group;\ncp.async.bulk.wait_group.read 0;" ::: "memory");
         }
-        barrierArrive(barriers.dqEmpty(stage));
+        barrierArriveEach(barriers.dqEmpty(stage));
         if ((threadIdx.x & 31) == 0) {
             asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
             if (work.tile > 0) addRelease(turns + row);
@@ -264,15 +264,15 @@ __device__ __forceinline__ void multiplyTiles(
         settle(dk);
         settle(dv);
         settle(dq);
-        barrierArrive(barriers.rowsEmpty(stage));
+        barrierArriveEach(barriers.rowsEmpty(stage));
         if (i > 0) {
-            barrierArrive(barriers.dsEmpty(other));
+            barrierArriveEach(barriers.dsEmpty(other));
             barrierWait(barriers.dqEmpty(other), turnBefore ^ 1);
             stageQueryGradient(shared + DQ_AT + other * DQ_BYTES, dq);
         }
         asyncProxyFence();
-        barrierArrive(barriers.dsFull(stage));
-        if (i > 0) barrierArrive(barriers.dqFull(other));
+        barrierArriveEach(barriers.dsFull(stage));
+        if (i > 0) barrierArriveEach(barriers.dqFull(other));
     }
     const int stage = (steps - 1) & 1, turn = (steps - 1) >> 1 & 1;
     float dq[DT][4];
@@ -285,7 +285,7 @@ __device__ __forceinline__ void multiplyTiles(
     barrierWait(barriers.dqEmpty(stage), turn ^ 1);
     stageQueryGradient(shared + DQ_AT + stage * DQ_BYTES, dq);
     asyncProxyFence();
-    barrierArrive(barriers.dqFull(stage));
+    barrierArriveEach(barriers.dqFull(stage));
 }
 
 extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1) flash_attention_backward(const FlashAttention p) {
@@ -299,12 +299,12 @@ extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1) flash_attentio
         *ticket = atomicAdd(ticketOf(p, blockIdx.z, blockIdx.y), 1);
 #pragma unroll
         for (int stage = 0; stage < 2; stage++) {
-            barrierSetUp(barriers.rowsFull(stage), LOADERS / 32);
-            barrierSetUp(barriers.rowsEmpty(stage), MULTIPLIERS / 32);
-            barrierSetUp(barriers.dsFull(stage), MULTIPLIERS / 32);
-            barrierSetUp(barriers.dsEmpty(stage), MULTIPLIERS / 32);
-            barrierSetUp(barriers.dqFull(stage), MULTIPLIERS / 32);
-            barrierSetUp(barriers.dqEmpty(stage), 1);
+            barrierSetUp(barriers.rowsFull(stage), LOADERS);
+            barrierSetUp(barriers.rowsEmpty(stage), MULTIPLIERS);
+            barrierSetUp(barriers.dsFull(stage), MULTIPLIERS);
+            barrierSetUp(barriers.dsEmpty(stage), MULTIPLIERS);
+            barrierSetUp(barriers.dqFull(stage), MULTIPLIERS);
+            barrierSetUp(barriers.dqEmpty(stage), 32);
         }
         barriersReady();
     }

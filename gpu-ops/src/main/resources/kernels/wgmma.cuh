@@ -123,6 +123,10 @@ __device__ __forceinline__ void barrierArrive(u32 barrier) {
     __syncwarp();
     if ((threadIdx.x & 31) == 0) asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
 }
+// One arrival a lane: for what lanes read and write themselves, since racecheck does not see that one arrives for all.
+__device__ __forceinline__ void barrierArriveEach(u32 barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
 // Until the phase of this parity has ended: 0 is the first; before it, 1 counts as ended.
 __device__ __forceinline__ void barrierWait(u32 barrier, u32 parity) {
     asm volatile("{ .reg .pred done;\n"

@@ -16,8 +16,7 @@ final class AttentionCase {
         this(f, inputs, randomGradient(f, inputs), cumulative, maskValues);
     }
 
-    private AttentionCase(
-            OpsFixture f, AttentionInputs inputs, Tensor dOut, int[] cumulative, double[] maskValues) {
+    private AttentionCase(OpsFixture f, AttentionInputs inputs, Tensor dOut, int[] cumulative, double[] maskValues) {
         this.maskValues = maskValues;
         this.f = f;
         this.inputs = inputs;

@@ -28,7 +28,9 @@ public abstract class OpsContract
 
     @AfterEach
     void closeDevice() {
-        fixture.close();
+        if (fixture != null) { // else the device is not to be had here
+            fixture.close();
+        }
     }
 
     @Override

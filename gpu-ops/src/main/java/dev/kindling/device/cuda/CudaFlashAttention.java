@@ -104,8 +104,7 @@ final class CudaFlashAttention implements FusedAttention {
                 module.kernel("flash_attention_backward"), new Grid(work.blocks(), heads, batch, threads, 1, shared));
         if (work.splits() > 1 || work.countBytes() > 0) {
             int rowTiles = tiles(shape.queryLength(), module.number("flash_attention_backward_rows"));
-            context.launch(
-                    module.kernel("flash_attention_backward_sum"), new Grid(rowTiles, heads, batch, 256, 1, 0));
+            context.launch(module.kernel("flash_attention_backward_sum"), new Grid(rowTiles, heads, batch, 256, 1, 0));
         }
         views.finish();
     }

@@ -65,10 +65,11 @@ class StandaloneClusterIT {
             "--set", "train.reduction=tree", "--set", "train.max_steps=3000", "--set", "cluster.executors=2"
         };
         Path run = folder.resolve("run");
-        Process driver = cluster.train("driver", run, corpus, List.of(Limits.SLOTS + "=2s"), more);
+        Process driver = cluster.train("driver", run, corpus, List.of(Limits.SLOTS + "=1s"), more);
+        awaitText(run.resolve("config.yaml"), ""); // both executors are there, and the next worker gets none yet
+        cluster.startWorker("worker-3");
         awaitText(run.resolve("checkpoints/step-0000040/state.json"), "");
-        firstWorker.destroyForcibly();
-        cluster.startWorker("worker-3"); // comes, with its executor, after the wait for slots
+        firstWorker.destroyForcibly(); // the third worker's executor takes longer to start than the wait for slots
         assertEndsWell("driver", driver);
         assertThat(cluster.err("driver"))
                 .content()

@@ -6,6 +6,7 @@
 // No product is in flight from one turn of a loop to the next: ptxas would serialize them all (C7514).
 // On other architectures this file is empty.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
+#include "flash_backward_keys.cuh"
 #include "flash_backward_rows.cuh"
 #include "flash_dropout.cuh"
 #include "wgmma.cuh"
@@ -134,30 +135,6 @@ __device__ __forceinline__ void writeGradient(
 }
 
 // ---- dk and dv of 64 keys: scores are (keys, rows) -------------------------------------------------
-
-// s becomes p; stats {lse, delta} of rows 2t and 2t + 1 of each 8.
-__device__ __forceinline__ void keyProbabilities(float (&s)[NT][4], const float4 *stats, float c) {
-#pragma unroll
-    for (int nt = 0; nt < NT; nt++) {
-        const float4 st = stats[nt * 4 + (threadIdx.x & 3)];
-#pragma unroll
-        for (int e = 0; e < 4; e++) s[nt][e] = exp2Fast(fmaf(s[nt][e], c, (e & 1) ? -st.z : -st.x));
-    }
-}
-
-__device__ __forceinline__ void maskKeys(float (&p)[NT][4], const Sequence &seq, int warpKey, int row0) {
-    const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        const int key = warpKey + half * 8 + g;
-        const int begin = key >= seq.keys ? 0x7fffffff : CAUSAL ? key - seq.offset : 0; // the first row that sees it
-#pragma unroll
-        for (int nt = 0; nt < NT; nt++)
-#pragma unroll
-            for (int e = 0; e < 2; e++)
-                if (row0 + nt * 8 + t * 2 + e < begin) p[nt][half * 2 + e] = 0.0f;
-    }
-}
 
 // Packed: dropped p, and ds = p (dropped dp - delta). Both at once, so that they take the registers of p and dp. kept: of
 // the lane's first key, a word for 32 rows; its second key is 8 further.

@@ -16,7 +16,7 @@
 #define HEAD_DIM 128
 #endif
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#include "flash_attention.cuh"
+#include "flash_backward_keys.cuh"
 #include "wgmma.cuh"
 
 constexpr int BM = 64, BN = 128;
@@ -84,30 +84,6 @@ __device__ __forceinline__ void queryGradient(float (&dq)[DT][4], u32 ds, u32 co
     for (int kk = 0; kk < BN / 16; kk++)
         multiplyShared<Activation, 1, 1>(dq, alongTransposed<128>(a, kk), alongTransposed<128>(b, kk), kk > 0);
     wgmmaCommit();
-}
-
-// s becomes p; stats {lse, delta} of rows 2t and 2t + 1 of each 8.
-__device__ __forceinline__ void probabilities(float (&s)[CT][4], const float4 *stats, float c) {
-#pragma unroll
-    for (int ct = 0; ct < CT; ct++) {
-        const float4 st = stats[ct * 4 + (threadIdx.x & 3)];
-#pragma unroll
-        for (int e = 0; e < 4; e++) s[ct][e] = exp2Fast(fmaf(s[ct][e], c, (e & 1) ? -st.z : -st.x));
-    }
-}
-
-__device__ __forceinline__ void maskScores(float (&p)[CT][4], const Sequence &seq, int key0, int row0) {
-    const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-        const int key = key0 + half * 8 + g;
-        const int begin = key >= seq.keys ? 0x7fffffff : CAUSAL ? key - seq.offset : 0; // the first row that sees it
-#pragma unroll
-        for (int ct = 0; ct < CT; ct++)
-#pragma unroll
-            for (int e = 0; e < 2; e++)
-                if (row0 + ct * 8 + t * 2 + e < begin) p[ct][half * 2 + e] = 0.0f;
-    }
 }
 
 __device__ __forceinline__ void packTile(u32 (&to)[CT][2], const float (&x)[CT][4]) {
@@ -246,8 +222,8 @@ __device__ __forceinline__ void multiplyTiles(
         transposedScores(dp, ownKeys + KEYS_BYTES, rows + ROWS_BYTES);
         wgmmaWait<1>();
         settle(s);
-        probabilities(s, stats, p.scale * LOG2_E);
-        if (key0 + BN > seq.keys || (CAUSAL && key0 + BN - 1 > row0 + seq.offset)) maskScores(s, seq, key0 + warpKey, row0);
+        keyProbabilities(s, stats, p.scale * LOG2_E);
+        if (key0 + BN > seq.keys || (CAUSAL && key0 + BN - 1 > row0 + seq.offset)) maskKeys(s, seq, key0 + warpKey, row0);
         packTile(half, s);
         accumulate(dv, half, rows + ROWS_BYTES, i > 0);
         if (group == 0 || i + 1 < steps) groupArrive(2 - group, MULTIPLIERS);

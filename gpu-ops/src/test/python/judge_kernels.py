@@ -243,7 +243,7 @@ def embedding(directory):
             mod.launch("embedding_scan", 1, 1024, starts, present, totals)
             mod.launch("embedding_place", chunks, 1024, order, starts, counts, rank, tokens, n)
             mod.launch("embedding_backward_tokens", (min(vocabulary, n, 1024), -(-c // (32 * v))), (32, 16), dwte, dx, order, starts, present, c_uint(threshold), c_uint(site), state)
-            mod.launch("embedding_backward_positions", -(-length * c // (256 * v)), 256, dwpe, dx, batch, length, c_uint(threshold), c_uint(site), state)
+            mod.launch("embedding_backward_positions", -(-length * c // (32 * v)), (32, 8), dwpe, dx, batch, length, c_uint(threshold), c_uint(site), state)
 
         backward()
         report.expect(f"embedding {dt} {c} dwte", relative(dwte, expected_wte), 1e-5)

@@ -12,7 +12,8 @@ import java.util.Locale;
 /**
  * Milliseconds per training step (forward, backward, clip, AdamW) on the first GPU, eager and compiled, with tokens per
  * second, MFU against 989 TFLOP/s (H100's dense bf16 peak) and peak memory. Arguments: {@code gpt2} (124M, B32 T1024, no
- * dropout, no bias) or {@code char} (6 layers, width 384, B64 T256, dropout 0.2), then a backend or {@code auto}.
+ * dropout, no bias) or {@code char} (6 layers, width 384, B64 T256, dropout 0.2), then a backend or {@code auto}, then
+ * {@code mma} for the kernels that every GPU from compute capability 8.0 runs.
  */
 public final class CudaStepBench {
     private static final double PEAK_FLOPS = 989e12;
@@ -31,7 +32,9 @@ public final class CudaStepBench {
                 ? EnumSet.allOf(Kind.class)
                 : EnumSet.of(Kind.valueOf(backend.toUpperCase(Locale.ROOT)));
         long opening = System.nanoTime();
-        CudaDevice device = CudaDevice.open(0, Precision.BF16);
+        CudaDevice.Options options = CudaDevice.Options.of(Precision.BF16);
+        boolean mma = args.length > 2 && args[2].equals("mma");
+        CudaDevice device = CudaDevice.open(0, mma ? options.withoutWgmma() : options);
         try (TrainingStep step = new TrainingStep(device, config, gpt2 ? 32 : 64, backends)) {
             step.run();
             double first = step.loss();

@@ -44,6 +44,8 @@ class FusedAttentionTest {
         "flash, BF16, 2, 3, 129, 129, 64, 64, true, 0.2, NONE",
         "flash without wgmma, BF16, 2, 3, 129, 129, 64, 64, true, 0, NONE",
         "flash without wgmma, BF16, 2, 3, 129, 129, 64, 64, true, 0.2, NONE",
+        "flash, BF16, 64, 6, 256, 256, 64, 64, true, 0.2, NONE",
+        "flash without wgmma, BF16, 64, 6, 256, 256, 64, 64, true, 0.2, NONE",
         "flash, BF16, 1, 2, 65, 200, 32, 32, true, 0.2, NONE",
         "flash, F16, 2, 2, 127, 63, 128, 128, false, 0, NONE",
         "flash, BF16, 2, 2, 300, 300, 128, 128, true, 0, NONE",

@@ -102,20 +102,35 @@ __device__ __forceinline__ void multiplyTf32(float (&c)[4], const u32 (&a)[4], u
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
-template <> __device__ __forceinline__ void multiply<f32>(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+// Four f32 operands as TF32 ones. Strict: x = high + low with 11 bits in each, cut off and not rounded, in two fast
+// instructions where a conversion is a slow one; matrix instructions themselves ignore what low has beyond its 11.
+struct Split {
     u32 high[4], low[4];
+    __device__ __forceinline__ explicit Split(const u32 (&x)[4]) {
 #pragma unroll
-    for (int i = 0; i < 4; i++) {
-        high[i] = tf32(a[i]);
-        low[i] = STRICT ? tf32(__float_as_uint(__uint_as_float(a[i]) - __uint_as_float(high[i]))) : 0;
+        for (int i = 0; i < 4; i++) {
+            high[i] = STRICT ? x[i] & 0xffffe000u : tf32(x[i]);
+            low[i] = STRICT ? __float_as_uint(__uint_as_float(x[i]) - __uint_as_float(high[i])) : 0;
+        }
     }
-    const u32 h0 = tf32(b0), h1 = tf32(b1);
-    if (STRICT) {
-        multiplyTf32(c, low, h0, h1);
-        multiplyTf32(c, high, tf32(__float_as_uint(__uint_as_float(b0) - __uint_as_float(h0))),
-                tf32(__float_as_uint(__uint_as_float(b1) - __uint_as_float(h1))));
+};
+
+// Two accumulators += a times two operands b.
+template <typename T> __device__ __forceinline__ void multiplyPair(float (&c)[4], float (&d)[4], const u32 (&a)[4], const u32 (&b)[4]) {
+    if constexpr (sizeof(T) == 2) {
+        multiply<T>(c, a, b[0], b[1]);
+        multiply<T>(d, a, b[2], b[3]);
+    } else {
+        const Split x(a), y(b);
+        if (STRICT) {
+            multiplyTf32(c, x.low, y.high[0], y.high[1]);
+            multiplyTf32(d, x.low, y.high[2], y.high[3]);
+            multiplyTf32(c, x.high, y.low[0], y.low[1]);
+            multiplyTf32(d, x.high, y.low[2], y.low[3]);
+        }
+        multiplyTf32(c, x.high, y.high[0], y.high[1]);
+        multiplyTf32(d, x.high, y.high[2], y.high[3]);
     }
-    multiplyTf32(c, high, h0, h1);
 }
 
 // acc (16 x 64) = x y^T: x the warp's 16 rows, y 64 rows, both STEPS * STEP wide in tiles of PAD columns.
@@ -133,8 +148,7 @@ template <int PAD, int STEPS> __device__ __forceinline__ void products(float (&a
         for (int nn = 0; nn < NT / 2; nn++) {
             u32 b[4];
             loadMatrix(b, y + chunkOffset<PAD>(nn * 16 + (lane & 7) + ((lane >> 4) << 3), kk * 2 + ((lane >> 3) & 1)));
-            multiply<Activation>(acc[nn * 2], a, b[0], b[1]);
-            multiply<Activation>(acc[nn * 2 + 1], a, b[2], b[3]);
+            multiplyPair<Activation>(acc[nn * 2], acc[nn * 2 + 1], a, b);
         }
     }
 }
@@ -145,7 +159,8 @@ __device__ __forceinline__ u32 loadWord(u32 address) {
     return x;
 }
 
-// acc (16 x COLUMNS * 8) += x y: x (16 x 64) in the accumulator layout, y 64 rows in shared memory.
+// acc (16 x COLUMNS * 8) += x y: x (16 x 64) in the accumulator layout, y 64 rows in shared memory. Matrix instructions cut
+// their sums off, which over a long sequence costs strict f32 its last digits: there a tile's sum is added as f32 adds.
 template <int PAD, int COLUMNS, typename T = Activation>
 __device__ __forceinline__ void accumulate(float (&acc)[COLUMNS][4], const float (&x)[NT][4], u32 y) {
     const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
@@ -158,21 +173,34 @@ __device__ __forceinline__ void accumulate(float (&acc)[COLUMNS][4], const float
             for (int dd = 0; dd < COLUMNS / 2; dd++) {
                 u32 b[4];
                 loadMatrixTransposed(b, y + chunkOffset<PAD>(kk * 16 + (lane & 15), dd * 2 + (lane >> 4)));
-                multiply<T>(acc[dd * 2], a, b[0], b[1]);
-                multiply<T>(acc[dd * 2 + 1], a, b[2], b[3]);
+                multiplyPair<T>(acc[dd * 2], acc[dd * 2 + 1], a, b);
             }
         }
     } else {
+        constexpr int N = !STRICT ? COLUMNS : COLUMNS % 4 ? 2 : 4; // columns at a time
 #pragma unroll
-        for (int kk = 0; kk < NT; kk++) {
-            const u32 a[4] = {__float_as_uint(x[kk][0]), __float_as_uint(x[kk][2]), __float_as_uint(x[kk][1]), __float_as_uint(x[kk][3])};
+        for (int first = 0; first < COLUMNS; first += N) {
+            float sum[N][4];
 #pragma unroll
-            for (int dd = 0; dd < COLUMNS; dd++) {
-                const int chunk = dd * 2 + (g >> 2), row = kk * 8 + t * 2;
-                const u32 b0 = loadWord(y + chunkOffset<PAD>(row, chunk) + (g & 3) * 4);
-                const u32 b1 = loadWord(y + chunkOffset<PAD>(row + 1, chunk) + (g & 3) * 4);
-                multiply<T>(acc[dd], a, b0, b1);
+            for (int i = 0; i < N; i++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) sum[i][e] = STRICT ? 0.0f : acc[first + i][e];
+#pragma unroll
+            for (int kk = 0; kk < NT; kk++) {
+                const u32 a[4] = {__float_as_uint(x[kk][0]), __float_as_uint(x[kk][2]), __float_as_uint(x[kk][1]), __float_as_uint(x[kk][3])};
+#pragma unroll
+                for (int i = 0; i < N; i += 2) {
+                    u32 b[4];
+#pragma unroll
+                    for (int j = 0; j < 4; j++)
+                        b[j] = loadWord(y + chunkOffset<PAD>(kk * 8 + t * 2 + j % 2, (first + i + j / 2) * 2 + (g >> 2)) + (g & 3) * 4);
+                    multiplyPair<T>(sum[i], sum[i + 1], a, b);
+                }
             }
+#pragma unroll
+            for (int i = 0; i < N; i++)
+#pragma unroll
+                for (int e = 0; e < 4; e++) acc[first + i][e] = STRICT ? acc[first + i][e] + sum[i][e] : sum[i][e];
         }
     }
 }

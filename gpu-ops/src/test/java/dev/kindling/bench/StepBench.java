@@ -4,15 +4,19 @@ import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
+import dev.kindling.device.cpu.OneDnnMatmul;
 import dev.kindling.nn.GptConfig;
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.EnumSet;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
 /**
  * Milliseconds per training step (forward, backward, clip, AdamW) on the CPU, beside PyTorch's in the same run.
- * Candidates take turns within every round; medians are printed. Arguments: {@code cpu} (4 layers, width 128, block 64,
+ * Candidates take turns within every round; medians are printed, of BF16 where the CPU has it. Arguments: {@code cpu} (4 layers, width 128, block 64,
  * batch 12) or {@code gpu} (6 layers, width 384, block 256, batch 8), then numbers of threads.
  *
  * <p>Run with {@code --add-modules=jdk.incubator.vector} and the test class path.
@@ -40,42 +44,41 @@ public final class StepBench {
     /** Our steps run on a thread that PyTorch has not set its number of OpenMP threads on. */
     private static void measure(PyTorchPeer.Config config, int threads, int stepsPerRound) throws Exception {
         ExecutorService own = Executors.newSingleThreadExecutor();
-        try (PyTorchPeer peer = new PyTorchPeer(config, 1337);
-                TrainingStep fp32 = step(config, threads, Precision.FP32);
-                TrainingStep bf16 = step(config, threads, Precision.BF16)) {
+        Map<Precision, TrainingStep> steps = new EnumMap<>(Precision.class);
+        try (PyTorchPeer peer = new PyTorchPeer(config, 1337)) {
+            for (Precision precision : precisions()) {
+                steps.put(precision, step(config, threads, precision));
+            }
             peer.threads(threads);
-            double[][] millis = new double[3][ROUNDS];
+            double[] peerMillis = new double[ROUNDS];
+            Map<Precision, double[]> millis = new EnumMap<>(Precision.class);
+            steps.keySet().forEach(precision -> millis.put(precision, new double[ROUNDS]));
             for (int round = -2; round < ROUNDS; round++) {
-                for (int candidate = 0; candidate < 3; candidate++) {
-                    Runnable step =
-                            switch (candidate) {
-                                case 0 -> peer::stepMillis;
-                                case 1 -> fp32::run;
-                                default -> bf16::run;
-                            };
-                    double mean = candidate == 0
-                            ? meanMillis(step, stepsPerRound)
-                            : own.submit(() -> meanMillis(step, stepsPerRound)).get();
-                    if (round >= 0) {
-                        millis[candidate][round] = mean;
-                    }
+                int at = Math.max(round, 0); // what the rounds before measured is overwritten
+                peerMillis[at] = meanMillis(peer::stepMillis, stepsPerRound);
+                for (Precision precision : steps.keySet()) {
+                    Runnable step = steps.get(precision)::run;
+                    millis.get(precision)[at] =
+                            own.submit(() -> meanMillis(step, stepsPerRound)).get();
                 }
             }
-            double base = median(millis[0]);
-            System.out.printf(
-                    "%d threads: PyTorch %.2f, fp32 %.2f (x %.2f), bf16 %.2f (x %.2f)%n",
-                    threads,
-                    base,
-                    median(millis[1]),
-                    median(millis[1]) / base,
-                    median(millis[2]),
-                    median(millis[2]) / base);
-            System.out.printf(
-                    "  losses of the last step: PyTorch %.4f, fp32 %.4f, bf16 %.4f%n",
-                    peer.loss(), fp32.loss(), bf16.loss());
+            double base = median(peerMillis);
+            System.out.printf("%d threads: PyTorch %.2f, last loss %.4f", threads, base, peer.loss());
+            for (Precision precision : steps.keySet()) {
+                double median = median(millis.get(precision));
+                System.out.printf(
+                        "; %s %.2f (x %.2f), last loss %.4f",
+                        precision, median, median / base, steps.get(precision).loss());
+            }
+            System.out.println();
         } finally {
             own.shutdown();
+            steps.values().forEach(TrainingStep::close);
         }
+    }
+
+    private static List<Precision> precisions() {
+        return OneDnnMatmul.whyNot().isEmpty() ? List.of(Precision.FP32, Precision.BF16) : List.of(Precision.FP32);
     }
 
     private static double meanMillis(Runnable step, int steps) {

@@ -6,7 +6,7 @@ import jdk.incubator.vector.VectorSpecies;
 /** {@link FlashTiles} on the register tiles of {@link VectorMatmul}. */
 final class VectorFlashTiles implements FlashTiles {
     private static final boolean MANY_REGISTERS = VectorMatmul.MANY_REGISTERS;
-    private static final int ROWS = MANY_REGISTERS ? VectorTile8.ROWS : VectorTile6.ROWS;
+    private static final int ROWS = MANY_REGISTERS ? VectorTile8.ROWS : VectorTile4.ROWS;
     private static final VectorSpecies<Float> LANES = FloatVector.SPECIES_PREFERRED;
     private static final int COLUMNS = 2 * LANES.length();
     private static final float[] ZEROS = new float[COLUMNS];
@@ -30,7 +30,7 @@ final class VectorFlashTiles implements FlashTiles {
         if (MANY_REGISTERS) {
             VectorTile8.pitched(a, aAt, b, bAt, depth, 1f, add, addAt, addStride, c, cAt, cStride);
         } else {
-            VectorTile6.pitched(a, aAt, b, bAt, depth, 1f, add, addAt, addStride, c, cAt, cStride);
+            VectorTile4.pitched(a, aAt, b, bAt, depth, 1f, add, addAt, addStride, c, cAt, cStride);
         }
     }
 
@@ -39,7 +39,7 @@ final class VectorFlashTiles implements FlashTiles {
         if (MANY_REGISTERS) {
             VectorTile8.packed(a, 0, b, bAt, depth, 1f, c, cAt, cStride, c, cAt, cStride);
         } else {
-            VectorTile6.packed(a, 0, b, bAt, depth, 1f, c, cAt, cStride, c, cAt, cStride);
+            VectorTile4.packed(a, 0, b, bAt, depth, 1f, c, cAt, cStride, c, cAt, cStride);
         }
     }
 

@@ -15,7 +15,7 @@ public final class VectorMatmul implements CpuMatmul {
     static final boolean MANY_REGISTERS = FloatVector.SPECIES_PREFERRED.vectorBitSize() == 512
             || System.getProperty("os.arch", "").startsWith("aarch64");
     /** A tile: rows of A by columns of B. */
-    private static final int ROWS = MANY_REGISTERS ? VectorTile12.ROWS : VectorTile6.ROWS;
+    private static final int ROWS = MANY_REGISTERS ? VectorTile12.ROWS : VectorTile4.ROWS;
 
     private static final int COLUMNS = 2 * LANES;
     /** A panel of B of this depth takes 32 KiB with 512-bit vectors and stays in the first-level cache. */
@@ -247,11 +247,11 @@ public final class VectorMatmul implements CpuMatmul {
         if (f.transposed() && MANY_REGISTERS) {
             VectorTile12.packed(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
         } else if (f.transposed()) {
-            VectorTile6.packed(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
+            VectorTile4.packed(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
         } else if (MANY_REGISTERS) {
             VectorTile12.pitched(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
         } else {
-            VectorTile6.pitched(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
+            VectorTile4.pitched(f.a(), aAt, f.b(), f.bAt(), f.k(), f.alpha(), add, addAt, addStride, c, cAt, cStride);
         }
     }
 

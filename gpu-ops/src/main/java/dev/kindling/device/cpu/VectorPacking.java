@@ -4,7 +4,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Copies parts of A and B into panels that {@link VectorTile12} and {@link VectorTile6} read front to back. A matrix is
+ * Copies parts of A and B into panels that {@link VectorTile12} and {@link VectorTile4} read front to back. A matrix is
  * read along its rows, whichever way it is packed. What a panel holds beyond the matrix has no meaning, and neither has
  * the part of a tile that comes of it.
  */

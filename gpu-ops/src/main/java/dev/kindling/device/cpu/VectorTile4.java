@@ -6,8 +6,9 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * The innermost loop of {@link VectorMatmul}: a tile of six rows by two vectors of columns. 12 sums live in registers; for
- * CPUs with 16 vector registers (AVX2, SSE).
+ * The innermost loop of {@link VectorMatmul}: a tile of four rows by two vectors of columns, for CPUs with 16 vector
+ * registers (AVX2, SSE). The compiler loads all of a step's factors before it multiplies, which takes 6 registers beside
+ * the 8 sums; with six rows it ran out of them, kept sums in memory and halved the speed.
  *
  * <p>C = alpha A B + addend, where row i of the addend starts at {@code addAt + i * addStride}: C itself to
  * accumulate, a bias or zeros with stride 0. That spares a flag and a mask; with either, the compiler has been seen to
@@ -15,12 +16,12 @@ import jdk.incubator.vector.VectorSpecies;
  * A's rows lie at constant distances, so that one register addresses them all. B is a packed panel:
  * {@code b[bAt + p * COLUMNS + j]}.
  */
-final class VectorTile6 {
-    static final int ROWS = 6;
+final class VectorTile4 {
+    static final int ROWS = 4;
     private static final VectorSpecies<Float> LANES = FloatVector.SPECIES_PREFERRED;
     private static final int COLUMNS = 2 * LANES.length();
 
-    private VectorTile6() {}
+    private VectorTile4() {}
 
     /** A is packed: element (i, p) is {@code a[aAt + p * ROWS + i]}. */
     static void packed(
@@ -44,10 +45,6 @@ final class VectorTile6 {
         FloatVector c21 = FloatVector.zero(LANES);
         FloatVector c30 = FloatVector.zero(LANES);
         FloatVector c31 = FloatVector.zero(LANES);
-        FloatVector c40 = FloatVector.zero(LANES);
-        FloatVector c41 = FloatVector.zero(LANES);
-        FloatVector c50 = FloatVector.zero(LANES);
-        FloatVector c51 = FloatVector.zero(LANES);
         for (int p = 0; p < k; p++) {
             FloatVector b0 = FloatVector.fromArray(LANES, b, bAt + p * COLUMNS);
             FloatVector b1 = FloatVector.fromArray(LANES, b, bAt + p * COLUMNS + LANES.length());
@@ -63,12 +60,6 @@ final class VectorTile6 {
             FloatVector x3 = FloatVector.broadcast(LANES, a[aAt + p * ROWS + 3]);
             c30 = x3.fma(b0, c30);
             c31 = x3.fma(b1, c31);
-            FloatVector x4 = FloatVector.broadcast(LANES, a[aAt + p * ROWS + 4]);
-            c40 = x4.fma(b0, c40);
-            c41 = x4.fma(b1, c41);
-            FloatVector x5 = FloatVector.broadcast(LANES, a[aAt + p * ROWS + 5]);
-            c50 = x5.fma(b0, c50);
-            c51 = x5.fma(b1, c51);
         }
         FloatVector scale = FloatVector.broadcast(LANES, alpha);
         int from = addAt;
@@ -87,14 +78,6 @@ final class VectorTile6 {
         to += cStride;
         c30.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
         c31.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
-        from += addStride;
-        to += cStride;
-        c40.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
-        c41.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
-        from += addStride;
-        to += cStride;
-        c50.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
-        c51.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
     }
 
     /** A is in rows: element (i, p) is {@code a[aAt + i * PITCH + p]}. */
@@ -119,10 +102,6 @@ final class VectorTile6 {
         FloatVector c21 = FloatVector.zero(LANES);
         FloatVector c30 = FloatVector.zero(LANES);
         FloatVector c31 = FloatVector.zero(LANES);
-        FloatVector c40 = FloatVector.zero(LANES);
-        FloatVector c41 = FloatVector.zero(LANES);
-        FloatVector c50 = FloatVector.zero(LANES);
-        FloatVector c51 = FloatVector.zero(LANES);
         for (int p = 0; p < k; p++) {
             FloatVector b0 = FloatVector.fromArray(LANES, b, bAt + p * COLUMNS);
             FloatVector b1 = FloatVector.fromArray(LANES, b, bAt + p * COLUMNS + LANES.length());
@@ -138,12 +117,6 @@ final class VectorTile6 {
             FloatVector x3 = FloatVector.broadcast(LANES, a[aAt + p + 3 * PITCH]);
             c30 = x3.fma(b0, c30);
             c31 = x3.fma(b1, c31);
-            FloatVector x4 = FloatVector.broadcast(LANES, a[aAt + p + 4 * PITCH]);
-            c40 = x4.fma(b0, c40);
-            c41 = x4.fma(b1, c41);
-            FloatVector x5 = FloatVector.broadcast(LANES, a[aAt + p + 5 * PITCH]);
-            c50 = x5.fma(b0, c50);
-            c51 = x5.fma(b1, c51);
         }
         FloatVector scale = FloatVector.broadcast(LANES, alpha);
         int from = addAt;
@@ -162,13 +135,5 @@ final class VectorTile6 {
         to += cStride;
         c30.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
         c31.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
-        from += addStride;
-        to += cStride;
-        c40.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
-        c41.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
-        from += addStride;
-        to += cStride;
-        c50.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
-        c51.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
     }
 }

@@ -2,21 +2,21 @@
 # compute-sanitizer over every test that runs on a GPU: a line a tool and part, a summary last; exit 1 unless all are clean.
 #
 # usage: sanitize.sh CLASSPATH LOGS     CLASSPATH: test classes, what they need, junit-platform-console; LOGS: a folder
-# TOOLS (racecheck initcheck memcheck synccheck), JOBS parts side by side (processors), LIMIT seconds for everything (150): what is
+# TOOLS (racecheck initcheck memcheck synccheck), JOBS parts side by side (processors), LIMIT seconds for everything (400): what is
 # not done by then is cut, and said to be. memcheck does not report calls that fail: a test asks for too much memory. initcheck
 # passes flash_attention_backward_sum by: it does not see the bulk copies by which flash_backward_hopper_128.cu writes its input.
 set -u
 classpath=$1 logs=$2
 cuda=dev.kindling.device.cuda gpt=method:dev.kindling.nn.CudaGptTest
 # The longest first.
-parts="class:$cuda.CudaBf16OpsTest $gpt#fiftyStepsInHalfPrecisionAreBitwiseEqual $gpt#fiftyStepsFromOneStateAreBitwiseEqual
-class:$cuda.FusedAttentionTest class:$cuda.CudaFp32OpsTest $gpt#backendsAgreeUnderDropout
+parts="class:$cuda.FusedAttentionTest class:$cuda.CudaBf16OpsTest class:$cuda.CudaFp32OpsTest
+$gpt#fiftyStepsInHalfPrecisionAreBitwiseEqual $gpt#fiftyStepsFromOneStateAreBitwiseEqual $gpt#backendsAgreeUnderDropout
 $gpt#lossAndGradientsAgreeWithDoublePrecision(dev.kindling.device.Gelu\$Form)
 $gpt#packedDocumentsGiveTheGradientOfEachAlone $gpt#packedDocumentsGiveTheLossesOfEachAlone
 $gpt#decodingTokenByTokenGivesTheLogitsOfTheWhole class:$cuda.CudaDeviceTest"
 java="java -Xmx2g --add-modules jdk.incubator.vector -Dgpu.required=true -Dtest.repeats=2 -cp $classpath \
 org.junit.platform.console.ConsoleLauncher execute --disable-banner --details=testfeed"
-end=$(($(date +%s) + ${LIMIT:-150}))
+end=$(($(date +%s) + ${LIMIT:-400}))
 export java logs end
 mkdir -p "$logs"
 

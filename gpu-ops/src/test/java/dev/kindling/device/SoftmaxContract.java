@@ -23,7 +23,8 @@ public interface SoftmaxContract extends OpsUnderTest {
         "1, 2, 63, 65, true, 0.1, 3",
         "1, 2, 65, 13, true, 0.3, 1",
         "2, 1, 64, 129, false, 0, 5",
-        "1, 2, 127, 127, true, 0, 8"
+        "1, 2, 127, 127, true, 0, 8",
+        "66000, 1, 2, 3, true, 0.2, 1"
     })
     default void softmaxMatchesTheFormula(
             int b, int h, int tq, int tk, boolean causal, float probability, double spread) {

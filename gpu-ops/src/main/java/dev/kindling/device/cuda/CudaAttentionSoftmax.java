@@ -12,7 +12,8 @@ final class CudaAttentionSoftmax {
     private static final int STRUCT_BYTES = 128;
     private static final int THREADS = 128;
     private static final int ROWS = 4;
-    private static final int MOST_BLOCKS = 65535;
+    /** Of a launch: what the grid's third dimension takes, and a multiple of 8, so that a part begins at whole 16 bytes. */
+    private static final int MOST_BATCHES = 65528;
 
     private final CudaContext context;
 
@@ -50,8 +51,8 @@ final class CudaAttentionSoftmax {
         }
         CudaKernel kernel = module(inputs, scores).kernel(entry);
         Tensor mask = inputs.mask() == null ? null : inputs.mask().broadcast(scores.shape());
-        for (int first = 0; first < scores.size(0); first += MOST_BLOCKS) {
-            int batch = Math.min(MOST_BLOCKS, scores.size(0) - first);
+        for (int first = 0; first < scores.size(0); first += MOST_BATCHES) {
+            int batch = Math.min(MOST_BATCHES, scores.size(0) - first);
             pack(inputs, matrices.slice(first, batch), Matrices.slice(mask, first, batch), first);
             context.launch(kernel, new Grid((scores.size(2) + ROWS - 1) / ROWS, scores.size(1), batch, THREADS, 1, 0));
         }
@@ -96,6 +97,6 @@ final class CudaAttentionSoftmax {
                 "PACKED",
                 inputs.sequences() == null ? 0 : 1,
                 "MANY",
-                scores.size(0) > MOST_BLOCKS ? 1 : 0);
+                scores.size(0) > MOST_BATCHES ? 1 : 0);
     }
 }

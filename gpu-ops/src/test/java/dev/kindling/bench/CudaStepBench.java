@@ -33,7 +33,10 @@ public final class CudaStepBench {
                 : EnumSet.of(Kind.valueOf(backend.toUpperCase(Locale.ROOT)));
         long opening = System.nanoTime();
         CudaDevice.Options options = CudaDevice.Options.of(Precision.BF16);
-        boolean mma = args.length > 2 && args[2].equals("mma");
+        boolean mma = args.length > 2;
+        if (mma && !args[2].equals("mma")) {
+            throw new IllegalArgumentException("the third argument is %s; give mma, or none".formatted(args[2]));
+        }
         CudaDevice device = CudaDevice.open(0, mma ? options.withoutWgmma() : options);
         try (TrainingStep step = new TrainingStep(device, config, gpt2 ? 32 : 64, backends)) {
             step.run();

@@ -16,8 +16,9 @@ import java.util.concurrent.Executors;
 
 /**
  * Milliseconds per training step (forward, backward, clip, AdamW) on the CPU, beside PyTorch's in the same run.
- * Candidates take turns within every round; medians are printed, of BF16 where the CPU has it. Arguments: {@code cpu} (4 layers, width 128, block 64,
- * batch 12) or {@code gpu} (6 layers, width 384, block 256, batch 8), then numbers of threads.
+ * Candidates take turns within every round; medians are printed, of BF16 where the CPU has it. Arguments: {@code cpu}
+ * (4 layers, width 128, block 64, batch 12) or {@code gpu} (6 layers, width 384, block 256, batch 8), then numbers of
+ * threads.
  *
  * <p>Run with {@code --add-modules=jdk.incubator.vector} and the test class path.
  */

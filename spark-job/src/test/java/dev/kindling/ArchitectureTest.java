@@ -3,9 +3,15 @@ package dev.kindling;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 
+import com.tngtech.archunit.core.domain.Dependency;
+import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import org.assertj.core.api.Assertions;
 import org.junit.jupiter.api.Test;
 
@@ -14,6 +20,29 @@ class ArchitectureTest {
     private static final JavaClasses CLASSES = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
             .importPackages("dev.kindling");
+
+    /** From the ground up; rooms of one floor do not know each other. */
+    private static final List<List<String>> FLOORS = List.of(
+            List.of("data", "tensor", "device.cuda.library"),
+            List.of("data.corpus", "device"),
+            List.of("data.token", "attention", "device.cpu.rows", "device.cuda"),
+            List.of("data.shard", "nn", "profile", "device.cpu.matmul", "device.cuda.nccl"),
+            List.of("data.batch", "optim", "device.cpu.flash"),
+            List.of("device.cpu"),
+            // spark-job
+            List.of("allreduce.link", "storage"),
+            List.of("allreduce", "checkpoint", "report"),
+            List.of("coordinate.message"),
+            List.of("config"),
+            List.of("coordinate", "prepare"),
+            List.of("model", "monitor", "run"),
+            List.of("exchange"),
+            List.of("inference", "train"),
+            List.of("compare", "doctor", "evaluate", "generate"),
+            List.of("session"),
+            List.of("job.options"),
+            List.of("job.command"),
+            List.of("job"));
 
     private static final String[] BELOW_SPARK = {
         "dev.kindling.data..",
@@ -30,7 +59,8 @@ class ArchitectureTest {
         Assertions.assertThat(CLASSES.contain("dev.kindling.data.shard.ShardSet"))
                 .isTrue();
         Assertions.assertThat(CLASSES.contain("dev.kindling.nn.Gpt")).isTrue();
-        Assertions.assertThat(CLASSES.contain("dev.kindling.train.TrainConfig")).isTrue();
+        Assertions.assertThat(CLASSES.contain("dev.kindling.config.TrainConfig"))
+                .isTrue();
     }
 
     @Test
@@ -80,5 +110,30 @@ class ArchitectureTest {
     @Test
     void packagesHaveNoCycles() {
         slices().matching("dev.kindling.(**)").should().beFreeOfCycles().check(CLASSES);
+    }
+
+    @Test
+    void everyPackageNeedsOnlyTheFloorsBelowIt() {
+        Map<String, Integer> floorOf = new HashMap<>();
+        for (int floor = 0; floor < FLOORS.size(); floor++) {
+            for (String room : FLOORS.get(floor)) {
+                floorOf.put("dev.kindling." + room, floor);
+            }
+        }
+        List<String> climbs = new ArrayList<>();
+        for (JavaClass type : CLASSES) {
+            Integer own = floorOf.get(type.getPackageName());
+            Assertions.assertThat(own)
+                    .as("%s is on no floor; give its package one in FLOORS", type.getPackageName())
+                    .isNotNull();
+            type.getDirectDependenciesFromSelf().stream()
+                    .map(Dependency::getTargetClass)
+                    .map(JavaClass::getBaseComponentType)
+                    .filter(target -> target.getPackageName().startsWith("dev.kindling"))
+                    .filter(target -> !target.getPackageName().equals(type.getPackageName()))
+                    .filter(target -> floorOf.getOrDefault(target.getPackageName(), Integer.MAX_VALUE) >= own)
+                    .forEach(target -> climbs.add(type.getName() + " -> " + target.getName()));
+        }
+        Assertions.assertThat(climbs).isEmpty();
     }
 }

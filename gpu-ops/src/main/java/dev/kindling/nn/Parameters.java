@@ -15,7 +15,7 @@ import java.util.Random;
 /**
  * All weights of a {@link Gpt} in one flat F32 buffer, all gradients in another, so that clip, AdamW, allreduce and
  * checkpoint are each one pass. Where activations are half precision there is a third, the working copy that the forward
- * and backward passes read; AdamW writes it. The F32 weights are then those of the rank's {@link Shard} alone.
+ * and backward passes read; AdamW writes it. The F32 weights are then those of the rank's {@link OptimizerShard} alone.
  *
  * <p>Names and layouts are those of Hugging Face's GPT-2: linear weights are (in, out). Weights lie in the order in which
  * backward completes their gradients, so that finished gradients are one growing prefix, of which any part can travel:
@@ -46,7 +46,7 @@ public final class Parameters {
     private final int paddedVocabulary;
     private long count;
     private final long decaying;
-    private final Shard shard;
+    private final OptimizerShard shard;
     private final List<Range> own;
     private final Device device;
     private final Tensor master;
@@ -55,11 +55,11 @@ public final class Parameters {
 
     /** Allocates without initialising; see {@link #initialise} and {@link #load}. */
     public Parameters(GptConfig config, Device device, Arena arena, boolean training) {
-        this(config, device, arena, training, Shard.WHOLE);
+        this(config, device, arena, training, OptimizerShard.WHOLE);
     }
 
     /** The same for a rank that updates its shard of the weights. */
-    public Parameters(GptConfig config, Device device, Arena arena, boolean training, Shard shard) {
+    public Parameters(GptConfig config, Device device, Arena arena, boolean training, OptimizerShard shard) {
         this.config = config;
         this.device = device;
         this.shard = shard;

@@ -4,7 +4,7 @@ import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
-import dev.kindling.device.cpu.OneDnnMatmul;
+import dev.kindling.device.cpu.matmul.OneDnnMatmul;
 import dev.kindling.nn.GptConfig;
 import java.util.Arrays;
 import java.util.EnumMap;

@@ -10,9 +10,9 @@ import dev.kindling.device.Precision;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.OptimizerShard;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
-import dev.kindling.nn.Shard;
 import dev.kindling.tensor.Arena;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
@@ -31,12 +31,12 @@ class ShardedAdamWTest {
 
     @ParameterizedTest
     @CsvSource({"SLICES,2", "SLICES,3", "SLICES,13", "BUCKETS,2", "BUCKETS,3"})
-    void shardsHaveTheBitsOfOnePassAndTheirShareOfTheMoments(Shard.Cut cut, int ranks) {
+    void shardsHaveTheBitsOfOnePassAndTheirShareOfTheMoments(OptimizerShard.Cut cut, int ranks) {
         try (Device device = new CpuDevice(2, Precision.FP32);
                 Arena arena = device.arena("test")) {
-            Rank alone = new Rank(device, arena, new Shard(cut, 0, 1));
+            Rank alone = new Rank(device, arena, new OptimizerShard(cut, 0, 1));
             List<Rank> all = IntStream.range(0, ranks)
-                    .mapToObj(rank -> new Rank(device, arena, new Shard(cut, rank, ranks)))
+                    .mapToObj(rank -> new Rank(device, arena, new OptimizerShard(cut, rank, ranks)))
                     .toList();
             assertThat(alone.momentBytes).isEqualTo(8 * alone.parameters.count());
             assertThat(all)
@@ -55,7 +55,7 @@ class ShardedAdamWTest {
                         .toArray();
                 device.ops().gradientNorm(squares, 1f);
                 all.forEach(rank -> rank.adamW.step());
-                if (cut == Shard.Cut.SLICES) {
+                if (cut == OptimizerShard.Cut.SLICES) {
                     assertThat(device.gradientNorm()).isEqualTo(norm);
                     assertThat(joined(all)).isEqualTo(named(alone, alone.parameters.download()));
                 } else {
@@ -71,7 +71,8 @@ class ShardedAdamWTest {
         try (Device device = new CpuDevice(1, Precision.FP32);
                 Arena arena = device.arena("test")) {
             for (int ranks : new int[] {2, 3, 8}) {
-                Parameters parameters = new Rank(device, arena, new Shard(Shard.Cut.BUCKETS, 1, ranks)).parameters;
+                Parameters parameters =
+                        new Rank(device, arena, new OptimizerShard(OptimizerShard.Cut.BUCKETS, 1, ranks)).parameters;
                 long end = 0;
                 for (int i = 0; i < parameters.buckets().size(); i++) {
                     for (int rank = 0; rank < ranks; rank++) {
@@ -114,7 +115,7 @@ class ShardedAdamWTest {
         final AdamW adamW;
         final long momentBytes;
 
-        Rank(Device device, Arena arena, Shard shard) {
+        Rank(Device device, Arena arena, OptimizerShard shard) {
             parameters = new Parameters(MODEL, device, arena, true, shard);
             parameters.initialise(1);
             float[] gradients = new float[(int) parameters.count()];

@@ -1,5 +1,7 @@
 package dev.kindling.allreduce;
 
+import dev.kindling.allreduce.link.AllReduceException;
+import dev.kindling.allreduce.link.Header;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 
@@ -15,7 +17,7 @@ import java.nio.FloatBuffer;
 public interface AllReduce extends AutoCloseable {
 
     /** The largest payload of {@link #allGather(byte[])}, in bytes. */
-    int MAX_GATHER_BYTES = 4 << 20;
+    int MAX_GATHER_BYTES = Header.MAX_GATHER_BYTES;
 
     /** Name as in the configuration: driver, ring, single. */
     String name();

@@ -1,6 +1,6 @@
 package dev.kindling.allreduce;
 
-/** One range on its way through a {@link RingAllReduce}, cut into one chunk a rank, and what has become of it. */
+/** One range on its way through a {@link MeshAllReduce}, cut into one chunk a rank, and what has become of it. */
 final class Bucket {
     /** Null where owners send what they have. */
     private final SumOrder order;

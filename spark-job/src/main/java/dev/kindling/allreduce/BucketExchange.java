@@ -1,11 +1,16 @@
 package dev.kindling.allreduce;
 
+import dev.kindling.allreduce.link.Group;
+import dev.kindling.allreduce.link.Header;
+import dev.kindling.allreduce.link.Links;
+import dev.kindling.allreduce.link.Mailbox;
+import dev.kindling.allreduce.link.Peer;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * What a {@link RingAllReduce} does with its buckets: sends this rank's parts to their owners, sums its own chunk once
+ * What a {@link MeshAllReduce} does with its buckets: sends this rank's parts to their owners, sums its own chunk once
  * all parts of it have come, sends the sum to all, and takes theirs. For the transport thread alone.
  */
 final class BucketExchange {

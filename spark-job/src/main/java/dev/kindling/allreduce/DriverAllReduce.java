@@ -1,5 +1,12 @@
 package dev.kindling.allreduce;
 
+import dev.kindling.allreduce.link.AllReduceException;
+import dev.kindling.allreduce.link.Deadline;
+import dev.kindling.allreduce.link.Group;
+import dev.kindling.allreduce.link.Header;
+import dev.kindling.allreduce.link.Peer;
+import dev.kindling.allreduce.link.PeerTransport;
+import dev.kindling.allreduce.link.RefusingHandler;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Objects;

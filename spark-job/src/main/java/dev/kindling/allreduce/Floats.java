@@ -1,6 +1,9 @@
 package dev.kindling.allreduce;
 
-import dev.kindling.device.cpu.Bf16Rows;
+import dev.kindling.allreduce.link.AllReduceException;
+import dev.kindling.allreduce.link.BufferPool;
+import dev.kindling.allreduce.link.Peer;
+import dev.kindling.device.cpu.rows.Bf16Rows;
 import java.nio.ByteBuffer;
 
 /** Floats to little-endian bytes and back, and their sum. */

@@ -1,5 +1,8 @@
 package dev.kindling.allreduce;
 
+import dev.kindling.allreduce.link.AllReduceException;
+import dev.kindling.allreduce.link.Header;
+import dev.kindling.allreduce.link.PeerTransport;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;

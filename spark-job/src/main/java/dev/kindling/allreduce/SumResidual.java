@@ -1,6 +1,6 @@
 package dev.kindling.allreduce;
 
-import dev.kindling.device.cpu.Bf16Rows;
+import dev.kindling.device.cpu.rows.Bf16Rows;
 import java.util.Arrays;
 
 /** What rounding has taken from the sums of each position, see {@link Rounding}. Thread-safe. */

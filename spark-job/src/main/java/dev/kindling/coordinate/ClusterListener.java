@@ -12,21 +12,21 @@ import org.apache.spark.scheduler.SparkListenerTaskStart;
 import org.apache.spark.scheduler.TaskInfo;
 import scala.jdk.javaapi.CollectionConverters;
 
-/** Tells the open {@link Board} what Spark knows: where the tasks of its ranks are, and which executors are gone. */
+/** Tells the open {@link GenerationState} what Spark knows: where the tasks of its ranks are, and which executors are gone. */
 final class ClusterListener extends SparkListener {
     /** The local property by which a Spark job says that it is a generation. */
     static final String GENERATION = "spark.kindling.generation";
 
-    private final Supplier<Board> open;
+    private final Supplier<GenerationState> open;
     private final Set<Integer> stages = new HashSet<>();
 
-    ClusterListener(Supplier<Board> open) {
+    ClusterListener(Supplier<GenerationState> open) {
         this.open = open;
     }
 
     @Override
     public void onJobStart(SparkListenerJobStart job) {
-        Board board = open.get();
+        GenerationState board = open.get();
         Properties properties = job.properties();
         if (board != null
                 && properties != null
@@ -38,7 +38,7 @@ final class ClusterListener extends SparkListener {
 
     @Override
     public void onTaskStart(SparkListenerTaskStart task) {
-        Board board = open.get();
+        GenerationState board = open.get();
         if (board != null && stages.contains(task.stageId())) {
             TaskInfo info = task.taskInfo();
             board.launched(info.index(), info.executorId(), info.host());
@@ -47,7 +47,7 @@ final class ClusterListener extends SparkListener {
 
     @Override
     public void onTaskEnd(SparkListenerTaskEnd task) {
-        Board board = open.get();
+        GenerationState board = open.get();
         if (board != null && stages.contains(task.stageId())) {
             board.ended(task.taskInfo().index());
         }
@@ -55,7 +55,7 @@ final class ClusterListener extends SparkListener {
 
     @Override
     public void onExecutorRemoved(SparkListenerExecutorRemoved removed) {
-        Board board = open.get();
+        GenerationState board = open.get();
         if (board != null) {
             board.executorLost(removed.executorId(), removed.reason());
         }

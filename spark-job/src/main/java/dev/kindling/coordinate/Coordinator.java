@@ -1,5 +1,9 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.FirstCause;
+import dev.kindling.coordinate.message.Message;
+import dev.kindling.coordinate.message.Reply;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
@@ -24,7 +28,7 @@ public final class Coordinator implements AutoCloseable {
     private final JavaSparkContext sc;
     private final SparkListener listener;
     private final Object running = new Object();
-    private volatile Board board;
+    private volatile GenerationState board;
 
     /** Registers with Spark's plugin; one Coordinator may be open per driver. */
     public Coordinator(JavaSparkContext sc, RequestHandler handler) {
@@ -40,7 +44,7 @@ public final class Coordinator implements AutoCloseable {
         CoordinatorPlugin.connect(this);
     }
 
-    void open(Board next) {
+    void open(GenerationState next) {
         synchronized (answers) {
             answers.clear();
         }
@@ -49,7 +53,7 @@ public final class Coordinator implements AutoCloseable {
 
     /** Refuses everything of the current generation from now on, and waits for a running request to return. */
     void shut(String reason) {
-        Board current = board;
+        GenerationState current = board;
         if (current != null) {
             current.stop(reason);
             synchronized (running) {
@@ -59,7 +63,7 @@ public final class Coordinator implements AutoCloseable {
     }
 
     Reply receive(Message message) {
-        Board current = board;
+        GenerationState current = board;
         if (current == null) {
             return new Reply.Stop("no generation is running");
         }
@@ -87,7 +91,7 @@ public final class Coordinator implements AutoCloseable {
         return settled.error == null ? new Reply.Answer(settled.answer) : new Reply.Refused(settled.error);
     }
 
-    private void serve(Board of, Message.Request request) {
+    private void serve(GenerationState of, Message.Request request) {
         synchronized (running) {
             if (board != of) {
                 return;
@@ -105,7 +109,7 @@ public final class Coordinator implements AutoCloseable {
         }
     }
 
-    private void take(Board of, Message.Reports reports) {
+    private void take(GenerationState of, Message.Reports reports) {
         synchronized (running) {
             for (Message.Report report : reports.reports()) {
                 if (board != of) {

@@ -1,5 +1,9 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.Message;
+import dev.kindling.coordinate.message.Reply;
+import dev.kindling.coordinate.message.Wire;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.spark.SparkConf;

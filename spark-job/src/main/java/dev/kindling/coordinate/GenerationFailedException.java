@@ -1,5 +1,7 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.FirstCause;
+
 /** The job is over without a result. The message is the first cause, fit for people. */
 public final class GenerationFailedException extends RuntimeException {
     private static final long serialVersionUID = 1L;

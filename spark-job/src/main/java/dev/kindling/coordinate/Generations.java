@@ -1,7 +1,10 @@
 package dev.kindling.coordinate;
 
-import dev.kindling.allreduce.Peer;
 import dev.kindling.allreduce.ReduceServer;
+import dev.kindling.allreduce.link.Peer;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.FirstCause;
+import dev.kindling.coordinate.message.Generation;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -32,11 +35,11 @@ public final class Generations {
 
     private final JavaSparkContext sc;
     private final Coordinator coordinator;
-    private final Plan plan;
+    private final GenerationPlan plan;
     private final Slots slots;
     private int number;
 
-    public Generations(JavaSparkContext sc, Coordinator coordinator, Plan plan) {
+    public Generations(JavaSparkContext sc, Coordinator coordinator, GenerationPlan plan) {
         this.sc = sc;
         this.coordinator = coordinator;
         this.plan = plan;
@@ -49,7 +52,7 @@ public final class Generations {
      * @throws FatalJobException an error that no attempt can cure, such as too few slots or one thrown by a rank
      * @throws GenerationFailedException too many attempts without progress; the message is the first cause
      */
-    public Outcome run(GenerationBody body, Progress progress) {
+    public GenerationsResult run(GenerationBody body, Progress progress) {
         List<Generation> generations = new ArrayList<>();
         List<FirstCause> failures = new ArrayList<>();
         long start = progress.committedStep();
@@ -61,7 +64,7 @@ public final class Generations {
             progress.started(generation);
             Attempt ended = runOne(generation, body);
             if (ended.failure == null && !ended.grows) {
-                return new Outcome(ended.result, generations, failures);
+                return new GenerationsResult(ended.result, generations, failures);
             }
             if (ended.failure != null) {
                 failures.add(ended.failure);
@@ -109,7 +112,7 @@ public final class Generations {
         try {
             Peer reducer =
                     star ? new Peer(-1, server.host(), server.port(), "driver", "") : new Peer(-1, "", 0, "driver", "");
-            Board board = new Board(generation, plan.limits(), reducer);
+            GenerationState board = new GenerationState(generation, plan.limits(), reducer);
             coordinator.open(board);
             return watch(board, submit(generation, body));
         } finally {
@@ -136,7 +139,7 @@ public final class Generations {
                 .collectAsync();
     }
 
-    private Attempt watch(Board board, JavaFutureAction<List<byte[]>> job) {
+    private Attempt watch(GenerationState board, JavaFutureAction<List<byte[]>> job) {
         FirstCause failure = null;
         RoomWatch room = new RoomWatch(board);
         while (failure == null) {
@@ -161,11 +164,11 @@ public final class Generations {
 
     /** Looks, now and then, whether there is room for more ranks; seen twice in a row it counts. */
     private final class RoomWatch {
-        private final Board board;
+        private final GenerationState board;
         private long looked = System.nanoTime();
         private boolean seen;
 
-        RoomWatch(Board board) {
+        RoomWatch(GenerationState board) {
             this.board = board;
         }
 
@@ -181,7 +184,7 @@ public final class Generations {
     }
 
     /** Spark says that the job failed; the rank or the listener may say why a moment later. */
-    private FirstCause account(Board board, Throwable sparkFailure) {
+    private FirstCause account(GenerationState board, Throwable sparkFailure) {
         long end = System.nanoTime() + ACCOUNT_MILLIS * 1_000_000L;
         Optional<FirstCause> known = board.problem();
         while (known.isEmpty()
@@ -199,7 +202,7 @@ public final class Generations {
      * A rank that is alive leaves, or ends its process, within the bound; a frozen one can do neither, and would keep
      * its slot until Spark misses it after minutes, so its executor is replaced.
      */
-    private void awaitLeave(Board board) {
+    private void awaitLeave(GenerationState board) {
         long end = System.nanoTime() + (plan.limits().stop() + LEAVE_SLACK_MILLIS) * 1_000_000L;
         while (board.someMayLeave()
                 && System.nanoTime() - end < 0

@@ -1,5 +1,8 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.FirstCause;
+import dev.kindling.coordinate.message.Generation;
+
 /** What the loop of generations asks and tells, on the thread that runs it. */
 @FunctionalInterface
 public interface Progress {

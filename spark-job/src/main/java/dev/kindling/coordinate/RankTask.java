@@ -1,12 +1,19 @@
 package dev.kindling.coordinate;
 
 import dev.kindling.allreduce.AllReduce;
-import dev.kindling.allreduce.AllReduceException;
 import dev.kindling.allreduce.DriverAllReduce;
-import dev.kindling.allreduce.Peer;
-import dev.kindling.allreduce.RingAllReduce;
-import dev.kindling.allreduce.RingEndpoint;
+import dev.kindling.allreduce.MeshAllReduce;
 import dev.kindling.allreduce.SingleRank;
+import dev.kindling.allreduce.link.AllReduceException;
+import dev.kindling.allreduce.link.MeshEndpoint;
+import dev.kindling.allreduce.link.Peer;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.FencedException;
+import dev.kindling.coordinate.message.FirstCause;
+import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.Limits;
+import dev.kindling.coordinate.message.Message;
+import dev.kindling.coordinate.message.Reply;
 import java.io.PrintWriter;
 import java.io.Serializable;
 import java.io.StringWriter;
@@ -28,7 +35,7 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
     private final long maxElements;
     private final GenerationBody body;
 
-    RankTask(Generation generation, Plan plan, GenerationBody body) {
+    RankTask(Generation generation, GenerationPlan plan, GenerationBody body) {
         this.generation = generation;
         this.limits = plan.limits();
         this.transport = plan.transport();
@@ -40,7 +47,7 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
     public Iterator<byte[]> apply(Iterator<Integer> ranks) {
         TaskContext task = TaskContext.get();
         int rank = task.partitionId();
-        try (Member member = new Member(generation, limits, rank)) {
+        try (RankSession member = new RankSession(generation, limits, rank)) {
             try {
                 byte[] result = joinAndRun(member, gpuOf(task));
                 member.left();
@@ -57,10 +64,10 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
         }
     }
 
-    private byte[] joinAndRun(Member member, String gpu) throws Exception {
+    private byte[] joinAndRun(RankSession member, String gpu) throws Exception {
         boolean ring = transport == Transport.RING && generation.worldSize() > 1;
-        RingEndpoint endpoint =
-                ring ? RingEndpoint.open(generation.number(), generation.worldSize(), maxElements) : null;
+        MeshEndpoint endpoint =
+                ring ? MeshEndpoint.open(generation.number(), generation.worldSize(), maxElements) : null;
         try (AllReduce allReduce = rendezvous(member, gpu, endpoint)) {
             // No rank may end, and its end of the ring with it, before its peers have connected to it.
             allReduce.barrier();
@@ -72,7 +79,7 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
         }
     }
 
-    private AllReduce rendezvous(Member member, String gpu, RingEndpoint endpoint) {
+    private AllReduce rendezvous(RankSession member, String gpu, MeshEndpoint endpoint) {
         SparkEnv env = SparkEnv.get();
         String host = env.blockManager().blockManagerId().host();
         int port = endpoint == null ? 0 : endpoint.port();
@@ -82,11 +89,11 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
         }
         return endpoint == null
                 ? new DriverAllReduce(member.group(roster.peers()), roster.reducer())
-                : new RingAllReduce(member.group(roster.peers()), endpoint);
+                : new MeshAllReduce(member.group(roster.peers()), endpoint);
     }
 
     /** What follows from an interrupt may come as any exception, of a file that was being read for example. */
-    private static Message.Failed.Kind kind(Throwable e, Member member, TaskContext task) {
+    private static Message.Failed.Kind kind(Throwable e, RankSession member, TaskContext task) {
         if (e instanceof FencedException
                 || e instanceof InterruptedException
                 || member.mustStop()

@@ -1,5 +1,7 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.FencedException;
+import dev.kindling.coordinate.message.Message;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;

@@ -1,5 +1,7 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.Generation;
+
 /**
  * What the driver does when a rank reports or asks. Called by one thread, in the order of arrival, and only for ranks
  * of the current generation; a generation ends only after the running call has returned.

@@ -1,5 +1,7 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.Limits;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /** Waits, bounded, until the cluster offers a slot for every rank: Spark itself would wait for minutes or for ever. */
@@ -7,9 +9,9 @@ final class Slots {
     private static final long POLL_MILLIS = 50;
 
     private final JavaSparkContext sc;
-    private final Plan plan;
+    private final GenerationPlan plan;
 
-    Slots(JavaSparkContext sc, Plan plan) {
+    Slots(JavaSparkContext sc, GenerationPlan plan) {
         this.sc = sc;
         this.plan = plan;
     }

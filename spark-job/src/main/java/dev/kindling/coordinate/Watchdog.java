@@ -1,15 +1,17 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.FirstCause;
+import dev.kindling.coordinate.message.Limits;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
-/** Whether a stage has outlasted its bound, and who is at fault. Guarded by its {@link Board}. */
+/** Whether a stage has outlasted its bound, and who is at fault. Guarded by its {@link GenerationState}. */
 final class Watchdog {
     private final Limits limits;
-    private final Seat[] seats;
+    private final RankState[] seats;
     private long opened = System.nanoTime();
     private long looked = opened;
     /** The tasks that Spark has sent to an executor and that have not ended, by rank. */
@@ -18,7 +20,7 @@ final class Watchdog {
     /** Where Spark has started the task of a rank. */
     record Launch(String executorId, String host) {}
 
-    Watchdog(Limits limits, Seat[] seats) {
+    Watchdog(Limits limits, RankState[] seats) {
         this.limits = limits;
         this.seats = seats;
     }
@@ -33,7 +35,7 @@ final class Watchdog {
         if (Arrays.stream(seats).anyMatch(seat -> seat == null)) {
             return millisSince(opened) <= limits.rendezvous() ? null : notJoined();
         }
-        for (Seat seat : seats) {
+        for (RankState seat : seats) {
             if (!seat.hasLeft() && isSilent(seat)) {
                 return seat.blame("no heartbeat for " + limits.silence()
                         + " ms: its process is frozen, killed, or cut off from the driver");
@@ -41,7 +43,7 @@ final class Watchdog {
         }
         return Arrays.stream(seats)
                 .filter(seat -> !seat.hasLeft())
-                .min(Seat.SUSPICION)
+                .min(RankState.SUSPICION)
                 .map(this::stalled)
                 .orElseGet(this::undelivered);
     }
@@ -57,11 +59,11 @@ final class Watchdog {
         }
     }
 
-    boolean isSilent(Seat seat) {
+    boolean isSilent(RankState seat) {
         return millisSince(seat.heard()) > limits.silence();
     }
 
-    private FirstCause stalled(Seat seat) {
+    private FirstCause stalled(RankState seat) {
         long bound = seat.beforeFirstStep() ? limits.firstStep() : limits.step();
         long since = seat.beforeFirstStep() ? Math.max(seat.moved(), lastMove()) : seat.moved();
         return millisSince(since) <= bound
@@ -73,7 +75,7 @@ final class Watchdog {
 
     /** Every rank has said that it is done: the job's end is Spark's to tell. */
     private FirstCause undelivered() {
-        long silent = Arrays.stream(seats).mapToLong(Seat::heard).max().orElse(opened);
+        long silent = Arrays.stream(seats).mapToLong(RankState::heard).max().orElse(opened);
         return millisSince(silent) <= limits.rendezvous()
                 ? null
                 : new FirstCause(
@@ -86,7 +88,7 @@ final class Watchdog {
     }
 
     private long lastMove() {
-        return Arrays.stream(seats).mapToLong(Seat::moved).max().orElse(opened);
+        return Arrays.stream(seats).mapToLong(RankState::moved).max().orElse(opened);
     }
 
     private FirstCause notJoined() {

@@ -3,18 +3,18 @@ package dev.kindling.doctor;
 import com.fasterxml.jackson.core.type.TypeReference;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
-import dev.kindling.coordinate.Member;
+import dev.kindling.coordinate.RankSession;
 import dev.kindling.device.Device;
-import dev.kindling.device.cpu.CpuVectors;
-import dev.kindling.device.cpu.OneDnnMatmul;
+import dev.kindling.device.cpu.matmul.OneDnnMatmul;
+import dev.kindling.device.cpu.rows.CpuVectors;
 import dev.kindling.device.cuda.CudaDevice;
-import dev.kindling.device.cuda.CudaLibraries;
-import dev.kindling.device.cuda.KernelCache;
-import dev.kindling.device.cuda.NcclCommunicator;
+import dev.kindling.device.cuda.library.CudaLibraries;
+import dev.kindling.device.cuda.library.KernelCache;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.model.ExecutorDevice;
 import dev.kindling.storage.Storage;
-import dev.kindling.train.ExecutorDevice;
-import dev.kindling.train.TrainConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,7 +35,7 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
     private static final long LITTLE_HEAP_BYTES = 900L << 20;
 
     @Override
-    public byte[] run(Member member, AllReduce channel) throws IOException {
+    public byte[] run(RankSession member, AllReduce channel) throws IOException {
         String host = SparkEnv.get().blockManager().blockManagerId().host();
         String where = "rank %d, executor %s on %s"
                 .formatted(member.rank(), SparkEnv.get().executorId(), host);
@@ -87,7 +87,7 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
                 : Finding.warn("memory", where, found, "set spark.executor.memory=2g or more");
     }
 
-    private List<Finding> device(Member member, String where) {
+    private List<Finding> device(RankSession member, String where) {
         List<Finding> findings = new ArrayList<>();
         long began = System.nanoTime();
         try (Device device = ExecutorDevice.open(config, member)) {

@@ -71,5 +71,5 @@ public final class DocumentScores {
      * @param partitions 0 for as many as suit the data
      * @param slots tasks that run at once
      */
-    public record Tasks(Scoring scoring, Measurements measurements, int partitions, int slots) {}
+    public record Tasks(ScoringSettings scoring, Measurements measurements, int partitions, int slots) {}
 }

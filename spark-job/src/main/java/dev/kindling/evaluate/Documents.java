@@ -1,8 +1,8 @@
 package dev.kindling.evaluate;
 
+import dev.kindling.config.ConfigException;
 import dev.kindling.data.DataException;
 import dev.kindling.prepare.CorpusListing;
-import dev.kindling.train.ConfigException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;

@@ -23,7 +23,7 @@ public final class Measurements implements Serializable {
         attention = spark.collectionAccumulator("attention");
     }
 
-    void record(LoadedModel model, Scorer scorer) {
+    void record(LoadedScorer model, ScoringPipeline scorer) {
         positions.add(scorer.positions());
         nanos.add(scorer.nanos());
         devices.add(model.description());

@@ -15,7 +15,7 @@ import org.apache.spark.TaskKilledException;
 import scala.Tuple2;
 
 /** What a task does: scores the passages of its partition, and gives each one's score with its document's key. */
-record PassageScoring(Scoring scoring, Measurements measurements) implements Serializable {
+record PassageScoring(ScoringSettings scoring, Measurements measurements) implements Serializable {
 
     Iterator<Tuple2<String, PassageScore>> scores(Iterator<Passage> passages) throws IOException {
         if (!passages.hasNext()) {
@@ -27,15 +27,15 @@ record PassageScoring(Scoring scoring, Measurements measurements) implements Ser
     /** Reads passages until the first of those begun has been scored in full. */
     private final class Scores implements Iterator<Tuple2<String, PassageScore>> {
         private final Iterator<Passage> passages;
-        private final LoadedModel model;
-        private final Scorer scorer;
+        private final LoadedScorer model;
+        private final ScoringPipeline scorer;
         private final Deque<Tally> begun = new ArrayDeque<>();
         private boolean finished;
 
-        Scores(Iterator<Passage> passages, LoadedModel model) {
+        Scores(Iterator<Passage> passages, LoadedScorer model) {
             this.passages = passages;
             this.model = model;
-            scorer = new Scorer(model);
+            scorer = new ScoringPipeline(model);
         }
 
         @Override
@@ -88,12 +88,12 @@ record PassageScoring(Scoring scoring, Measurements measurements) implements Ser
     /** Cuts one passage's tokens into windows, and counts its bytes. */
     private static final class Reading implements Passage.Tokens {
         private final Tally tally;
-        private final LoadedModel model;
+        private final LoadedScorer model;
         private final StridedWindows windows;
         private boolean any;
         private boolean context;
 
-        Reading(Tally tally, LoadedModel model, int stride, Scorer scorer) {
+        Reading(Tally tally, LoadedScorer model, int stride, ScoringPipeline scorer) {
             this.tally = tally;
             this.model = model;
             windows = new StridedWindows(

@@ -1,6 +1,6 @@
 package dev.kindling.evaluate;
 
-import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.coordinate.message.FatalJobException;
 
 /**
  * What a task found about one passage. Losses add up in whole units of 2^-32 nats, which the sum over a window is

@@ -26,7 +26,7 @@ import org.apache.spark.sql.types.StructType;
  * finish_reason (length, stop or end_of_text), tokens; a prompt that cannot be continued gives one with skipped. Rows are
  * in the order of the prompts, and the same however the prompts are divided among tasks.
  */
-public record Completions(Writing writing, List<Prompt> prompts) implements Serializable {
+public record Completions(GenerationSettings writing, List<Prompt> prompts) implements Serializable {
     /** Of the rows. */
     public static final StructType SCHEMA = new StructType()
             .add("prompt_id", DataTypes.StringType, false)
@@ -58,11 +58,11 @@ public record Completions(Writing writing, List<Prompt> prompts) implements Seri
     private final class Rows implements Iterator<Row> {
         private final Deque<Wanted> wanted = new ArrayDeque<>();
         private final Deque<Row> done = new ArrayDeque<>();
-        private final Writer writer;
+        private final LoadedGenerator writer;
 
         private record Wanted(Prompt prompt, int sample) {}
 
-        Rows(List<Prompt> share, Writer writer) {
+        Rows(List<Prompt> share, LoadedGenerator writer) {
             this.writer = writer;
             for (Prompt prompt : share) {
                 for (int sample = 0; sample < (prompt.problem() == null ? writing.samples() : 1); sample++) {

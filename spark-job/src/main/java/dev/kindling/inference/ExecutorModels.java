@@ -1,6 +1,6 @@
 package dev.kindling.inference;
 
-import dev.kindling.train.ExecutorDevice;
+import dev.kindling.model.ExecutorDevice;
 import java.io.IOException;
 import java.util.HashMap;
 import java.util.Map;

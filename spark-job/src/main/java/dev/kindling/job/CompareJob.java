@@ -1,24 +1,32 @@
 package dev.kindling.job;
 
+import dev.kindling.compare.ComparisonBody;
+import dev.kindling.compare.ComparisonDescription;
+import dev.kindling.compare.ComparisonPlan;
+import dev.kindling.compare.MeasurementCollector;
+import dev.kindling.config.ClusterSection;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.DataSection;
+import dev.kindling.config.ModelSection;
+import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.Coordinator;
-import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.coordinate.GenerationPlan;
 import dev.kindling.coordinate.Generations;
-import dev.kindling.coordinate.Plan;
+import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.CompareOptions;
+import dev.kindling.job.options.TrainOptions;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.report.BackendJson;
 import dev.kindling.report.BackendPage;
 import dev.kindling.report.BackendReport;
 import dev.kindling.report.BackendTable;
 import dev.kindling.report.RankMeasurement;
+import dev.kindling.run.RunPath;
+import dev.kindling.session.DriverDevice;
+import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
-import dev.kindling.train.ClusterSection;
-import dev.kindling.train.CompareBody;
-import dev.kindling.train.ComparePlan;
-import dev.kindling.train.ConfigException;
-import dev.kindling.train.DataSection;
-import dev.kindling.train.ModelSection;
-import dev.kindling.train.TrainConfig;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
@@ -74,7 +82,7 @@ final class CompareJob implements Job<CompareOptions> {
     }
 
     /** @param config with the most executors of the series, and micro-batches for all of them */
-    private record Comparison(TrainConfig config, List<Integer> executors, ComparePlan plan, List<String> notes) {}
+    private record Comparison(TrainConfig config, List<Integer> executors, ComparisonPlan plan, List<String> notes) {}
 
     private static Comparison settle(CompareOptions options, Path run, Storage storage, Configuration hadoop)
             throws IOException {
@@ -99,7 +107,7 @@ final class CompareJob implements Job<CompareOptions> {
         TrainJob.requireEnoughMicroBatches(config);
         ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
         CompareOptions.Timing timing = options.timing();
-        ComparePlan plan = new ComparePlan(
+        ComparisonPlan plan = new ComparisonPlan(
                 options.backends(),
                 series.lengths().isEmpty() ? List.of(config.model().blockSize()) : series.lengths(),
                 series.compile().isEmpty() ? List.of(config.train().compile()) : series.compile(),
@@ -135,11 +143,11 @@ final class CompareJob implements Job<CompareOptions> {
             TrainConfig own =
                     config.with(List.of("cluster.executors=" + executors, "cluster.min_executors=" + executors));
             out.printf("%d executor(s): measuring ...%n", executors);
-            MeasurementRecord record = new MeasurementRecord(out);
+            MeasurementCollector record = new MeasurementCollector(out);
             try (Coordinator coordinator = new Coordinator(spark, record)) {
-                Plan plan = TrainJob.plan(longest(own, comparison.plan()), vocabulary, spark.getConf());
+                GenerationPlan plan = TrainJob.plan(longest(own, comparison.plan()), vocabulary, spark.getConf());
                 new Generations(spark, coordinator, plan)
-                        .run(new CompareBody(own, comparison.plan(), shards.toString()), () -> 0);
+                        .run(new ComparisonBody(own, comparison.plan(), shards.toString()), () -> 0);
             }
             measured.put(executors, record.measurements());
         }
@@ -147,10 +155,12 @@ final class CompareJob implements Job<CompareOptions> {
         BackendReport.Work work =
                 new BackendReport.Work(config.train().globalBatch(), model.nLayer(), model.nEmbd(), vocabulary);
         return BackendReport.of(
-                CompareAbout.of(comparison.plan(), config, comparison.notes(), measured, spark), work, measured);
+                ComparisonDescription.of(comparison.plan(), config, comparison.notes(), measured, spark),
+                work,
+                measured);
     }
 
-    private static void requireTokens(ComparePlan plan, Path shards, Configuration hadoop) throws IOException {
+    private static void requireTokens(ComparisonPlan plan, Path shards, Configuration hadoop) throws IOException {
         long tokens = ShardPreparation.open(shards.toString(), hadoop)
                 .tokens(CorpusSplit.TRAIN)
                 .length();
@@ -163,7 +173,7 @@ final class CompareJob implements Job<CompareOptions> {
     }
 
     /** With the longest sequences, and so the most weights. */
-    private static TrainConfig longest(TrainConfig config, ComparePlan plan) {
+    private static TrainConfig longest(TrainConfig config, ComparisonPlan plan) {
         return config.with(List.of("model.block_size=" + Collections.max(plan.lengths())));
     }
 

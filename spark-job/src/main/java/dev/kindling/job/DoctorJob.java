@@ -1,20 +1,25 @@
 package dev.kindling.job;
 
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigSource;
+import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.Coordinator;
-import dev.kindling.coordinate.FatalJobException;
 import dev.kindling.coordinate.GenerationFailedException;
+import dev.kindling.coordinate.GenerationPlan;
 import dev.kindling.coordinate.Generations;
-import dev.kindling.coordinate.Limits;
-import dev.kindling.coordinate.Plan;
 import dev.kindling.coordinate.Transport;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.Limits;
 import dev.kindling.doctor.Finding;
 import dev.kindling.doctor.Finding.Verdict;
 import dev.kindling.doctor.RankChecks;
 import dev.kindling.doctor.SparkSettings;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.DoctorOptions;
+import dev.kindling.run.RunPath;
+import dev.kindling.session.DriverDevice;
+import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
-import dev.kindling.train.ConfigException;
-import dev.kindling.train.ConfigSource;
-import dev.kindling.train.TrainConfig;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
@@ -60,7 +65,7 @@ final class DoctorJob implements Job<DoctorOptions> {
             JavaSparkContext spark = application.spark();
             findings.addAll(SparkSettings.check(spark.getConf(), spark.master(), spark.version()));
             try (Coordinator coordinator = new Coordinator(spark, (generation, rank, topic, payload) -> new byte[0])) {
-                Plan plan = new Plan(
+                GenerationPlan plan = new GenerationPlan(
                         executors, executors, Transport.RING, NO_ELEMENTS, ATTEMPTS, Limits.of(spark.getConf()));
                 byte[] result = new Generations(spark, coordinator, plan)
                         .run(new RankChecks(config, directory.toString()), () -> 0)

@@ -4,18 +4,25 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.data.DataException;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.evaluate.DocumentScores;
 import dev.kindling.evaluate.Documents;
 import dev.kindling.evaluate.Measurements;
-import dev.kindling.evaluate.Scoring;
+import dev.kindling.evaluate.ScoringSettings;
 import dev.kindling.evaluate.Totals;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.DeviceSettings;
+import dev.kindling.job.options.EvaluateOptions;
 import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.run.RunPath;
+import dev.kindling.run.StagedDirectory;
+import dev.kindling.session.DriverDevice;
+import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
-import dev.kindling.train.ConfigException;
-import dev.kindling.train.TrainConfig;
-import dev.kindling.train.TrainSection.PrecisionChoice;
 import java.io.IOException;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
@@ -66,7 +73,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         StagedDirectory results = new StagedDirectory(out, Storage.of(out, hadoop));
         Subject subject = Subject.of(options.checkpoint(), hadoop);
         Documents documents = documents(options, subject, hadoop);
-        Scoring scoring = scoring(options, subject, documents);
+        ScoringSettings scoring = scoring(options, subject, documents);
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = options.elastic().executors(gpus);
         Work work = new Work(options, subject, scoring, documents, executors);
@@ -80,7 +87,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     }
 
     private record Work(
-            EvaluateOptions options, Subject subject, Scoring scoring, Documents documents, int executors) {}
+            EvaluateOptions options, Subject subject, ScoringSettings scoring, Documents documents, int executors) {}
 
     private static void evaluate(Work work, SparkSession session, Path staged, Storage storage) throws IOException {
         long began = System.nanoTime();
@@ -161,18 +168,18 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 .toList();
     }
 
-    private static Scoring scoring(EvaluateOptions options, Subject subject, Documents documents) {
+    private static ScoringSettings scoring(EvaluateOptions options, Subject subject, Documents documents) {
         int block = subject.config().model().blockSize();
         int stride = options.stride().orElse(block);
         if (stride > block) {
             throw new ConfigException("--stride is %d, but windows are block_size %d long; set it between 1 and %d"
                     .formatted(stride, block, block));
         }
-        Hardware hardware = options.hardware();
+        DeviceSettings hardware = options.hardware();
         PrecisionChoice precision = hardware.precision() == PrecisionChoice.AUTO
                 ? subject.config().train().precision()
                 : hardware.precision();
-        return new Scoring(
+        return new ScoringSettings(
                 subject.checkpoint().toString(),
                 hardware.device(),
                 precision,

@@ -4,18 +4,25 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.config.ConfigException;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import dev.kindling.generate.Completion;
 import dev.kindling.generate.Completions;
+import dev.kindling.generate.GenerationSettings;
+import dev.kindling.generate.LoadedGenerator;
 import dev.kindling.generate.Prompt;
 import dev.kindling.generate.Prompts;
-import dev.kindling.generate.Writer;
-import dev.kindling.generate.Writing;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.DeviceSettings;
+import dev.kindling.job.options.GenerateOptions;
 import dev.kindling.nn.Sampling;
 import dev.kindling.nn.TextGenerator;
+import dev.kindling.run.RunPath;
+import dev.kindling.run.StagedDirectory;
+import dev.kindling.session.DriverDevice;
+import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
-import dev.kindling.train.ConfigException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.List;
@@ -41,7 +48,7 @@ final class GenerateJob implements Job<GenerateOptions> {
         Configuration hadoop = Storage.settings();
         Path checkpoint = CheckpointStore.resolve(RunPath.absolute(options.checkpoint(), hadoop), hadoop);
         int batch = options.file().map(GenerateOptions.PromptFile::batch).orElse(1);
-        Writing writing = writing(options, checkpoint, batch);
+        GenerationSettings writing = writing(options, checkpoint, batch);
         if (options.file().isPresent()) {
             continueFile(options, options.file().get(), writing, hadoop);
         } else {
@@ -49,27 +56,29 @@ final class GenerateJob implements Job<GenerateOptions> {
         }
     }
 
-    private static Writing writing(GenerateOptions options, Path checkpoint, int batch) {
+    private static GenerationSettings writing(GenerateOptions options, Path checkpoint, int batch) {
         GenerateOptions.Style style = options.style();
-        Hardware hardware = options.hardware();
+        DeviceSettings hardware = options.hardware();
         Sampling sampling;
         try {
             sampling = new Sampling((float) style.temperature(), style.topK(), (float) style.topP());
         } catch (IllegalArgumentException e) {
             throw new ConfigException(e.getMessage(), e);
         }
-        Writing.ModelChoice model = new Writing.ModelChoice(
+        GenerationSettings.ModelChoice model = new GenerationSettings.ModelChoice(
                 checkpoint.toString(), hardware.device(), hardware.precision(), hardware.attention(), batch);
-        return new Writing(model, sampling, style.maxTokens(), style.stops(), style.numSamples(), style.seed());
+        return new GenerationSettings(
+                model, sampling, style.maxTokens(), style.stops(), style.numSamples(), style.seed());
     }
 
-    private static void continuePrompt(GenerateOptions options, Writing writing, Path checkpoint, Configuration hadoop)
+    private static void continuePrompt(
+            GenerateOptions options, GenerationSettings writing, Path checkpoint, Configuration hadoop)
             throws IOException {
-        Hardware hardware = options.hardware();
+        DeviceSettings hardware = options.hardware();
         boolean cuda = DriverDevice.isCuda(hardware.device());
         PrintStream out = System.out;
-        try (Writer writer =
-                Writer.load(writing.model(), checkpoint, () -> DriverDevice.open(cuda, hardware.precision()), hadoop)) {
+        try (LoadedGenerator writer = LoadedGenerator.load(
+                writing.model(), checkpoint, () -> DriverDevice.open(cuda, hardware.precision()), hadoop)) {
             String text = options.prompt().orElseThrow();
             int[] prompt = writer.tokenizer().encode(text);
             for (int sample = 0; sample < writing.samples(); sample++) {
@@ -89,7 +98,7 @@ final class GenerateJob implements Job<GenerateOptions> {
     }
 
     private void continueFile(
-            GenerateOptions options, GenerateOptions.PromptFile file, Writing writing, Configuration hadoop)
+            GenerateOptions options, GenerateOptions.PromptFile file, GenerationSettings writing, Configuration hadoop)
             throws IOException {
         Path out = RunPath.absolute(file.out(), hadoop);
         StagedDirectory results = new StagedDirectory(out, Storage.of(out, hadoop));

@@ -1,7 +1,8 @@
 package dev.kindling.job;
 
-import dev.kindling.coordinate.FatalJobException;
-import dev.kindling.coordinate.Limits;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.Limits;
+import dev.kindling.job.command.FailureReport;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.Properties;
@@ -110,7 +111,7 @@ final class JobWatch extends SparkListener {
     public synchronized void onTaskEnd(SparkListenerTaskEnd task) {
         if (stages.contains(task.stageId()) && task.reason() instanceof ExceptionFailure thrown) {
             OptionConverters.toJava(thrown.exception())
-                    .flatMap(Kindling.Failure::worded)
+                    .flatMap(FailureReport::worded)
                     .ifPresent(this::end);
         }
     }

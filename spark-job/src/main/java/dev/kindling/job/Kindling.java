@@ -1,10 +1,26 @@
 package dev.kindling.job;
 
-import dev.kindling.checkpoint.CheckpointException;
-import dev.kindling.coordinate.FatalJobException;
-import dev.kindling.data.DataException;
-import dev.kindling.train.ConfigException;
-import dev.kindling.train.NearestName;
+import dev.kindling.config.NearestName;
+import dev.kindling.job.command.AttentionCommand;
+import dev.kindling.job.command.CompareCommand;
+import dev.kindling.job.command.DoctorCommand;
+import dev.kindling.job.command.EvaluateCommand;
+import dev.kindling.job.command.ExitCode;
+import dev.kindling.job.command.FailureReport;
+import dev.kindling.job.command.GenerateCommand;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.command.PrepareCommand;
+import dev.kindling.job.command.ProfileCommand;
+import dev.kindling.job.command.TrainCommand;
+import dev.kindling.job.options.AttentionOptions;
+import dev.kindling.job.options.CompareOptions;
+import dev.kindling.job.options.DoctorOptions;
+import dev.kindling.job.options.EvaluateOptions;
+import dev.kindling.job.options.GenerateOptions;
+import dev.kindling.job.options.PrepareOptions;
+import dev.kindling.job.options.ProfileOptions;
+import dev.kindling.job.options.TrainOptions;
+import dev.kindling.session.SparkSessions;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
@@ -12,7 +28,6 @@ import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -35,10 +50,6 @@ import picocli.CommandLine.UnmatchedArgumentException;
             "COMMAND --help shows a command's options."
         })
 public final class Kindling {
-    static final int DONE = 0;
-    static final int FAILURE = 1;
-    static final int USAGE = 2;
-
     private final CommandLine commandLine;
 
     @CommandLine.Option(
@@ -107,24 +118,24 @@ public final class Kindling {
                     .getErr()
                     .println("kindling: a command is missing; it may be " + String.join(", ", commands())
                             + " (--help says more)");
-            return USAGE;
+            return ExitCode.USAGE;
         }
         try {
             return commandLine.execute(args);
         } catch (Error e) { // out of memory, a class that is not there
-            return Failure.report(e, List.of(args).contains("-v"), commandLine.getErr());
+            return FailureReport.print(e, List.of(args).contains("-v"), commandLine.getErr());
         }
     }
 
     private static int failure(Exception e, CommandLine command) {
         boolean verbose = command.getParseResult().hasMatchedOption("-v");
-        return Failure.report(e, verbose, command.getErr());
+        return FailureReport.print(e, verbose, command.getErr());
     }
 
     private static int usageError(ParameterException e, String[] args) {
         CommandLine command = e.getCommandLine();
         command.getErr().println("kindling: " + message(e, command));
-        return USAGE;
+        return ExitCode.USAGE;
     }
 
     private static String message(ParameterException e, CommandLine command) {
@@ -151,47 +162,5 @@ public final class Kindling {
         CommandSpec spec = command.getCommandSpec();
         spec.options().forEach(option -> names.addAll(List.of(option.names())));
         return names;
-    }
-
-    /** What a failure prints. */
-    static final class Failure {
-        private Failure() {}
-
-        /**
-         * Prints one line, or with {@code verbose} the stack trace, and returns the exit code. The line is that of the
-         * failure among the causes that Kindling has worded, where there is one: Spark wraps what a task throws.
-         */
-        static int report(Throwable failure, boolean verbose, PrintWriter err) {
-            Throwable told = worded(failure).map(Throwable.class::cast).orElse(failure);
-            boolean bug = told instanceof RuntimeException
-                    && told.getClass().getPackageName().startsWith("java.");
-            String message = told.getMessage() == null ? "" : told.getMessage();
-            String line = message.lines()
-                    .map(String::strip)
-                    .filter(text -> !text.isEmpty())
-                    .findFirst()
-                    .orElse("");
-            boolean unnamed = line.isEmpty() || bug || told instanceof Error;
-            err.println("kindling: " + (unnamed ? told.getClass().getSimpleName() + (line.isEmpty() ? "" : ": ") : "")
-                    + line + (unnamed && !verbose ? " (-v shows where)" : ""));
-            if (verbose) {
-                failure.printStackTrace(err);
-            }
-            err.flush();
-            return told instanceof ConfigException ? USAGE : FAILURE;
-        }
-
-        /** The first failure among the causes that Kindling has worded; another attempt would meet it again. */
-        static Optional<Exception> worded(Throwable failure) {
-            for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
-                if (cause instanceof ConfigException
-                        || cause instanceof DataException
-                        || cause instanceof CheckpointException
-                        || cause instanceof FatalJobException) {
-                    return Optional.of((Exception) cause);
-                }
-            }
-            return Optional.empty();
-        }
     }
 }

@@ -1,9 +1,13 @@
 package dev.kindling.job;
 
+import dev.kindling.config.TrainConfig;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.prepare.ShardPreparation;
-import dev.kindling.train.TrainConfig;
+import dev.kindling.run.RunPath;
+import dev.kindling.session.SparkSessions;
 import java.io.IOException;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;

@@ -3,17 +3,21 @@ package dev.kindling.job;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigSource;
+import dev.kindling.config.DataSection.TokenizerKind;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.device.Device;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.ProfileOptions;
 import dev.kindling.profile.ChromeTrace;
 import dev.kindling.profile.OperatorTable;
 import dev.kindling.profile.Profiler;
+import dev.kindling.run.RunPath;
+import dev.kindling.session.DriverDevice;
 import dev.kindling.storage.Storage;
-import dev.kindling.train.ConfigException;
-import dev.kindling.train.ConfigSource;
-import dev.kindling.train.DataSection.TokenizerKind;
 import dev.kindling.train.ProfiledTraining;
-import dev.kindling.train.TrainConfig;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.time.Duration;
@@ -47,7 +51,7 @@ final class ProfileJob implements Job<ProfileOptions> {
         try (Device device = DriverDevice.open(cuda, config.train().precision());
                 Profiler profiler = new Profiler(device)) {
             int vocabulary = config.data().tokenizer() == TokenizerKind.CHAR ? 65 : 50257;
-            ProfiledTraining.Outcome outcome = train(config, vocabulary, profiler, options.steps());
+            ProfiledTraining.ProfiledRun outcome = train(config, vocabulary, profiler, options.steps());
             OperatorTable table = OperatorTable.of(outcome.spans());
             print(options, device, outcome, table);
             StringBuilder trace = new StringBuilder();
@@ -62,7 +66,8 @@ final class ProfileJob implements Job<ProfileOptions> {
         }
     }
 
-    private static ProfiledTraining.Outcome train(TrainConfig config, int vocabulary, Profiler profiler, int steps) {
+    private static ProfiledTraining.ProfiledRun train(
+            TrainConfig config, int vocabulary, Profiler profiler, int steps) {
         try {
             return ProfiledTraining.run(config, vocabulary, profiler, WARM_UP, steps);
         } catch (UnsupportedOperationException e) { // the attention backends' refusals
@@ -80,7 +85,8 @@ final class ProfileJob implements Job<ProfileOptions> {
                 : cpu;
     }
 
-    private void print(ProfileOptions options, Device device, ProfiledTraining.Outcome outcome, OperatorTable table) {
+    private void print(
+            ProfileOptions options, Device device, ProfiledTraining.ProfiledRun outcome, OperatorTable table) {
         out.printf(
                 Locale.ROOT,
                 "%s, %s, attention %s: %d steps of %,d tokens, not compiled%n",
@@ -100,7 +106,7 @@ final class ProfileJob implements Job<ProfileOptions> {
     }
 
     private static ObjectNode operators(
-            ProfileOptions options, Device device, ProfiledTraining.Outcome outcome, OperatorTable table) {
+            ProfileOptions options, Device device, ProfiledTraining.ProfiledRun outcome, OperatorTable table) {
         ObjectNode root = JSON.createObjectNode()
                 .put("device", device.description())
                 .put("precision", device.precision().name())

@@ -2,29 +2,36 @@ package dev.kindling.job;
 
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.config.ClusterSection;
+import dev.kindling.config.ClusterSection.AllReduceChoice;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigSource;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
 import dev.kindling.coordinate.Coordinator;
-import dev.kindling.coordinate.FatalJobException;
 import dev.kindling.coordinate.GenerationFailedException;
+import dev.kindling.coordinate.GenerationPlan;
 import dev.kindling.coordinate.Generations;
-import dev.kindling.coordinate.Limits;
-import dev.kindling.coordinate.Outcome;
-import dev.kindling.coordinate.Plan;
+import dev.kindling.coordinate.GenerationsResult;
 import dev.kindling.coordinate.Transport;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.Limits;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.TrainOptions;
+import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.Parameters;
 import dev.kindling.prepare.ShardPreparation;
-import dev.kindling.report.RunLog;
-import dev.kindling.report.Summary;
+import dev.kindling.run.RunLock;
+import dev.kindling.run.RunLog;
+import dev.kindling.run.RunPath;
+import dev.kindling.run.RunSummary;
+import dev.kindling.session.DriverDevice;
+import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
-import dev.kindling.train.ClusterSection;
-import dev.kindling.train.ClusterSection.AllReduceChoice;
-import dev.kindling.train.ConfigException;
-import dev.kindling.train.ConfigSource;
-import dev.kindling.train.Model;
-import dev.kindling.train.TrainConfig;
 import dev.kindling.train.TrainResult;
-import dev.kindling.train.TrainSection;
 import dev.kindling.train.TrainingBody;
+import dev.kindling.train.TrainingRecord;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -70,11 +77,11 @@ final class TrainJob implements Job<TrainOptions> {
                     CheckpointStore.ofRun(run, config.checkpoint().keep(), hadoop);
             try (TrainingRecord record = new TrainingRecord(config, storage, run, store, spark);
                     Coordinator coordinator = new Coordinator(spark, record)) {
-                Plan plan = plan(config, shards.vocabulary(), spark.getConf());
+                GenerationPlan plan = plan(config, shards.vocabulary(), spark.getConf());
                 TrainingBody body =
                         new TrainingBody(config, run.toString(), shards.folder().toString());
                 record.url().ifPresent(url -> System.out.println("watch it at " + url));
-                Outcome outcome;
+                GenerationsResult outcome;
                 try {
                     outcome = new Generations(spark, coordinator, plan).run(body, record);
                     record.finished();
@@ -222,10 +229,10 @@ final class TrainJob implements Job<TrainOptions> {
         }
     }
 
-    static Plan plan(TrainConfig config, int vocabulary, SparkConf conf) {
+    static GenerationPlan plan(TrainConfig config, int vocabulary, SparkConf conf) {
         ClusterSection cluster = config.cluster();
-        GptConfig model = Model.of(config.model(), vocabulary);
-        return new Plan(
+        GptConfig model = GptConfigs.of(config.model(), vocabulary);
+        return new GenerationPlan(
                 cluster.executors(),
                 cluster.minExecutors(),
                 cluster.allreduce() == AllReduceChoice.DRIVER ? Transport.DRIVER : Transport.RING,
@@ -235,12 +242,17 @@ final class TrainJob implements Job<TrainOptions> {
     }
 
     private static void finish(
-            TrainConfig config, Path run, Storage storage, TrainingRecord record, Outcome outcome, double seconds)
+            TrainConfig config,
+            Path run,
+            Storage storage,
+            TrainingRecord record,
+            GenerationsResult outcome,
+            double seconds)
             throws IOException {
         TrainResult result = TrainResult.decode(outcome.result());
         int worldSize =
                 outcome.generations().get(outcome.generations().size() - 1).worldSize();
-        new Summary(
+        new RunSummary(
                         config.train().maxSteps(),
                         record.last() == null ? Double.NaN : record.last().loss(),
                         Double.isFinite(result.bestValLoss())

@@ -1,7 +1,7 @@
 package dev.kindling.monitor;
 
-import dev.kindling.coordinate.FirstCause;
-import dev.kindling.coordinate.Generation;
+import dev.kindling.coordinate.message.FirstCause;
+import dev.kindling.coordinate.message.Generation;
 import dev.kindling.monitor.TrainingEvent.CheckpointCommitted;
 import dev.kindling.monitor.TrainingEvent.GenerationFailed;
 import dev.kindling.monitor.TrainingEvent.GenerationStarted;

@@ -91,7 +91,7 @@ public final class Stragglers {
     }
 
     /** One object a rank, with means in milliseconds a step. */
-    ArrayNode toJson() {
+    public ArrayNode toJson() {
         ArrayNode ranks = JsonNodeFactory.instance.arrayNode();
         double counted = Math.max(1, steps);
         for (int rank = 0; rank < names.size(); rank++) {

@@ -1,5 +1,8 @@
 package dev.kindling.train;
 
+import dev.kindling.config.DataSection;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
 import dev.kindling.data.batch.BatchSampler;
 import dev.kindling.data.batch.Documents;
 import dev.kindling.data.batch.MicroBatch;
@@ -11,6 +14,7 @@ import dev.kindling.data.batch.ValidationBatches;
 import dev.kindling.data.batch.ValidationSet;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
+import dev.kindling.exchange.RankShare;
 import dev.kindling.nn.BatchShape;
 import java.util.Arrays;
 import java.util.List;
@@ -26,7 +30,7 @@ interface BatchSource {
     BatchShape shape();
 
     /** A rank's part of step {@code step}, counted from 0. */
-    StepBatches step(long step, TrainStep.Share share);
+    StepBatches step(long step, RankShare share);
 
     ValidationSet validation();
 
@@ -36,7 +40,7 @@ interface BatchSource {
                 : new OfWindows(config, shards);
     }
 
-    private static <B extends MicroBatch> List<B> own(TrainStep.Share share, IntFunction<B> sample) {
+    private static <B extends MicroBatch> List<B> own(RankShare share, IntFunction<B> sample) {
         return IntStream.range(share.first(), share.first() + share.count())
                 .mapToObj(sample)
                 .toList();
@@ -63,7 +67,7 @@ interface BatchSource {
         }
 
         @Override
-        public StepBatches step(long step, TrainStep.Share share) {
+        public StepBatches step(long step, RankShare share) {
             return StepBatches.windows(own(share, microBatch -> sampler.sample(step, microBatch)), share);
         }
 
@@ -98,7 +102,7 @@ interface BatchSource {
         }
 
         @Override
-        public StepBatches step(long step, TrainStep.Share share) {
+        public StepBatches step(long step, RankShare share) {
             List<PackedBatch> own = own(share, microBatch -> sampler.sample(step, microBatch));
             List<Contents> all = IntStream.range(0, share.microBatches())
                     .mapToObj(microBatch -> sampler.contents(step, microBatch))

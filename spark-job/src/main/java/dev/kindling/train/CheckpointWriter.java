@@ -2,7 +2,7 @@ package dev.kindling.train;
 
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.coordinate.FencedException;
+import dev.kindling.coordinate.message.FencedException;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.ExecutionException;

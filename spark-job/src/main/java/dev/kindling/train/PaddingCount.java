@@ -1,5 +1,7 @@
 package dev.kindling.train;
 
+import dev.kindling.config.DataSection;
+
 /** How much padding packing saves: counts the sequences that share the rows of a global batch. */
 final class PaddingCount {
     private final boolean packed;

@@ -1,8 +1,11 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.SingleRank;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
 import dev.kindling.data.batch.Batch;
 import dev.kindling.device.Device;
+import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.profile.Profiler;
@@ -26,7 +29,7 @@ public final class ProfiledTraining {
      * @param stepMillis of wall time, a mean over the timed steps
      * @param attention the backends that ran
      */
-    public record Outcome(List<Span> spans, double loss, double stepMillis, int tokensPerStep, String attention) {}
+    public record ProfiledRun(List<Span> spans, double loss, double stepMillis, int tokensPerStep, String attention) {}
 
     /** Untimed steps before: at least so many, and at least so long, while the JVM compiles what runs often. */
     public record WarmUp(int steps, Duration time) {}
@@ -38,10 +41,10 @@ public final class ProfiledTraining {
      *
      * @param vocabulary of the random tokens and the model
      */
-    public static Outcome run(TrainConfig config, int vocabulary, Profiler profiler, WarmUp warmUp, int steps) {
+    public static ProfiledRun run(TrainConfig config, int vocabulary, Profiler profiler, WarmUp warmUp, int steps) {
         Device device = profiler.device();
         TrainSection train = config.train();
-        GptConfig model = Model.of(config.model(), vocabulary);
+        GptConfig model = GptConfigs.of(config.model(), vocabulary);
         int tokens = train.globalBatch() * model.blockSize();
         try (Arena arena = device.arena("profile")) {
             Gpt.DeviceMemory memory = new Gpt.DeviceMemory(device, arena);
@@ -56,7 +59,7 @@ public final class ProfiledTraining {
                     loss = step.run(untimed + i, batches).lossSum() / tokens;
                 }
                 double millis = (System.nanoTime() - began) / 1e6 / steps;
-                return new Outcome(
+                return new ProfiledRun(
                         profiler.read(), loss, millis, tokens, replica.sdpa().chosen());
             }
         }

@@ -3,25 +3,39 @@ package dev.kindling.train;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.attention.Sdpa;
+import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
 import dev.kindling.device.Device;
 import dev.kindling.device.StepInputs;
-import dev.kindling.device.cuda.NcclCommunicator;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.exchange.GradientExchange;
+import dev.kindling.exchange.GradientResidual;
+import dev.kindling.exchange.GradientSum;
+import dev.kindling.exchange.HostGradientExchange;
+import dev.kindling.exchange.NcclGradientExchange;
+import dev.kindling.exchange.NcclZeroExchange;
+import dev.kindling.exchange.RankShare;
+import dev.kindling.exchange.WholeUpdate;
+import dev.kindling.exchange.ZeroExchange;
+import dev.kindling.exchange.ZeroUpdate;
+import dev.kindling.model.GptConfigs;
+import dev.kindling.model.Snapshot;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
+import dev.kindling.nn.OptimizerShard;
 import dev.kindling.nn.Parameters;
-import dev.kindling.nn.Shard;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
-import dev.kindling.train.ClusterSection.Compression;
 import java.util.Optional;
 
 /**
  * A rank's copy of a configuration's model and what trains it: weights, gradients, optimizer state and the activations
  * of one micro-batch, all from one arena. Weights are unset until they are initialised or loaded.
  */
-final class Replica {
+public final class Replica {
     /**
      * What the model reads.
      *
@@ -38,9 +52,9 @@ final class Replica {
     private final AdamW adamW;
     private final BatchShape shape;
     private final Gpt gpt;
-    private final TrainStep.Share share;
+    private final RankShare share;
     private final GradientSum sum;
-    private final Optional<ShardExchange> shards;
+    private final Optional<ZeroExchange> shards;
     private final GradientExchange exchange;
 
     /**
@@ -49,7 +63,7 @@ final class Replica {
      * @param allReduce sums the gradients of all ranks' replicas, where no {@code nccl} does
      * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
      */
-    Replica(
+    public Replica(
             TrainConfig config,
             int vocabulary,
             AllReduce allReduce,
@@ -67,7 +81,7 @@ final class Replica {
     }
 
     /** As the other, for micro-batches of any shape. */
-    Replica(
+    public Replica(
             TrainConfig config,
             Inputs inputs,
             AllReduce allReduce,
@@ -84,24 +98,26 @@ final class Replica {
                 memory.arena(),
                 Sdpa.allowedBy(config.cluster().attention().name()));
         boolean sharded = train.zero() == 1 && allReduce.worldSize() > 1;
-        Shard shard = new Shard(
-                nccl.isPresent() ? Shard.Cut.BUCKETS : Shard.Cut.SLICES, allReduce.rank(), allReduce.worldSize());
+        OptimizerShard shard = new OptimizerShard(
+                nccl.isPresent() ? OptimizerShard.Cut.BUCKETS : OptimizerShard.Cut.SLICES,
+                allReduce.rank(),
+                allReduce.worldSize());
         parameters = new Parameters(
-                Model.of(config.model(), inputs.vocabulary()),
+                GptConfigs.of(config.model(), inputs.vocabulary()),
                 device,
                 memory.arena(),
                 true,
-                sharded ? shard : Shard.WHOLE);
+                sharded ? shard : OptimizerShard.WHOLE);
         adamW = new AdamW(
                 parameters,
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
                 device,
                 memory.arena());
         gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
-        share = TrainStep.Share.of(train.microBatches(), allReduce.rank(), allReduce.worldSize(), train.seed());
+        share = RankShare.of(train.microBatches(), allReduce.rank(), allReduce.worldSize(), train.seed());
         sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
         if (sharded) {
-            ShardExchange sharding = shardExchange(nccl);
+            ZeroExchange sharding = shardExchange(nccl);
             shards = Optional.of(sharding);
             exchange = sharding;
         } else {
@@ -110,9 +126,9 @@ final class Replica {
         }
     }
 
-    private ShardExchange shardExchange(Optional<NcclCommunicator> nccl) {
+    private ZeroExchange shardExchange(Optional<NcclCommunicator> nccl) {
         return nccl.isPresent()
-                ? new NcclShardExchange(nccl.get(), memory.device(), parameters, allReduce.rank() == 0)
+                ? new NcclZeroExchange(nccl.get(), memory.device(), parameters, allReduce.rank() == 0)
                 : hostExchange();
     }
 
@@ -126,8 +142,8 @@ final class Replica {
     }
 
     private HostGradientExchange hostExchange() {
-        Optional<Residual> residual = rounds() && allReduce.worldSize() > 1
-                ? Optional.of(new Residual(memory, parameters))
+        Optional<GradientResidual> residual = rounds() && allReduce.worldSize() > 1
+                ? Optional.of(new GradientResidual(memory, parameters))
                 : Optional.empty();
         return new HostGradientExchange(memory, allReduce, parameters, sum, residual);
     }
@@ -150,7 +166,7 @@ final class Replica {
     }
 
     /** A training step over this replica; the caller closes it. */
-    TrainStep step(boolean compile) {
+    public TrainStep step(boolean compile) {
         TrainSection train = config.train();
         Device device = memory.device();
         GradientClip clip = new GradientClip(device.ops(), (float) train.gradClip());
@@ -161,7 +177,7 @@ final class Replica {
                         parameters,
                         adamW,
                         shards.isPresent()
-                                ? new ShardedUpdate(clip, adamW, shards.get())
+                                ? new ZeroUpdate(clip, adamW, shards.get())
                                 : new WholeUpdate(clip, adamW, parameters.gradients()),
                         new CosineSchedule(
                                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps()),
@@ -211,7 +227,7 @@ final class Replica {
      * Runs forward and backward of a micro-batch on this rank alone, so that all memory that a step takes is taken. The
      * weights must be set.
      */
-    void rehearse() {
+    public void rehearse() {
         int[] tokens = new int[shape.rows()];
         memory.device().setStep(new StepInputs(share.seed(), 0, 0, 1, 1, 1));
         gpt.load(tokens, tokens);
@@ -221,24 +237,24 @@ final class Replica {
     }
 
     /** The model over the same weights for evaluation, without dropout, in micro-batches of the same shape. */
-    Gpt inference() {
+    public Gpt inference() {
         return new Gpt(parameters, shape, Gpt.Mode.INFERENCE, sdpa, memory);
     }
 
-    Sdpa sdpa() {
+    public Sdpa sdpa() {
         return sdpa;
     }
 
-    Parameters parameters() {
+    public Parameters parameters() {
         return parameters;
     }
 
-    AdamW adamW() {
+    public AdamW adamW() {
         return adamW;
     }
 
     /** This rank's part of every step. */
-    TrainStep.Share share() {
+    public RankShare share() {
         return share;
     }
 }

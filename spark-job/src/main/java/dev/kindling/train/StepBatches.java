@@ -3,6 +3,7 @@ package dev.kindling.train;
 import dev.kindling.data.batch.Batch;
 import dev.kindling.data.batch.MicroBatch;
 import dev.kindling.data.batch.PackedBatch;
+import dev.kindling.exchange.RankShare;
 import dev.kindling.nn.Gpt;
 import java.util.List;
 
@@ -14,10 +15,10 @@ import java.util.List;
  * @param targets in the micro-batches of all ranks: what the loss is the mean over
  * @param sequences in the micro-batches of all ranks
  */
-record StepBatches(List<? extends MicroBatch> microBatches, long own, long targets, long sequences) {
+public record StepBatches(List<? extends MicroBatch> microBatches, long own, long targets, long sequences) {
 
     /** Windows: every row has a target. */
-    static StepBatches windows(List<Batch> batches, TrainStep.Share share) {
+    public static StepBatches windows(List<Batch> batches, RankShare share) {
         Batch any = batches.get(0);
         long rows = (long) any.B() * any.T();
         return new StepBatches(

@@ -1,11 +1,14 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.Rounding;
-import dev.kindling.allreduce.SumOrder;
 import dev.kindling.data.batch.MicroBatch;
 import dev.kindling.device.Device;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
+import dev.kindling.exchange.GradientExchange;
+import dev.kindling.exchange.GradientSum;
+import dev.kindling.exchange.RankShare;
+import dev.kindling.exchange.WeightUpdate;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
@@ -23,7 +26,7 @@ import java.util.function.LongFunction;
  * second time it is captured, and from then on replayed. Sums from device to device are captured with the backward pass
  * that they run beside.
  */
-final class TrainStep implements AutoCloseable {
+public final class TrainStep implements AutoCloseable {
     /**
      * The parts of a step.
      *
@@ -43,41 +46,23 @@ final class TrainStep implements AutoCloseable {
             boolean compile) {}
 
     /**
-     * A rank's share of every step.
-     *
-     * @param microBatches of a step over all ranks
-     * @param worldSize number of ranks
-     * @param first number of this rank's first micro-batch in a step
-     * @param count of this rank's micro-batches
-     * @param seed of dropout
-     */
-    record Share(int microBatches, int worldSize, int first, int count, long seed) {
-        /** Contiguous shares in rank order, as even as they can be. */
-        static Share of(int microBatches, int rank, int worldSize, long seed) {
-            int first = SumOrder.firstLeaf(microBatches, rank, worldSize);
-            int end = SumOrder.firstLeaf(microBatches, rank + 1, worldSize);
-            return new Share(microBatches, worldSize, first, end - first, seed);
-        }
-    }
-
-    /**
      * What a step gave.
      *
      * @param lossSum over this rank's rows
      * @param gradientNorm of the summed gradient, before clipping
      * @param waitedNanos for the gradients of other ranks, on the host
      */
-    record Outcome(double lossSum, float gradientNorm, float learningRate, long waitedNanos) {}
+    public record StepResult(double lossSum, float gradientNorm, float learningRate, long waitedNanos) {}
 
     private final Parts parts;
-    private final Share share;
+    private final RankShare share;
     private final boolean compile;
     private final Stage begin = new Stage(this::begin);
     private final Stage microBatch = new Stage(this::microBatch);
     private final Map<Rounding, Stage> lastMicroBatch = new EnumMap<>(Rounding.class);
     private final Stage update = new Stage(this::update);
 
-    TrainStep(Parts parts, Share share) {
+    TrainStep(Parts parts, RankShare share) {
         this.parts = parts;
         this.share = share;
         compile = parts.compile() && parts.device().kind() == Device.Kind.CUDA;
@@ -91,7 +76,7 @@ final class TrainStep implements AutoCloseable {
      *
      * @param stepBatches this rank's part of the global batch
      */
-    Outcome run(long step, StepBatches stepBatches) {
+    public StepResult run(long step, StepBatches stepBatches) {
         List<? extends MicroBatch> batches = stepBatches.microBatches();
         if (batches.size() != share.count()) {
             throw new IllegalArgumentException(
@@ -118,7 +103,7 @@ final class TrainStep implements AutoCloseable {
         } else {
             update();
         }
-        return new Outcome(
+        return new StepResult(
                 parts.sum().lossSum(),
                 parts.device().gradientNorm(),
                 learningRate,
@@ -126,7 +111,7 @@ final class TrainStep implements AutoCloseable {
     }
 
     /** What carries the gradients: driver, ring, nccl; single where there is one rank. */
-    String transport() {
+    public String transport() {
         return parts.exchange().name();
     }
 
@@ -185,7 +170,7 @@ final class TrainStep implements AutoCloseable {
             this.work = work;
         }
 
-        void run() {
+        public void run() {
             if (!compile || !warm) {
                 work.run();
                 warm = true;

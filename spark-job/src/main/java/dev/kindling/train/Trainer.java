@@ -5,13 +5,17 @@ import dev.kindling.attention.Sdpa;
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.coordinate.FatalJobException;
-import dev.kindling.coordinate.Member;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.coordinate.RankSession;
+import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.batch.Prefetcher;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
-import dev.kindling.device.cuda.NcclCommunicator;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.exchange.RankShare;
+import dev.kindling.model.ModelWeights;
+import dev.kindling.model.Snapshot;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptDecoder;
 import dev.kindling.nn.Parameters;
@@ -40,7 +44,7 @@ final class Trainer {
      * @param nccl the group of GPUs that sums the gradients; without it {@code allReduce} does
      */
     record Rank(
-            Member member,
+            RankSession member,
             AllReduce allReduce,
             Optional<NcclCommunicator> nccl,
             Device device,
@@ -56,7 +60,7 @@ final class Trainer {
     private final Replica replica;
     private final ModelWeights weights;
     private final TrainStep step;
-    private final TrainStep.Share share;
+    private final RankShare share;
     private final Evaluation evaluation;
     private final CheckpointWriter writer;
     private final HeldCheckpoint held;
@@ -79,7 +83,7 @@ final class Trainer {
                 config.data().packing(),
                 config.train().globalBatch(),
                 config.model().blockSize());
-        Member member = rank.member();
+        RankSession member = rank.member();
         writer = new CheckpointWriter(
                 rank.store(),
                 (done, staged) ->
@@ -169,7 +173,7 @@ final class Trainer {
         long began = System.nanoTime();
         StepBatches batches = prefetched.next();
         long drawn = System.nanoTime();
-        TrainStep.Outcome outcome = step.run(number, batches);
+        TrainStep.StepResult outcome = step.run(number, batches);
         long ended = System.nanoTime();
         long done = number + 1;
         requireFinite(outcome, done);
@@ -202,7 +206,7 @@ final class Trainer {
     }
 
     private double evaluate() {
-        Member member = rank.member();
+        RankSession member = rank.member();
         double loss = evaluation.run(rank.allReduce(), () -> member.enter("evaluation"));
         bestValLoss = Math.min(bestValLoss, loss);
         member.enter("training");
@@ -218,7 +222,7 @@ final class Trainer {
         return rank.allReduce().broadcast(new byte[] {(byte) (mayEnd ? 1 : 0)})[0] == 1;
     }
 
-    private void requireFinite(TrainStep.Outcome outcome, long done) {
+    private void requireFinite(TrainStep.StepResult outcome, long done) {
         if (!Double.isFinite(outcome.lossSum()) || !Float.isFinite(outcome.gradientNorm())) {
             throw new FatalJobException(
                     "loss %s and gradient norm %s at step %d on rank %d are not finite, so training has diverged; the last checkpoint is kept: lower train.lr or raise train.warmup_steps"

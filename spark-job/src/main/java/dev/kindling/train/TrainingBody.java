@@ -1,17 +1,20 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
-import dev.kindling.allreduce.AllReduceException;
+import dev.kindling.allreduce.link.AllReduceException;
 import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
-import dev.kindling.coordinate.Member;
+import dev.kindling.coordinate.RankSession;
+import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
-import dev.kindling.device.cuda.NcclCommunicator;
-import dev.kindling.device.cuda.NcclException;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.device.cuda.nccl.NcclException;
+import dev.kindling.exchange.NcclRendezvous;
+import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
@@ -28,7 +31,7 @@ import org.apache.hadoop.fs.Path;
  */
 public record TrainingBody(TrainConfig config, String run, String shards) implements GenerationBody {
     @Override
-    public byte[] run(Member member, AllReduce allReduce) throws IOException {
+    public byte[] run(RankSession member, AllReduce allReduce) throws IOException {
         Configuration hadoop = Storage.settings();
         member.enter("opening the device and the shards");
         try (Device device = ExecutorDevice.open(config, member);

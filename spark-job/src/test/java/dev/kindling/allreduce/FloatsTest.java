@@ -3,6 +3,9 @@ package dev.kindling.allreduce;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.kindling.allreduce.link.AllReduceException;
+import dev.kindling.allreduce.link.BufferPool;
+import dev.kindling.allreduce.link.Peer;
 import java.nio.ByteBuffer;
 import org.junit.jupiter.api.Test;
 

@@ -6,9 +6,9 @@ import dev.kindling.allreduce.SumOrder;
 import dev.kindling.coordinate.Coordinator;
 import dev.kindling.coordinate.EmbeddedCluster;
 import dev.kindling.coordinate.GenerationBody;
+import dev.kindling.coordinate.GenerationPlan;
 import dev.kindling.coordinate.Generations;
-import dev.kindling.coordinate.Member;
-import dev.kindling.coordinate.Plan;
+import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.Transport;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -71,14 +71,14 @@ public final class AllReduceBench {
     private static String run(
             EmbeddedCluster cluster, Coordinator coordinator, Transport transport, GenerationBody body) {
         int executors = cluster.sc().getConf().getInt("spark.cores.max", 0);
-        Plan plan = Plan.of(executors, transport, LENGTHS[LENGTHS.length - 1]);
+        GenerationPlan plan = GenerationPlan.of(executors, transport, LENGTHS[LENGTHS.length - 1]);
         byte[] table = new Generations(cluster.sc(), coordinator, plan)
                 .run(body, () -> 0)
                 .result();
         return new String(table, StandardCharsets.UTF_8);
     }
 
-    private static byte[] time(Member member, AllReduce allReduce, Rounding rounding) {
+    private static byte[] time(RankSession member, AllReduce allReduce, Rounding rounding) {
         StringBuilder table = new StringBuilder();
         SumOrder order = SumOrder.byRank(member.worldSize(), rounding);
         String name = allReduce.name() + (rounding == Rounding.BF16 ? " bf16" : "");

@@ -1,10 +1,10 @@
 package dev.kindling.bench;
 
 import dev.kindling.allreduce.AllReduce;
-import dev.kindling.coordinate.Member;
+import dev.kindling.coordinate.RankSession;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cuda.CudaDevice;
-import dev.kindling.device.cuda.NcclCommunicator;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -30,7 +30,7 @@ final class NcclYardstick {
     }
 
     /** On the device's clock, over sums enqueued one after the other. */
-    static byte[] time(Member member, AllReduce control) {
+    static byte[] time(RankSession member, AllReduce control) {
         StringBuilder table = new StringBuilder();
         byte[] id = control.broadcast(member.rank() == 0 ? NcclCommunicator.uniqueId() : new byte[0]);
         try (CudaDevice device = CudaDevice.open(member.rank(), Precision.BF16);

@@ -1,7 +1,7 @@
 package dev.kindling.bench;
 
 import dev.kindling.allreduce.AllReduce;
-import dev.kindling.coordinate.Member;
+import dev.kindling.coordinate.RankSession;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetSocketAddress;
@@ -31,7 +31,7 @@ final class SocketYardstick {
     }
 
     /** The body of both ranks; rank 0's table is the result. */
-    static byte[] time(Member member, AllReduce allReduce) throws IOException {
+    static byte[] time(RankSession member, AllReduce allReduce) throws IOException {
         StringBuilder table = new StringBuilder();
         try (ServerSocketChannel server = ServerSocketChannel.open().bind(new InetSocketAddress("127.0.0.1", 0))) {
             double[][] ports = allReduce.allGather(new double[] {server.socket().getLocalPort()});

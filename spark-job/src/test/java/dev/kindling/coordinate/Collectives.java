@@ -34,7 +34,7 @@ final class Collectives {
     }
 
     /** Fails the generation on the first bit that differs from the plain loop over ranks. */
-    static byte[] sumsAreExact(Member member, AllReduce allReduce) {
+    static byte[] sumsAreExact(RankSession member, AllReduce allReduce) {
         for (int length : LENGTHS) {
             float[] data = new float[length + 7];
             Arrays.fill(data, -5f);

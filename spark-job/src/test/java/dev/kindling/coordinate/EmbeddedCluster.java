@@ -1,6 +1,6 @@
 package dev.kindling.coordinate;
 
-import dev.kindling.job.KryoRegistrations;
+import dev.kindling.session.KryoRegistrations;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -51,7 +51,7 @@ public final class EmbeddedCluster implements AutoCloseable {
         return sc;
     }
 
-    Outcome run(Plan plan, GenerationBody body, RequestHandler handler, Progress progress) {
+    GenerationsResult run(GenerationPlan plan, GenerationBody body, RequestHandler handler, Progress progress) {
         try (Coordinator coordinator = new Coordinator(sc, handler)) {
             return new Generations(sc, coordinator, plan).run(body, progress);
         }

@@ -3,6 +3,9 @@ package dev.kindling.coordinate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.Limits;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -36,12 +39,12 @@ class GenerationsTest {
         cluster.close();
     }
 
-    private static Outcome run(Plan plan, GenerationBody body) {
+    private static GenerationsResult run(GenerationPlan plan, GenerationBody body) {
         return cluster.run(plan, body, (generation, rank, topic, payload) -> payload, () -> 0);
     }
 
-    static Plan plan(int ranks, Transport transport) {
-        return new Plan(ranks, ranks, transport, 2_000_000, 2, LIMITS);
+    static GenerationPlan plan(int ranks, Transport transport) {
+        return new GenerationPlan(ranks, ranks, transport, 2_000_000, 2, LIMITS);
     }
 
     @Order(1)
@@ -49,7 +52,7 @@ class GenerationsTest {
     @EnumSource(Transport.class)
     void sumsEqualAPlainLoopOverRanksBitForBit(Transport transport) {
         for (int ranks = 1; ranks <= 3; ranks++) {
-            Outcome outcome = run(plan(ranks, transport), Collectives::sumsAreExact);
+            GenerationsResult outcome = run(plan(ranks, transport), Collectives::sumsAreExact);
             String name = ranks == 1 ? "single" : transport.name().toLowerCase(java.util.Locale.ROOT);
             double sum = List.of(0.1, 0.1 + 1.1, 0.1 + 1.1 + 2.1).get(ranks - 1);
             assertThat(new String(outcome.result(), StandardCharsets.UTF_8)).isEqualTo(name + " " + sum);
@@ -125,7 +128,7 @@ class GenerationsTest {
     @Test
     void tooFewSlotsIsAnErrorWithinItsBound() {
         Limits hurried = new Limits(1_500, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
-        Plan plan = new Plan(4, 4, Transport.RING, 1000, 2, hurried);
+        GenerationPlan plan = new GenerationPlan(4, 4, Transport.RING, 1000, 2, hurried);
         long begin = System.nanoTime();
         assertThatThrownBy(() -> run(plan, (member, allReduce) -> null))
                 .isInstanceOf(FatalJobException.class)
@@ -138,14 +141,15 @@ class GenerationsTest {
     @Test
     void goesOnWithFewerRanksAfterALossButDoesNotStartWithFewer() {
         Limits hurried = new Limits(500, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
-        Outcome outcome = run(new Plan(3, 2, Transport.RING, 2_000_000, 2, hurried), (member, allReduce) -> {
-            if (member.generation().number() == 1 && member.rank() == 2) {
-                Runtime.getRuntime().halt(9);
-            }
-            return Collectives.sumsAreExact(member, allReduce);
-        });
+        GenerationsResult outcome =
+                run(new GenerationPlan(3, 2, Transport.RING, 2_000_000, 2, hurried), (member, allReduce) -> {
+                    if (member.generation().number() == 1 && member.rank() == 2) {
+                        Runtime.getRuntime().halt(9);
+                    }
+                    return Collectives.sumsAreExact(member, allReduce);
+                });
         assertThat(outcome.generations()).extracting(Generation::worldSize).containsExactly(3, 2);
-        Plan tooMany = new Plan(4, 2, Transport.RING, 2_000_000, 2, hurried);
+        GenerationPlan tooMany = new GenerationPlan(4, 2, Transport.RING, 2_000_000, 2, hurried);
         assertThatThrownBy(() -> run(tooMany, Collectives::sumsAreExact))
                 .hasMessageContaining("of the 4 slots that 4 ranks need");
     }
@@ -154,7 +158,7 @@ class GenerationsTest {
     @Test
     void aRankThatStallsIsNamedWithItsStage() {
         Limits hurried = new Limits(20_000, 20_000, 20_000, 1_500, 15_000, 10_000, 100, 4_000, 3_000);
-        Plan plan = new Plan(2, 2, Transport.RING, 1000, 1, hurried);
+        GenerationPlan plan = new GenerationPlan(2, 2, Transport.RING, 1000, 1, hurried);
         assertThatThrownBy(() -> run(plan, (member, allReduce) -> {
                     member.stepReached(1);
                     member.enter("checkpoint");
@@ -175,7 +179,7 @@ class GenerationsTest {
     @EnumSource(Transport.class)
     void aRankThatHangsInItsOwnCodeIsNamedNotThoseThatWaitForIt(Transport transport) {
         Limits hurried = new Limits(20_000, 20_000, 20_000, 2_000, 15_000, 10_000, 100, 4_000, 1_000);
-        Plan plan = new Plan(3, 3, transport, 1000, 1, hurried);
+        GenerationPlan plan = new GenerationPlan(3, 3, transport, 1000, 1, hurried);
         long begin = System.nanoTime();
         assertThatThrownBy(() -> run(plan, (member, allReduce) -> {
                     for (int step = 1; step < 100; step++) {
@@ -196,7 +200,7 @@ class GenerationsTest {
     @Test
     void whenACollectiveTimesOutTheRankThatKeptTheOthersWaitingIsNamed() {
         Limits hurried = new Limits(20_000, 20_000, 20_000, 20_000, 1_500, 10_000, 100, 4_000, 3_000);
-        Plan plan = new Plan(3, 3, Transport.RING, 1000, 1, hurried);
+        GenerationPlan plan = new GenerationPlan(3, 3, Transport.RING, 1000, 1, hurried);
         assertThatThrownBy(() -> run(plan, (member, allReduce) -> {
                     member.enter("evaluation");
                     if (member.rank() == 1) {

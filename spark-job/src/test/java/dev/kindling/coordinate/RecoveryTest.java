@@ -3,6 +3,8 @@ package dev.kindling.coordinate;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.Limits;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Map;
@@ -38,7 +40,7 @@ class RecoveryTest {
     }
 
     /** Steps 0..39; rank 0 commits every 5; the sum of step s on 3 ranks decides the next state. */
-    private static byte[] training(Member member, AllReduce allReduce) throws Exception {
+    private static byte[] training(RankSession member, AllReduce allReduce) throws Exception {
         float[] state = new float[257];
         if (member.startStep() > 0) {
             ByteBuffer.wrap(member.request("load", new byte[0])).asFloatBuffer().get(state);
@@ -58,7 +60,7 @@ class RecoveryTest {
         return result.array();
     }
 
-    private static void oneStep(Member member, AllReduce allReduce, float[] state, long step) {
+    private static void oneStep(RankSession member, AllReduce allReduce, float[] state, long step) {
         float[] gradient = Collectives.values((int) (member.rank() + 3 * step), state.length);
         allReduce.mean(gradient, 0, gradient.length);
         for (int i = 0; i < state.length; i++) {
@@ -100,7 +102,7 @@ class RecoveryTest {
     @Test
     void killedExecutorLeadsToTheSameBitsFromTheLastCommit() {
         Store store = new Store(13, "-KILL");
-        Outcome outcome = cluster.run(
+        GenerationsResult outcome = cluster.run(
                 GenerationsTest.plan(3, Transport.RING), RecoveryTest::training, store, store.committed::get);
         assertThat(outcome.generations()).hasSize(2);
         assertThat(outcome.generations().get(1).startStep()).isEqualTo(10);
@@ -114,7 +116,7 @@ class RecoveryTest {
     @Test
     void frozenExecutorIsFoundBySilence() {
         Store store = new Store(7, "-STOP");
-        Outcome outcome = cluster.run(
+        GenerationsResult outcome = cluster.run(
                 GenerationsTest.plan(3, Transport.DRIVER), RecoveryTest::training, store, store.committed::get);
         assertThat(outcome.generations()).hasSize(2);
         assertThat(outcome.failures().get(0).describe())
@@ -124,7 +126,7 @@ class RecoveryTest {
     }
 
     /** As {@link #training}, but rank 1 fails at step 13 of the first generation. */
-    private static byte[] trainingWithAnError(Member member, AllReduce allReduce) throws Exception {
+    private static byte[] trainingWithAnError(RankSession member, AllReduce allReduce) throws Exception {
         if (member.generation().number() == 1 && member.rank() == 1) {
             for (int step = 0; step < 13; step++) {
                 oneStep(member, allReduce, new float[257], step);
@@ -138,7 +140,7 @@ class RecoveryTest {
     @Test
     void anExceptionOfOneRankIsNamedAndTheNextGenerationHasTheSameBits() {
         Store store = new Store(-1, "");
-        Outcome outcome = cluster.run(
+        GenerationsResult outcome = cluster.run(
                 GenerationsTest.plan(3, Transport.RING),
                 RecoveryTest::trainingWithAnError,
                 store,
@@ -165,8 +167,8 @@ class RecoveryTest {
         Limits hurried = new Limits(30_000, 3_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 1_000);
         Store store = new Store(-1, "");
         long begin = System.nanoTime();
-        Outcome outcome = cluster.run(
-                new Plan(3, 3, Transport.RING, 2_000_000, 2, hurried),
+        GenerationsResult outcome = cluster.run(
+                new GenerationPlan(3, 3, Transport.RING, 2_000_000, 2, hurried),
                 RecoveryTest::training,
                 store,
                 store.committed::get);
@@ -188,8 +190,8 @@ class RecoveryTest {
             committed.set(ByteBuffer.wrap(payload).getLong());
             return null;
         };
-        Outcome outcome = cluster.run(
-                new Plan(3, 2, Transport.RING, 2_000_000, 2, hurried),
+        GenerationsResult outcome = cluster.run(
+                new GenerationPlan(3, 2, Transport.RING, 2_000_000, 2, hurried),
                 (member, allReduce) -> {
                     for (long step = member.startStep() + 1;
                             step <= 2000 && member.worldSize() < 3 || step <= 20;

@@ -3,6 +3,8 @@ package dev.kindling.coordinate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.kindling.coordinate.message.FencedException;
+import dev.kindling.coordinate.message.Message;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;

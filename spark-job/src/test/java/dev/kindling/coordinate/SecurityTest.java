@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.allreduce.AllReduce;
-import dev.kindling.allreduce.RingEndpoint;
+import dev.kindling.allreduce.link.MeshEndpoint;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -34,7 +34,7 @@ class SecurityTest {
             "spark.authenticate.secret", "correct horse battery staple",
             "spark.network.crypto.enabled", "true");
 
-    private static byte[] sum(Member member, AllReduce allReduce) {
+    private static byte[] sum(RankSession member, AllReduce allReduce) {
         float[] data = Collectives.values(member.rank(), 150_001);
         allReduce.sum(data, 0, data.length);
         if (!java.util.Arrays.equals(data, Collectives.expected(member.worldSize(), data.length))) {
@@ -48,7 +48,8 @@ class SecurityTest {
     void ranksAgreeAndAStrangerIsRefused(Transport transport) throws Exception {
         try (EmbeddedCluster cluster = new EmbeddedCluster(2, SECURE);
                 Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, t, p) -> null)) {
-            Outcome outcome = new Generations(cluster.sc(), coordinator, Plan.of(2, transport, 200_000))
+            GenerationsResult outcome = new Generations(
+                            cluster.sc(), coordinator, GenerationPlan.of(2, transport, 200_000))
                     .run(SecurityTest::sum, () -> 0);
             assertThat(outcome.result()).containsExactly(1);
             assertThat(outcome.failures()).isEmpty();
@@ -59,7 +60,7 @@ class SecurityTest {
     }
 
     private static void strangersAreRefused(SparkConf conf) throws Exception {
-        try (RingEndpoint endpoint = RingEndpoint.open(1, 2, 1000)) {
+        try (MeshEndpoint endpoint = MeshEndpoint.open(1, 2, 1000)) {
             TransportConf client =
                     SparkTransportConf.fromSparkConf(conf, "kindling", 1, Option.empty(), Option.empty());
             ByteBuffer hello = header(1, 1, 0);
@@ -82,7 +83,8 @@ class SecurityTest {
         authenticated.remove("spark.network.crypto.enabled");
         try (EmbeddedCluster cluster = new EmbeddedCluster(2, authenticated);
                 Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, t, p) -> null)) {
-            Outcome outcome = new Generations(cluster.sc(), coordinator, Plan.of(2, Transport.RING, 200_000))
+            GenerationsResult outcome = new Generations(
+                            cluster.sc(), coordinator, GenerationPlan.of(2, Transport.RING, 200_000))
                     .run(SecurityTest::sum, () -> 0);
             assertThat(outcome.result()).containsExactly(1);
         }
@@ -95,7 +97,8 @@ class SecurityTest {
         Map<String, String> tls = tls(folder.resolve("keys.p12"));
         try (EmbeddedCluster cluster = new EmbeddedCluster(2, tls);
                 Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, t, p) -> null)) {
-            Outcome outcome = new Generations(cluster.sc(), coordinator, Plan.of(2, transport, 200_000))
+            GenerationsResult outcome = new Generations(
+                            cluster.sc(), coordinator, GenerationPlan.of(2, transport, 200_000))
                     .run(SecurityTest::sum, () -> 0);
             assertThat(outcome.result()).containsExactly(1);
             assertThat(outcome.failures()).isEmpty();
@@ -106,7 +109,7 @@ class SecurityTest {
     private static void aPlainClientGetsNoAnswer(SparkConf conf) throws Exception {
         SparkConf plain = conf.clone().set("spark.ssl.rpc.enabled", "false");
         TransportConf client = SparkTransportConf.fromSparkConf(plain, "kindling", 1, Option.empty(), Option.empty());
-        try (RingEndpoint endpoint = RingEndpoint.open(1, 2, 1000);
+        try (MeshEndpoint endpoint = MeshEndpoint.open(1, 2, 1000);
                 TransportContext context = new TransportContext(client, new NoOpRpcHandler());
                 TransportClient stranger =
                         context.createClientFactory().createClient(endpoint.host(), endpoint.port())) {

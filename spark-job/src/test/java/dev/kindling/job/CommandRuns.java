@@ -3,7 +3,7 @@ package dev.kindling.job;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.coordinate.EmbeddedCluster;
-import dev.kindling.coordinate.Limits;
+import dev.kindling.coordinate.message.Limits;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;

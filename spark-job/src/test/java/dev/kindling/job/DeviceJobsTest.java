@@ -5,10 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
-import dev.kindling.coordinate.FatalJobException;
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.ConfigException;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.job.options.AttentionOptions;
+import dev.kindling.job.options.ProfileOptions;
 import dev.kindling.tensor.DType;
-import dev.kindling.train.ClusterSection.DeviceChoice;
-import dev.kindling.train.ConfigException;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;

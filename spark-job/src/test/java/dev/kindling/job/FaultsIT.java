@@ -2,8 +2,9 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.kindling.coordinate.Limits;
+import dev.kindling.coordinate.message.Limits;
 import dev.kindling.job.CommandRuns.Printed;
+import dev.kindling.train.TrainingRecord;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

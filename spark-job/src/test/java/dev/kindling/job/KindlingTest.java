@@ -2,10 +2,15 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.kindling.train.ClusterSection.AttentionChoice;
-import dev.kindling.train.ClusterSection.DeviceChoice;
-import dev.kindling.train.ConfigException;
-import dev.kindling.train.TrainSection.PrecisionChoice;
+import dev.kindling.config.ClusterSection.AttentionChoice;
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.TrainSection.PrecisionChoice;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.DeviceSettings;
+import dev.kindling.job.options.GenerateOptions;
+import dev.kindling.job.options.PrepareOptions;
+import dev.kindling.job.options.TrainOptions;
 import java.io.File;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -91,7 +96,7 @@ class KindlingTest {
                                 Optional.of("ROMEO:"),
                                 Optional.empty(),
                                 new GenerateOptions.Style(500, 0.8, 200, 1.0, List.of("\n\n", "X"), 1, 1),
-                                new Hardware(DeviceChoice.CPU, AttentionChoice.AUTO, PrecisionChoice.AUTO),
+                                new DeviceSettings(DeviceChoice.CPU, AttentionChoice.AUTO, PrecisionChoice.AUTO),
                                 false));
     }
 

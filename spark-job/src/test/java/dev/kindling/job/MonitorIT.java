@@ -3,6 +3,7 @@ package dev.kindling.job;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.job.CommandRuns.Printed;
+import dev.kindling.session.SparkSessions;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.ServerSocket;

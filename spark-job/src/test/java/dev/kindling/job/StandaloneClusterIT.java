@@ -2,7 +2,7 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.kindling.coordinate.Limits;
+import dev.kindling.coordinate.message.Limits;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

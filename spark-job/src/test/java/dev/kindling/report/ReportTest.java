@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.kindling.run.RunSummary;
 import dev.kindling.storage.Storage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -85,7 +86,7 @@ class ReportTest {
 
     @Test
     void theSummaryHasTheDocumentedKeys() throws IOException {
-        new Summary(
+        new RunSummary(
                         2000,
                         1.5,
                         OptionalDouble.of(1.875),

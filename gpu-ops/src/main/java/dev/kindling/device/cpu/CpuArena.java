@@ -1,5 +1,6 @@
 package dev.kindling.device.cpu;
 
+import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.DeviceMemoryException;

@@ -1,8 +1,10 @@
 package dev.kindling.device.cpu;
 
-import static dev.kindling.device.cpu.CpuBuffer.floats;
-import static dev.kindling.device.cpu.CpuBuffer.offset;
+import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
+import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
+import dev.kindling.device.cpu.rows.CpuBuffer;
+import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.lang.reflect.Array;

@@ -1,9 +1,13 @@
 package dev.kindling.device.cpu;
 
-import static dev.kindling.device.cpu.CpuBuffer.floats;
-import static dev.kindling.device.cpu.CpuBuffer.offset;
+import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
+import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.CrossEntropy;
+import dev.kindling.device.cpu.rows.CpuBuffer;
+import dev.kindling.device.cpu.rows.CpuLoops;
+import dev.kindling.device.cpu.rows.CpuRowScratch;
+import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.tensor.DType;
 import java.util.Arrays;
 

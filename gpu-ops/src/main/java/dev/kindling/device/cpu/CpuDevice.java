@@ -8,6 +8,12 @@ import dev.kindling.device.Readback;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
+import dev.kindling.device.cpu.matmul.CpuMatmul;
+import dev.kindling.device.cpu.matmul.OneDnnMatmul;
+import dev.kindling.device.cpu.rows.CpuBuffer;
+import dev.kindling.device.cpu.rows.CpuStep;
+import dev.kindling.device.cpu.rows.CpuThreads;
+import dev.kindling.device.cpu.rows.CpuVectors;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -37,7 +43,7 @@ public final class CpuDevice implements Device {
      * @throws IllegalStateException if BF16 is asked for and oneDNN cannot be used; it says why
      */
     public CpuDevice(int threads, Precision precision) {
-        this(threads, precision, CpuVectors.kernels());
+        this(threads, precision, CpuKernels.fastest());
     }
 
     /** With the given inner loops; plain Java's come with plain Java's matrix products. */

@@ -4,6 +4,15 @@ import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.FusedAttention;
+import dev.kindling.device.cpu.flash.FlashBackward;
+import dev.kindling.device.cpu.flash.FlashForward;
+import dev.kindling.device.cpu.flash.FlashHead;
+import dev.kindling.device.cpu.flash.FlashPanels;
+import dev.kindling.device.cpu.flash.FlashTiles;
+import dev.kindling.device.cpu.rows.CpuDropout;
+import dev.kindling.device.cpu.rows.CpuLoops;
+import dev.kindling.device.cpu.rows.CpuStep;
+import dev.kindling.device.cpu.rows.CpuThreads;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Optional;
@@ -12,7 +21,7 @@ import java.util.Optional;
  * Attention with an online softmax in fp32; memory O(T) per thread. Heads are shared between threads, and the forward's
  * query rows too where there are few heads. A row's result does not depend on which thread computes it.
  */
-final class CpuFlashAttention implements FusedAttention {
+public final class CpuFlashAttention implements FusedAttention {
     private static final int MOST_DEPTH = 256;
 
     private final CpuThreads threads;

@@ -1,9 +1,12 @@
 package dev.kindling.device.cpu;
 
-import static dev.kindling.device.cpu.CpuBuffer.floats;
-import static dev.kindling.device.cpu.CpuBuffer.offset;
+import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
+import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.Gelu;
+import dev.kindling.device.cpu.rows.ColumnSums;
+import dev.kindling.device.cpu.rows.CpuLoops;
+import dev.kindling.device.cpu.rows.RowKernels;
 import dev.kindling.tensor.Tensor;
 
 /** {@link Gelu} with its bias, a row at a time. */

@@ -1,9 +1,25 @@
 package dev.kindling.device.cpu;
 
+import dev.kindling.device.cpu.flash.FlashTiles;
+import dev.kindling.device.cpu.flash.ScalarFlashTiles;
+import dev.kindling.device.cpu.flash.VectorFlashTiles;
+import dev.kindling.device.cpu.matmul.CpuMatmul;
+import dev.kindling.device.cpu.matmul.ScalarMatmul;
+import dev.kindling.device.cpu.matmul.VectorMatmul;
+import dev.kindling.device.cpu.rows.CpuThreads;
+import dev.kindling.device.cpu.rows.CpuVectors;
+import dev.kindling.device.cpu.rows.RowKernels;
+import dev.kindling.device.cpu.rows.ScalarRows;
+import dev.kindling.device.cpu.rows.VectorRows;
 import java.util.function.Function;
 
 /** The inner loops of one kind, vectors or plain Java, and the fp32 products that go with them. */
 record CpuKernels(String description, RowKernels rows, FlashTiles tiles, Function<CpuThreads, CpuMatmul> products) {
+
+    /** The fastest that this JVM can run. */
+    static CpuKernels fastest() {
+        return CpuVectors.whyNot().isPresent() ? scalar() : vector();
+    }
 
     static CpuKernels vector() {
         return new CpuKernels("Vector API", new VectorRows(), new VectorFlashTiles(), VectorMatmul::new);

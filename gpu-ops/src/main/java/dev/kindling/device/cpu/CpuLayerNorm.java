@@ -1,9 +1,15 @@
 package dev.kindling.device.cpu;
 
-import static dev.kindling.device.cpu.CpuBuffer.floats;
-import static dev.kindling.device.cpu.CpuBuffer.offset;
+import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
+import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.device.cpu.rows.ColumnSums;
+import dev.kindling.device.cpu.rows.CpuDropout;
+import dev.kindling.device.cpu.rows.CpuLoops;
+import dev.kindling.device.cpu.rows.CpuRowScratch;
+import dev.kindling.device.cpu.rows.CpuStep;
+import dev.kindling.device.cpu.rows.RowKernels;
 import dev.kindling.tensor.Tensor;
 
 /** {@link ResidualLayerNorm}, a row at a time: residual, statistics and output while the row is in the cache. */

@@ -1,9 +1,13 @@
 package dev.kindling.device.cpu;
 
-import static dev.kindling.device.cpu.CpuBuffer.floats;
-import static dev.kindling.device.cpu.CpuBuffer.offset;
+import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
+import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.Matmul;
+import dev.kindling.device.cpu.matmul.CpuMatmul;
+import dev.kindling.device.cpu.matmul.MatmulBatch;
+import dev.kindling.device.cpu.matmul.MatmulCall;
+import dev.kindling.device.cpu.matmul.MatrixView;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 

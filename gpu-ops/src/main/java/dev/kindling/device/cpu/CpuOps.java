@@ -9,6 +9,10 @@ import dev.kindling.device.Gelu;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Ops;
 import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.device.cpu.matmul.CpuMatmul;
+import dev.kindling.device.cpu.rows.CpuLoops;
+import dev.kindling.device.cpu.rows.CpuStep;
+import dev.kindling.device.cpu.rows.CpuThreads;
 import dev.kindling.tensor.Tensor;
 
 /** The CPU's operations, each in a class of its own; they run at once, on the caller's thread and its workers. */

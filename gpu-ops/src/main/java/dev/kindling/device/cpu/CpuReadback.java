@@ -1,6 +1,7 @@
 package dev.kindling.device.cpu;
 
 import dev.kindling.device.Readback;
+import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.tensor.Tensor;
 
 /** A copy, made at once. */

@@ -1,8 +1,9 @@
 package dev.kindling.device.cpu;
 
-import static dev.kindling.device.cpu.VectorMath.LANES;
+import static dev.kindling.device.cpu.rows.VectorMath.LANES;
 
 import dev.kindling.device.PeakRate;
+import dev.kindling.device.cpu.rows.CpuThreads;
 import java.util.Locale;
 import jdk.incubator.vector.FloatVector;
 

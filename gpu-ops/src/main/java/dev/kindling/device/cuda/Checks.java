@@ -5,11 +5,11 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 
 /** What kernels take for granted; the errors name the tensors. */
-final class Checks {
+public final class Checks {
     private Checks() {}
 
     /** Null is dense. */
-    static void dense(Tensor... tensors) {
+    public static void dense(Tensor... tensors) {
         for (Tensor tensor : tensors) {
             if (tensor != null && !tensor.isDense()) {
                 throw new IllegalArgumentException("%s is not dense; copy it first".formatted(tensor));

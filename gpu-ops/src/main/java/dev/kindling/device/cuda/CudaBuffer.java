@@ -6,7 +6,7 @@ import dev.kindling.tensor.Tensor;
 import jcuda.driver.CUdeviceptr;
 
 /** Device memory of a tensor; owned by its arena. */
-final class CudaBuffer implements Buffer {
+public final class CudaBuffer implements Buffer {
     private final String name;
     private final DType dtype;
     private final long count;
@@ -23,7 +23,7 @@ final class CudaBuffer implements Buffer {
     }
 
     /** The address of a tensor's first element, or 0 for null. */
-    static long address(Tensor tensor) {
+    public static long address(Tensor tensor) {
         return tensor == null
                 ? 0
                 : of(tensor).address + tensor.offset() * tensor.dtype().bytes();

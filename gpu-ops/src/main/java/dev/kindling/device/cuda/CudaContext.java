@@ -1,5 +1,9 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.cuda.library.CudaCall;
+import dev.kindling.device.cuda.library.CudaException;
+import dev.kindling.device.cuda.library.KernelCache;
+import dev.kindling.device.cuda.library.Nvrtc;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
@@ -21,7 +25,7 @@ import jcuda.driver.JCudaDriver;
  * What the operations of a device share: the primary context, the one stream that all work goes through, the kernels,
  * the argument block and the scratch memory. Bound to the calling thread on entry, since Spark's tasks change threads.
  */
-final class CudaContext implements AutoCloseable {
+public final class CudaContext implements AutoCloseable {
     private static final long SPIN_NANOS = 200_000;
     private static final long POLL_NANOS = 20_000;
     private static final long WATCH_NANOS = 1_000_000;
@@ -56,19 +60,19 @@ final class CudaContext implements AutoCloseable {
     }
 
     /** Makes the context current on this thread. */
-    void bind() {
+    public void bind() {
         CudaCall.check(JCudaDriver.cuCtxSetCurrent(context), "bind the CUDA context");
     }
 
-    CudaDeviceInfo info() {
+    public CudaDeviceInfo info() {
         return info;
     }
 
-    CUstream stream() {
+    public CUstream stream() {
         return stream;
     }
 
-    DeviceMemory memory() {
+    public DeviceMemory memory() {
         return memory;
     }
 
@@ -133,7 +137,7 @@ final class CudaContext implements AutoCloseable {
      * The address of at least {@code bytes} of memory that holds until the next op uses scratch. It never moves or
      * shrinks while the device lives, since captured graphs remember it.
      */
-    long scratch(long bytes) {
+    public long scratch(long bytes) {
         DeviceMemory.Block last = scratches.isEmpty() ? null : scratches.get(scratches.size() - 1);
         if (last == null || last.bytes() < bytes) {
             long doubled = last == null ? 1 << 20 : 2 * last.bytes();
@@ -160,12 +164,12 @@ final class CudaContext implements AutoCloseable {
     }
 
     /** {@code watch}: asked about every millisecond while the stream is waited for; throws to end the wait. Or null. */
-    void watch(Runnable watch) {
+    public void watch(Runnable watch) {
         this.watch = watch;
     }
 
     /** From now on no wait takes longer than this. */
-    void hurry(Duration limit) {
+    public void hurry(Duration limit) {
         patience = limit.compareTo(patience) < 0 ? limit : patience;
     }
 

@@ -8,6 +8,9 @@ import dev.kindling.device.Readback;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
+import dev.kindling.device.cuda.library.CudaException;
+import dev.kindling.device.cuda.library.CudaLibraries;
+import dev.kindling.device.cuda.library.KernelCache;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -113,7 +116,7 @@ public final class CudaDevice implements Device {
         return info;
     }
 
-    CudaContext context() {
+    public CudaContext context() {
         return context;
     }
 

@@ -1,5 +1,8 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.cuda.library.CudaCall;
+import dev.kindling.device.cuda.library.CudaException;
+import dev.kindling.device.cuda.library.CudaLibraries;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Comparator;

@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.Replay;
+import dev.kindling.device.cuda.library.CudaCall;
 import jcuda.driver.CUgraph;
 import jcuda.driver.CUgraphExec;
 import jcuda.driver.CUstreamCaptureMode;

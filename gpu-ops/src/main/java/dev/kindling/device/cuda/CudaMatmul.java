@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.Matmul;
+import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.function.BiConsumer;

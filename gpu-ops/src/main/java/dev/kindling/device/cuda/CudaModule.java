@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.cuda.library.CudaCall;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.HashMap;

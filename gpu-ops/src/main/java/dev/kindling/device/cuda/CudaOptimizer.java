@@ -2,6 +2,7 @@ package dev.kindling.device.cuda;
 
 import dev.kindling.device.AdamWOp;
 import dev.kindling.device.cuda.CudaKernel.Grid;
+import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
@@ -12,12 +13,12 @@ import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
 
 /** global_norm.cu and adamw.cu. */
-final class CudaOptimizer {
+public final class CudaOptimizer {
     private static final int BLOCKS = 1024;
 
     private final CudaContext context;
 
-    CudaOptimizer(CudaContext context) {
+    public CudaOptimizer(CudaContext context) {
         this.context = context;
     }
 
@@ -66,7 +67,7 @@ final class CudaOptimizer {
     }
 
     /** How many blocks sum the squares of each of a rank's pieces: {@value #BLOCKS} in all, rounded up for each. */
-    static int[] blocks(List<Tensor> pieces) {
+    public static int[] blocks(List<Tensor> pieces) {
         long total = pieces.stream().mapToLong(Tensor::count).sum();
         return pieces.stream()
                 .mapToInt(piece -> (int) ((piece.count() * BLOCKS + total - 1) / total))
@@ -74,7 +75,7 @@ final class CudaOptimizer {
     }
 
     /** Partial sums of the squares of a rank's pieces, one after another from {@code partial} on. */
-    void partialSquares(List<Tensor> pieces, int[] blocks, long partial) {
+    public void partialSquares(List<Tensor> pieces, int[] blocks, long partial) {
         long at = partial;
         for (int i = 0; i < blocks.length; i++) {
             partialSquares(pieces.get(i), at, blocks[i]);
@@ -83,7 +84,7 @@ final class CudaOptimizer {
     }
 
     /** Norm and clip scale from {@code blocks} partial sums. */
-    void finish(long partial, int blocks, float maxNorm) {
+    public void finish(long partial, int blocks, float maxNorm) {
         context.arguments()
                 .add(context.state().address())
                 .add(partial)

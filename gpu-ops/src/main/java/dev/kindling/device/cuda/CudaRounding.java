@@ -6,17 +6,17 @@ import dev.kindling.tensor.Tensor;
 import jcuda.driver.CUstream;
 
 /** rounding.cu, on a stream of choice. F32 as the type to round to rounds nothing and so empties the residual. */
-final class CudaRounding {
+public final class CudaRounding {
     private final CudaContext context;
     private final CUstream stream;
 
-    CudaRounding(CudaContext context, CUstream stream) {
+    public CudaRounding(CudaContext context, CUstream stream) {
         this.context = context;
         this.stream = stream;
     }
 
     /** wire = rounded(x + residual); residual = x + residual - wire. x, residual F32; wire may be x. */
-    void round(DType rounded, Tensor x, Tensor residual, Tensor wire) {
+    public void round(DType rounded, Tensor x, Tensor residual, Tensor wire) {
         Checks.dense(x, residual, wire);
         Checks.type(DType.F32, x, residual);
         Checks.count(x.count(), residual, wire);
@@ -33,10 +33,10 @@ final class CudaRounding {
      * @param others the address of rank 0's, in the same type; this rank's is not read there
      * @param stride from one rank's to the next, in elements
      */
-    record Parts(Tensor own, long others, long stride, int rank, int ranks) {}
+    public record Parts(Tensor own, long others, long stride, int rank, int ranks) {}
 
     /** own = rounded(sum over ranks + residual), residual = what that rounds away. */
-    void sumOfRanks(Parts parts, Tensor residual) {
+    public void sumOfRanks(Parts parts, Tensor residual) {
         Tensor own = parts.own();
         Checks.dense(own, residual);
         Checks.type(DType.F32, residual);
@@ -53,7 +53,7 @@ final class CudaRounding {
     }
 
     /** to (F32) = wire (BF16). */
-    void widen(Tensor wire, Tensor to) {
+    public void widen(Tensor wire, Tensor to) {
         Checks.dense(wire, to);
         Checks.type(DType.F32, to);
         Checks.sameCount(wire, to);

@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.Stopwatch;
+import dev.kindling.device.cuda.library.CudaCall;
 import java.util.ArrayList;
 import java.util.List;
 import jcuda.driver.CUevent;

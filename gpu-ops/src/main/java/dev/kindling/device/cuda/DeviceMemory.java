@@ -1,11 +1,12 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DeviceMemoryException;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
 /** The allocator: plain cuMemAlloc, counted. */
-final class DeviceMemory {
+public final class DeviceMemory {
     /** What cuMemAlloc aligns to, and what tensors within one block keep. */
     static final int ALIGNMENT = 256;
 
@@ -17,7 +18,7 @@ final class DeviceMemory {
         this.context = context;
     }
 
-    record Block(DeviceAddress address, long bytes) {}
+    public record Block(DeviceAddress address, long bytes) {}
 
     long allocated() {
         return allocated;
@@ -28,7 +29,7 @@ final class DeviceMemory {
     }
 
     /** @throws DeviceMemoryException if the device has too little */
-    Block allocate(String name, long bytes) {
+    public Block allocate(String name, long bytes) {
         context.bind();
         if (context.capturing() && !context.rehearsing()) {
             throw new IllegalStateException(
@@ -45,7 +46,7 @@ final class DeviceMemory {
         return new Block(address, bytes);
     }
 
-    void free(Block block) {
+    public void free(Block block) {
         context.bind();
         CudaCall.check(JCudaDriver.cuMemFree(block.address()), "free %,d bytes", block.bytes());
         allocated -= block.bytes();

@@ -1,5 +1,7 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.cuda.library.KernelSource;
+import dev.kindling.device.cuda.library.Nvrtc;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;

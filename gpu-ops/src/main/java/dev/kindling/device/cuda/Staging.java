@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.nio.ByteBuffer;

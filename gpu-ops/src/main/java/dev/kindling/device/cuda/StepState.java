@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.StepInputs;
+import dev.kindling.device.cuda.library.CudaCall;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import jcuda.Pointer;

@@ -3,6 +3,8 @@ package dev.kindling.device.cuda;
 import com.sun.jna.Function;
 import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
+import dev.kindling.device.cuda.library.CudaCall;
+import dev.kindling.device.cuda.library.CudaLibraries;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 

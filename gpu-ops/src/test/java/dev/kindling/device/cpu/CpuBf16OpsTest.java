@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 import dev.kindling.device.Device;
 import dev.kindling.device.OpsContract;
 import dev.kindling.device.Precision;
+import dev.kindling.device.cpu.matmul.OneDnnMatmul;
 
 class CpuBf16OpsTest extends OpsContract {
     @Override

@@ -2,6 +2,12 @@ package dev.kindling.device.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.device.cpu.matmul.CpuMatmul;
+import dev.kindling.device.cpu.matmul.MatmulCall;
+import dev.kindling.device.cpu.matmul.MatrixView;
+import dev.kindling.device.cpu.matmul.VectorMatmul;
+import dev.kindling.device.cpu.rows.CpuThreads;
+import dev.kindling.device.cpu.rows.CpuVectors;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -13,7 +19,7 @@ class CpuVectorsTest {
     void takesTheVectorApiWhereTheModuleIs() {
         assertThat(CpuVectors.whyNot()).isEmpty();
         try (CpuThreads threads = new CpuThreads(1)) {
-            assertThat(CpuVectors.matmul(threads)).isInstanceOf(VectorMatmul.class);
+            assertThat(CpuMatmul.fastest(threads)).isInstanceOf(VectorMatmul.class);
         }
     }
 
@@ -44,9 +50,9 @@ class CpuVectorsTest {
                         MatrixView.of(new float[] {2, 4}, 0, 2),
                         MatrixView.of(new float[] {3, 4}, 0, 1),
                         MatrixView.of(c, 0, 1));
-                CpuVectors.matmul(threads).multiply(call);
+                CpuMatmul.fastest(threads).multiply(call);
                 System.out.println(
-                        "product " + c[0] + " by " + CpuVectors.matmul(threads).describe());
+                        "product " + c[0] + " by " + CpuMatmul.fastest(threads).describe());
             }
         }
     }

@@ -5,6 +5,7 @@ import dev.kindling.device.Dropout;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
+import dev.kindling.device.cuda.library.CudaLibraries;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;

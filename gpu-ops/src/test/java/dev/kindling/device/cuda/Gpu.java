@@ -5,10 +5,10 @@ import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Assumptions;
 
 /** Gates tests on a GPU: without one they are skipped and say so; under -Dgpu.required=true they fail. */
-final class Gpu {
+public final class Gpu {
     private Gpu() {}
 
-    static void require() {
+    public static void require() {
         CudaDevice.whyNot().ifPresent(reason -> {
             if (Boolean.getBoolean("gpu.required")) {
                 Assertions.fail("gpu.required=true, but " + reason);

@@ -1,0 +1,76 @@
+package dev.kindling.device.cpu.matmul;
+
+import com.sun.jna.NativeLibrary;
+import java.io.File;
+import java.util.Optional;
+import org.bytedeco.dnnl.global.dnnl;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Loads oneDNN once and keeps its own threads out of the way: Java splits the work. */
+final class OneDnnLibrary {
+    private static final Logger LOG = LoggerFactory.getLogger(OneDnnLibrary.class);
+    private static final Optional<String> REFUSAL = load();
+    /** The number of OpenMP threads is a setting of each calling thread. */
+    private static final ThreadLocal<Boolean> SINGLE = ThreadLocal.withInitial(OneDnnLibrary::limitOpenMp);
+
+    private OneDnnLibrary() {}
+
+    static Optional<String> whyNot() {
+        return REFUSAL;
+    }
+
+    /** Makes oneDNN run on the calling thread alone, when it prepares a primitive and when it executes one. */
+    static boolean keepToThisThread() {
+        return SINGLE.get();
+    }
+
+    private static Optional<String> load() {
+        Optional<String> refusal = refusal();
+        refusal.ifPresentOrElse(
+                reason -> LOG.info("oneDNN is not usable: {}", reason),
+                () -> LOG.info("oneDNN is loaded, instruction set {}", dnnl.get_effective_cpu_isa()));
+        return refusal;
+    }
+
+    private static Optional<String> refusal() {
+        try {
+            unpackApartFromOtherUsers();
+            int have = dnnl.dnnl_get_effective_cpu_isa();
+            int need = dnnl.dnnl_cpu_isa_avx512_core_bf16;
+            if ((have & need) != need) {
+                return Optional.of("bf16 products need a CPU with avx512_bf16 and this one has "
+                        + dnnl.get_effective_cpu_isa() + "; use precision fp32");
+            }
+            return Optional.empty();
+        } catch (LinkageError | RuntimeException e) {
+            return Optional.of("its native library does not load on " + System.getProperty("os.name") + " "
+                    + System.getProperty("os.arch") + " (" + e + "); add org.bytedeco:dnnl for this platform or use"
+                    + " precision fp32");
+        }
+    }
+
+    /** JavaCPP would write to the home directory, which a cluster's executors may lack or share. */
+    private static void unpackApartFromOtherUsers() {
+        String property = "org.bytedeco.javacpp.cachedir";
+        if (System.getProperty(property) == null && System.getProperty("org.bytedeco.javacpp.cacheDir") == null) {
+            String name = "kindling-natives-" + System.getProperty("user.name");
+            System.setProperty(property, new File(System.getProperty("java.io.tmpdir"), name).getPath());
+        }
+    }
+
+    private static boolean limitOpenMp() {
+        if ("1".equals(System.getenv("OMP_NUM_THREADS"))) {
+            return true;
+        }
+        try {
+            NativeLibrary.getInstance("libgomp.so.1")
+                    .getFunction("omp_set_num_threads")
+                    .invokeVoid(new Object[] {1});
+            return true;
+        } catch (LinkageError e) {
+            LOG.warn("oneDNN may start threads of its own beside ours ({}); set OMP_NUM_THREADS=1", e.toString());
+            return false;
+        }
+    }
+}

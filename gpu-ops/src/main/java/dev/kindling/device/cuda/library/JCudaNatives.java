@@ -1,0 +1,129 @@
+package dev.kindling.device.cuda.library;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.Map;
+import jcuda.JCudaVersion;
+import jcuda.driver.JCudaDriver;
+import jcuda.jcublas.JCublas2;
+import jcuda.nvrtc.JNvrtc;
+
+/**
+ * Loads JCuda's natives, on CUDA 13 from rebound copies. JCuda takes a native from {@code java.library.path}, else from
+ * a file of fixed name in {@code java.io.tmpdir}, which it writes only if it is missing. So the (rebound) natives are put
+ * into a folder of their own, named by what it holds, which plays that part while JCuda's classes initialize: a copy of
+ * another CUDA in the shared folder is never met, and none is left there.
+ */
+final class JCudaNatives {
+    private static final String TEMP = "java.io.tmpdir";
+
+    /** Native -> the library of CUDA 12 that it needs, without the version; "" for the driver's. */
+    private static final Map<String, String> NATIVES =
+            Map.of("JCudaDriver", "", "JNvrtc", "libnvrtc.so.", "JCublas2", "libcublas.so.");
+
+    private JCudaNatives() {}
+
+    static synchronized void load(int major) {
+        String shared = System.getProperty(TEMP);
+        try {
+            Path folder = prepare(Path.of(shared), major);
+            System.setProperty(TEMP, folder.toString());
+            JCudaDriver.setExceptionsEnabled(false);
+            JNvrtc.setExceptionsEnabled(false);
+            JCublas2.setExceptionsEnabled(false);
+        } catch (UnsatisfiedLinkError e) {
+            throw new CudaException("JCuda's natives do not load on CUDA %d: %s".formatted(major, e.getMessage()), e);
+        } catch (IOException e) {
+            throw new UncheckedIOException(
+                    "cannot unpack JCuda's natives below %s; set -Djava.io.tmpdir to a writable folder"
+                            .formatted(shared),
+                    e);
+        } finally {
+            System.setProperty(TEMP, shared);
+        }
+    }
+
+    /** Writes the natives for a CUDA; safe under several processes. Returns their folder. */
+    static Path prepare(Path parent, int major) throws IOException {
+        MessageDigest digest = sha256();
+        digest.update((byte) major);
+        for (String name : NATIVES.keySet().stream().sorted().toList()) {
+            digest.update(image(name, major));
+        }
+        String key = HexFormat.of().formatHex(digest.digest(), 0, 8);
+        Path folder = parent.resolve("kindling-%s-jcuda-%s".formatted(System.getProperty("user.name"), key));
+        if (!ours(folder)) {
+            folder = Files.createTempDirectory(parent, "kindling-jcuda-");
+        }
+        for (String name : NATIVES.keySet()) {
+            write(folder.resolve(fileName(name)), image(name, major));
+        }
+        return folder;
+    }
+
+    private static boolean ours(Path folder) throws IOException {
+        var mine = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
+        if (!Files.exists(folder)) {
+            try {
+                Files.createDirectory(folder, mine);
+            } catch (java.nio.file.FileAlreadyExistsException e) {
+                return ours(folder);
+            }
+        }
+        // Another user's folder of that name, or one that others may write into, could hold anything.
+        return Files.isDirectory(folder)
+                && !Files.isSymbolicLink(folder)
+                && Files.isWritable(folder)
+                && Files.getPosixFilePermissions(folder).equals(mine.value());
+    }
+
+    private static void write(Path file, byte[] image) throws IOException {
+        if (Files.exists(file) && Arrays.equals(Files.readAllBytes(file), image)) {
+            return;
+        }
+        Path temporary = Files.createTempFile(file.getParent(), "native", ".tmp");
+        try {
+            Files.write(temporary, image);
+            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
+        } finally {
+            Files.deleteIfExists(temporary);
+        }
+    }
+
+    /** The bytes of a native, rebound to a CUDA. */
+    static byte[] image(String name, int major) throws IOException {
+        String resource = "/lib/" + fileName(name);
+        try (InputStream in = JCudaDriver.class.getResourceAsStream(resource)) {
+            if (in == null) {
+                throw new CudaException("%s is not on the classpath; add JCuda %s's natives for this platform"
+                        .formatted(resource, JCudaVersion.get()));
+            }
+            byte[] image = in.readAllBytes();
+            String library = NATIVES.get(name);
+            return major == 12 || library.isEmpty()
+                    ? image
+                    : NativeRebinder.rebind(image, library + "12", library + major);
+        }
+    }
+
+    private static String fileName(String name) {
+        return "lib%s-%s-linux-x86_64.so".formatted(name, JCudaVersion.get());
+    }
+
+    private static MessageDigest sha256() {
+        try {
+            return MessageDigest.getInstance("SHA-256");
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException("every JDK has SHA-256", e);
+        }
+    }
+}

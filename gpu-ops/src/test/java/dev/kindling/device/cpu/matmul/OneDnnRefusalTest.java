@@ -1,0 +1,26 @@
+package dev.kindling.device.cpu.matmul;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.device.cpu.rows.CpuThreads;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.DisabledIf;
+
+class OneDnnRefusalTest {
+    static boolean usable() {
+        return OneDnnMatmul.whyNot().isEmpty();
+    }
+
+    @Test
+    @DisabledIf("usable")
+    void saysWhyAndWhatToDo() {
+        assertThat(OneDnnMatmul.whyNot().orElseThrow()).contains("use precision fp32");
+        try (CpuThreads threads = new CpuThreads(1)) {
+            CpuMatmul small = CpuMatmul.fastest(threads);
+            assertThatThrownBy(() -> new OneDnnMatmul(threads, small))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("use precision fp32");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+package dev.kindling.device.cuda.library;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.device.cuda.CudaDevice;
+import org.junit.jupiter.api.Test;
+
+class CudaCallTest {
+    @Test
+    void successPasses() {
+        assertThatCode(() -> {
+                    CudaCall.check(0, "allocate %d", 1);
+                    CudaCall.checkNvrtc(0, "compile");
+                    CudaCall.checkCublas(0, "multiply");
+                })
+                .doesNotThrowAnyException();
+    }
+
+    @Test
+    void aDriverCodeIsDecodedWithCallAndAdvice() {
+        assertThatThrownBy(() -> CudaCall.check(2, "allocate %,d bytes for %s", 1 << 20, "activations/h.0"))
+                .isInstanceOf(CudaException.class)
+                .hasMessage(
+                        "CUDA driver could not allocate 1,048,576 bytes for activations/h.0: CUDA_ERROR_OUT_OF_MEMORY"
+                                + " (2); the GPU has too little free memory; lower train.micro_batch or free the GPU"
+                                + " (nvidia-smi lists its users)");
+        assertThatThrownBy(() -> CudaCall.check(700, "launch kernel gelu_forward"))
+                .hasMessageContaining("CUDA_ERROR_ILLEGAL_ADDRESS")
+                .hasMessageContaining("restart");
+    }
+
+    @Test
+    void textWithoutArgumentsIsNotAFormat() {
+        assertThatThrownBy(() -> CudaCall.check(1, "use 100% of it")).hasMessageContaining("use 100% of it");
+    }
+
+    @Test
+    void compilerAndCublasCodesAreDecoded() {
+        assertThatThrownBy(() -> CudaCall.checkNvrtc(6, "compile %s", "gelu.cu"))
+                .hasMessageContaining("NVRTC could not compile gelu.cu: NVRTC_ERROR_COMPILATION (6)");
+        assertThatThrownBy(() -> CudaCall.checkCublas(3, "create a handle"))
+                .hasMessageContaining("CUBLAS_STATUS_ALLOC_FAILED (3); the GPU has too little");
+    }
+
+    @Test
+    void withoutAGpuTheReasonIsToldInsteadOfACrash() {
+        // On a machine with a GPU there is none.
+        assertThat(CudaDevice.whyNot())
+                .satisfiesAnyOf(
+                        reason -> assertThat(reason).isEmpty(),
+                        reason -> assertThat(reason.orElseThrow()).containsAnyOf("driver", "CUDA", "GPU"));
+        CudaDevice.whyNot()
+                .ifPresent(reason -> assertThatThrownBy(CudaDevice::devices)
+                        .isInstanceOf(CudaException.class)
+                        .hasMessage(reason));
+    }
+}

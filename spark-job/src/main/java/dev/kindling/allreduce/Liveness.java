@@ -1,8 +1,0 @@
-package dev.kindling.allreduce;
-
-/** Asked about every 50 ms while a collective waits. */
-@FunctionalInterface
-public interface Liveness {
-    /** Returns quietly while the wait should go on; throws when this rank was told to stop. */
-    void check();
-}

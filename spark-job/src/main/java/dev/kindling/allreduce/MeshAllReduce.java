@@ -1,0 +1,300 @@
+package dev.kindling.allreduce;
+
+import dev.kindling.allreduce.link.AllReduceException;
+import dev.kindling.allreduce.link.Deadline;
+import dev.kindling.allreduce.link.Group;
+import dev.kindling.allreduce.link.Header;
+import dev.kindling.allreduce.link.Links;
+import dev.kindling.allreduce.link.Mailbox;
+import dev.kindling.allreduce.link.MeshEndpoint;
+import dev.kindling.allreduce.link.Peer;
+import java.nio.ByteBuffer;
+import java.util.ArrayDeque;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.Objects;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+
+/**
+ * Executor to executor: a reduce-scatter and an all-gather. A bucket is cut into one chunk a rank; every rank sends
+ * its part of chunk c to rank c, which sums the parts in the order of the ranks and sends the sum to all. Each rank
+ * sends and receives 2 (N-1)/N of the bucket, as in the classical ring, but in two hops instead of 2 (N-1), and
+ * with the summation order of a plain loop over ranks, which the ring's order is not; the price is N-1 connections
+ * a rank. Sends go round the ring (rank+1, rank+2, ...) so that no rank is everybody's first target.
+ *
+ * <p>{@link #submit} only queues; one transport thread sends, receives and sums while the backward pass goes on.
+ */
+public final class MeshAllReduce implements AllReduce {
+    private static final long POLL_MILLIS = 50;
+
+    /** How much may wait to be sent before more is encoded. */
+    private static final long MAX_QUEUED_BYTES = 4L << 20;
+    /** For a rank that is done to send the last of what its peers wait for. */
+    private static final long FLUSH_MILLIS = 2_000;
+
+    private final Group group;
+    private final MeshEndpoint endpoint;
+    private final Mailbox mailbox;
+    private final Links links;
+    private final BucketExchange exchange;
+    private final Thread worker;
+    private final Queue<Runnable> requests = new ConcurrentLinkedQueue<>();
+
+    // Guarded by the lock.
+    private final Object lock = new Object();
+    private final Deque<Bucket> unfinished = new ArrayDeque<>();
+    /** The rank that the oldest unfinished bucket waits for; this rank where it waits for none. */
+    private int missing;
+    /** Why a rank is gone, known before {@link #missing}: what it had sent before is not missing. */
+    private String[] lost;
+
+    private boolean gathering;
+    private RuntimeException failure;
+    private long nextSequence;
+
+    /** Connects to every peer. Takes ownership of the endpoint. */
+    public MeshAllReduce(Group group, MeshEndpoint endpoint) {
+        this.group = group;
+        this.endpoint = endpoint;
+        this.mailbox = endpoint.mailbox();
+        this.missing = group.rank();
+        this.lost = new String[group.worldSize()];
+        this.links = endpoint.connect(group);
+        this.exchange = new BucketExchange(group, mailbox, links);
+        this.worker = new Thread(this::work, "kindling-ring-" + group.generation() + "-" + group.rank());
+        worker.setDaemon(true);
+        worker.start();
+    }
+
+    @Override
+    public String name() {
+        return "ring";
+    }
+
+    @Override
+    public int rank() {
+        return group.rank();
+    }
+
+    @Override
+    public int worldSize() {
+        return group.worldSize();
+    }
+
+    @Override
+    public void submit(SumOrder order, float[][] operands, int offset, int length) {
+        Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
+        int chunk = links.chunkFloats() / order.mostOperands();
+        int most = (int) Math.min(Integer.MAX_VALUE, (long) chunk * worldSize());
+        for (int at = 0; at < length; at += most) {
+            int[] owned = new int[worldSize() + 1];
+            for (int r = 0; r < owned.length; r++) {
+                owned[r] = offset + at + (int) ((long) Math.min(most, length - at) * r / worldSize());
+            }
+            request(order, operands, owned, true);
+        }
+        links.wake();
+    }
+
+    @Override
+    public void submitScatter(SumOrder order, float[][] operands, int offset, int length, int[] bounds) {
+        Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
+        int most = links.chunkFloats() / order.mostOperands();
+        for (int at = 0; at < length; at += most) {
+            int from = offset + at;
+            request(order, operands, within(bounds, from, from + Math.min(most, length - at)), false);
+        }
+        links.wake();
+    }
+
+    @Override
+    public void allGather(float[] data, int[] bounds) {
+        int end = bounds[worldSize()];
+        Objects.checkFromToIndex(bounds[0], end, data.length);
+        for (int from = bounds[0]; from < end; from += links.chunkFloats()) {
+            int to = Math.min(end, from + links.chunkFloats());
+            request(null, new float[][] {data}, within(bounds, from, to), true);
+        }
+        links.wake();
+        await();
+    }
+
+    /** The parts of a range that ranks own; one may own all of it. */
+    private static int[] within(int[] bounds, int from, int to) {
+        return Arrays.stream(bounds)
+                .map(bound -> Math.max(from, Math.min(to, bound)))
+                .toArray();
+    }
+
+    private void request(SumOrder order, float[][] operands, int[] owned, boolean spread) {
+        synchronized (lock) {
+            Bucket bucket = new Bucket(order, operands, owned, spread, nextSequence++);
+            unfinished.add(bucket);
+            requests.add(() -> exchange.begin(bucket));
+        }
+    }
+
+    @Override
+    public void await() {
+        Deadline deadline = new Deadline(group.timeoutMillis());
+        synchronized (lock) {
+            while (!unfinished.isEmpty()) {
+                pause(missing, deadline);
+            }
+        }
+    }
+
+    @Override
+    public byte[][] allGather(byte[] payload) {
+        if (payload.length > MAX_GATHER_BYTES) {
+            throw new IllegalArgumentException(
+                    "allGather of " + payload.length + " bytes; at most " + MAX_GATHER_BYTES);
+        }
+        byte[][] all = new byte[worldSize()][];
+        all[rank()] = payload.clone();
+        ByteBuffer bytes = mailbox.pool().take(Integer.BYTES + payload.length);
+        bytes.putInt(payload.length).put(payload).flip();
+        Deadline deadline = new Deadline(group.timeoutMillis());
+        synchronized (lock) {
+            if (!unfinished.isEmpty()) {
+                throw new IllegalStateException("allGather while buckets are in flight; call await() first");
+            }
+            long sequence = nextSequence++;
+            requests.add(() -> links.sendToAll(Header.Kind.GATHER, sequence, bytes));
+            links.wake();
+            gathering = true;
+            for (int r = 0; r < worldSize(); r++) {
+                if (r != rank()) {
+                    all[r] = gathered(sequence, r, deadline);
+                }
+            }
+            gathering = false;
+        }
+        return all;
+    }
+
+    /** Caller holds the lock. */
+    private byte[] gathered(long sequence, int from, Deadline deadline) {
+        ByteBuffer in;
+        while ((in = mailbox.take(Header.Kind.GATHER, sequence, from)) == null) {
+            pause(from, deadline);
+        }
+        if (in.remaining() < Integer.BYTES || in.getInt() != in.remaining()) {
+            throw new AllReduceException(
+                    from, "malformed message from " + peer(from).describe());
+        }
+        byte[] payload = new byte[in.remaining()];
+        in.get(payload);
+        mailbox.pool().giveBack(in);
+        return payload;
+    }
+
+    @Override
+    public void close() {
+        mailbox.close();
+        links.wake();
+        boolean interrupted = Thread.interrupted();
+        try {
+            worker.join(2 * FLUSH_MILLIS);
+        } catch (InterruptedException e) {
+            interrupted = true;
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+        links.close();
+        endpoint.close();
+    }
+
+    private Peer peer(int rank) {
+        return group.peers().get(rank);
+    }
+
+    private void work() {
+        try {
+            while (!mailbox.closed()) {
+                advance();
+                links.poll(POLL_MILLIS);
+            }
+            Deadline flush = new Deadline(FLUSH_MILLIS);
+            while ((!requests.isEmpty() || links.queuedBytes() > 0) && !broken() && !flush.passed()) {
+                runRequests();
+                links.poll(links.queuedBytes() > 0 ? POLL_MILLIS : 1);
+            }
+        } catch (RuntimeException e) {
+            synchronized (lock) {
+                failure = e;
+                lock.notifyAll();
+            }
+        }
+    }
+
+    private boolean broken() {
+        synchronized (lock) {
+            return failure != null;
+        }
+    }
+
+    /** Does all that can be done without waiting. */
+    private void advance() {
+        String[] losses = new String[worldSize()];
+        Arrays.setAll(losses, mailbox::lossOf);
+        runRequests();
+        exchange.advance();
+        synchronized (lock) {
+            lost = losses;
+            int before = unfinished.size();
+            while (!unfinished.isEmpty() && unfinished.peek().finished()) {
+                unfinished.remove();
+            }
+            missing = unfinished.isEmpty() ? rank() : exchange.missing(unfinished.peek());
+            if (gathering || (before > 0 && unfinished.isEmpty())) {
+                lock.notifyAll();
+            }
+        }
+    }
+
+    private void runRequests() {
+        while (links.queuedBytes() < MAX_QUEUED_BYTES && !requests.isEmpty()) {
+            requests.remove().run();
+        }
+    }
+
+    /** One bounded wait for rank {@code from}; throws when it is pointless to go on. Caller holds the lock. */
+    private void pause(int from, Deadline deadline) {
+        try {
+            group.liveness().check();
+            requireHope(from, deadline);
+            lock.wait(POLL_MILLIS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            failure = new AllReduceException(
+                    from, "interrupted while waiting for " + peer(from).describe(), e);
+            throw (AllReduceException) failure;
+        } catch (RuntimeException e) {
+            failure = e;
+            throw e;
+        }
+    }
+
+    private void requireHope(int from, Deadline deadline) {
+        if (failure != null) {
+            throw failure;
+        }
+        // Only the rank waited for counts: another one may have finished and closed, rightly.
+        String loss = lost[from];
+        if (loss != null) {
+            throw new AllReduceException(from, peer(from).describe() + " is lost: " + loss);
+        }
+        if (mailbox.closed()) {
+            throw new AllReduceException(-1, "the allreduce of rank " + rank() + " was closed while it waited");
+        }
+        if (deadline.passed()) {
+            throw new AllReduceException(
+                    from,
+                    peer(from).describe() + " sent nothing for " + deadline.millis() + " ms while rank " + rank()
+                            + " waited for it in allreduce");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+package dev.kindling.allreduce.link;
+
+import java.util.List;
+
+/**
+ * The ranks of one generation, as one of them sees it.
+ *
+ * @param generation carried by every message; others are refused
+ * @param rank this rank
+ * @param peers every rank, itself included, by rank
+ * @param timeoutMillis how long one wait for a peer may take
+ * @param liveness asked during waits
+ */
+public record Group(int generation, int rank, List<Peer> peers, long timeoutMillis, Liveness liveness) {
+    public Group {
+        peers = List.copyOf(peers);
+        if (rank < 0 || rank >= peers.size()) {
+            throw new IllegalArgumentException("rank " + rank + " is outside a group of " + peers.size());
+        }
+    }
+
+    /** Number of ranks. */
+    public int worldSize() {
+        return peers.size();
+    }
+}

@@ -1,0 +1,62 @@
+package dev.kindling.allreduce.link;
+
+import java.nio.ByteBuffer;
+
+/**
+ * What stands before every payload: magic, generation, sender, kind, sequence, payload bytes. Big-endian, 29 bytes.
+ * Decoding checks everything, since it comes from the wire.
+ */
+public record Header(int generation, int from, Kind kind, long sequence, int bytes) {
+    public static final int SIZE = 4 + 4 + 4 + 1 + 8 + 4;
+    /** A chunk on the wire: large enough for full speed, small enough to bound what a receiver holds. */
+    public static final int MAX_CHUNK_FLOATS = 1 << 19;
+
+    /** The most that a rank gives to a gather. */
+    public static final int MAX_GATHER_BYTES = 4 << 20;
+
+    static final int MAX_BYTES = MAX_GATHER_BYTES + Integer.BYTES;
+    private static final int MAGIC = 0x4b4e4c31;
+
+    public enum Kind {
+        HELLO,
+        CONTRIBUTION,
+        RESULT,
+        GATHER
+    }
+
+    ByteBuffer encode() {
+        ByteBuffer out = ByteBuffer.allocate(SIZE);
+        write(out);
+        return out.flip();
+    }
+
+    public void write(ByteBuffer out) {
+        out.putInt(MAGIC).putInt(generation).putInt(from).put((byte) kind.ordinal());
+        out.putLong(sequence).putInt(bytes);
+    }
+
+    /** Reads and checks a header; the payload stays in {@code in}. */
+    public static Header decode(ByteBuffer in, int expectedGeneration, int worldSize) {
+        if (in.remaining() < SIZE || in.getInt() != MAGIC) {
+            throw new IllegalArgumentException("not a Kindling gradient message; the port is for Kindling ranks only");
+        }
+        int generation = in.getInt();
+        if (generation != expectedGeneration) {
+            throw new IllegalArgumentException("message of generation " + generation + " refused, this is generation "
+                    + expectedGeneration + ": its sender is fenced and must stop");
+        }
+        int from = in.getInt();
+        int kind = in.get();
+        long sequence = in.getLong();
+        int bytes = in.getInt();
+        if (from < 0 || from >= worldSize || kind < 0 || kind >= Kind.values().length || sequence < 0) {
+            throw new IllegalArgumentException("malformed gradient message: rank " + from + " of " + worldSize
+                    + ", kind " + kind + ", sequence " + sequence);
+        }
+        if (bytes < 0 || bytes > MAX_BYTES) {
+            throw new IllegalArgumentException(
+                    "gradient message of " + bytes + " bytes refused; the bound is " + MAX_BYTES);
+        }
+        return new Header(generation, from, Kind.values()[kind], sequence, bytes);
+    }
+}

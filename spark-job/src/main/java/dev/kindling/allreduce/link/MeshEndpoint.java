@@ -1,0 +1,56 @@
+package dev.kindling.allreduce.link;
+
+import org.apache.spark.SecurityManager;
+import org.apache.spark.SparkEnv;
+
+/**
+ * The receiving half of a mesh allreduce: opened before the rendezvous, so that its port can be told to the
+ * peers, and ready for them at once. Messages of other generations are refused.
+ */
+public abstract sealed class MeshEndpoint implements AutoCloseable permits SocketEndpoint, StreamEndpoint {
+    private static final long SLACK_BYTES = 64L << 20;
+
+    private final Mailbox mailbox;
+
+    MeshEndpoint(int worldSize, long maxElements) {
+        mailbox = new Mailbox(worldSize, 2 * Float.BYTES * maxElements + SLACK_BYTES);
+    }
+
+    /**
+     * Opens a server on a free port: Spark's own transport where Spark's settings ask for encryption, else plain sockets,
+     * which carry more; both authenticate peers where {@code spark.authenticate} is on.
+     *
+     * @param maxElements the most floats a step reduces; bounds what may wait in memory
+     */
+    public static MeshEndpoint open(int generation, int worldSize, long maxElements) {
+        SparkEnv env = SparkEnv.get();
+        if (env == null) {
+            throw new IllegalStateException("no SparkEnv in this JVM; a MeshEndpoint lives in a driver or executor");
+        }
+        SecurityManager security = env.securityManager();
+        if (security.isEncryptionEnabled() || security.isSslRpcEnabled()) {
+            return new StreamEndpoint(generation, worldSize, maxElements);
+        }
+        String secret = security.isAuthenticationEnabled() ? security.getSecretKey() : "spark.authenticate is off";
+        return new SocketEndpoint(
+                new Handshake(secret, generation, worldSize),
+                env.blockManager().blockManagerId().host(),
+                maxElements);
+    }
+
+    /** The address peers connect to. */
+    public abstract String host();
+
+    /** The port peers connect to. */
+    public abstract int port();
+
+    public Mailbox mailbox() {
+        return mailbox;
+    }
+
+    /** Connects to every peer. */
+    public abstract Links connect(Group group);
+
+    @Override
+    public abstract void close();
+}

@@ -1,0 +1,224 @@
+package dev.kindling.allreduce.link;
+
+import java.io.EOFException;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.channels.CancelledKeyException;
+import java.nio.channels.ClosedSelectorException;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
+import java.nio.channels.SocketChannel;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** Plain sockets under one selector: to every peer a connection that is only written, from every peer one only read. */
+final class SocketLinks implements Links {
+    /** Small enough to stay in a core's cache from the socket to the sum and back. */
+    private static final int CHUNK_FLOATS = 1 << 16;
+
+    private final Group group;
+    private final SocketEndpoint endpoint;
+    private final Mailbox mailbox;
+    private final Selector selector;
+    private final Outgoing[] outgoing;
+    private final boolean[] heard;
+    private long queuedBytes;
+
+    SocketLinks(Group group, SocketEndpoint endpoint) {
+        this.group = group;
+        this.endpoint = endpoint;
+        this.mailbox = endpoint.mailbox();
+        this.selector = endpoint.selector();
+        this.outgoing = new Outgoing[group.worldSize()];
+        this.heard = new boolean[group.worldSize()];
+        try {
+            for (int step = 1; step < group.worldSize(); step++) {
+                Peer peer = group.peers().get((group.rank() + step) % group.worldSize());
+                outgoing[peer.rank()] = new Outgoing(peer.rank(), connect(peer));
+            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private SelectionKey connect(Peer peer) {
+        SocketChannel channel = null;
+        try {
+            channel = SocketChannel.open();
+            int millis = (int) Math.min(Integer.MAX_VALUE, group.timeoutMillis());
+            channel.socket().connect(new InetSocketAddress(peer.host(), peer.port()), millis);
+            endpoint.handshake().greet(channel.socket(), group.rank(), millis);
+            SocketEndpoint.configure(channel);
+            return channel.register(selector, 0);
+        } catch (IOException e) {
+            if (channel != null) {
+                SocketEndpoint.closeQuietly(channel);
+            }
+            throw new AllReduceException(
+                    peer.rank(), "cannot connect to " + peer.describe() + " at port " + peer.port() + ": " + e, e);
+        }
+    }
+
+    @Override
+    public int chunkFloats() {
+        return CHUNK_FLOATS;
+    }
+
+    @Override
+    public long queuedBytes() {
+        return queuedBytes;
+    }
+
+    @Override
+    public void send(Header.Kind kind, long sequence, int to, ByteBuffer payload) {
+        outgoing[to].add(kind, sequence, payload, new AtomicInteger(1));
+    }
+
+    @Override
+    public void sendToAll(Header.Kind kind, long sequence, ByteBuffer payload) {
+        AtomicInteger users = new AtomicInteger(group.worldSize() - 1);
+        for (int step = 1; step < group.worldSize(); step++) {
+            outgoing[(group.rank() + step) % group.worldSize()].add(kind, sequence, payload, users);
+        }
+    }
+
+    @Override
+    public void poll(long millis) {
+        try {
+            for (var peer = endpoint.accepted().poll();
+                    peer != null;
+                    peer = endpoint.accepted().poll()) {
+                listen(peer);
+            }
+            selector.select(key -> ((Ready) key.attachment()).run(), millis);
+        } catch (ClosedSelectorException e) {
+            mailbox.close();
+        } catch (IOException e) {
+            throw new AllReduceException(-1, "waiting for the peers' sockets failed: " + e, e);
+        }
+    }
+
+    private void listen(SocketEndpoint.Accepted peer) throws IOException {
+        if (heard[peer.rank()]) {
+            SocketEndpoint.closeQuietly(peer.channel());
+            return;
+        }
+        heard[peer.rank()] = true;
+        peer.channel().register(selector, SelectionKey.OP_READ, new Incoming(peer.rank(), peer.channel()));
+    }
+
+    @Override
+    public void wake() {
+        selector.wakeup();
+    }
+
+    @Override
+    public void close() {
+        if (selector.isOpen()) {
+            selector.keys().forEach(key -> SocketEndpoint.closeQuietly(key.channel()));
+        }
+    }
+
+    /** What to do when a channel is ready. */
+    private interface Ready extends Runnable {}
+
+    private final class Outgoing implements Ready {
+        private record Message(ByteBuffer[] parts, ByteBuffer pooled, AtomicInteger users) {}
+
+        private final int rank;
+        private final SelectionKey key;
+        private final SocketChannel channel;
+        private final Deque<Message> queue = new ArrayDeque<>();
+
+        Outgoing(int rank, SelectionKey key) {
+            this.rank = rank;
+            this.key = key;
+            this.channel = (SocketChannel) key.channel();
+            key.attach(this);
+        }
+
+        void add(Header.Kind kind, long sequence, ByteBuffer payload, AtomicInteger users) {
+            Header header = new Header(group.generation(), group.rank(), kind, sequence, payload.remaining());
+            queuedBytes += payload.remaining();
+            queue.add(new Message(new ByteBuffer[] {header.encode(), payload.duplicate()}, payload, users));
+            if (queue.size() == 1) {
+                run();
+            }
+        }
+
+        @Override
+        public void run() {
+            try {
+                while (!queue.isEmpty()) {
+                    Message message = queue.peek();
+                    ByteBuffer payload = message.parts[1];
+                    int before = payload.remaining();
+                    channel.write(message.parts);
+                    queuedBytes -= before - payload.remaining();
+                    if (message.parts[0].hasRemaining() || payload.hasRemaining()) {
+                        key.interestOps(SelectionKey.OP_WRITE);
+                        return;
+                    }
+                    queue.remove();
+                    if (message.users.decrementAndGet() == 0) {
+                        mailbox.pool().giveBack(message.pooled);
+                    }
+                }
+                key.interestOps(0);
+            } catch (IOException | CancelledKeyException e) {
+                mailbox.lose(rank, "it cannot be reached: " + e.getMessage());
+                queue.forEach(message -> queuedBytes -= message.parts[1].remaining());
+                queue.clear();
+                SocketEndpoint.closeQuietly(channel);
+            }
+        }
+    }
+
+    private final class Incoming implements Ready {
+        private final int rank;
+        private final SocketChannel channel;
+        private final ByteBuffer head = ByteBuffer.allocateDirect(Header.SIZE);
+        private Header header;
+        private ByteBuffer payload;
+
+        Incoming(int rank, SocketChannel channel) {
+            this.rank = rank;
+            this.channel = channel;
+        }
+
+        /** Reads up to the end of one message, so that it is worked on while it is in the cache. */
+        @Override
+        public void run() {
+            try {
+                if (header == null && read(head)) {
+                    header = Header.decode(head.flip(), group.generation(), group.worldSize());
+                    head.clear();
+                    if (header.from() != rank) {
+                        throw new IllegalArgumentException(
+                                "rank " + rank + " sent a gradient message in the name of rank " + header.from());
+                    }
+                    payload = mailbox.stage(header);
+                }
+                if (header != null && read(payload)) {
+                    Header complete = header;
+                    header = null;
+                    mailbox.deliver(complete, payload.flip());
+                }
+            } catch (IOException | IllegalArgumentException e) {
+                mailbox.lose(rank, e.getMessage());
+                SocketEndpoint.closeQuietly(channel);
+            }
+        }
+
+        /** Whether {@code into} is full. */
+        private boolean read(ByteBuffer into) throws IOException {
+            if (into.hasRemaining() && channel.read(into) < 0) {
+                throw new EOFException("its connection closed");
+            }
+            return !into.hasRemaining();
+        }
+    }
+}

@@ -1,0 +1,110 @@
+package dev.kindling.allreduce.link;
+
+import java.nio.ByteBuffer;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.spark.network.buffer.NioManagedBuffer;
+import org.apache.spark.network.client.RpcResponseCallback;
+import org.apache.spark.network.client.TransportClient;
+
+/** Streams of Spark's transport, whose threads read and write. */
+final class StreamLinks implements Links {
+    /** Every message costs a reply, so they are long. */
+    private static final int CHUNK_FLOATS = Header.MAX_CHUNK_FLOATS;
+
+    private final Group group;
+    private final Mailbox mailbox;
+    private final TransportClient[] clients;
+    private final AtomicLong queuedBytes = new AtomicLong();
+
+    StreamLinks(Group group, StreamEndpoint endpoint) {
+        this.group = group;
+        this.mailbox = endpoint.mailbox();
+        this.clients = new TransportClient[group.worldSize()];
+        try {
+            for (int step = 1; step < group.worldSize(); step++) {
+                Peer peer = group.peers().get((group.rank() + step) % group.worldSize());
+                TransportClient client = endpoint.transport().connect(peer);
+                clients[peer.rank()] = client;
+                greet(client, peer);
+            }
+        } catch (RuntimeException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private void greet(TransportClient client, Peer peer) {
+        ByteBuffer hello = new Header(group.generation(), group.rank(), Header.Kind.HELLO, 0, 0).encode();
+        try {
+            client.sendRpcSync(hello, group.timeoutMillis());
+        } catch (RuntimeException e) {
+            throw new AllReduceException(peer.rank(), peer.describe() + " did not answer: " + e, e);
+        }
+    }
+
+    @Override
+    public int chunkFloats() {
+        return CHUNK_FLOATS;
+    }
+
+    @Override
+    public long queuedBytes() {
+        return queuedBytes.get();
+    }
+
+    @Override
+    public void send(Header.Kind kind, long sequence, int to, ByteBuffer payload) {
+        upload(kind, sequence, to, payload, new AtomicInteger(1));
+    }
+
+    @Override
+    public void sendToAll(Header.Kind kind, long sequence, ByteBuffer payload) {
+        AtomicInteger users = new AtomicInteger(group.worldSize() - 1);
+        for (int step = 1; step < group.worldSize(); step++) {
+            upload(kind, sequence, (group.rank() + step) % group.worldSize(), payload, users);
+        }
+    }
+
+    private void upload(Header.Kind kind, long sequence, int to, ByteBuffer payload, AtomicInteger users) {
+        Header header = new Header(group.generation(), group.rank(), kind, sequence, payload.remaining());
+        queuedBytes.addAndGet(header.bytes());
+        RpcResponseCallback done = new RpcResponseCallback() {
+            @Override
+            public void onSuccess(ByteBuffer response) {
+                queuedBytes.addAndGet(-header.bytes());
+                mailbox.wake();
+                if (users.decrementAndGet() == 0) {
+                    mailbox.pool().giveBack(payload);
+                }
+            }
+
+            @Override
+            public void onFailure(Throwable cause) {
+                queuedBytes.addAndGet(-header.bytes());
+                mailbox.lose(to, "it cannot be reached: " + cause.getMessage());
+            }
+        };
+        clients[to].uploadStream(
+                new NioManagedBuffer(header.encode()), new NioManagedBuffer(payload.duplicate()), done);
+    }
+
+    @Override
+    public void poll(long millis) {
+        mailbox.awaitNews(millis);
+    }
+
+    @Override
+    public void wake() {
+        mailbox.wake();
+    }
+
+    @Override
+    public void close() {
+        for (TransportClient client : clients) {
+            if (client != null) {
+                client.close();
+            }
+        }
+    }
+}

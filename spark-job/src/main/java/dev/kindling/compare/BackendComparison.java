@@ -1,0 +1,238 @@
+package dev.kindling.compare;
+
+import dev.kindling.attention.AttentionBackend;
+import dev.kindling.attention.Sdpa;
+import dev.kindling.config.ModelSection;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.coordinate.RankSession;
+import dev.kindling.data.batch.Batch;
+import dev.kindling.data.batch.BatchSampler;
+import dev.kindling.data.shard.TokenSequence;
+import dev.kindling.device.AttentionShape;
+import dev.kindling.device.Device;
+import dev.kindling.exchange.RankShare;
+import dev.kindling.report.RankMeasurement.Case;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DeviceMemoryException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/**
+ * One rank's part of a comparison of attention backends. All ranks run the same cases in the same order; a backend that
+ * any rank refuses is left out by all. Every backend that runs stays on the device, and they take turns.
+ */
+final class BackendComparison {
+    private final ComparisonPlan plan;
+    private final TokenSequence tokens;
+    private final int vocabulary;
+    private final BackendTrial.Rank rank;
+    private final Device device;
+    private final RankSession member;
+    private long stepsDone;
+
+    /** @param tokens to train on */
+    BackendComparison(
+            ComparisonPlan plan, TokenSequence tokens, int vocabulary, BackendTrial.Rank rank, RankSession member) {
+        this.plan = plan;
+        this.tokens = tokens;
+        this.vocabulary = vocabulary;
+        this.rank = rank;
+        this.device = rank.device();
+        this.member = member;
+    }
+
+    /** Measures all backends on a configuration; ranks call it together. */
+    List<Case> measure(TrainConfig config) {
+        int length = config.model().blockSize();
+        Map<AttentionBackend.Kind, BackendTrial> trials = new EnumMap<>(AttentionBackend.Kind.class);
+        Map<AttentionBackend.Kind, String> refusals = new EnumMap<>(AttentionBackend.Kind.class);
+        Map<AttentionBackend.Kind, Double> shares = new EnumMap<>(AttentionBackend.Kind.class);
+        try {
+            for (AttentionBackend.Kind kind : plan.backends()) {
+                say("length %d, %s: building", length, name(kind));
+                String reason = build(config, kind, trials, shares);
+                String common = common(reason);
+                if (!common.isEmpty()) {
+                    refusals.put(kind, common);
+                    BackendTrial built = trials.remove(kind);
+                    if (built != null) {
+                        built.close();
+                    }
+                }
+            }
+            Map<BackendTrial.Mode, Times> times = time(config, trials);
+            List<Case> cases = new ArrayList<>();
+            for (AttentionBackend.Kind kind : plan.backends()) {
+                for (int i = 0; i < compile().size(); i++) {
+                    cases.add(
+                            refusals.containsKey(kind)
+                                    ? Case.refused(length, name(kind), compile().get(i), refusals.get(kind))
+                                    : result(config, kind, trials.get(kind), i, times, shares.get(kind)));
+                }
+            }
+            return cases;
+        } finally {
+            trials.values().forEach(BackendTrial::close);
+        }
+    }
+
+    /** On the CPU a captured step runs as an eager one does, so there is one way only. */
+    private List<Boolean> compile() {
+        return device.kind() == Device.Kind.CUDA ? plan.compile() : List.of(false);
+    }
+
+    private Case result(
+            TrainConfig config,
+            AttentionBackend.Kind kind,
+            BackendTrial trial,
+            int mode,
+            Map<BackendTrial.Mode, Times> times,
+            double share) {
+        Times measured = times.get(trial.modes().get(mode));
+        return new Case(
+                config.model().blockSize(),
+                name(kind),
+                compile().get(mode),
+                "",
+                trial.sdpa().chosen(),
+                trial.modes().get(mode).transport(),
+                trial.share().count() * config.train().microBatch(),
+                measured.step,
+                measured.forward,
+                measured.lossSums,
+                trial.bytes(),
+                share);
+    }
+
+    /** Returns why the backend cannot run here, or empty when its trial is built. */
+    private String build(
+            TrainConfig config,
+            AttentionBackend.Kind kind,
+            Map<AttentionBackend.Kind, BackendTrial> trials,
+            Map<AttentionBackend.Kind, Double> shares) {
+        member.enter("building the " + name(kind) + " backend");
+        TrainConfig own = config.with(List.of("cluster.attention=" + name(kind)));
+        try (Arena arena = device.arena("question")) {
+            Optional<String> reason = new Sdpa(device, arena, Sdpa.allowedBy(name(kind))).whyNot(kind, shape(own));
+            if (reason.isPresent()) {
+                return reason.get();
+            }
+            RankShare share = RankShare.of(
+                    own.train().microBatches(),
+                    rank.allReduce().rank(),
+                    rank.allReduce().worldSize(),
+                    own.train().seed());
+            shares.put(kind, BackendTrial.attentionShare(own, vocabulary, share, device));
+            trials.put(kind, new BackendTrial(own, compile(), vocabulary, rank));
+            return "";
+        } catch (UnsupportedOperationException | DeviceMemoryException e) {
+            return e.getMessage().lines().map(String::strip).collect(Collectors.joining(" "));
+        }
+    }
+
+    private AttentionShape shape(TrainConfig config) {
+        ModelSection model = config.model();
+        int headDim = model.nEmbd() / model.nHead();
+        return new AttentionShape(
+                config.train().microBatch(),
+                model.nHead(),
+                model.blockSize(),
+                model.blockSize(),
+                headDim,
+                headDim,
+                device.activationType(),
+                true,
+                AttentionShape.MaskKind.NONE,
+                (float) model.dropout(),
+                false);
+    }
+
+    /** The first reason that a rank gave, and which gave one if not all did; the same on every rank. */
+    private String common(String reason) {
+        byte[][] all = rank.allReduce().allGather(reason.getBytes(StandardCharsets.UTF_8));
+        List<Integer> refusing = IntStream.range(0, all.length)
+                .filter(i -> all[i].length > 0)
+                .boxed()
+                .toList();
+        if (refusing.isEmpty()) {
+            return "";
+        }
+        String first = new String(all[refusing.get(0)], StandardCharsets.UTF_8);
+        return refusing.size() == all.length ? first : first + " (on ranks " + refusing + " only)";
+    }
+
+    /** A mode's times, a value a round, and its losses. */
+    private static final class Times {
+        private List<Double> lossSums = List.of();
+        private final List<Double> step = new ArrayList<>();
+        private final List<Double> forward = new ArrayList<>();
+    }
+
+    private Map<BackendTrial.Mode, Times> time(TrainConfig config, Map<AttentionBackend.Kind, BackendTrial> trials) {
+        Map<BackendTrial.Mode, Times> times = new LinkedHashMap<>();
+        List<BackendTrial.Mode> modes = plan.backends().stream()
+                .filter(trials::containsKey)
+                .flatMap(kind -> trials.get(kind).modes().stream())
+                .toList();
+        if (modes.isEmpty()) {
+            return times;
+        }
+        List<List<Batch>> batches = batches(config, modes.get(0).trial().share());
+        for (BackendTrial.Mode mode : modes) {
+            say("length %d: warming up", config.model().blockSize());
+            Times own = new Times();
+            own.lossSums = mode.warmUp(batches.subList(0, plan.warmUp()), this::stepDone);
+            times.put(mode, own);
+        }
+        List<List<Batch>> turn = batches.subList(batches.size() - plan.steps(), batches.size());
+        for (int round = 0; round < plan.rounds(); round++) {
+            say("length %d: round %d of %d", config.model().blockSize(), round + 1, plan.rounds());
+            for (int i = 0; i < modes.size(); i++) {
+                BackendTrial.Mode mode = modes.get((i + round) % modes.size());
+                rank.allReduce().barrier();
+                times.get(mode).step.add(mode.stepMillis(turn, this::stepDone));
+                rank.allReduce().barrier();
+                times.get(mode).forward.add(mode.forwardMillis(turn, this::stepDone));
+            }
+        }
+        return times;
+    }
+
+    /** This rank's micro-batches of as many steps as are needed, the same for every backend. */
+    private List<List<Batch>> batches(TrainConfig config, RankShare share) {
+        BatchSampler sampler = new BatchSampler(
+                tokens,
+                config.train().microBatch(),
+                config.model().blockSize(),
+                config.train().seed());
+        return IntStream.range(0, Math.max(plan.warmUp(), plan.steps()))
+                .mapToObj(step -> IntStream.range(share.first(), share.first() + share.count())
+                        .mapToObj(microBatch -> sampler.sample(step, microBatch))
+                        .toList())
+                .toList();
+    }
+
+    private void stepDone() {
+        member.stepReached(++stepsDone);
+    }
+
+    private void say(String format, Object... values) {
+        if (member.rank() == 0) {
+            member.report(
+                    ComparisonBody.PROGRESS,
+                    String.format(Locale.ROOT, format, values).getBytes(StandardCharsets.UTF_8));
+        }
+    }
+
+    private static String name(AttentionBackend.Kind kind) {
+        return kind.name().toLowerCase(Locale.ROOT);
+    }
+}

@@ -1,0 +1,201 @@
+package dev.kindling.compare;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.attention.Sdpa;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.data.batch.Batch;
+import dev.kindling.device.Device;
+import dev.kindling.device.Replay;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.exchange.RankShare;
+import dev.kindling.nn.Gpt;
+import dev.kindling.profile.OperatorTable;
+import dev.kindling.profile.Profiler;
+import dev.kindling.tensor.Arena;
+import dev.kindling.train.ProfiledTraining;
+import dev.kindling.train.Replica;
+import dev.kindling.train.StepBatches;
+import dev.kindling.train.TrainStep;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * One attention backend on one rank: a replica that stays, so that backends take turns without being built again. Eager
+ * and compiled steps share it; each starts from the same weights.
+ */
+final class BackendTrial implements AutoCloseable {
+    private static final ProfiledTraining.WarmUp PROFILED_WARM_UP = new ProfiledTraining.WarmUp(2, Duration.ZERO);
+    private static final int PROFILED_STEPS = 3;
+
+    private final TrainConfig config;
+    private final Device device;
+    private final Arena arena;
+    private final Replica replica;
+    private final Gpt inference;
+    private final List<Mode> modes;
+    private final long bytes;
+
+    /** Where a trial runs. */
+    record Rank(AllReduce allReduce, Optional<NcclCommunicator> nccl, Device device) {}
+
+    /**
+     * Builds the replica and runs one micro-batch, so that all memory is taken.
+     *
+     * @param config with the backend by name
+     * @param compile whether steps are captured: true, false or both
+     * @throws UnsupportedOperationException if the backend cannot run
+     * @throws dev.kindling.tensor.DeviceMemoryException if the device has too little memory
+     */
+    BackendTrial(TrainConfig config, List<Boolean> compile, int vocabulary, Rank rank) {
+        this.config = config;
+        device = rank.device();
+        long before = device.allocatedBytes();
+        arena = device.arena("comparison, " + config.cluster().attention());
+        try {
+            replica =
+                    new Replica(config, vocabulary, rank.allReduce(), rank.nccl(), new Gpt.DeviceMemory(device, arena));
+            restart();
+            replica.rehearse();
+            modes = compile.stream().map(Mode::new).toList();
+            bytes = device.allocatedBytes() - before;
+            inference = replica.inference();
+        } catch (RuntimeException | Error e) {
+            arena.close();
+            throw e;
+        }
+    }
+
+    /** Attention's share of an eager step's operators, with as many sequences as a rank has. */
+    static double attentionShare(TrainConfig config, int vocabulary, RankShare share, Device device) {
+        TrainConfig alone = config.with(
+                List.of("train.global_batch=" + share.count() * config.train().microBatch()));
+        try (Profiler profiler = new Profiler(device)) {
+            ProfiledTraining.ProfiledRun outcome =
+                    ProfiledTraining.run(alone, vocabulary, profiler, PROFILED_WARM_UP, PROFILED_STEPS);
+            return OperatorTable.of(outcome.spans()).attentionShare();
+        }
+    }
+
+    /** Device memory that the training step holds. */
+    long bytes() {
+        return bytes;
+    }
+
+    Sdpa sdpa() {
+        return replica.sdpa();
+    }
+
+    RankShare share() {
+        return replica.share();
+    }
+
+    /** Back to the initial weights, as every backend has them, and to an optimizer that has not seen a gradient. */
+    private void restart() {
+        replica.parameters().initialise(config.train().seed());
+        device.ops().fill(replica.adamW().firstMoments(), 0);
+        device.ops().fill(replica.adamW().secondMoments(), 0);
+    }
+
+    /** This backend's steps, for each of the values of {@code compile}. */
+    List<Mode> modes() {
+        return modes;
+    }
+
+    @Override
+    public void close() {
+        modes.forEach(Mode::close);
+        arena.close();
+    }
+
+    /** The steps of this backend, eager or compiled. */
+    final class Mode {
+        private final boolean compiled;
+        private final TrainStep step;
+        private Replay forward;
+        private long next;
+
+        private Mode(boolean compiled) {
+            this.compiled = compiled;
+            step = replica.step(compiled);
+        }
+
+        boolean compiled() {
+            return compiled;
+        }
+
+        /** What carries the gradients. */
+        String transport() {
+            return step.transport();
+        }
+
+        BackendTrial trial() {
+            return BackendTrial.this;
+        }
+
+        /** Steps from the common weights; returns each one's loss, summed over this rank's tokens. */
+        List<Double> warmUp(List<List<Batch>> steps, Runnable betweenSteps) {
+            restart();
+            List<Double> lossSums = new ArrayList<>();
+            for (List<Batch> batches : steps) {
+                lossSums.add(step.run(next++, StepBatches.windows(batches, replica.share()))
+                        .lossSum());
+                betweenSteps.run();
+            }
+            // Twice, so that what is captured has been run.
+            forward(steps.get(0));
+            if (compiled) {
+                forward = device.capture(this::forward);
+            }
+            forward(steps.get(0));
+            return lossSums;
+        }
+
+        /** Runs a step a list of batches; returns the mean wall time of one in milliseconds. */
+        double stepMillis(List<List<Batch>> steps, Runnable betweenSteps) {
+            long began = System.nanoTime();
+            for (List<Batch> batches : steps) {
+                step.run(next++, StepBatches.windows(batches, replica.share()));
+                betweenSteps.run();
+            }
+            return (System.nanoTime() - began) / 1e6 / steps.size();
+        }
+
+        /** As {@link #stepMillis}, for forward with loss, as in evaluation: no dropout, nothing kept for backward. */
+        double forwardMillis(List<List<Batch>> steps, Runnable betweenSteps) {
+            long began = System.nanoTime();
+            for (List<Batch> batches : steps) {
+                forward(batches);
+                betweenSteps.run();
+            }
+            return (System.nanoTime() - began) / 1e6 / steps.size();
+        }
+
+        private void forward(List<Batch> batches) {
+            float[] lossSum = new float[1];
+            for (Batch batch : batches) {
+                inference.load(batch.inputs(), batch.targets());
+                if (forward == null) {
+                    forward();
+                } else {
+                    forward.run();
+                }
+                device.download(inference.lossSum(), lossSum);
+            }
+        }
+
+        private void forward() {
+            device.ops().fill(inference.lossSum(), 0);
+            inference.forward();
+            inference.evaluate();
+        }
+
+        private void close() {
+            if (forward != null) {
+                forward.close();
+            }
+            step.close();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+package dev.kindling.compare;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.link.AllReduceException;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.coordinate.GenerationBody;
+import dev.kindling.coordinate.RankSession;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.data.DataException;
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.shard.ShardSet;
+import dev.kindling.device.Device;
+import dev.kindling.device.PeakRate;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.device.cuda.nccl.NcclException;
+import dev.kindling.exchange.NcclRendezvous;
+import dev.kindling.model.ExecutorDevice;
+import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.report.RankMeasurement;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import org.apache.spark.SparkEnv;
+
+/**
+ * What every rank of a comparison does: runs its part of the training step with each backend, together with the other
+ * ranks, and tells the driver what it measured.
+ *
+ * @param config of the training step; the plan's lengths and backends take the place of its own
+ * @param shards the folder of shards
+ */
+public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String shards) implements GenerationBody {
+    /** The topic under which rank 0 tells of its progress, as text. */
+    public static final String PROGRESS = "progress";
+
+    @Override
+    public byte[] run(RankSession member, AllReduce allReduce) throws IOException {
+        member.enter("opening the device and the shards");
+        try (Device device = ExecutorDevice.open(config, member);
+                NcclCommunicator nccl =
+                        NcclRendezvous.open(config, member, allReduce, device).orElse(null)) {
+            ShardSet set = ShardPreparation.open(shards, Storage.settings());
+            allReduce.barrier(); // so that all ranks of a host load it while peaks are measured
+            PeakRate peak = device.peakRate();
+            BackendComparison comparison = new BackendComparison(
+                    plan,
+                    set.tokens(CorpusSplit.TRAIN),
+                    set.tokenizer().vocabSize(),
+                    new BackendTrial.Rank(allReduce, Optional.ofNullable(nccl), device),
+                    member);
+            List<RankMeasurement.Case> cases = new ArrayList<>();
+            for (int length : plan.lengths()) {
+                cases.addAll(comparison.measure(config.with(List.of("model.block_size=" + length))));
+            }
+            SparkEnv env = SparkEnv.get();
+            RankMeasurement measurement = new RankMeasurement(
+                    member.rank(),
+                    env.blockManager().blockManagerId().host(),
+                    env.executorId(),
+                    device.description(),
+                    device.precision().name().toLowerCase(Locale.ROOT),
+                    peak.flops().orElse(0),
+                    peak.basis(),
+                    cases);
+            member.request(RankMeasurement.TOPIC, measurement.encode());
+            return new byte[0];
+        } catch (DataException e) {
+            throw new FatalJobException(e.getMessage(), e);
+        } catch (NcclException e) {
+            // As a rule the consequence of another rank's end.
+            throw new AllReduceException(-1, e.getMessage(), e);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+package dev.kindling.config;
+
+import static dev.kindling.config.ConfigException.check;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+
+/** One value of a configuration, from YAML or --set, as the type of its record component. */
+final class ConfigValue {
+    private ConfigValue() {}
+
+    /**
+     * Parses by the text of the scalar, so that {@code 1e-3}, which YAML reads as a string, is a number where a number
+     * belongs.
+     */
+    static Object parse(String key, JsonNode node, Class<?> type) {
+        check(node.isValueNode() && !node.isNull(), "%s holds no single value; give it %s", key, kind(type));
+        String text = node.asText();
+        try {
+            if (type == int.class) {
+                return Integer.parseInt(text);
+            } else if (type == long.class) {
+                return Long.parseLong(text);
+            } else if (type == double.class) {
+                return Double.parseDouble(text);
+            } else if (type == boolean.class) {
+                check(text.equals("true") || text.equals("false"), "%s is '%s'; set it to true or false", key, text);
+                return text.equals("true");
+            } else if (type.isEnum()) {
+                return choice(key, text, type);
+            }
+            return text;
+        } catch (NumberFormatException e) {
+            throw new ConfigException(
+                    String.format(Locale.ROOT, "%s is '%s', but it must be %s", key, text, kind(type)), e);
+        }
+    }
+
+    private static Object choice(String key, String text, Class<?> type) {
+        for (Object choice : type.getEnumConstants()) {
+            if (name(choice).equals(text)) {
+                return choice;
+            }
+        }
+        List<String> names = names(type);
+        throw new ConfigException(String.format(
+                Locale.ROOT,
+                "%s is '%s', but it must be one of %s; did you mean '%s'?",
+                key,
+                text,
+                String.join(", ", names),
+                NearestName.of(text, names).orElseThrow()));
+    }
+
+    private static String kind(Class<?> type) {
+        if (type == int.class || type == long.class) {
+            return "a whole number" + (type == int.class ? " below 2^31" : "");
+        } else if (type == double.class) {
+            return "a number";
+        } else if (type == boolean.class) {
+            return "true or false";
+        } else if (type.isEnum()) {
+            return "one of " + String.join(", ", names(type));
+        }
+        return "a text";
+    }
+
+    private static List<String> names(Class<?> type) {
+        return Arrays.stream(type.getEnumConstants()).map(ConfigValue::name).toList();
+    }
+
+    private static String name(Object choice) {
+        return ((Enum<?>) choice).name().toLowerCase(Locale.ROOT);
+    }
+}

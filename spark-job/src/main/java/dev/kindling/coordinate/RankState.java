@@ -1,0 +1,89 @@
+package dev.kindling.coordinate;
+
+import dev.kindling.allreduce.link.Peer;
+import dev.kindling.coordinate.message.FirstCause;
+import dev.kindling.coordinate.message.Message;
+import java.util.Comparator;
+
+/** What the driver knows of one rank that has joined. Guarded by its {@link GenerationState}; times are the driver's nanoTime. */
+final class RankState {
+    /**
+     * The rank to look at first when nothing moves: one that does not wait for its peers before those that do, then
+     * the one that is furthest behind.
+     */
+    static final Comparator<RankState> SUSPICION = Comparator.comparing((RankState seat) -> seat.waiting)
+            .thenComparingLong(seat -> seat.step)
+            .thenComparingLong(seat -> seat.moved);
+
+    private final Peer peer;
+    private long heard = System.nanoTime();
+    private long moved = heard;
+    private long moves = -1;
+    private long step = -1;
+    private String stage = "start";
+    private boolean waiting;
+    private boolean left;
+
+    RankState(Peer peer) {
+        this.peer = peer;
+    }
+
+    Peer peer() {
+        return peer;
+    }
+
+    void hear() {
+        heard = System.nanoTime();
+    }
+
+    /** Moves all times on, not beyond now. */
+    void excuse(long nanos) {
+        long now = System.nanoTime();
+        heard = Math.min(now, heard + nanos);
+        moved = Math.min(now, moved + nanos);
+    }
+
+    void beat(Message.Heartbeat beat) {
+        if (beat.moves() != moves) {
+            moved = System.nanoTime();
+            moves = beat.moves();
+        }
+        step = beat.step();
+        stage = beat.stage();
+        waiting = beat.waiting();
+    }
+
+    void leave() {
+        left = true;
+    }
+
+    boolean hasLeft() {
+        return left;
+    }
+
+    long heard() {
+        return heard;
+    }
+
+    long moved() {
+        return moved;
+    }
+
+    long step() {
+        return step;
+    }
+
+    boolean beforeFirstStep() {
+        return step < 0;
+    }
+
+    /** "stage 'checkpoint', after step 12". */
+    String doing() {
+        return "stage '" + stage + "'" + (waiting ? ", waiting for its peers" : "") + ", "
+                + (beforeFirstStep() ? "before its first step" : "after step " + step);
+    }
+
+    FirstCause blame(String what) {
+        return new FirstCause(peer.rank(), peer.describe(), what, "", false);
+    }
+}

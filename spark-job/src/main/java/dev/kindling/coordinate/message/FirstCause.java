@@ -1,0 +1,20 @@
+package dev.kindling.coordinate.message;
+
+import java.io.Serializable;
+
+/**
+ * What made a generation fail, before everything that followed from it.
+ *
+ * @param rank the rank at fault; -1 when it is not one rank's
+ * @param where host, executor, GPU of the rank; empty when there is none
+ * @param what one line: the exception, or what the watchdog saw
+ * @param stack the rank's stack trace; empty when the watchdog or Spark saw it
+ * @param fatal another attempt is pointless
+ */
+public record FirstCause(int rank, String where, String what, String stack, boolean fatal) implements Serializable {
+
+    /** "rank 1 (executor 0 on node7): java.io.IOException: disk full". */
+    public String describe() {
+        return where.isEmpty() ? what : where + ": " + what;
+    }
+}

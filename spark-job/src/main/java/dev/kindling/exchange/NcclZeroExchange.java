@@ -1,0 +1,102 @@
+package dev.kindling.exchange;
+
+import dev.kindling.allreduce.Rounding;
+import dev.kindling.device.Device;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.nn.Parameters;
+import dev.kindling.nn.Parameters.Range;
+import dev.kindling.optim.GradientClip;
+import dev.kindling.tensor.Tensor;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * {@code train.zero: 1} from GPU to GPU: a reduce-scatter of every bucket beside the backward pass, and an all-gather of
+ * its working weights beside the updates of those that follow. Every rank owns a piece of each bucket.
+ */
+public final class NcclZeroExchange implements ZeroExchange {
+    private final NcclCommunicator communicator;
+    private final Device device;
+    private final Parameters parameters;
+    private final boolean root;
+
+    public NcclZeroExchange(NcclCommunicator communicator, Device device, Parameters parameters, boolean root) {
+        this.communicator = communicator;
+        this.device = device;
+        this.parameters = parameters;
+        this.root = root;
+    }
+
+    @Override
+    public String name() {
+        return "nccl";
+    }
+
+    @Override
+    public boolean onDevice() {
+        return true;
+    }
+
+    @Override
+    public void bucketReady(int index, Rounding rounding) {
+        if (rounding != Rounding.NONE) {
+            throw new IllegalStateException("cluster.compression is bf16, which NCCL does not carry with train.zero 1");
+        }
+        communicator.reduceScatter(bucket(parameters.gradients(), index), own(parameters.gradients(), index));
+    }
+
+    @Override
+    public void finish(Rounding rounding) {
+        communicator.join();
+    }
+
+    @Override
+    public void clip(GradientClip clip) {
+        List<Tensor> pieces = parameters.own().stream()
+                .map(range -> part(parameters.gradients(), range))
+                .toList();
+        communicator.gradientNorm(pieces, clip.maxNorm());
+    }
+
+    @Override
+    public void updated(int index) {
+        gather(parameters.working(), index);
+    }
+
+    @Override
+    public void shareWeights() {
+        communicator.join();
+    }
+
+    @Override
+    public Optional<float[]> collect(Tensor own) {
+        Tensor flat = parameters.gradients();
+        for (int i = 0; i < parameters.own().size(); i++) {
+            Range range = parameters.own().get(i);
+            device.ops().copy(own.slice(0, parameters.ownOffset(range), range.length()), part(flat, range));
+            gather(flat, i);
+        }
+        communicator.join();
+        float[] whole = new float[root ? Math.toIntExact(flat.count()) : 0];
+        if (root) {
+            device.download(flat, whole);
+        }
+        return root ? Optional.of(whole) : Optional.empty();
+    }
+
+    private void gather(Tensor flat, int index) {
+        communicator.allGather(own(flat, index), bucket(flat, index));
+    }
+
+    private Tensor bucket(Tensor flat, int index) {
+        return part(flat, parameters.buckets().get(index));
+    }
+
+    private Tensor own(Tensor flat, int index) {
+        return part(flat, parameters.own().get(index));
+    }
+
+    private static Tensor part(Tensor flat, Range range) {
+        return flat.slice(0, range.offset(), range.length());
+    }
+}

@@ -1,0 +1,103 @@
+package dev.kindling.exchange;
+
+import dev.kindling.allreduce.SumOrder;
+import dev.kindling.device.Device;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.Parameters.Range;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Shape;
+import dev.kindling.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+
+/**
+ * {@code train.reduction: tree}: the gradient of each micro-batch, computed alone from 0, is a leaf of a tree that
+ * depends on the number of micro-batches of a step alone, so that every world size gives the same bits. A rank holds its
+ * subtrees' sums as a stack, the newest in the gradients themselves; below them are at most log2 of its micro-batches,
+ * rounded up, further buffers, and a few more where its share is not one subtree.
+ *
+ * <p>Losses are floats by micro-batch, added in double, which is exact unless they differ by a factor of millions.
+ */
+final class TreeGradientSum implements GradientSum {
+    private final Device device;
+    private final Tensor gradients;
+    private final Tensor lossSum;
+    private final SumOrder order;
+    private final int[] joins;
+    private final List<Tensor> older = new ArrayList<>();
+    private final Tensor losses;
+    /** How many sums are older than the gradients when a micro-batch has been added. */
+    private final int[] held;
+
+    TreeGradientSum(Gpt.DeviceMemory memory, Tensor gradients, Tensor lossSum, RankShare share) {
+        device = memory.device();
+        Arena arena = memory.arena();
+        this.gradients = gradients;
+        this.lossSum = lossSum;
+        order = SumOrder.tree(share.microBatches(), share.worldSize());
+        joins = SumOrder.joinsWithin(share.microBatches(), share.first(), share.first() + share.count());
+        losses = arena.allocate("losses of micro-batches", DType.F32, share.count());
+        held = new int[joins.length];
+        for (int i = 1; i < joins.length; i++) {
+            held[i] = held[i - 1] - joins[i - 1] + 1;
+        }
+        for (int i = 0; i < Arrays.stream(held).max().orElseThrow(); i++) {
+            older.add(arena.allocate("older gradients " + i, DType.F32, gradients.count()));
+        }
+    }
+
+    @Override
+    public SumOrder order() {
+        return order;
+    }
+
+    @Override
+    public List<Tensor> operands() {
+        int last = joins.length - 1;
+        List<Tensor> operands = new ArrayList<>(older.subList(0, held[last] - joins[last]));
+        operands.add(gradients);
+        return operands;
+    }
+
+    @Override
+    public void next(int microBatch) {
+        takeLoss(microBatch);
+        join(microBatch, new Range(0, gradients.count()));
+        device.ops().copy(gradients, older.get(held[microBatch] - joins[microBatch]));
+        device.ops().fill(gradients, 0);
+        device.ops().fill(lossSum, 0);
+    }
+
+    private void takeLoss(int microBatch) {
+        device.ops().copy(lossSum, Tensor.dense(losses.buffer(), losses.offset() + microBatch, Shape.of(1)));
+    }
+
+    private void join(int microBatch, Range range) {
+        for (int i = 1; i <= joins[microBatch]; i++) {
+            device.ops().add(part(older.get(held[microBatch] - i), range), part(gradients, range));
+        }
+    }
+
+    @Override
+    public void complete(Range range) {
+        join(joins.length - 1, range);
+    }
+
+    private static Tensor part(Tensor flat, Range range) {
+        return Tensor.dense(flat.buffer(), flat.offset() + range.offset(), Shape.of(range.length()));
+    }
+
+    @Override
+    public double lossSum() {
+        takeLoss(joins.length - 1);
+        float[] all = new float[joins.length];
+        device.download(losses, all);
+        double sum = 0;
+        for (float loss : all) {
+            sum += loss;
+        }
+        return sum;
+    }
+}

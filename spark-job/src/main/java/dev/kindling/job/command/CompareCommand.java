@@ -1,0 +1,129 @@
+package dev.kindling.job.command;
+
+import dev.kindling.attention.AttentionBackend;
+import dev.kindling.config.ConfigException;
+import dev.kindling.job.options.CompareOptions;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+        name = "compare",
+        description = "Time the training step and forward with each attention backend, on all executors at once; table,"
+                + " report.json and report.html.",
+        sortOptions = false)
+public final class CompareCommand implements Callable<Integer> {
+    @Mixin
+    private ConfigMixin configuration;
+
+    @Option(
+            names = "--backends",
+            split = ",",
+            paramLabel = "NAME",
+            description = "Of math, flash, efficient (all). The first that runs is what others are compared with.")
+    private List<String> backends = new ArrayList<>(List.of("math", "flash", "efficient"));
+
+    @Option(
+            names = "--lengths",
+            split = ",",
+            paramLabel = "T",
+            description = "Sequence lengths, for example 256,512,1024 (model.block_size).")
+    private List<Integer> lengths = new ArrayList<>();
+
+    @Option(
+            names = "--executors",
+            split = ",",
+            paramLabel = "N",
+            description = "Numbers of executors, for example 1,2 (cluster.executors).")
+    private List<Integer> executors = new ArrayList<>();
+
+    @Option(
+            names = "--compile",
+            split = ",",
+            paramLabel = "BOOL",
+            description = "true,false compares captured steps with eager ones on a GPU (train.compile).")
+    private List<String> compile = new ArrayList<>();
+
+    @Option(
+            names = "--steps",
+            paramLabel = "N",
+            defaultValue = "20",
+            description = "Steps of a backend in a round (${DEFAULT-VALUE}).")
+    private int steps;
+
+    @Option(
+            names = "--rounds",
+            paramLabel = "N",
+            defaultValue = "6",
+            description = "Timed rounds, in which backends take turns; intervals come from their spread"
+                    + " (${DEFAULT-VALUE}).")
+    private int rounds;
+
+    @Option(
+            names = "--warm-up",
+            paramLabel = "N",
+            defaultValue = "20",
+            description = "Untimed steps of each backend before; their losses are compared (${DEFAULT-VALUE}).")
+    private int warmUp;
+
+    @Option(names = "--allreduce", paramLabel = "NAME", description = "auto, driver, ring or nccl (cluster.allreduce).")
+    private String allreduce;
+
+    @Option(names = "--out", required = true, paramLabel = "DIR", description = "Directory to make, for the report.")
+    private String out;
+
+    @Mixin
+    private CommonMixin common;
+
+    private final Job<CompareOptions> job;
+
+    public CompareCommand(Job<CompareOptions> job) {
+        this.job = job;
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        atLeast(1, "--steps", steps);
+        atLeast(2, "--rounds", rounds);
+        atLeast(2, "--warm-up", warmUp);
+        lengths.forEach(each -> atLeast(1, "--lengths", each));
+        executors.forEach(each -> atLeast(1, "--executors", each));
+        job.run(new CompareOptions(
+                configuration.config(),
+                out,
+                distinct(backends.stream()
+                        .map(name -> OptionValues.of("--backends", name, AttentionBackend.Kind.class))
+                        .toList()),
+                new CompareOptions.Series(
+                        distinct(lengths),
+                        distinct(executors),
+                        distinct(compile.stream().map(CompareCommand::bool).toList())),
+                new CompareOptions.Timing(warmUp, rounds, steps),
+                configuration.overrides(null, null, allreduce),
+                common.verbose()));
+        return ExitCode.DONE;
+    }
+
+    private static boolean bool(String value) {
+        return switch (value.strip()) {
+            case "true" -> true;
+            case "false" -> false;
+            default ->
+                throw new ConfigException("--compile is '" + value + "', but it must be true, false or true,false");
+        };
+    }
+
+    private static void atLeast(int least, String option, int value) {
+        if (value < least) {
+            throw new ConfigException("%s is %d; set it to %d or more".formatted(option, value, least));
+        }
+    }
+
+    private static <T> List<T> distinct(List<T> values) {
+        return List.copyOf(new LinkedHashSet<>(values));
+    }
+}

@@ -1,0 +1,50 @@
+package dev.kindling.job.command;
+
+import dev.kindling.checkpoint.CheckpointException;
+import dev.kindling.config.ConfigException;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.data.DataException;
+import java.io.PrintWriter;
+import java.util.Optional;
+
+/** What a failed command prints, and the exit code that it ends with. */
+public final class FailureReport {
+    private FailureReport() {}
+
+    /**
+     * Prints one line, or with {@code verbose} the stack trace, and returns the exit code. The line is that of the
+     * failure among the causes that Kindling has worded, where there is one: Spark wraps what a task throws.
+     */
+    public static int print(Throwable failure, boolean verbose, PrintWriter err) {
+        Throwable told = worded(failure).map(Throwable.class::cast).orElse(failure);
+        boolean bug = told instanceof RuntimeException
+                && told.getClass().getPackageName().startsWith("java.");
+        String message = told.getMessage() == null ? "" : told.getMessage();
+        String line = message.lines()
+                .map(String::strip)
+                .filter(text -> !text.isEmpty())
+                .findFirst()
+                .orElse("");
+        boolean unnamed = line.isEmpty() || bug || told instanceof Error;
+        err.println("kindling: " + (unnamed ? told.getClass().getSimpleName() + (line.isEmpty() ? "" : ": ") : "")
+                + line + (unnamed && !verbose ? " (-v shows where)" : ""));
+        if (verbose) {
+            failure.printStackTrace(err);
+        }
+        err.flush();
+        return told instanceof ConfigException ? ExitCode.USAGE : ExitCode.FAILURE;
+    }
+
+    /** The first failure among the causes that Kindling has worded; another attempt would meet it again. */
+    public static Optional<Exception> worded(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof ConfigException
+                    || cause instanceof DataException
+                    || cause instanceof CheckpointException
+                    || cause instanceof FatalJobException) {
+                return Optional.of((Exception) cause);
+            }
+        }
+        return Optional.empty();
+    }
+}

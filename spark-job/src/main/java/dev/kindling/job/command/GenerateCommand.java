@@ -1,0 +1,143 @@
+package dev.kindling.job.command;
+
+import dev.kindling.config.ConfigException;
+import dev.kindling.job.options.GenerateOptions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+        name = "generate",
+        description = "Continue a prompt on the terminal, or a file of prompts by a Spark job, with a trained model.",
+        sortOptions = false)
+public final class GenerateCommand implements Callable<Integer> {
+    private static final int DEFAULT_BATCH = 16;
+
+    @Mixin
+    private CheckpointMixin model;
+
+    @Option(names = "--prompt", paramLabel = "TEXT", description = "Where the text begins; it is printed as it comes.")
+    private String prompt;
+
+    @Option(
+            names = "--prompts",
+            paramLabel = "FILE",
+            description = "Instead: a file of prompts, one a line, or JSON lines (.json, .jsonl) with prompt and id.")
+    private String prompts;
+
+    @Option(
+            names = "--out",
+            paramLabel = "DIR",
+            description = "With --prompts: directory to make, for completions/ and summary.json.")
+    private String out;
+
+    @Option(
+            names = "--format",
+            paramLabel = "NAME",
+            description = "With --prompts, of completions/: json (lines) or parquet (json).")
+    private String format;
+
+    @Option(names = "--max-tokens", defaultValue = "500", description = "Tokens to add (${DEFAULT-VALUE}).")
+    private int maxTokens;
+
+    @Option(
+            names = "--temperature",
+            defaultValue = "0.8",
+            description = "Higher is wilder, 0 takes the likeliest token (${DEFAULT-VALUE}).")
+    private double temperature;
+
+    @Option(
+            names = "--top-k",
+            defaultValue = "200",
+            description = "Sample among the K likeliest tokens, 0 for all (${DEFAULT-VALUE}).")
+    private int topK;
+
+    @Option(
+            names = "--top-p",
+            defaultValue = "1.0",
+            description = "Sample among the likeliest tokens that make up this probability (${DEFAULT-VALUE}).")
+    private double topP;
+
+    @Option(names = "--num-samples", defaultValue = "1", description = "Texts to write (${DEFAULT-VALUE}).")
+    private int numSamples;
+
+    @Option(names = "--seed", defaultValue = "1337", description = "Same seed, same text (${DEFAULT-VALUE}).")
+    private long seed;
+
+    @Option(
+            names = "--stop",
+            paramLabel = "TEXT",
+            description = "End a text before this string, a line break as \\n. Repeatable.")
+    private List<String> stops = new ArrayList<>();
+
+    @Option(
+            names = "--batch",
+            paramLabel = "N",
+            description = "With --prompts: texts written side by side (" + DEFAULT_BATCH + ").")
+    private Integer batch;
+
+    @Mixin
+    private TaskMixin elastic;
+
+    @Mixin
+    private CommonMixin common;
+
+    private final Job<GenerateOptions> job;
+
+    public GenerateCommand(Job<GenerateOptions> job) {
+        this.job = job;
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        check(
+                (prompt == null) != (prompts == null),
+                "give either --prompt TEXT or --prompts FILE, to say what to continue");
+        check((prompts == null) == (out == null), "--prompts FILE and --out DIR go together; give both or neither");
+        check(
+                prompt == null || !prompt.isEmpty(),
+                "--prompt is empty, but a text needs a first character; try --prompt 'ROMEO:'");
+        check(maxTokens >= 1, "--max-tokens is " + maxTokens + "; set it to 1 or more");
+        check(
+                temperature >= 0 && Double.isFinite(temperature),
+                "--temperature is " + temperature + "; set it to 0 or more");
+        check(topK >= 0, "--top-k is " + topK + "; set it to 1 or more, or to 0 for all tokens");
+        check(topP > 0 && topP <= 1, "--top-p is " + topP + ", but it is a probability; set it in (0, 1]");
+        check(numSamples >= 1, "--num-samples is " + numSamples + "; set it to 1 or more");
+        check(stops.stream().noneMatch(String::isEmpty), "--stop is empty, so every text would be; give it a string");
+        check(
+                format == null || format.equals("json") || format.equals("parquet"),
+                "--format is '" + format + "'; it may be json or parquet");
+        String idle = format != null ? "--format" : batch != null ? "--batch" : elastic.given();
+        check(prompts != null || idle == null, idle + " goes with --prompts FILE; drop it, or give such a file");
+        List<String> unescaped =
+                stops.stream().map(stop -> stop.replace("\\n", "\n")).toList();
+        job.run(new GenerateOptions(
+                model.checkpoint(),
+                Optional.ofNullable(prompt),
+                Optional.ofNullable(prompts).map(this::file),
+                new GenerateOptions.Style(maxTokens, temperature, topK, topP, unescaped, numSamples, seed),
+                model.hardware(),
+                common.verbose()));
+        return ExitCode.DONE;
+    }
+
+    private GenerateOptions.PromptFile file(String path) {
+        return new GenerateOptions.PromptFile(
+                path,
+                out,
+                format == null ? "json" : format,
+                elastic.elastic(),
+                OptionValues.atLeastOne("--batch", batch).orElse(DEFAULT_BATCH));
+    }
+
+    private static void check(boolean holds, String message) {
+        if (!holds) {
+            throw new ConfigException(message);
+        }
+    }
+}

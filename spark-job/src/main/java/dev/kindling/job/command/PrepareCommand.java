@@ -1,0 +1,42 @@
+package dev.kindling.job.command;
+
+import dev.kindling.config.ConfigException;
+import dev.kindling.job.options.PrepareOptions;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(name = "prepare", description = "Turn text into checked shards of tokens, in parallel.", sortOptions = false)
+public final class PrepareCommand implements Callable<Integer> {
+    @Option(
+            names = "--corpus",
+            required = true,
+            paramLabel = "PATH",
+            description = "shakespeare, or a text file, folder or Hadoop path.")
+    private String corpus;
+
+    @Option(names = "--tokenizer", required = true, paramLabel = "NAME", description = "char or gpt2.")
+    private String tokenizer;
+
+    @Option(names = "--out", required = true, paramLabel = "DIR", description = "Directory for the shards.")
+    private String out;
+
+    @Mixin
+    private CommonMixin common;
+
+    private final Job<PrepareOptions> job;
+
+    public PrepareCommand(Job<PrepareOptions> job) {
+        this.job = job;
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        if (!tokenizer.equals("char") && !tokenizer.equals("gpt2")) {
+            throw new ConfigException("--tokenizer is '" + tokenizer + "', but it must be char or gpt2");
+        }
+        job.run(new PrepareOptions(corpus, tokenizer, out, common.verbose()));
+        return ExitCode.DONE;
+    }
+}

@@ -1,0 +1,44 @@
+package dev.kindling.job.command;
+
+import dev.kindling.job.options.TaskSettings;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** Options of jobs without barriers. */
+@Command
+final class TaskMixin {
+    @Option(
+            names = "--executors",
+            paramLabel = "N",
+            description = "Executors. Default: 2, or one for each GPU of this host.")
+    private Integer executors;
+
+    @Option(names = "--partitions", paramLabel = "N", description = "Tasks. Default: as many as suit the work.")
+    private Integer partitions;
+
+    @Option(
+            names = "--on-error",
+            paramLabel = "WHAT",
+            description = "fail (the default), or skip: count and report documents or prompts that cannot be used.")
+    private String onError;
+
+    /** The first of these options that was given; null without any. */
+    String given() {
+        if (executors != null) {
+            return "--executors";
+        }
+        return partitions != null ? "--partitions" : onError != null ? "--on-error" : null;
+    }
+
+    TaskSettings elastic() {
+        return new TaskSettings(
+                OptionValues.atLeastOne("--executors", executors),
+                OptionValues.atLeastOne("--partitions", partitions),
+                onError != null && OptionValues.of("--on-error", onError, OnError.class) == OnError.SKIP);
+    }
+
+    private enum OnError {
+        FAIL,
+        SKIP
+    }
+}

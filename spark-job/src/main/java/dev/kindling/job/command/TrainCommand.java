@@ -1,0 +1,67 @@
+package dev.kindling.job.command;
+
+import dev.kindling.config.ConfigException;
+import dev.kindling.job.options.TrainOptions;
+import java.time.Clock;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+@Command(
+        name = "train",
+        description = "Train a GPT on the executors of a Spark cluster, then print a sample.",
+        sortOptions = false)
+public final class TrainCommand implements Callable<Integer> {
+    private static final DateTimeFormatter TIMESTAMP = DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss", Locale.ROOT);
+
+    @Mixin
+    private ConfigMixin configuration;
+
+    @Option(names = "--out", paramLabel = "DIR", description = "Run directory. Default: runs/TIMESTAMP.")
+    private String out;
+
+    @Option(names = "--resume", description = "Go on from the latest checkpoint in --out.")
+    private boolean resume;
+
+    @Option(names = "--executors", paramLabel = "N", description = "Executors, one rank each (cluster.executors).")
+    private String executors;
+
+    @Option(
+            names = "--attention",
+            paramLabel = "NAME",
+            description = "auto, math, flash or efficient (cluster.attention).")
+    private String attention;
+
+    @Option(names = "--allreduce", paramLabel = "NAME", description = "auto, driver, ring or nccl (cluster.allreduce).")
+    private String allreduce;
+
+    @Mixin
+    private CommonMixin common;
+
+    private final Job<TrainOptions> job;
+    private final Clock clock;
+
+    public TrainCommand(Job<TrainOptions> job, Clock clock) {
+        this.job = job;
+        this.clock = clock;
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        if (resume && out == null) {
+            throw new ConfigException("--resume needs to know which run; give its directory with --out DIR");
+        }
+        String directory = out == null ? "runs/" + TIMESTAMP.format(LocalDateTime.now(clock)) : out;
+        job.run(new TrainOptions(
+                configuration.config(),
+                directory,
+                resume,
+                configuration.overrides(executors, attention, allreduce),
+                common.verbose()));
+        return ExitCode.DONE;
+    }
+}

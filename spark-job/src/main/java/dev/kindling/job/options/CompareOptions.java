@@ -1,0 +1,42 @@
+package dev.kindling.job.options;
+
+import dev.kindling.attention.AttentionBackend;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Options of {@code compare}.
+ *
+ * @param config path, URI or built-in name of the configuration; absent for the one that fits the device
+ * @param out directory to make for the report, on any Hadoop file system
+ * @param backends in order; the first that runs is the reference
+ * @param series what is varied
+ * @param timing how often what is run
+ * @param overrides {@code section.key=value} in order: {@code --set}, then the short forms of the cluster keys
+ */
+public record CompareOptions(
+        Optional<String> config,
+        String out,
+        List<AttentionBackend.Kind> backends,
+        Series series,
+        Timing timing,
+        List<String> overrides,
+        boolean verbose) {
+    /**
+     * What is varied; an empty list takes the configuration's value.
+     *
+     * @param lengths model.block_size
+     * @param executors world sizes
+     * @param compile train.compile
+     */
+    public record Series(List<Integer> lengths, List<Integer> executors, List<Boolean> compile) {}
+
+    /**
+     * How often each backend steps.
+     *
+     * @param warmUp untimed steps of each backend
+     * @param rounds that are timed
+     * @param steps of a backend in a round
+     */
+    public record Timing(int warmUp, int rounds, int steps) {}
+}

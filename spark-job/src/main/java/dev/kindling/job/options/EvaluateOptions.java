@@ -1,0 +1,32 @@
+package dev.kindling.job.options;
+
+import java.util.Optional;
+import java.util.OptionalInt;
+
+/**
+ * Options of {@code evaluate}.
+ *
+ * @param checkpoint a run directory (its latest committed checkpoint) or a checkpoint directory
+ * @param out the directory to make
+ * @param batch windows a forward pass; empty for the checkpoint's train.micro_batch
+ * @param stride tokens by which windows advance; empty for block_size
+ */
+public record EvaluateOptions(
+        String checkpoint,
+        DeviceSettings hardware,
+        Data data,
+        String out,
+        TaskSettings elastic,
+        OptionalInt batch,
+        OptionalInt stride,
+        boolean verbose) {
+
+    /**
+     * What to evaluate: a path, or a split of the checkpoint's own run.
+     *
+     * @param column a table's column of text
+     * @param idColumn a table's column of ids
+     */
+    public record Data(
+            Optional<String> path, Optional<String> column, Optional<String> idColumn, Optional<String> split) {}
+}

@@ -1,0 +1,41 @@
+package dev.kindling.job.options;
+
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * Options of {@code generate}.
+ *
+ * @param checkpoint a run directory (its latest committed checkpoint) or a checkpoint directory
+ * @param prompt continued on the terminal; empty where there is a file of prompts
+ * @param file continued by a Spark job
+ */
+public record GenerateOptions(
+        String checkpoint,
+        Optional<String> prompt,
+        Optional<PromptFile> file,
+        Style style,
+        DeviceSettings hardware,
+        boolean verbose) {
+
+    /**
+     * How to write.
+     *
+     * @param maxTokens tokens to sample after the prompt, 1 or more
+     * @param temperature 0 takes the likeliest token; else logits are divided by it
+     * @param topK sample among the K likeliest, 0 for all
+     * @param topP sample among the likeliest that make up this probability, in (0, 1]; 1 for all
+     * @param stops strings before the first of which a text ends
+     */
+    public record Style(
+            int maxTokens, double temperature, int topK, double topP, List<String> stops, int numSamples, long seed) {}
+
+    /**
+     * A job over a file of prompts.
+     *
+     * @param out the directory to make
+     * @param format {@code json} or {@code parquet}
+     * @param batch texts written side by side
+     */
+    public record PromptFile(String path, String out, String format, TaskSettings elastic, int batch) {}
+}

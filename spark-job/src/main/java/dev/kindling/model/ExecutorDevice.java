@@ -1,0 +1,78 @@
+package dev.kindling.model;
+
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection.PrecisionChoice;
+import dev.kindling.coordinate.RankSession;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.device.Device;
+import dev.kindling.device.Precision;
+import dev.kindling.device.cpu.CpuDevice;
+import dev.kindling.device.cuda.CudaDevice;
+import java.util.Optional;
+import org.apache.spark.SparkConf;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.TaskContext;
+import org.apache.spark.resource.ResourceInformation;
+
+/**
+ * Opens what a rank computes on: the GPU that Spark gave its task, or the CPU.
+ * {@code auto} takes the GPU where Spark gave one. One rank owns one GPU, which the driver checks by its UUID.
+ */
+public final class ExecutorDevice {
+    /** Spark's setting for the threads of an executor's CPU device; by default its cores. */
+    public static final String CPU_THREADS = "spark.kindling.cpu.threads";
+
+    private ExecutorDevice() {}
+
+    /** Opens a rank's device, and claims it where it is a GPU. */
+    public static Device open(TrainConfig config, RankSession member) {
+        Device device = open(config.cluster().device(), config.train().precision());
+        if (device instanceof CudaDevice gpu) {
+            member.claimGpu(gpu.uuid());
+        }
+        return device;
+    }
+
+    /**
+     * Opens the device of the task that this thread runs; precision {@code auto} is bf16 on a GPU and fp32 on the CPU.
+     *
+     * @throws FatalJobException if CUDA is asked for by name, or Spark gave a GPU, and CUDA cannot run
+     */
+    public static Device open(DeviceChoice choice, PrecisionChoice precision) {
+        Optional<Integer> gpu = gpu();
+        if (choice == DeviceChoice.CPU || (choice == DeviceChoice.AUTO && gpu.isEmpty())) {
+            return new CpuDevice(cpuThreads(SparkEnv.get().conf()), precision(precision, Precision.FP32));
+        }
+        if (gpu.isEmpty()) {
+            throw new FatalJobException(
+                    "cluster.device is cuda, but Spark gave this task no GPU; set spark.executor.resource.gpu.amount=1 and spark.task.resource.gpu.amount=1 with a discovery script (conf/gpu-discovery.sh), or use --device cpu");
+        }
+        Optional<String> reason = CudaDevice.whyNot();
+        if (reason.isPresent()) {
+            throw new FatalJobException(
+                    "cannot use GPU %s: %s; fix that, or use --device cpu".formatted(gpu.get(), reason.get()));
+        }
+        return CudaDevice.open(gpu.get(), precision(precision, Precision.BF16));
+    }
+
+    /** The GPU that Spark gave to the task that this thread runs, by its position; empty where it gave none. */
+    public static Optional<Integer> gpu() {
+        ResourceInformation gpu = TaskContext.get().resourcesJMap().get("gpu");
+        return Optional.ofNullable(gpu).map(given -> Integer.parseInt(given.addresses()[0]));
+    }
+
+    /** The threads of an executor's CPU device. */
+    public static int cpuThreads(SparkConf conf) {
+        int threads = conf.getInt(CPU_THREADS, conf.getInt("spark.executor.cores", 1));
+        if (threads < 1) {
+            throw new ConfigException("%s is %d; set it to 1 or more".formatted(CPU_THREADS, threads));
+        }
+        return threads;
+    }
+
+    private static Precision precision(PrecisionChoice choice, Precision automatic) {
+        return choice == PrecisionChoice.AUTO ? automatic : Precision.valueOf(choice.name());
+    }
+}

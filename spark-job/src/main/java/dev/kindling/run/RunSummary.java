@@ -1,0 +1,57 @@
+package dev.kindling.run;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.report.Stragglers;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.TreeMap;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * {@code summary.json}: how a run ended.
+ *
+ * @param steps optimizer steps done
+ * @param trainLoss the last step's training loss, in nats a token
+ * @param bestValLoss the lowest validation loss, absent when none was evaluated
+ * @param tokensPerSecond training tokens over all ranks, by training time
+ * @param wallSeconds from the start of the job to its end
+ * @param worldSize ranks of the last generation
+ * @param peakBytes the most memory of its device that rank 0 held at once, in the last generation
+ * @param stragglers where the time of the last generation's ranks went
+ * @param paddingSaved the share of rows that packing saves, absent without it
+ * @param ran what was really used: device, attention, allreduce, precision ...
+ */
+public record RunSummary(
+        long steps,
+        double trainLoss,
+        OptionalDouble bestValLoss,
+        double tokensPerSecond,
+        double wallSeconds,
+        int worldSize,
+        long peakBytes,
+        Stragglers stragglers,
+        OptionalDouble paddingSaved,
+        Map<String, String> ran) {
+
+    /** Writes the file as a whole: a reader sees the old one or the new one. */
+    public void write(Storage storage, Path file) throws IOException {
+        JsonMapper json = JsonMapper.builder().build();
+        ObjectNode node = json.createObjectNode();
+        node.put("steps", steps).put("train_loss", trainLoss);
+        if (bestValLoss.isPresent()) {
+            node.put("best_val_loss", bestValLoss.getAsDouble());
+        }
+        node.put("tokens_per_second", tokensPerSecond)
+                .put("wall_seconds", wallSeconds)
+                .put("world_size", worldSize)
+                .put("peak_bytes", peakBytes);
+        node.set("ranks", stragglers.toJson());
+        stragglers.slowest().ifPresent(slowest -> node.put("straggler", slowest));
+        paddingSaved.ifPresent(share -> node.put("padding_saved", share));
+        new TreeMap<>(ran).forEach(node::put);
+        storage.write(file, json.writerWithDefaultPrettyPrinter().writeValueAsString(node) + "\n");
+    }
+}

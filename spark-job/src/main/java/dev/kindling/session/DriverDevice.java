@@ -1,0 +1,49 @@
+package dev.kindling.session;
+
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.TrainSection.PrecisionChoice;
+import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.device.Device;
+import dev.kindling.device.Precision;
+import dev.kindling.device.cpu.CpuDevice;
+import dev.kindling.device.cuda.CudaDevice;
+import java.util.List;
+import java.util.Optional;
+
+/** What a command without executors computes on: the first usable GPU, or all cores of this machine. */
+public final class DriverDevice {
+    private DriverDevice() {}
+
+    /** Whether {@code choice} means a GPU here; a {@link FatalJobException} with the reason if it must and cannot. */
+    public static boolean isCuda(DeviceChoice choice) {
+        if (choice == DeviceChoice.CPU) {
+            return false;
+        }
+        Optional<String> reason = CudaDevice.whyNot();
+        if (choice == DeviceChoice.CUDA && reason.isPresent()) {
+            throw new FatalJobException("cannot run on a GPU as --device cuda asks: %s".formatted(reason.get()));
+        }
+        return reason.isEmpty();
+    }
+
+    /** {@code AUTO} precision is bf16 on a GPU and fp32 on the CPU. */
+    public static Device open(boolean cuda, PrecisionChoice choice) {
+        Precision precision = choice != PrecisionChoice.AUTO
+                ? Precision.valueOf(choice.name())
+                : cuda ? Precision.BF16 : Precision.FP32;
+        return cuda
+                ? CudaDevice.open(0, precision)
+                : new CpuDevice(Runtime.getRuntime().availableProcessors(), precision);
+    }
+
+    /** GPUs that an embedded cluster of this host offers: none where {@code choice} is the CPU. */
+    public static int gpus(DeviceChoice choice) {
+        return choice == DeviceChoice.CPU || CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
+    }
+
+    /** The default of {@code cluster.executors}, as an override: one for each GPU of this host, if there are any. */
+    public static List<String> executorsByGpus() {
+        int gpus = gpus(DeviceChoice.AUTO);
+        return gpus == 0 ? List.of() : List.of("cluster.executors=" + gpus);
+    }
+}

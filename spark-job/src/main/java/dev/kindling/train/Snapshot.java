@@ -1,9 +1,0 @@
-package dev.kindling.train;
-
-/**
- * What a checkpoint keeps of the weights, in the layout of the flat buffers.
- *
- * @param first AdamW's first moments
- * @param second AdamW's second moments
- */
-record Snapshot(float[] weights, float[] first, float[] second) {}

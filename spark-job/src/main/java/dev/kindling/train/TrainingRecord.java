@@ -1,0 +1,260 @@
+package dev.kindling.train;
+
+import dev.kindling.checkpoint.CheckpointState;
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.config.ModelSection;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
+import dev.kindling.coordinate.Progress;
+import dev.kindling.coordinate.RequestHandler;
+import dev.kindling.coordinate.message.FirstCause;
+import dev.kindling.coordinate.message.Generation;
+import dev.kindling.monitor.SparkMonitor;
+import dev.kindling.report.MetricsLog;
+import dev.kindling.report.RankTimes;
+import dev.kindling.report.StepMetrics;
+import dev.kindling.report.Stragglers;
+import dev.kindling.report.TensorBoard;
+import dev.kindling.report.TrainProgress;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.TreeMap;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The driver's side of a training run: puts the ranks' reports of a step together, writes them to metrics.jsonl,
+ * TensorBoard, the console and Spark's monitoring, and commits checkpoints. Called by one thread at a time.
+ */
+public final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(TrainingRecord.class);
+    private static final Duration LINE_PERIOD = Duration.ofSeconds(5);
+    /** Steps between two looks for a rank that is slow all the time. */
+    private static final int STRAGGLER_STEPS = 100;
+
+    private final TrainConfig config;
+    private final Storage storage;
+    private final Path run;
+    private final CheckpointStore store;
+    private final SparkMonitor monitor;
+    private final TreeMap<Long, Pending> pending = new TreeMap<>();
+    private MetricsLog metrics;
+    private TensorBoard tensorBoard;
+    private TrainProgress progress;
+    private final TreeMap<Integer, String> places = new TreeMap<>();
+    private int generation;
+    private int worldSize;
+    private Stragglers stragglers = new Stragglers(List.of());
+    private boolean stragglerNamed;
+    private StepMetrics last;
+    private long tokens;
+    private double trainingMillis;
+
+    public TrainingRecord(
+            TrainConfig config, Storage storage, Path run, CheckpointStore store, JavaSparkContext spark) {
+        this.config = config;
+        this.storage = storage;
+        this.run = run;
+        this.store = store;
+        this.monitor = new SparkMonitor(spark, run.toString(), config.train().maxSteps(), facts(config));
+    }
+
+    /** What the Spark UI shows of the configuration. */
+    private static Map<String, String> facts(TrainConfig config) {
+        ModelSection model = config.model();
+        TrainSection train = config.train();
+        Map<String, String> facts = new LinkedHashMap<>();
+        facts.put(
+                "Model",
+                "%d layers, %d heads, %d channels, blocks of %d tokens"
+                        .formatted(model.nLayer(), model.nHead(), model.nEmbd(), model.blockSize()));
+        facts.put(
+                "Batch",
+                "%d sequences a step in micro-batches of %d".formatted(train.globalBatch(), train.microBatch()));
+        return facts;
+    }
+
+    /** The reports of a step that has not been reported by every rank yet. */
+    private static final class Pending {
+        private final StepReport[] reports;
+        private int count;
+
+        Pending(int worldSize) {
+            reports = new StepReport[worldSize];
+        }
+    }
+
+    @Override
+    public byte[] handle(Generation from, int rank, String topic, byte[] payload) throws IOException {
+        if (topic.equals(StepReport.TOPIC)) {
+            begin(from);
+            add(from, rank, StepReport.decode(payload));
+            return new byte[0];
+        }
+        if (topic.equals(RankReport.TOPIC)) {
+            RankReport report = RankReport.decode(payload);
+            places.put(rank, report.where());
+            LOG.info("{} begins from {}", report.where(), report.restored());
+            return new byte[0];
+        }
+        if (topic.equals(CommitRequest.TOPIC)) {
+            CommitRequest request = CommitRequest.decode(payload);
+            Path committed = store.commit(new Path(request.staged()), request.step());
+            monitor.checkpointCommitted(request.step(), committed.toString());
+            return committed.toString().getBytes(StandardCharsets.UTF_8);
+        }
+        throw new IllegalArgumentException("no request is called " + topic);
+    }
+
+    /** A new generation starts from its checkpoint: what an earlier one reported beyond that is forgotten. */
+    private void begin(Generation from) throws IOException {
+        if (from.number() == generation) {
+            return;
+        }
+        generation = from.number();
+        pending.clear();
+        stragglers =
+                new Stragglers(places.values().stream().limit(from.worldSize()).toList());
+        stragglerNamed = false;
+        announceSize(from);
+        closeFiles();
+        metrics = MetricsLog.resume(storage, new Path(run, "metrics.jsonl"), from.startStep());
+        tensorBoard = new TensorBoard(storage, run, Clock.systemUTC());
+        progress = new TrainProgress(
+                from.startStep(), config.train().maxSteps(), TrainProgress.onTerminal(), System.out, LINE_PERIOD);
+    }
+
+    /** Tells the user when there are fewer ranks than wanted, and when no longer. */
+    private void announceSize(Generation from) {
+        int wanted = config.cluster().executors();
+        if (from.worldSize() < wanted) {
+            System.err.printf(
+                    "kindling: going on with %d of %d executors from step %d, as cluster.min_executors is %d; more join at a checkpoint when they come back%n",
+                    from.worldSize(), wanted, from.startStep(), config.cluster().minExecutors());
+        } else if (worldSize > 0 && worldSize < wanted) {
+            System.err.printf(
+                    "kindling: executors came back: going on with all %d from step %d%n", wanted, from.startStep());
+        }
+        worldSize = from.worldSize();
+    }
+
+    private void add(Generation from, int rank, StepReport report) throws IOException {
+        Pending step = pending.computeIfAbsent(report.step(), number -> new Pending(from.worldSize()));
+        step.reports[rank] = report;
+        step.count++;
+        if (step.count == from.worldSize()) {
+            pending.remove(report.step());
+            complete(List.of(step.reports));
+        }
+    }
+
+    private void complete(List<StepReport> ranks) throws IOException {
+        StepReport any = ranks.get(0);
+        long stepTokens = ranks.stream().mapToLong(StepReport::tokens).sum();
+        double millis = ranks.stream().mapToDouble(StepReport::stepMillis).max().getAsDouble();
+        tokens += stepTokens;
+        trainingMillis += millis;
+        last = new StepMetrics(
+                any.step(),
+                ranks.stream().mapToDouble(StepReport::lossSum).sum() / stepTokens,
+                any.learningRate(),
+                any.gradientNorm(),
+                stepTokens / millis * 1000,
+                ranks.stream()
+                        .map(rank -> rank.tokens() / rank.stepMillis() * 1000)
+                        .toList(),
+                millis,
+                any.valLoss() == null ? OptionalDouble.empty() : OptionalDouble.of(any.valLoss()),
+                ranks.stream()
+                        .map(rank -> new RankTimes(rank.dataMillis(), rank.computeMillis(), rank.exchangeMillis()))
+                        .toList());
+        metrics.append(last);
+        tensorBoard.append(last);
+        progress.update(last);
+        monitor.stepDone(last);
+        stragglers.add(last);
+        if (!stragglerNamed && stragglers.steps() % STRAGGLER_STEPS == STRAGGLER_STEPS - 1) {
+            stragglers.slowest().ifPresent(this::nameStraggler);
+        }
+    }
+
+    private void nameStraggler(String slowest) {
+        stragglerNamed = true;
+        System.err.println("kindling: " + slowest);
+    }
+
+    /** Where the time of the last generation's ranks went. */
+    public Stragglers stragglers() {
+        return stragglers;
+    }
+
+    /** The last step's metrics; null if no step was completed. */
+    public StepMetrics last() {
+        return last;
+    }
+
+    /** Training tokens a second over all completed steps, evaluation and checkpoints not counted. */
+    public double tokensPerSecond() {
+        return tokens == 0 ? 0 : tokens / trainingMillis * 1000;
+    }
+
+    @Override
+    public void started(Generation next) {
+        monitor.generationStarted(next);
+    }
+
+    @Override
+    public void failed(Generation ended, FirstCause cause) {
+        monitor.generationFailed(ended, cause);
+    }
+
+    /** The step of the newest committed checkpoint that is whole; 0 if there is none. */
+    @Override
+    public long committedStep() {
+        try {
+            CheckpointStore.Recovery recovery = store.latestValid();
+            recovery.skipped().forEach(line -> {
+                LOG.warn("{}", line);
+                System.err.println("kindling: " + line);
+            });
+            return recovery.found().map(CheckpointState::step).orElse(0L);
+        } catch (IOException e) {
+            throw new UncheckedIOException("cannot look for checkpoints in " + run + "; check that it can be read", e);
+        }
+    }
+
+    private void closeFiles() throws IOException {
+        if (metrics != null) {
+            progress.close();
+            metrics.close();
+            tensorBoard.close();
+        }
+    }
+
+    /** Where to watch the run; empty without a Spark UI. */
+    public Optional<String> url() {
+        return monitor.url();
+    }
+
+    /** All steps are done. */
+    public void finished() {
+        monitor.finished();
+    }
+
+    @Override
+    public void close() throws IOException {
+        monitor.close();
+        closeFiles();
+    }
+}

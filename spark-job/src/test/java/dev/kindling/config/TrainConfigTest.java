@@ -1,0 +1,145 @@
+package dev.kindling.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class TrainConfigTest {
+    private static final ConfigSource SOURCE = new ConfigSource(new org.apache.hadoop.conf.Configuration(), List.of());
+
+    @Test
+    void anEmptyFileHasTheDefaultsOfTheGpuRun() {
+        TrainConfig config = TrainConfig.parse("", "empty.yaml", List.of());
+
+        assertThat(config).isEqualTo(TrainConfig.defaults());
+        assertThat(config.model())
+                .isEqualTo(new ModelSection(6, 6, 384, 256, 0.2, false, ModelSection.Activation.GELU));
+        assertThat(config.train().globalBatch()).isEqualTo(64);
+        assertThat(config.train().beta2()).isEqualTo(0.99);
+        assertThat(config.cluster().executors()).isEqualTo(2);
+        assertThat(config.checkpoint()).isEqualTo(new CheckpointSection(250, 3, true));
+    }
+
+    @Test
+    void theBuiltInConfigsAreNanoGpts() {
+        TrainConfig gpu = SOURCE.builtIn("shakespeare-char", List.of());
+        TrainConfig cpu = SOURCE.builtIn("shakespeare-char-cpu", List.of());
+
+        assertThat(gpu).isEqualTo(TrainConfig.defaults());
+        assertThat(cpu.model()).isEqualTo(new ModelSection(4, 4, 128, 64, 0.0, false, ModelSection.Activation.GELU));
+        assertThat(cpu.train().globalBatch()).isEqualTo(12);
+        assertThat(cpu.train().microBatches()).isEqualTo(2);
+        assertThat(cpu.train().maxSteps()).isEqualTo(2000);
+        assertThat(cpu.train().lrDecaySteps()).isEqualTo(2000);
+        assertThat(cpu.train().evalBatches()).isEqualTo(40);
+        assertThat(cpu.train().minLr()).isEqualTo(1e-4);
+    }
+
+    @Test
+    void writtenAndReadBackItIsTheSame() {
+        TrainConfig config = TrainConfig.parse(
+                "train: {lr: 3e-4, seed: 9007199254740993, compile: false}\ndata: {corpus: \"hdfs://n:1/a: b\"}\n",
+                "run.yaml",
+                List.of("model.activation=gelu_tanh", "cluster.device=cuda", "data.tokenizer = gpt2"));
+
+        assertThat(config.train().lr()).isEqualTo(3e-4);
+        assertThat(config.train().seed()).isEqualTo(9007199254740993L);
+        assertThat(config.data().corpus()).isEqualTo("hdfs://n:1/a: b");
+        assertThat(config.data().tokenizer()).isEqualTo(DataSection.TokenizerKind.GPT2);
+        assertThat(TrainConfig.parse(config.toYaml(), "config.yaml", List.of())).isEqualTo(config);
+        assertThat(TrainConfig.fromTree(config.toTree(), "state.json")).isEqualTo(config);
+        assertThat(config.toYaml()).startsWith("model:\n  n_layer: 6\n").contains("activation: gelu_tanh\n");
+    }
+
+    @Test
+    void laterOverridesWinAndAreCheckedTogether() {
+        TrainConfig config = TrainConfig.defaults()
+                .with(List.of(
+                        "train.micro_batch=5", "train.global_batch=10", "train.micro_batch=2", "data.corpus=a=b"));
+
+        assertThat(config.train().microBatches()).isEqualTo(5);
+        assertThat(config.data().corpus()).isEqualTo("a=b");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            train.learning_rat=1 | unknown key 'train.learning_rat'; did you mean 'train.
+            train.warmup_step=1  | did you mean 'train.warmup_steps'?
+            model.lr=1           | did you mean 'train.lr'?
+            n_head=3             | did you mean 'model.n_head'?
+            train.lr             | --set train.lr is not of the form section.key=value
+            model.n_head=5       | model.n_embd 384 is not divisible by model.n_head 5
+            model.n_layer=0      | model.n_layer is 0
+            model.n_layer=2.5    | model.n_layer is '2.5', but it must be a whole number
+            model.block_size=99999999999 | it must be a whole number below 2^31
+            model.dropout=1      | model.dropout is 1.0, but it is a probability
+            model.dropout=NaN    | model.dropout is NaN
+            model.bias=yes       | model.bias is 'yes'; set it to true or false
+            model.activation=relu | must be one of gelu, gelu_tanh
+            data.corpus=         | data.corpus is empty
+            data.val_fraction=1  | data.val_fraction is 1.0
+            data.tokenizer=gtp2  | did you mean 'gpt2'?
+            train.micro_batch=7  | set train.micro_batch to 4
+            train.micro_batch=100 | set train.micro_batch to 64
+            train.max_steps=0    | train.max_steps is 0; set it to 1 or more
+            train.lr=fast        | train.lr is 'fast', but it must be a number
+            train.lr=Infinity    | train.lr is Infinity
+            train.min_lr=1       | train.min_lr is 1.0
+            train.warmup_steps=6000 | lower train.warmup_steps
+            train.beta1=1        | train.beta1 is 1.0
+            train.beta2=-0.1     | train.beta2 is -0.1
+            train.weight_decay=-1 | train.weight_decay is -1.0
+            train.grad_clip=-1   | train.grad_clip is -1.0
+            train.zero=2         | train.zero is 2
+            train.eval_interval=0 | train.eval_interval is 0
+            cluster.executors=0  | cluster.executors is 0
+            cluster.min_executors=3 | set it between 1 and cluster.executors 2
+            cluster.attention=flesh | did you mean 'flash'?
+            cluster.compression=fp8 | must be one of none, bf16
+            checkpoint.keep=0    | checkpoint.keep is 0
+            checkpoint.interval=0 | checkpoint.interval is 0
+            """)
+    void aBadOverrideIsRefusedInOneLine(String override, String message) {
+        assertThatThrownBy(() -> TrainConfig.defaults().with(List.of(override)))
+                .isInstanceOf(ConfigException.class)
+                .message()
+                .contains(message)
+                .doesNotContain("\n");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            modle: {n_layer: 2}          | bad.yaml: unknown section 'modle'; did you mean 'model'?
+            model: {nlayer: 2}           | bad.yaml: unknown key 'model.nlayer'; did you mean 'model.n_layer'?
+            model: 3                     | section 'model' must hold keys
+            [1, 2]                       | holds no sections
+            model: {n_layer: [1, 2]}     | model.n_layer holds no single value
+            model: {n_layer: }           | model.n_layer holds no single value
+            model: {n_layer: 1           | bad.yaml is not valid YAML at line
+            cluster: {device: cpu, allreduce: nccl} | nccl, which sums between GPUs, but cluster.device is cpu
+            {train: {reduction: tree}, cluster: {compression: bf16}} | train.reduction is tree, which gives the same bits
+            train: {lr: 1, lr: 2}        | bad.yaml is not valid YAML at line 1: Duplicate field 'lr'
+            """)
+    void aBadFileIsRefusedInOneLine(String yaml, String message) {
+        assertThatThrownBy(() -> TrainConfig.parse(yaml, "bad.yaml", List.of()))
+                .isInstanceOf(ConfigException.class)
+                .message()
+                .contains(message)
+                .doesNotContain("\n");
+    }
+
+    @Test
+    void defaultsStandBelowTheFileAndOverridesAboveIt() {
+        List<String> defaults = List.of("cluster.executors=7", "train.seed=7");
+
+        TrainConfig config = TrainConfig.parse("train: {seed: 5}", "test", defaults, List.of("train.max_steps=9"));
+
+        assertThat(config.cluster().executors()).isEqualTo(7);
+        assertThat(config.train().seed()).isEqualTo(5);
+        assertThat(config.train().maxSteps()).isEqualTo(9);
+    }
+}

@@ -1,0 +1,50 @@
+package dev.kindling.coordinate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.allreduce.link.Peer;
+import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.Limits;
+import dev.kindling.coordinate.message.Message;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(20)
+class GenerationStateTest {
+    private static final Limits LIMITS = new Limits(20_000, 20_000, 20_000, 20_000, 20_000, 10_000, 100, 1_000, 1_000);
+
+    private final GenerationState board =
+            new GenerationState(new Generation(1, 2, 0, 1), LIMITS, new Peer(-1, "", 0, "driver", ""));
+
+    private static Peer peer(int rank) {
+        return new Peer(rank, "node" + rank, 7077, "executor-" + rank, "");
+    }
+
+    @Test
+    void anExecutorThatDiesBeforeItsRankHasJoinedIsNamed() {
+        board.receive(new Message.Join(1, 0, peer(0)));
+        board.launched(0, "executor-0", "node0");
+        board.launched(1, "executor-1", "node1");
+        board.executorLost("executor-1", "Command exited with code 137");
+        assertThat(board.problem().orElseThrow().describe())
+                .isEqualTo(
+                        "rank 1 (executor executor-1 on node1): its executor is gone before it joined: Command exited"
+                                + " with code 137");
+    }
+
+    /** A laptop that slept, a driver under SIGSTOP, a long collection: what ranks sent meanwhile is still to be read. */
+    @Test
+    void aDriverThatSleptBlamesNobodyForIt() throws InterruptedException {
+        board.receive(new Message.Join(1, 0, peer(0)));
+        board.receive(new Message.Join(1, 1, peer(1)));
+        assertThat(board.problem()).isEmpty();
+        Thread.sleep(2 * LIMITS.silence());
+        assertThat(board.problem()).isEmpty();
+        long woke = System.nanoTime();
+        while (board.problem().isEmpty()) {
+            Thread.sleep(20);
+        }
+        assertThat(Watchdog.millisSince(woke)).isGreaterThan(LIMITS.silence() / 2);
+        assertThat(board.problem().orElseThrow().what()).contains("no heartbeat for 1000 ms");
+    }
+}

@@ -1,0 +1,204 @@
+package dev.kindling.exchange;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.withinPercentage;
+
+import dev.kindling.allreduce.Rounding;
+import dev.kindling.device.Device;
+import dev.kindling.device.Gelu;
+import dev.kindling.device.Precision;
+import dev.kindling.device.Replay;
+import dev.kindling.device.StepInputs;
+import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.OptimizerShard;
+import dev.kindling.nn.Parameters;
+import dev.kindling.optim.AdamW;
+import dev.kindling.optim.GradientClip;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Assertions;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Steps of a sharded optimizer over NCCL, a thread a rank, against one rank's over the sum of all gradients. */
+@Timeout(120)
+class NcclZeroExchangeTest {
+    private static final GptConfig MODEL = new GptConfig(300, 64, 3, 3, 96, 0f, true, Gelu.Form.ERF);
+    private static final int STEPS = 4;
+
+    /**
+     * What a rank has at the end.
+     *
+     * @param weights that forward would read
+     * @param snapshot F32 weights and moments, by weight, on rank 0
+     */
+    private record Outcome(float[] norms, float[] weights, Optional<List<float[]>> snapshot) {}
+
+    /** Two, or one where there is one GPU. */
+    private static int ranks() {
+        Optional<String> reason = CudaDevice.whyNot().or(NcclCommunicator::whyNot);
+        if (reason.isPresent()) {
+            Assumptions.assumeTrue(Boolean.getBoolean("gpu.required"), "SKIPPED, no GPU: " + reason.get());
+            Assertions.fail("gpu.required=true, but " + reason.get());
+        }
+        return Math.min(2, CudaDevice.count());
+    }
+
+    @ParameterizedTest
+    @CsvSource({"FP32,0", "BF16,0", "BF16,1"})
+    void everyRankEndsWithTheWeightsOfAWholeOptimizer(Precision precision, float maxNorm) throws Exception {
+        int ranks = ranks();
+        Outcome expected = alone(precision, maxNorm, ranks);
+        byte[] id = NcclCommunicator.uniqueId();
+        CyclicBarrier leaving = new CyclicBarrier(ranks);
+        ExecutorService threads = Executors.newFixedThreadPool(ranks);
+        List<Future<Outcome>> running = new ArrayList<>();
+        for (int rank = 0; rank < ranks; rank++) {
+            OptimizerShard shard = new OptimizerShard(OptimizerShard.Cut.BUCKETS, rank, ranks);
+            running.add(threads.submit(() -> sharded(precision, maxNorm, shard, id, leaving)));
+        }
+        threads.shutdown();
+        // A gradient that is not clipped has no norm in it, whose last bit may differ.
+        float tolerance = maxNorm == 0 ? 0 : 1e-6f;
+        for (Future<Outcome> future : running) {
+            Outcome outcome = future.get(60, TimeUnit.SECONDS);
+            for (int step = 0; step < STEPS; step++) {
+                assertThat(outcome.norms[step]).isCloseTo(expected.norms[step], withinPercentage(1e-4));
+            }
+            assertThat(difference(outcome.weights, expected.weights)).isLessThanOrEqualTo(maxNorm == 0 ? 0 : 1e-3f);
+            outcome.snapshot.ifPresent(snapshot -> {
+                for (int i = 0; i < snapshot.size(); i++) {
+                    float[] whole = expected.snapshot.orElseThrow().get(i);
+                    assertThat(difference(snapshot.get(i), whole)).isLessThanOrEqualTo(tolerance);
+                }
+            });
+        }
+        assertThat(running.get(0).get().snapshot).isPresent();
+    }
+
+    /** The largest; not a number where one of the values is none. */
+    private static float difference(float[] some, float[] others) {
+        assertThat(some).hasSameSizeAs(others);
+        float most = 0;
+        for (int i = 0; i < some.length; i++) {
+            most = Math.max(most, Math.abs(some[i] - others[i]));
+        }
+        return most;
+    }
+
+    private static Outcome sharded(
+            Precision precision, float maxNorm, OptimizerShard shard, byte[] id, CyclicBarrier leaving)
+            throws Exception {
+        try (CudaDevice device = CudaDevice.open(shard.rank(), precision);
+                Arena arena = device.arena("test");
+                NcclCommunicator communicator = NcclCommunicator.open(
+                        device,
+                        new NcclCommunicator.Group(id, shard.rank(), shard.ranks(), () -> {}, Assertions::fail))) {
+            Parameters parameters = new Parameters(MODEL, device, arena, true, shard);
+            AdamW adamW = adamW(parameters, device, arena);
+            NcclZeroExchange exchange = new NcclZeroExchange(communicator, device, parameters, shard.rank() == 0);
+            ZeroUpdate update = new ZeroUpdate(new GradientClip(device.ops(), maxNorm), adamW, exchange);
+            Runnable reduce = () -> {
+                for (int i = 0; i < parameters.buckets().size(); i++) {
+                    exchange.bucketReady(i, Rounding.NONE);
+                }
+                exchange.finish(Rounding.NONE);
+            };
+            float[] norms = new float[STEPS];
+            step(0, parameters, adamW, device, List.of(shard.rank()));
+            reduce.run();
+            update.run();
+            norms[0] = device.gradientNorm();
+            try (Replay reduction = device.capture(reduce);
+                    Replay replay = device.capture(update::run)) {
+                for (int step = 1; step < STEPS; step++) {
+                    step(step, parameters, adamW, device, List.of(shard.rank()));
+                    reduction.run();
+                    replay.run();
+                    norms[step] = device.gradientNorm();
+                }
+            }
+            float[] weights = named(parameters, download(device, parameters.working()));
+            List<float[]> snapshot = new ArrayList<>();
+            for (Tensor own : List.of(adamW.firstMoments(), adamW.secondMoments())) {
+                exchange.collect(own).ifPresent(flat -> snapshot.add(named(parameters, flat)));
+            }
+            if (parameters.master() != parameters.working()) {
+                exchange.collect(parameters.master()).ifPresent(flat -> snapshot.add(named(parameters, flat)));
+            }
+            leaving.await(30, TimeUnit.SECONDS);
+            return new Outcome(norms, weights, shard.rank() == 0 ? Optional.of(snapshot) : Optional.empty());
+        }
+    }
+
+    private static Outcome alone(Precision precision, float maxNorm, int ranks) {
+        try (CudaDevice device = CudaDevice.open(0, precision);
+                Arena arena = device.arena("test")) {
+            Parameters parameters = new Parameters(MODEL, device, arena, true);
+            AdamW adamW = adamW(parameters, device, arena);
+            float[] norms = new float[STEPS];
+            for (int step = 0; step < STEPS; step++) {
+                step(step, parameters, adamW, device, ranks == 1 ? List.of(0) : List.of(0, 1));
+                new GradientClip(device.ops(), maxNorm).apply(parameters.gradients());
+                adamW.step();
+                norms[step] = device.gradientNorm();
+            }
+            List<float[]> snapshot = new ArrayList<>();
+            for (Tensor flat : List.of(adamW.firstMoments(), adamW.secondMoments(), parameters.master())) {
+                snapshot.add(named(parameters, download(device, flat)));
+            }
+            float[] weights = named(parameters, download(device, parameters.working()));
+            return new Outcome(norms, weights, Optional.of(snapshot));
+        }
+    }
+
+    private static AdamW adamW(Parameters parameters, Device device, Arena arena) {
+        parameters.initialise(1);
+        return new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.95f, 0.1f), device, arena);
+    }
+
+    /** Sets the step's inputs, and the sum of the ranks' gradients. */
+    private static void step(int step, Parameters parameters, AdamW adamW, Device device, List<Integer> ranks) {
+        device.setStep(new StepInputs(1, step, 1e-2f, adamW.beta1Correction(step), adamW.beta2Correction(step), 1));
+        float[] sum = new float[(int) parameters.count()];
+        for (int rank : ranks) {
+            Random random = new Random(step * 10 + rank);
+            for (Parameters.Entry entry : parameters.entries()) {
+                for (int i = 0; i < entry.shape().count(); i++) {
+                    sum[(int) entry.offset() + i] += (float) random.nextGaussian();
+                }
+            }
+        }
+        device.upload(sum, parameters.gradients());
+    }
+
+    private static float[] download(Device device, Tensor tensor) {
+        float[] flat = new float[(int) tensor.count()];
+        device.download(tensor, flat);
+        return flat;
+    }
+
+    /** Without the padding of buckets, which depends on the number of ranks. */
+    private static float[] named(Parameters parameters, float[] flat) {
+        FloatBuffer named = FloatBuffer.allocate(flat.length);
+        for (Parameters.Entry entry : parameters.entries()) {
+            named.put(flat, (int) entry.offset(), (int) entry.shape().count());
+        }
+        return Arrays.copyOf(named.array(), named.position());
+    }
+}

@@ -1,0 +1,54 @@
+package dev.kindling.session;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.allreduce.link.Peer;
+import dev.kindling.coordinate.message.FirstCause;
+import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.Limits;
+import dev.kindling.evaluate.PassageScore;
+import java.util.List;
+import org.apache.spark.SparkConf;
+import org.apache.spark.serializer.KryoSerializer;
+import org.apache.spark.serializer.SerializerInstance;
+import org.junit.jupiter.api.Test;
+import scala.reflect.ClassTag;
+import scala.reflect.ClassTag$;
+
+class KryoRegistrationsTest {
+    private static final List<Record> SAMPLES = List.of(
+            new Generation(3, 2, 250L, 1),
+            new Limits(1, 2, 3, 4, 5, 6, 7, 8, 9),
+            new FirstCause(1, "rank 1 (executor 0 on node7)", "java.io.IOException: disk full", "", true),
+            new Peer(1, "node7", 4711, "0", "GPU-5a1e"),
+            new PassageScore("a.txt", 3, 4, 1L << 33, null));
+
+    private record Stranger(int x) {}
+
+    private static SerializerInstance kryo() {
+        SparkConf conf = new SparkConf(false);
+        KryoRegistrations.configure(conf);
+        return new KryoSerializer(conf).newInstance();
+    }
+
+    private static Object roundTrip(Object value) {
+        ClassTag<Object> any = ClassTag$.MODULE$.apply(Object.class);
+        SerializerInstance kryo = kryo();
+        return kryo.deserialize(kryo.serialize(value, any), any);
+    }
+
+    @Test
+    void everyRegisteredRecordComesBackEqual() {
+        assertThat(SAMPLES.stream().map(Record::getClass))
+                .containsExactlyInAnyOrderElementsOf(KryoRegistrations.records());
+        for (Record sample : SAMPLES) {
+            assertThat(roundTrip(sample)).isEqualTo(sample).isNotSameAs(sample);
+        }
+    }
+
+    @Test
+    void anUnregisteredClassIsRefusedByName() {
+        assertThatThrownBy(() -> roundTrip(new Stranger(1))).hasStackTraceContaining("Stranger");
+    }
+}

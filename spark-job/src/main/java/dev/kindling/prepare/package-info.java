@@ -1,0 +1,12 @@
+/**
+ * Text to shards, as a Spark job of two stages.
+ *
+ * <p>In: the name of a corpus ({@code shakespeare}, or a path on any Hadoop file system), a tokenizer and the fraction
+ * to validate on. Out: a folder of shards, see {@code data.shard}. The first stage counts characters and collects the
+ * vocabulary, the driver places the cut between training and validation, the second stage writes shards, and the driver
+ * commits them.
+ *
+ * <p>Called on the driver by {@code train}, {@code prepare}, {@code evaluate} and {@code compare}; {@link
+ * dev.kindling.prepare.CorpusListing} also serves those that read text or prompts. Starts no threads of its own.
+ */
+package dev.kindling.prepare;

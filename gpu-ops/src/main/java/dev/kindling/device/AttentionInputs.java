@@ -8,7 +8,7 @@ import dev.kindling.tensor.Tensor;
  * dropout(softmax(scale q k^T + mask)) v. Tensors may be strided views; the last dimension has stride 1.
  *
  * <p>Dense: query (B, H, Tq, D), key (B, H, Tk, D), value (B, H, Tk, Dv). Causal is aligned to the bottom right: row
- * sees column iff column <= row + Tk - Tq. A row that sees nothing gives 0.
+ * sees column if and only if {@code column <= row + Tk - Tq}. A row that sees nothing gives 0.
  *
  * <p>Packed: B = 1 and Tq = Tk = the total of all sequences, which {@code sequences} delimits.
  *

@@ -18,7 +18,7 @@ final class ScalarMath {
 
     static final float LN2_LOW = (float) -2.12194440e-4;
 
-    /** exp(r) = 1 + r + r^2 (E0 + r (E1 + ...)) for |r| <= ln 2 / 2; relative error 1e-7. */
+    /** exp(r) = 1 + r + r^2 (E0 + r (E1 + ...)) for |r| up to ln 2 / 2; relative error 1e-7. */
     static final float E0 = (float) 5.0000001201e-1;
 
     static final float E1 = (float) 1.6666665459e-1;

@@ -5,8 +5,8 @@ import dev.kindling.device.Ops;
 import java.util.Optional;
 
 /**
- * Fused attention with online softmax and O(T) memory (Dao, FlashAttention-2, arXiv:2307.08691): causal, dropout, packed
- * sequences; no arbitrary mask.
+ * Fused attention with an online softmax and O(T) memory (Dao, FlashAttention-2, arXiv:2307.08691). Takes causal
+ * attention, dropout and packed sequences, and no arbitrary mask.
  */
 public final class FlashAttention extends FusedBackend {
     public FlashAttention(Ops ops) {

@@ -25,7 +25,11 @@ public final class MathAttention implements AttentionBackend {
     private final Arena arena;
     private final Map<Saved, Tensor> scratch = new HashMap<>();
 
-    /** @param arena where scratch for dP is kept, one tensor a shape */
+    /**
+     * Uses the device's matrix products and softmax.
+     *
+     * @param arena owns the scratch for dP, one tensor per shape
+     */
     public MathAttention(Ops ops, Arena arena) {
         this.ops = ops;
         this.arena = arena;
@@ -47,7 +51,10 @@ public final class MathAttention implements AttentionBackend {
         return new Saved(inputs.query().dtype(), Shape.of(planes * planeStride(scores(inputs))));
     }
 
-    /** From one plane of scores to the next: rounded up, so that both start where a device can load vectors. */
+    /**
+     * Elements between two planes of scores: rounded up, so that each plane starts where a device can load whole
+     * vectors.
+     */
     private static long planeStride(Shape scores) {
         return (scores.count() + PLANE_ALIGNMENT - 1) / PLANE_ALIGNMENT * PLANE_ALIGNMENT;
     }

@@ -34,7 +34,9 @@ public final class Sdpa {
     private final Map<AttentionShape, Kind> choices = Collections.synchronizedMap(new LinkedHashMap<>());
 
     /**
-     * @param scratch holds the MATH backend's scratch
+     * Chooses among the device's three backends.
+     *
+     * @param scratch arena for the MATH backend's scratch
      * @param allowed backends that may run; all of them for {@code auto}
      */
     public Sdpa(Device device, Arena scratch, Set<Kind> allowed) {
@@ -51,7 +53,10 @@ public final class Sdpa {
         this.allowed = EnumSet.copyOf(allowed);
     }
 
-    /** The backends that a configuration value allows: {@code auto}, {@code math}, {@code flash} or {@code efficient}. */
+    /**
+     * The backends allowed by a configuration value: {@code auto} (all), {@code math}, {@code flash} or {@code
+     * efficient}.
+     */
     public static Set<Kind> allowedBy(String name) {
         if (name.equalsIgnoreCase("auto")) {
             return EnumSet.allOf(Kind.class);
@@ -98,7 +103,7 @@ public final class Sdpa {
                         .formatted(shape, String.join("; ", reasons)));
     }
 
-    /** Why {@code kind} cannot run such inputs, or empty; scope and allowed set play no part. */
+    /** Why {@code kind} cannot run such inputs, or empty if it can. Ignores the scope and the allowed backends. */
     public Optional<String> whyNot(Kind kind, AttentionShape shape) {
         return fastestFirst.stream()
                 .filter(backend -> backend.kind() == kind)

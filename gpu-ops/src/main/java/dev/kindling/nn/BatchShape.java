@@ -4,9 +4,9 @@ package dev.kindling.nn;
  * The extents of a micro-batch.
  *
  * @param batch B, sequences
- * @param length T, tokens each
- * @param packedSequences 0 for dense sequences; else all B T rows are one pack of up to so many documents, which
- *     cumulative lengths delimit
+ * @param length T, tokens per sequence
+ * @param packedSequences 0 for dense sequences; otherwise all B * T rows are one pack of at most this many
+ *     documents, whose boundaries are given by cumulative lengths
  */
 public record BatchShape(int batch, int length, int packedSequences) {
     public BatchShape {

@@ -3,8 +3,8 @@ package dev.kindling.nn;
 import dev.kindling.tensor.Tensor;
 
 /**
- * A pre-norm transformer block: r += attention(layernorm(r)); r += mlp(layernorm(r)). The second addition is pending, as a
- * {@link Branch}, until the next layernorm fuses it.
+ * A pre-norm transformer block: r += attention(layernorm(r)); r += mlp(layernorm(r)), with r the residual stream (rows,
+ * C). The second addition is left pending, as a {@link Branch}; the next layernorm does it together with its own work.
  */
 final class Block {
     private final LayerNorm norm1;
@@ -14,7 +14,12 @@ final class Block {
     private final Branch attentionBranch;
     private final Branch mlpBranch;
 
-    /** @param pending the branch of the block below, or null for the first */
+    /**
+     * Builds the block on top of another.
+     *
+     * @param residual the residual stream below, (rows, C)
+     * @param pending the branch of the block below that has not been added yet, or null for the first block
+     */
     Block(BlockContext context, int layer, Tensor residual, Branch pending) {
         int site = 3 * layer + 1;
         int width = context.config().width();

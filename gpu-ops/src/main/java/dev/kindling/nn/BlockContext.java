@@ -9,8 +9,8 @@ import dev.kindling.device.Ops;
 /**
  * What the modules of one {@link Gpt} share.
  *
- * @param sequences delimits packed documents; null for dense sequences
- * @param cache of keys and values when tokens come one by one; else null
+ * @param sequences boundaries of packed documents; null for dense sequences
+ * @param cache keys and values of earlier tokens where tokens come one by one; otherwise null
  */
 record BlockContext(
         GptConfig config,
@@ -26,7 +26,10 @@ record BlockContext(
         return device.ops();
     }
 
-    /** The model's dropout at one of its sites: 0 the embedding, then three a block. */
+    /**
+     * The dropout of one place in the model, so that no two share a mask: site 0 is the embedding, then three per
+     * block.
+     */
     Dropout dropout(int site) {
         return new Dropout(config.dropout(), site);
     }

@@ -4,12 +4,12 @@ import dev.kindling.device.Dropout;
 import dev.kindling.tensor.Tensor;
 
 /**
- * The output of a residual branch, before its bias and dropout, which the next layernorm applies as it adds the branch to
- * the residual stream.
+ * The output of a residual branch without its bias and dropout. The next layernorm applies both when it adds the branch
+ * to the residual stream.
  *
  * @param values (rows, C)
- * @param bias (C) or null
- * @param dBias (C) F32 or null
+ * @param bias (C), or null
+ * @param dBias (C) F32, the bias's gradient, or null
  */
 record Branch(Tensor values, Tensor bias, Tensor dBias, Dropout dropout) {
     static Branch of(BlockContext context, Tensor values, String projection, int site) {

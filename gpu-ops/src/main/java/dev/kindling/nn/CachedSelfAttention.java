@@ -7,7 +7,10 @@ import dev.kindling.device.Ops;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 
-/** Attention of one new token a sequence, (B, C) rows, against a {@link KvCache} that it extends. Inference only. */
+/**
+ * Attention of one new token per sequence, (B, C) rows, to all earlier ones, whose keys and values are in a {@link
+ * KvCache}. It adds the new token's to the cache. Inference only.
+ */
 final class CachedSelfAttention implements SelfAttention {
     private final Ops ops;
     private final Linear qkvLinear;

@@ -5,9 +5,9 @@ import dev.kindling.device.AttentionInputs;
 import dev.kindling.tensor.Tensor;
 
 /**
- * q, k, v = x W_qkv + b, split into heads; y = attention(q, k, v) W_proj, causal (Vaswani et al., arXiv:1706.03762). The
- * projection's bias is left to the next layernorm. Heads are strided views of the (B, T, 3, H, D) product: nothing is
- * permuted in memory.
+ * Causal self-attention (Vaswani et al., arXiv:1706.03762): q, k, v = x W_qkv + b, split into heads; y = attention(q,
+ * k, v) W_proj. The projection's bias is added by the next layernorm. Heads are strided views of the (B, T, 3, H, D)
+ * product, so nothing is permuted in memory.
  */
 final class CausalSelfAttention implements SelfAttention {
     private final Linear qkvLinear;
@@ -59,7 +59,7 @@ final class CausalSelfAttention implements SelfAttention {
         }
     }
 
-    /** One of {@code parts} interleaved (rows, C) matrices as (B, H, T, D), or as (1, H, rows, D) when packed. */
+    /** A view of one of {@code parts} interleaved (rows, C) matrices: (B, H, T, D), or (1, H, rows, D) when packed. */
     private static Tensor heads(BlockContext context, Tensor rows, int parts, int part) {
         GptConfig config = context.config();
         boolean packed = context.shape().packed();

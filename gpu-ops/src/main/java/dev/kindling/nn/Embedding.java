@@ -4,7 +4,7 @@ import dev.kindling.device.EmbeddingOp;
 import dev.kindling.device.Ops;
 import dev.kindling.tensor.Tensor;
 
-/** y = dropout(wte[tokens] + wpe[positions]). */
+/** The sum of token and position embeddings: y = dropout(wte[tokens] + wpe[positions]). */
 final class Embedding {
     private final Ops ops;
     private final EmbeddingOp op;
@@ -32,7 +32,7 @@ final class Embedding {
         ops.embedding(op, y);
     }
 
-    /** Accumulates both tables' gradients from dy (rows, C). */
+    /** Adds the gradients from dy (rows, C) to those of both tables. */
     void backward(Tensor dy) {
         ops.embeddingBackward(op, dy, dTokenTable, dPositionTable);
     }

@@ -28,7 +28,10 @@ import java.util.function.IntConsumer;
  * captured.
  */
 public final class Gpt {
-    /** How a {@link Gpt} is used: training keeps what backward needs, inference reuses one layer's activations. */
+    /**
+     * How a {@link Gpt} is used. Training keeps what backward needs; inference reuses the activations of one layer for
+     * all.
+     */
     public enum Mode {
         TRAINING,
         INFERENCE
@@ -54,7 +57,7 @@ public final class Gpt {
         this(parameters, shape, new Use(mode, null), sdpa, memory);
     }
 
-    /** What a model is for; with a cache it takes one token a sequence. */
+    /** What a model is for. With a cache it takes one token per sequence and call. */
     record Use(Mode mode, KvCache cache) {}
 
     Gpt(Parameters parameters, BatchShape shape, Use use, Sdpa sdpa, DeviceMemory memory) {
@@ -121,7 +124,7 @@ public final class Gpt {
      * Uploads a dense micro-batch.
      *
      * @param inputs (B, T) token ids
-     * @param next (B, T) target ids; -1 is ignored
+     * @param next (B, T) target ids; a target of -1 adds nothing to the loss
      */
     public void load(int[] inputs, int[] next) {
         if (shape.packed()) {
@@ -132,10 +135,12 @@ public final class Gpt {
     }
 
     /**
-     * Uploads packed documents.
+     * Uploads packed documents, rows = B * T tokens in all.
      *
+     * @param inputs (rows) token ids
+     * @param next (rows) target ids; a target of -1 adds nothing to the loss
      * @param documentPositions (rows) each token's position in its document
-     * @param cumulative ascending from 0 to rows, one more than there are documents; at most {@link
+     * @param cumulative where each document begins, ascending from 0, and rows at the end; at most {@link
      *     BatchShape#packedSequences} documents
      */
     public void loadPacked(int[] inputs, int[] next, int[] documentPositions, int[] cumulative) {
@@ -151,7 +156,7 @@ public final class Gpt {
         device.upload(padded, sequences.cumulative());
     }
 
-    /** Uploads the tokens (B) that come at {@code position}; for a model with a cache. */
+    /** Uploads one token per sequence (B), all at {@code position}; for a model with a cache. */
     void load(int[] inputs, int position) {
         int[] all = new int[inputs.length];
         Arrays.fill(all, position);
@@ -172,28 +177,29 @@ public final class Gpt {
         return crossEntropy.logits();
     }
 
-    /** Losses (rows) F32 of the last {@link #evaluate} or {@link #backward}. */
+    /** The loss of each row, (rows) F32, in nats, after {@link #evaluate} or {@link #backward}. */
     public Tensor losses() {
         return crossEntropy.losses();
     }
 
-    /** (1) F32: the sum of all losses since it was last filled with 0. */
+    /** The sum of all losses since this tensor, (1) F32, was last filled with 0. */
     public Tensor lossSum() {
         return lossSum;
     }
 
-    /** After {@link #forward}: losses alone, added to {@link #lossSum}. */
+    /** Call after {@link #forward}: computes the losses and adds their sum to {@link #lossSum}. */
     public void evaluate() {
         ops.crossEntropy(crossEntropy);
         ops.sum(losses(), lossSum);
     }
 
     /**
-     * After {@link #forward}: losses, added to {@link #lossSum}, and gradients, accumulated into the parameters', of
-     * lossScale times the sum of losses. Overwrites the logits.
+     * Call after {@link #forward}: computes the losses, adds their sum to {@link #lossSum}, and adds the gradients of
+     * (lossScale * sum of losses) to the parameters' gradients; lossScale is that of the device's current step.
+     * Overwrites the logits.
      *
-     * @param bucketReady called with the index of each of {@link Parameters#buckets} as soon as the work that completes
-     *     its gradient is enqueued
+     * @param bucketReady called with the index of each of {@link Parameters#buckets} as soon as the work that
+     *     completes its gradient is enqueued
      */
     public void backward(IntConsumer bucketReady) {
         ops.crossEntropyWithGradient(crossEntropy);

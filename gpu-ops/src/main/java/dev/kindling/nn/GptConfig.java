@@ -6,13 +6,14 @@ import dev.kindling.device.Gelu;
  * The model's architecture: GPT-2 (Radford et al., 2019) as nanoGPT builds it, with pre-norm blocks and the output head
  * tied to the token embedding.
  *
- * @param vocabulary V, distinct token ids
- * @param blockSize the longest context, T
+ * @param vocabulary V, number of token ids
+ * @param blockSize T, the longest context
  * @param layers number of blocks
- * @param heads H; divides {@code width}
- * @param width C
- * @param dropout after the embedding, on attention probabilities and on both residual branches
- * @param bias whether linear layers and layernorms have one
+ * @param heads H; must divide {@code width}
+ * @param width C, channels of the residual stream
+ * @param dropout probability of dropping, after the embedding, on attention probabilities and on both residual
+ *     branches
+ * @param bias whether linear layers and layernorms have a bias
  */
 public record GptConfig(
         int vocabulary,

@@ -3,8 +3,8 @@ package dev.kindling.nn;
 import dev.kindling.attention.Sdpa;
 
 /**
- * Runs a model token by token with a key/value cache: the logits of each next token cost one row a sequence. Not
- * thread-safe.
+ * Runs a model token by token with a key/value cache, so that each new token costs the forward pass of one row per
+ * sequence. Not thread-safe.
  */
 public final class GptDecoder {
     private final Gpt gpt;
@@ -14,7 +14,11 @@ public final class GptDecoder {
     private final int padded;
     private final float[] logits;
 
-    /** @param batch B, sequences decoded side by side */
+    /**
+     * Allocates a model for one token per sequence, and its cache.
+     *
+     * @param batch B, sequences decoded side by side
+     */
     public GptDecoder(Parameters parameters, int batch, Sdpa sdpa, Gpt.DeviceMemory memory) {
         this.memory = memory;
         vocabulary = parameters.config().vocabulary();
@@ -28,7 +32,7 @@ public final class GptDecoder {
         return gpt.shape().batch();
     }
 
-    /** Tokens a sequence that the context still takes before it must be {@link #clear}ed. */
+    /** How many more tokens per sequence fit into the context before {@link #clear} is needed. */
     public int room() {
         return cache.capacity() - cache.length();
     }
@@ -43,10 +47,10 @@ public final class GptDecoder {
     }
 
     /**
-     * Takes one more token of each sequence.
+     * Appends one token to each sequence.
      *
      * @param tokens (B)
-     * @param next (B, V), overwritten with the logits of the tokens that follow
+     * @param next (B, V), overwritten with the logits of the next token
      * @throws IllegalStateException if the context is full
      */
     public void next(int[] tokens, float[] next) {

@@ -27,7 +27,7 @@ final class KvCache {
         return capacity;
     }
 
-    /** Tokens cached; the next one goes to this position. */
+    /** How many tokens are cached; the next one goes to this position. */
     int length() {
         return length;
     }

@@ -6,9 +6,9 @@ import dev.kindling.device.ResidualLayerNorm;
 import dev.kindling.tensor.Tensor;
 
 /**
- * Adds the pending {@link Branch} to the residual stream and normalises the sum: residual += dropout(branch + bias); y =
- * layernorm(residual). Backward adds this layernorm's gradient to the residual's and leaves the branch's gradient in
- * {@link #dBranch}.
+ * Adds the pending {@link Branch} to the residual stream and normalises the sum: residual += dropout(branch + bias); y
+ * = layernorm(residual). Backward adds this layernorm's gradient to that of the residual stream and leaves the gradient
+ * of the branch in {@link #dBranch}.
  */
 final class LayerNorm {
     private final Ops ops;
@@ -17,8 +17,10 @@ final class LayerNorm {
     private final Tensor dBranch;
 
     /**
-     * @param branch what to add first, or null
-     * @param last whether this is the model's last layernorm, where the residual's gradient starts
+     * Builds the layernorm.
+     *
+     * @param branch added to the residual stream first, or null
+     * @param last whether this is the model's last layernorm, from which the gradient of the residual stream starts
      */
     LayerNorm(BlockContext context, String name, Tensor residual, Branch branch, boolean last) {
         ops = context.ops();

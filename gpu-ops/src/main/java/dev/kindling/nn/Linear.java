@@ -5,10 +5,10 @@ import dev.kindling.device.Ops;
 import dev.kindling.tensor.Tensor;
 
 /**
- * y = x W + bias; dx = dy W^T, dW += x^T dy, dbias += column sums of dy.
+ * A linear layer: y = x W + bias; backward dx = dy W^T, dW += x^T dy, dbias += column sums of dy.
  *
- * <p>The bias is optional, and where a neighbouring op adds it (into the residual stream, or before GELU) it is left to
- * that op, together with its gradient.
+ * <p>The bias is optional. Where a neighbouring op adds it (into the residual stream, or before GELU), that op also
+ * computes its gradient.
  */
 final class Linear {
     private final Ops ops;
@@ -31,7 +31,7 @@ final class Linear {
         this.dBias = dBias;
     }
 
-    /** A linear layer whose bias, if there is one, is left to its neighbour. */
+    /** A linear layer without a bias of its own; if the model has one, the neighbouring op adds it. */
     static Linear withoutBias(Ops ops, Parameters parameters, String name) {
         String weight = name + ".weight";
         return new Linear(ops, parameters.weight(weight), null, parameters.gradient(weight), null);
@@ -53,7 +53,7 @@ final class Linear {
         ops.matmul(product(x, y));
     }
 
-    /** What {@link #forward} computes. */
+    /** The matrix product that {@link #forward} computes. */
     Matmul product(Tensor x, Tensor y) {
         return Matmul.of(x, weight, y).withBias(bias);
     }
@@ -64,7 +64,7 @@ final class Linear {
         ops.matmul(gradient(dy, dx));
     }
 
-    /** The weight's and the bias's part of {@link #backward}. */
+    /** Adds the gradients of weight and bias, without computing dx. */
     void accumulate(Tensor x, Tensor dy) {
         ops.matmul(Matmul.accumulating(x.transpose(0, 1), dy, dWeight));
         if (dBias != null) {
@@ -72,7 +72,7 @@ final class Linear {
         }
     }
 
-    /** The product that gives x's gradient. */
+    /** The matrix product that gives dx. */
     Matmul gradient(Tensor dy, Tensor dx) {
         return Matmul.of(dy, weight.transpose(0, 1), dx);
     }

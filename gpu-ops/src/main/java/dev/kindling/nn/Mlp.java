@@ -4,7 +4,7 @@ import dev.kindling.device.Gelu;
 import dev.kindling.device.Ops;
 import dev.kindling.tensor.Tensor;
 
-/** y = gelu(x W_fc + b) W_proj; the projection's bias is left to the next layernorm. */
+/** The feed-forward layer: y = gelu(x W_fc + b) W_proj. The bias of the projection is added by the next layernorm. */
 final class Mlp {
     private final Ops ops;
     private final Linear fc;

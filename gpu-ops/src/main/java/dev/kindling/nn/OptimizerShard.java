@@ -5,35 +5,41 @@ import dev.kindling.nn.Parameters.Range;
 import java.util.List;
 
 /**
- * Which weights of a group of ranks one rank updates: it alone keeps their F32 originals and their optimizer state (ZeRO
+ * The part of the weights that one rank updates. It alone keeps their F32 originals and their optimizer state (ZeRO
  * stage 1: Rajbhandari et al., arXiv:1910.02054).
  *
- * @param ranks of the group; one rank updates all weights
+ * @param cut how the weights are divided between the ranks
+ * @param ranks world size; a single rank updates all weights
  */
 public record OptimizerShard(Cut cut, int rank, int ranks) {
     /** How the flat buffers are divided. */
     public enum Cut {
         /**
-         * One range a rank: all of the same length, a multiple of {@link Ops#BLOCK}, but the last one, which takes what is
-         * left. All weights that do not decay are in that one, so that what is computed slice by slice has the bits of one
-         * pass.
+         * One range per rank. All ranges have the same length, a multiple of {@link Ops#BLOCK}, except the last one,
+         * which takes what is left. All weights that do not decay are in that one, so that computing slice by slice
+         * gives the bits of one pass.
          */
         SLICES,
-        /** A piece of each bucket: buckets are padded so that all pieces of one are of the same length. */
+        /**
+         * One piece of each bucket per rank. Buckets are padded, so that all pieces of a bucket have the same length.
+         */
         BUCKETS
     }
 
-    /** All weights, of one rank. */
+    /** One rank that updates all weights. */
     public static final OptimizerShard WHOLE = new OptimizerShard(Cut.SLICES, 0, 1);
-    /** Pieces are multiples of it, so that loads of vectors, in kernels and in NCCL, are aligned in every type. */
+    /**
+     * The length of a piece is a multiple of this, so that vector loads in kernels and in NCCL are aligned for every
+     * type.
+     */
     private static final int PIECE = 64;
 
-    /** Buckets take a multiple of so many elements. */
+    /** The length of a bucket is a multiple of this many elements. */
     int bucketMultiple() {
         return cut == Cut.BUCKETS ? ranks * PIECE : 1;
     }
 
-    /** What any of the ranks updates, ascending. */
+    /** The ranges that a rank updates, ascending. */
     List<Range> ranges(int ofRank, Parameters of) {
         return cut == Cut.BUCKETS
                 ? of.buckets().stream().map(bucket -> piece(bucket, ofRank)).toList()

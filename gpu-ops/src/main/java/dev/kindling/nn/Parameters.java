@@ -13,14 +13,14 @@ import java.util.Map;
 import java.util.Random;
 
 /**
- * All weights of a {@link Gpt} in one flat F32 buffer, all gradients in another, so that clip, AdamW, allreduce and
- * checkpoint are each one pass. Where activations are half precision there is a third, the working copy that the forward
- * and backward passes read; AdamW writes it. The F32 weights are then those of the rank's {@link OptimizerShard} alone.
+ * All weights of a {@link Gpt} in one flat F32 buffer and all gradients in another, so that clip, AdamW, allreduce and
+ * checkpoint are each one pass. Where activations are half precision there is a third: the working copy, which forward
+ * and backward read and AdamW writes; the F32 weights are then only those of this rank's {@link OptimizerShard}.
  *
- * <p>Names and layouts are those of Hugging Face's GPT-2: linear weights are (in, out). Weights lie in the order in which
- * backward completes their gradients, so that finished gradients are one growing prefix, of which any part can travel:
- * the matrices of the last block first, the embeddings after the first block's, then the weights that do not decay. The
- * token table has rows of zeros up to the padded vocabulary; a bucket may end in zeros that belong to no weight.
+ * <p>Names and layouts are those of Hugging Face's GPT-2: linear weights are (in, out). Weights lie in the order in
+ * which backward completes their gradients, so that finished gradients are a growing prefix, any part of which can be
+ * sent: the matrices of the last block first, the embeddings after the first block's, then the weights that do not
+ * decay. Zeros pad the token table to the padded vocabulary, and buckets where shards must be of equal length.
  */
 public final class Parameters {
     /** Where one weight lies in the flat buffers. */
@@ -32,7 +32,7 @@ public final class Parameters {
             return offset + length;
         }
 
-        /** What both have in common; empty at this range's start where that is nothing. */
+        /** The intersection; of length 0, at the start of this range, if there is none. */
         public Range intersect(Range other) {
             long from = Math.max(offset, other.offset);
             long to = Math.min(end(), other.end());
@@ -58,7 +58,7 @@ public final class Parameters {
         this(config, device, arena, training, OptimizerShard.WHOLE);
     }
 
-    /** The same for a rank that updates its shard of the weights. */
+    /** The same, for a rank that updates only its shard of the weights. */
     public Parameters(GptConfig config, Device device, Arena arena, boolean training, OptimizerShard shard) {
         this.config = config;
         this.device = device;
@@ -157,24 +157,24 @@ public final class Parameters {
     }
 
     /**
-     * Ranges that tile the flat buffers in ascending order, which is that in which backward completes their gradients:
-     * one a block, the last block first, then one of embeddings and undecayed weights.
+     * The buckets: ranges that cover the flat buffers, ascending, in the order in which backward completes their
+     * gradients: one per block, the last block first, then one of embeddings and of weights that do not decay.
      */
     public List<Range> buckets() {
         return List.copyOf(buckets);
     }
 
-    /** All of it. */
+    /** The whole of the flat buffers. */
     public Range all() {
         return new Range(0, count);
     }
 
-    /** The prefix that decays. */
+    /** The weights that decay: a prefix of the flat buffers. */
     public Range decaying() {
         return new Range(0, decaying);
     }
 
-    /** The rest, which does not. */
+    /** The weights after {@link #decaying}, which do not decay. */
     public Range undecayed() {
         return new Range(decaying, count - decaying);
     }
@@ -194,7 +194,7 @@ public final class Parameters {
         return own.stream().mapToLong(Range::length).sum();
     }
 
-    /** Where a part of {@link #own} begins in a buffer that holds those ranges alone, one after another. */
+    /** The offset of a part of {@link #own} in a buffer that holds only those ranges, one after another. */
     public long ownOffset(Range part) {
         long before = 0;
         for (Range range : own) {
@@ -214,17 +214,17 @@ public final class Parameters {
                 : master.slice(0, ownOffset(part), part.length());
     }
 
-    /** (own count) F32: those of {@link #own}; or (count), all of them, where that is the activation type. */
+    /** The F32 weights of {@link #own}, (ownCount); or all of them, (count), where F32 is the activation type. */
     public Tensor master() {
         return master;
     }
 
-    /** (count) activation type; the same tensor as {@link #master} where that is F32. */
+    /** The working copy, (count) in the activation type; the same tensor as {@link #master} where that is F32. */
     public Tensor working() {
         return working;
     }
 
-    /** (count) F32. */
+    /** All gradients, (count) F32. */
     public Tensor gradients() {
         if (gradients == null) {
             throw new IllegalStateException("these parameters were made for inference and have no gradients");
@@ -254,9 +254,9 @@ public final class Parameters {
     }
 
     /**
-     * GPT-2's initialisation: N(0, 0.02) for matrices and embeddings, N(0, 0.02 / sqrt(2 layers)) for the two projections
-     * into the residual stream, ones for layernorm weights, zeros for biases. Each weight is drawn from its own stream,
-     * seeded by {@code seed} and its name.
+     * GPT-2's initialisation: N(0, 0.02) for matrices and embeddings, N(0, 0.02 / sqrt(2 layers)) for the two
+     * projections into the residual stream, ones for layernorm weights, zeros for biases. Each weight has its own
+     * random stream, seeded by {@code seed} and its name.
      */
     public void initialise(long seed) {
         float[] values = new float[Math.toIntExact(count)];
@@ -291,7 +291,7 @@ public final class Parameters {
         }
     }
 
-    /** A flat copy of all weights in F32, where this rank has them. */
+    /** A flat F32 copy of all weights; needs a rank that holds all of them. */
     public float[] download() {
         float[] flat = new float[Math.toIntExact(count)];
         device.download(master, flat);

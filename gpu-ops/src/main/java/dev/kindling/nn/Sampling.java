@@ -5,8 +5,9 @@ import java.util.Arrays;
 import java.util.random.RandomGenerator;
 
 /**
- * How the next token is drawn: logits / temperature, cut to the {@code topK} largest and then to the smallest set of
- * probability {@code topP} (Holtzman et al., arXiv:1904.09751), softmax.
+ * How the next token is drawn: logits are divided by the temperature, cut to the {@code topK} largest, then to the
+ * smallest set whose probabilities add up to {@code topP} (Holtzman et al., arXiv:1904.09751), and drawn by their
+ * softmax.
  *
  * @param temperature 0 takes the likeliest token
  * @param topK 0 for no limit

@@ -7,10 +7,10 @@ import java.util.SplittableRandom;
 import java.util.function.IntPredicate;
 
 /**
- * Continues prompts, up to a decoder's batch of them side by side: all advance by one token at a time, those that have a
- * longer prompt are still reading it while others draw. When the context is full, each starts again from its last half of
- * it, so that the cost of a token stays bounded (nanoGPT recomputes the whole window for each token from there on). A
- * text does not depend on the others beside it.
+ * Continues up to a decoder's batch of prompts side by side. All advance by one token at a time; a sequence with a
+ * longer prompt still reads it while others already draw. When the context is full, each sequence starts again from the
+ * last half of it, so that the cost of a token stays bounded (nanoGPT recomputes the whole window for every token from
+ * there on). A text does not depend on the others beside it.
  */
 public final class TextGenerator {
     private final GptDecoder decoder;
@@ -26,7 +26,7 @@ public final class TextGenerator {
      *
      * @param prompt at least one token
      * @param seed equal seeds give equal tokens
-     * @param onToken called with each drawn token; whether to go on
+     * @param onToken called with each drawn token; returns whether to go on
      */
     @SuppressWarnings("ArrayRecordComponent") // a buffer, compared with nothing
     public record Request(int[] prompt, long seed, IntPredicate onToken) {
@@ -43,7 +43,7 @@ public final class TextGenerator {
     }
 
     /**
-     * Draws the tokens of all requests, at most {@link #batch} of them.
+     * Continues all requests, at most {@link #batch} of them.
      *
      * @param count how many tokens to draw for each
      */
@@ -99,7 +99,7 @@ public final class TextGenerator {
             return done ? 0 : tokens[start + position];
         }
 
-        /** Draws the next token if the one at {@code position} is the last so far. */
+        /** Draws the next token, if the one at {@code position} is the last known so far. */
         void draw(int position, float[] logits, int offset, Sampling sampling) {
             if (done || start + position + 1 < length) {
                 return;

@@ -9,8 +9,8 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Hands out the activations of a {@link Gpt}: what backward needs is kept for each layer when training, and everything
- * else is one tensor a name, which all layers overwrite in turn.
+ * Hands out the activations of a {@link Gpt}. When training, what backward needs is kept for each layer; everything
+ * else is one tensor per name, which all layers overwrite in turn.
  */
 final class Workspace {
     private final Arena arena;
@@ -30,17 +30,17 @@ final class Workspace {
         return training;
     }
 
-    /** (rows, columns) activation, kept for {@code layer}'s backward. */
+    /** A (rows, columns) activation, kept for the backward of {@code layer}. */
     Tensor kept(String layer, String name, long columns) {
         return shared(training ? layer + "." + name : name, columns);
     }
 
-    /** (rows, columns) activation that is free again once its one reader has run. */
+    /** A (rows, columns) activation that may be overwritten once its one reader has run. */
     Tensor shared(String name, long columns) {
         return tensor(name, device.activationType(), Shape.of(rows, columns));
     }
 
-    /** (rows) F32, kept for {@code layer}'s backward. */
+    /** A (rows) F32 tensor, kept for the backward of {@code layer}. */
     Tensor keptFloats(String layer, String name) {
         return kept(layer, name, DType.F32, Shape.of(rows));
     }

@@ -12,8 +12,15 @@ import java.util.List;
 import java.util.function.IntConsumer;
 
 /**
- * AdamW over the weights of a model that its rank updates (Loshchilov and Hutter, arXiv:1711.05101); only matrices and
- * embeddings decay.
+ * AdamW (Loshchilov and Hutter, arXiv:1711.05101) over the weights that this rank updates: all of them or, with ZeRO,
+ * its own shard. Only matrices and embeddings decay. With g = clip scale * gradient and t = step + 1:
+ *
+ * <pre>{@code
+ * m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
+ * w -= lr (weightDecay w + (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon))
+ * }</pre>
+ *
+ * <p>All of it in F32. Where activations are half precision, the rounded weights also go to the working copy.
  */
 public final class AdamW {
     /** The coefficients; epsilon is 1e-8. */
@@ -27,7 +34,7 @@ public final class AdamW {
     private final Tensor v;
     private final List<List<AdamWOp>> ops = new ArrayList<>();
 
-    /** Allocates moments of {@link Parameters#own} and sets them to 0. */
+    /** Allocates the moments of the weights that this rank updates ({@link Parameters#own}) and sets them to 0. */
     public AdamW(Parameters parameters, Coefficients coefficients, Device device, Arena arena) {
         this.device = device;
         this.coefficients = coefficients;
@@ -66,9 +73,9 @@ public final class AdamW {
     }
 
     /**
-     * The same.
+     * The same, reporting progress.
      *
-     * @param updated called with the index of each of {@link Parameters#own} when its update is enqueued
+     * @param updated called with the index of each of {@link Parameters#own} as soon as its update is enqueued
      */
     public void step(IntConsumer updated) {
         for (int i = 0; i < ops.size(); i++) {
@@ -91,12 +98,12 @@ public final class AdamW {
         return (float) (1 - Math.pow(beta, step + 1.0));
     }
 
-    /** First moments (own count) F32. */
+    /** First moments m (ownCount) F32, where ownCount is {@link Parameters#ownCount}. */
     public Tensor firstMoments() {
         return m;
     }
 
-    /** Second moments (own count) F32. */
+    /** Second moments v (ownCount) F32, where ownCount is {@link Parameters#ownCount}. */
     public Tensor secondMoments() {
         return v;
     }

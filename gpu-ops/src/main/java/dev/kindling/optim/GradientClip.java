@@ -4,8 +4,8 @@ import dev.kindling.device.Ops;
 import dev.kindling.tensor.Tensor;
 
 /**
- * Clips by the global norm: finds the scale min(1, maxNorm / (norm + 1e-6)), which {@link AdamW} applies as it reads the
- * gradients (Pascanu et al., arXiv:1211.5063).
+ * Clips by the global norm (Pascanu et al., arXiv:1211.5063): computes the scale min(1, maxNorm / (norm + 1e-6)) on the
+ * device. The gradients stay as they are; {@link AdamW} applies the scale when it reads them.
  *
  * @param maxNorm 0 for no clipping
  */

@@ -17,8 +17,8 @@ import java.util.Random;
 import java.util.function.BiFunction;
 
 /**
- * Runs attention backends on the same normally distributed inputs and times them on the device. A timer serves one
- * backend: its device must be fresh where {@link Result#ownBytes} is to be that backend's alone.
+ * Runs one attention backend on normally distributed inputs, the same for every backend, and times it on the device.
+ * Give each timer a device of its own if {@link Result#ownBytes} is to count that backend's memory alone.
  */
 public final class AttentionTimer implements AutoCloseable {
     private static final long SEED = 1337;
@@ -27,7 +27,7 @@ public final class AttentionTimer implements AutoCloseable {
     private static final double BUDGET_MICROS = 1e6;
 
     /**
-     * What is computed: (B, H, T, D) of queries, keys and values.
+     * The problem: queries, keys and values of shape (B, H, T, D).
      *
      * @param backward whether gradients are computed and timed too
      */
@@ -42,11 +42,12 @@ public final class AttentionTimer implements AutoCloseable {
             boolean backward) {}
 
     /**
-     * What a backend took.
+     * The time and memory of one backend.
      *
-     * @param forwardMicros median
-     * @param bothMicros median of forward and backward; 0 without backward
-     * @param ownBytes saved for backward and scratch; inputs, output and gradients not counted
+     * @param forwardMicros median time of forward
+     * @param bothMicros median time of forward and backward together; 0 without backward
+     * @param ownBytes memory for what is saved for backward and for scratch; inputs, outputs and gradients are not
+     *     counted
      */
     public record Result(double forwardMicros, double bothMicros, int runs, long ownBytes) {}
 
@@ -65,8 +66,8 @@ public final class AttentionTimer implements AutoCloseable {
      *
      * @param rounding the type that input values are rounded to before they become {@code problem.dtype}, so that a
      *     reference in F32 sees what a half-precision backend sees
-     * @param backend made for the device and an arena for its scratch
-     * @throws dev.kindling.tensor.DeviceMemoryException if that is more than the device has
+     * @param backend makes the backend, given the device and an arena for its scratch
+     * @throws dev.kindling.tensor.DeviceMemoryException if the device has too little memory
      */
     public AttentionTimer(
             Device device, Problem problem, DType rounding, BiFunction<Device, Arena, AttentionBackend> backend) {
@@ -123,7 +124,7 @@ public final class AttentionTimer implements AutoCloseable {
         return tensor;
     }
 
-    /** Computes once; returns the output, then with backward the gradients of query, key and value. */
+    /** Computes once. Returns the output and, with backward, the gradients of query, key and value. */
     public List<float[]> compute() {
         forward();
         List<Tensor> results = new ArrayList<>(List.of(out));
@@ -182,7 +183,7 @@ public final class AttentionTimer implements AutoCloseable {
         return times(stopwatch, work, runs);
     }
 
-    /** Enqueues all runs before it waits, so that launches do not show where the device is the slower side. */
+    /** Enqueues all runs before waiting, so that launch latency is hidden where the device is the slower side. */
     private static double[] times(Stopwatch stopwatch, Runnable work, int runs) {
         stopwatch.mark();
         for (int i = 0; i < runs; i++) {

@@ -9,7 +9,11 @@ public final class ChromeTrace {
     private final String device;
     private final List<Span> spans;
 
-    /** @param device how the trace names its one row */
+    /**
+     * A trace of one device.
+     *
+     * @param device the name of the trace's only row
+     */
     public ChromeTrace(String device, List<Span> spans) {
         this.device = device;
         this.spans = List.copyOf(spans);

@@ -7,10 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/**
- * Spans summed by operator, the longest first. Operators do not contain each other, so an operator's time is its self
- * time.
- */
+/** Spans summed by operator, the longest first. Operators do not nest, so an operator's time is its self time. */
 public record OperatorTable(List<Row> rows) {
     /**
      * One operator.
@@ -49,8 +46,8 @@ public record OperatorTable(List<Row> rows) {
     }
 
     /**
-     * The share of attention in all operators' device time, 0 to 1: the fused kernels, or MATH's softmax and batched
-     * products; the linear layers around it, which make and take its tensors, are not counted.
+     * Attention's share of all operators' device time, 0 to 1: the fused kernels, or MATH's softmax and batched
+     * products. The linear layers before and after attention are not counted.
      */
     public double attentionShare() {
         return rows.stream()
@@ -60,7 +57,7 @@ public record OperatorTable(List<Row> rows) {
                 .sum();
     }
 
-    /** A table for people: the first {@code limit} operators, then the others in one row. */
+    /** The table as text: the first {@code limit} operators, then all others in one row. */
     public String format(int limit) {
         int shown = Math.min(limit, rows.size());
         StringBuilder table = new StringBuilder(

@@ -13,7 +13,7 @@ import dev.kindling.tensor.Tensor;
 
 /** Operations that report to a {@link Profiler}. */
 final class ProfiledOps implements Ops {
-    /** Matches the {@link #name} of products of (B, H) matrices, which are MATH attention's alone. */
+    /** Matches the {@link #name} of batched matrix products, which only MATH attention uses. */
     static final String BATCHED_PRODUCT = "matmul \\d+ x .*";
 
     private final Ops ops;
@@ -88,7 +88,7 @@ final class ProfiledOps implements Ops {
         profiler.time(name(op), () -> ops.matmul(op));
     }
 
-    /** M, N, K, after the number of products where it is a batch. */
+    /** The name of a product by its shape: M, N, K, with the number of products in front where it is a batch. */
     static String name(Matmul op) {
         String sizes = sizes(op);
         return op.c().shape().rank() == 2

@@ -6,11 +6,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Times operators by the device's own timer, without making the device wait. Whatever runs on {@link #device} is
+ * Times operators by the device's own timer, without making the device wait. Everything that runs on {@link #device} is
  * recorded until {@link #read}.
  *
- * <p>An operator's time is that between its first kernel's turn and its last kernel's end: where the host enqueues more
- * slowly than the device works, as with small eager ops on a GPU, it includes the wait for the launch.
+ * <p>An operator's time runs from the moment the device is free for its first kernel to the end of its last. Where the
+ * host enqueues more slowly than the device works, as with small eager ops on a GPU, it includes the wait for the
+ * launch.
  */
 public final class Profiler implements AutoCloseable {
     private final Stopwatch stopwatch;
@@ -20,13 +21,17 @@ public final class Profiler implements AutoCloseable {
 
     private record Pending(String operator, int start, int end) {}
 
-    /** @param device that the caller owns; it must outlive the profiler */
+    /**
+     * Wraps a device.
+     *
+     * @param device owned by the caller; it must outlive the profiler
+     */
     public Profiler(Device device) {
         this.stopwatch = device.stopwatch();
         this.device = new ProfiledDevice(device, this);
     }
 
-    /** The device whose operators are timed; use it in place of the one given. Closing it closes the latter. */
+    /** The device to use in place of the one given; its operators are timed. Closing it closes the device given. */
     public Device device() {
         return device;
     }
@@ -51,7 +56,7 @@ public final class Profiler implements AutoCloseable {
         pending.add(new Pending(operator, start, stopwatch.mark()));
     }
 
-    /** Runs work that is captured, not executed, and so has no times. */
+    /** Runs work that is only captured, not executed, and so has no times to record. */
     void unrecorded(Runnable work) {
         recording = false;
         try {

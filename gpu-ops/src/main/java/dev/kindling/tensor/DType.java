@@ -6,7 +6,7 @@ public enum DType {
     BF16(2),
     F16(2),
     I32(4),
-    /** One byte a truth value: 0 is false, anything else true. */
+    /** One byte per truth value: 0 is false, anything else true. */
     BOOL(1);
 
     private final int bytes;

@@ -1,6 +1,9 @@
 package dev.kindling.tensor;
 
-/** A device has too little memory for an allocation; the message says what was asked, what is free, what to lower. */
+/**
+ * A device has too little memory for an allocation. The message says how much was asked for, how much is free, and
+ * which setting to lower.
+ */
 public final class DeviceMemoryException extends RuntimeException {
     private static final long serialVersionUID = 1;
 

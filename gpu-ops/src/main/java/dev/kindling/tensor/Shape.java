@@ -28,7 +28,7 @@ public final class Shape {
         return extents[dimension < 0 ? extents.length + dimension : dimension];
     }
 
-    /** {@link #extent} as an int; an {@link ArithmeticException} where it does not fit. */
+    /** {@link #extent} as an int; throws {@link ArithmeticException} if it does not fit. */
     public int size(int dimension) {
         return Math.toIntExact(extent(dimension));
     }

@@ -6,20 +6,19 @@ import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 
 /**
- * Collective operations of the ranks of one generation. Every rank must call the same operations with the same
- * lengths in the same order. Sums are in float and in a fixed {@link SumOrder}, x(rank 0) + x(rank 1) + ... where
- * nothing else is said, so every implementation gives the same bits on every rank, whatever the timing.
+ * Collective operations of the ranks of one generation. Every rank must call the same operations with the same lengths
+ * in the same order. Sums are in float and in a fixed {@link SumOrder}, by default x(rank 0) + x(rank 1) + ..., so
+ * every implementation gives the same bits on every rank, whatever the timing.
  *
- * <p>Used by one thread (the training thread); the transport runs on threads of its own. All waits are bounded: a
- * lost or silent peer ends in an {@link AllReduceException} that names it, after which the object is only fit to be
- * closed.
+ * <p>Used by one thread (the training thread); the transport has threads of its own. All waits are bounded: a lost or
+ * silent peer ends in an {@link AllReduceException} that names it. After that the object can only be closed.
  */
 public interface AllReduce extends AutoCloseable {
 
     /** The largest payload of {@link #allGather(byte[])}, in bytes. */
     int MAX_GATHER_BYTES = Header.MAX_GATHER_BYTES;
 
-    /** Name as in the configuration: driver, ring, single. */
+    /** The name in the configuration: driver or ring; single where there is one rank. */
     String name();
 
     /** This rank, 0 .. worldSize-1. */
@@ -29,23 +28,23 @@ public interface AllReduce extends AutoCloseable {
     int worldSize();
 
     /**
-     * Starts to sum the range [offset, offset+length) of all operands of all ranks and returns at once, so that the
-     * backward pass can go on. The range belongs to the transport until {@link #await()} returns: do not read or write
-     * it.
+     * Starts to sum the range [offset, offset+length) of the operands of all ranks and returns at once, so that the
+     * backward pass can go on. The range is in flight until {@link #await()} returns: do not read or write it.
      *
-     * @param operands of this rank, as many as the order says; the range of the last one receives the sum
+     * @param operands this rank's operands, as many as {@code order} says; the range of the last one receives the
+     *     sum
      */
     void submit(SumOrder order, float[][] operands, int offset, int length);
 
-    /** Starts data[offset .. offset+length) = sum over ranks, in place, by rank. */
+    /** Starts to replace data[offset .. offset+length) by its sum over all ranks, in rank order. */
     default void submit(float[] data, int offset, int length) {
         submit(SumOrder.byRank(worldSize()), new float[][] {data}, offset, length);
     }
 
     /**
-     * Like {@link #submit(SumOrder, float[][], int, int)}, but only what this rank owns of the range, positions
-     * {@code bounds[rank] .. bounds[rank+1]-1} of the arrays, need receive the sum; the rest is undefined until it is
-     * gathered.
+     * A reduce-scatter: like {@link #submit(SumOrder, float[][], int, int)}, but of the sum each rank receives only
+     * what it owns, positions {@code bounds[rank] .. bounds[rank+1]-1} of the arrays. The rest of the range is
+     * undefined until {@link #allGather(float[], int[])}.
      *
      * @param bounds ascending, the same on every rank, one more than there are ranks
      */
@@ -54,21 +53,22 @@ public interface AllReduce extends AutoCloseable {
     }
 
     /**
-     * data[bounds[r] .. bounds[r+1]) = rank r's, for all r, on every rank. Nothing may be in flight. Bounded.
+     * An all-gather: every rank receives, for each rank r, r's values of data[bounds[r] .. bounds[r+1]). Nothing may be
+     * in flight. Bounded.
      *
-     * @param bounds as above
+     * @param bounds ascending, the same on every rank, one more than there are ranks
      */
     default void allGather(float[] data, int[] bounds) {
         gatherPieces(data, bounds[rank()], bounds, data);
     }
 
     /**
-     * Rank 0 gets the slices of all ranks, one after another, in {@code whole}; the others give their own alone. Nothing
-     * may be in flight. Bounded.
+     * A gather: rank 0 receives the slices of all ranks, one after another, in {@code whole}; the other ranks only send
+     * theirs. Nothing may be in flight. Bounded.
      *
-     * @param own this rank's slice, of bounds[rank+1] - bounds[rank] floats
+     * @param own this rank's slice, bounds[rank+1] - bounds[rank] floats
      * @param whole bounds[worldSize] floats on rank 0, ignored elsewhere
-     * @param bounds as above, from 0 on
+     * @param bounds ascending from 0, the same on every rank, one more than there are ranks
      */
     default void gather(float[] own, float[] whole, int[] bounds) {
         gatherPieces(own, 0, bounds, rank() == 0 ? whole : null);
@@ -105,16 +105,18 @@ public interface AllReduce extends AutoCloseable {
      */
     void await();
 
-    /** The payload of every rank, by rank. At most {@link #MAX_GATHER_BYTES} each. Nothing may be in flight. */
+    /**
+     * Every rank's payload, by rank, on every rank; at most {@link #MAX_GATHER_BYTES} each. Nothing may be in flight.
+     */
     byte[][] allGather(byte[] payload);
 
-    /** data[offset .. offset+length) = sum over ranks, in place. */
+    /** Replaces data[offset .. offset+length) by its sum over all ranks, and waits for it. */
     default void sum(float[] data, int offset, int length) {
         submit(data, offset, length);
         await();
     }
 
-    /** data[offset .. offset+length) = (sum over ranks) / worldSize, in place. */
+    /** Replaces data[offset .. offset+length) by its mean over all ranks, and waits for it. */
     default void mean(float[] data, int offset, int length) {
         sum(data, offset, length);
         float ranks = worldSize();
@@ -123,7 +125,7 @@ public interface AllReduce extends AutoCloseable {
         }
     }
 
-    /** The values of every rank, by rank, exactly. */
+    /** Every rank's values, by rank, bit for bit, on every rank. */
     default double[][] allGather(double[] values) {
         ByteBuffer bytes = ByteBuffer.allocate(values.length * Double.BYTES);
         bytes.asDoubleBuffer().put(values);
@@ -141,7 +143,7 @@ public interface AllReduce extends AutoCloseable {
         return allGather(rank() == 0 ? payload : new byte[0])[0];
     }
 
-    /** data[offset .. offset+length) = rank 0's, exactly, on every rank. */
+    /** Replaces data[offset .. offset+length) on every rank by rank 0's, bit for bit. */
     default void broadcast(float[] data, int offset, int length) {
         int piece = MAX_GATHER_BYTES / Float.BYTES;
         for (int at = offset; at < offset + length; at += piece) {

@@ -1,8 +1,11 @@
 package dev.kindling.allreduce;
 
-/** One range on its way through a {@link MeshAllReduce}, cut into one chunk a rank, and what has become of it. */
+/**
+ * One range that a {@link MeshAllReduce} sums, cut into one chunk per rank, and how far it has come. The rank that owns
+ * a chunk adds up what all ranks contribute to it.
+ */
 final class Bucket {
-    /** Null where owners send what they have. */
+    /** Null for a gather, which sums nothing. */
     private final SumOrder order;
 
     private final float[][] operands;
@@ -14,10 +17,13 @@ final class Bucket {
     private int results;
 
     /**
-     * @param order null where owners send what they have
+     * Begins a bucket.
+     *
+     * @param order null for a gather: owners send their chunks as they are
      * @param operands of this rank; the last one receives the sum
-     * @param owned where each rank's chunk starts, and the end
-     * @param spread whether owners send their chunks to all
+     * @param owned where each rank's chunk starts, and the end of the last one
+     * @param spread whether owners send their chunks to all ranks
+     * @param sequence the number of the operation, the same on all ranks
      */
     Bucket(SumOrder order, float[][] operands, int[] owned, boolean spread, long sequence) {
         this.order = order;
@@ -31,7 +37,7 @@ final class Bucket {
         return order;
     }
 
-    /** How its chunks travel. */
+    /** The form in which its chunks are sent. */
     Rounding rounding() {
         return order == null ? Rounding.NONE : order.rounding();
     }
@@ -56,12 +62,12 @@ final class Bucket {
         return owned[rank + 1] - owned[rank];
     }
 
-    /** Where the sum goes. */
+    /** The array that receives the sum. */
     float[] data() {
         return operands[operands.length - 1];
     }
 
-    /** This rank's chunk is final. */
+    /** Marks this rank's own chunk as final: summed, or nothing to sum. */
     void reduce() {
         reduced = true;
     }
@@ -70,12 +76,12 @@ final class Bucket {
         return reduced;
     }
 
-    /** The next result is in place. */
+    /** Counts one more owner's result as copied to its place. */
     void place() {
         results++;
     }
 
-    /** How many ranks' results are in place, going round from the next rank. */
+    /** How many owners' results are in place. They are taken in order, beginning with the next rank. */
     int results() {
         return results;
     }

@@ -10,8 +10,9 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * What a {@link MeshAllReduce} does with its buckets: sends this rank's parts to their owners, sums its own chunk once
- * all parts of it have come, sends the sum to all, and takes theirs. For the transport thread alone.
+ * The protocol of a {@link MeshAllReduce} for its buckets: sends this rank's contributions to their owners, sums this
+ * rank's own chunk once all contributions have arrived, sends the sum to all ranks, and copies theirs into place. Runs
+ * on the transport thread.
  */
 final class BucketExchange {
     private final Group group;
@@ -40,7 +41,7 @@ final class BucketExchange {
         return group.peers().get(rank);
     }
 
-    /** Queues what this rank gives to a bucket. */
+    /** Queues what this rank contributes to a bucket. */
     void begin(Bucket bucket) {
         if (bucket.order() == null) {
             spread(bucket);
@@ -51,7 +52,7 @@ final class BucketExchange {
         undecoded.add(bucket);
     }
 
-    /** Does all that can be done without waiting. */
+    /** Does everything that is possible without waiting. */
     void advance() {
         while (!unreduced.isEmpty() && missingContributor(unreduced.peek()) == rank()) {
             reduce(unreduced.remove());
@@ -61,7 +62,7 @@ final class BucketExchange {
         }
     }
 
-    /** The rank that a bucket waits for; this rank where all that it needs has come. */
+    /** The rank that a bucket waits for; this rank itself if nothing is missing. */
     int missing(Bucket bucket) {
         for (int step = bucket.results() + 1; step < worldSize(); step++) {
             int owner = (rank() + step) % worldSize();
@@ -76,7 +77,7 @@ final class BucketExchange {
         return bucket.spread() && bucket.count(owner) > 0;
     }
 
-    /** The first rank whose part of this rank's chunk has not come; this rank when all have. */
+    /** The first rank whose contribution to this rank's chunk has not arrived; this rank itself if all have. */
     private int missingContributor(Bucket bucket) {
         boolean alone = bucket.order() == null || bucket.count(rank()) == 0;
         for (int r = 0; r < worldSize() && !alone; r++) {
@@ -137,7 +138,7 @@ final class BucketExchange {
         }
     }
 
-    /** This rank's chunk is final. */
+    /** Sends this rank's final chunk to the others. */
     private void spread(Bucket bucket) {
         if (givesResult(bucket, rank())) {
             ByteBuffer result = Floats.encode(
@@ -147,7 +148,7 @@ final class BucketExchange {
         bucket.reduce();
     }
 
-    /** Puts the results that have come where they belong; returns whether all have. */
+    /** Copies the results that have arrived to their places; returns whether all are there. */
     private boolean decode(Bucket bucket) {
         while (bucket.results() < worldSize() - 1 && decode(bucket, (rank() + 1 + bucket.results()) % worldSize())) {
             bucket.place();
@@ -155,7 +156,7 @@ final class BucketExchange {
         return bucket.results() == worldSize() - 1;
     }
 
-    /** Puts one owner's result where it belongs; returns whether it has come. */
+    /** Copies one owner's result to its place; returns whether it has arrived. */
     private boolean decode(Bucket bucket, int owner) {
         if (!givesResult(bucket, owner)) {
             return true;

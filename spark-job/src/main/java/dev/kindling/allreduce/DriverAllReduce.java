@@ -14,9 +14,9 @@ import org.apache.spark.network.client.RpcResponseCallback;
 import org.apache.spark.network.client.TransportClient;
 
 /**
- * A star through the driver: every rank sends its buckets to the driver's {@link ReduceServer} and gets the sums back.
- * Needs no connection between executors; the driver carries 2 N times the gradient a step, so it is for small models,
- * for clusters whose executors cannot reach one another, and for tests.
+ * A star through the driver: every rank sends its buckets to the driver's {@link ReduceServer} and receives the sums.
+ * Needs no connection between executors. The driver carries 2 * worldSize times the gradient per step, so this is for
+ * small models, for clusters whose executors cannot reach one another, and for tests.
  */
 public final class DriverAllReduce implements AllReduce {
     private static final long POLL_MILLIS = 50;

@@ -10,7 +10,7 @@ import java.nio.ByteBuffer;
 final class Floats {
     private Floats() {}
 
-    /** A pooled buffer that holds [from .. from+count) of each operand. */
+    /** Encodes [from .. from+count) of each operand into a pooled buffer, one operand after another. */
     static ByteBuffer encode(BufferPool pool, Rounding rounding, int from, int count, float[]... operands) {
         ByteBuffer bytes = pool.take(operands.length * count * rounding.bytes());
         for (float[] operand : operands) {
@@ -19,7 +19,7 @@ final class Floats {
         return bytes.flip();
     }
 
-    /** Puts operand[from .. from+count) into a little-endian buffer. */
+    /** Encodes operand[from .. from+count) at the position of a little-endian buffer. */
     static void put(ByteBuffer bytes, Rounding rounding, float[] operand, int from, int count) {
         if (rounding == Rounding.BF16) {
             Bf16Rows.put(operand, from, count, bytes.asShortBuffer());
@@ -29,7 +29,7 @@ final class Floats {
         bytes.position(bytes.position() + count * rounding.bytes());
     }
 
-    /** data[from .. from+count) = what comes next in a little-endian buffer. */
+    /** Decodes the next values of a little-endian buffer into data[from .. from+count). */
     static void get(ByteBuffer bytes, Rounding rounding, float[] data, int from, int count) {
         if (rounding == Rounding.BF16) {
             Bf16Rows.get(bytes.asShortBuffer(), data, from, count);
@@ -39,7 +39,7 @@ final class Floats {
         bytes.position(bytes.position() + count * rounding.bytes());
     }
 
-    /** data[from .. from+count) = the payload of {@code sender}, whose length must agree. */
+    /** Decodes the payload of {@code sender}, whose length must be right, into data[from .. from+count). */
     static void decode(ByteBuffer bytes, Rounding rounding, float[] data, int from, int count, Peer sender) {
         requireLength(bytes, rounding, count, sender);
         get(bytes, rounding, data, from, count);
@@ -55,7 +55,7 @@ final class Floats {
         }
     }
 
-    /** sum[i] += part[i] for i in 0 .. count. Element by element, so vectorising does not change a bit. */
+    /** sum[i] += part[i] for i in 0 .. count-1. Element by element, so vectorising it does not change a bit. */
     static void add(float[] sum, float[] part, int count) {
         for (int i = 0; i < count; i++) {
             sum[i] += part[i];

@@ -17,20 +17,18 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
- * Executor to executor: a reduce-scatter and an all-gather. A bucket is cut into one chunk a rank; every rank sends
- * its part of chunk c to rank c, which sums the parts in the order of the ranks and sends the sum to all. Each rank
- * sends and receives 2 (N-1)/N of the bucket, as in the classical ring, but in two hops instead of 2 (N-1), and
- * with the summation order of a plain loop over ranks, which the ring's order is not; the price is N-1 connections
- * a rank. Sends go round the ring (rank+1, rank+2, ...) so that no rank is everybody's first target.
- *
- * <p>{@link #submit} only queues; one transport thread sends, receives and sums while the backward pass goes on.
+ * The {@code ring} of the configuration: executor to executor, by a reduce-scatter and an all-gather. A bucket is cut
+ * into one chunk per rank. Every rank sends its part of chunk c to rank c, which adds the parts in rank order and sends
+ * the sum to all. A rank sends and receives 2 (N-1)/N of the bucket, as in the classical ring, but in two hops instead
+ * of 2 (N-1), and sums in the order of a plain loop over ranks, which a ring does not. The price is N-1 connections per
+ * rank. {@link #submit} only queues; one transport thread sends, receives and sums while the backward pass goes on.
  */
 public final class MeshAllReduce implements AllReduce {
     private static final long POLL_MILLIS = 50;
 
-    /** How much may wait to be sent before more is encoded. */
+    /** Back-pressure: with more than this waiting to be sent, no further bucket is encoded. */
     private static final long MAX_QUEUED_BYTES = 4L << 20;
-    /** For a rank that is done to send the last of what its peers wait for. */
+    /** How long a rank that is done may take to send the last of what its peers wait for. */
     private static final long FLUSH_MILLIS = 2_000;
 
     private final Group group;
@@ -44,9 +42,11 @@ public final class MeshAllReduce implements AllReduce {
     // Guarded by the lock.
     private final Object lock = new Object();
     private final Deque<Bucket> unfinished = new ArrayDeque<>();
-    /** The rank that the oldest unfinished bucket waits for; this rank where it waits for none. */
+    /** The rank that the oldest unfinished bucket waits for; this rank itself if it waits for none. */
     private int missing;
-    /** Why a rank is gone, known before {@link #missing}: what it had sent before is not missing. */
+    /**
+     * Why each rank is gone, or null. Read before {@link #missing}: what a lost rank had already sent is not missing.
+     */
     private String[] lost;
 
     private boolean gathering;
@@ -120,7 +120,7 @@ public final class MeshAllReduce implements AllReduce {
         await();
     }
 
-    /** The parts of a range that ranks own; one may own all of it. */
+    /** The bounds cut down to a range: the part of it that each rank owns, which may be nothing. */
     private static int[] within(int[] bounds, int from, int to) {
         return Arrays.stream(bounds)
                 .map(bound -> Math.max(from, Math.min(to, bound)))
@@ -236,7 +236,7 @@ public final class MeshAllReduce implements AllReduce {
         }
     }
 
-    /** Does all that can be done without waiting. */
+    /** Does everything that is possible without waiting. */
     private void advance() {
         String[] losses = new String[worldSize()];
         Arrays.setAll(losses, mailbox::lossOf);
@@ -261,7 +261,7 @@ public final class MeshAllReduce implements AllReduce {
         }
     }
 
-    /** One bounded wait for rank {@code from}; throws when it is pointless to go on. Caller holds the lock. */
+    /** Waits once, briefly, for rank {@code from}; throws if waiting longer is pointless. The caller holds the lock. */
     private void pause(int from, Deadline deadline) {
         try {
             group.liveness().check();
@@ -282,7 +282,7 @@ public final class MeshAllReduce implements AllReduce {
         if (failure != null) {
             throw failure;
         }
-        // Only the rank waited for counts: another one may have finished and closed, rightly.
+        // Only the rank that is waited for counts: another one may rightly have finished and closed.
         String loss = lost[from];
         if (loss != null) {
             throw new AllReduceException(from, peer(from).describe() + " is lost: " + loss);

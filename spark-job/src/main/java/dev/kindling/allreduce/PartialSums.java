@@ -2,12 +2,12 @@ package dev.kindling.allreduce;
 
 import java.util.Arrays;
 
-/** The partial sums of one reduction as a stack, see {@link SumOrder}; keeps its memory. For one thread at a time. */
+/** The stack of partial sums of one reduction, see {@link SumOrder}. Reuses its arrays. For one thread at a time. */
 final class PartialSums {
     private float[][] sums = new float[2][0];
     private int held;
 
-    /** An array for the next operand, of {@code count} floats or more. */
+    /** Pushes an array for the next operand, of at least {@code count} floats, which the caller fills. */
     float[] next(int count) {
         if (held == sums.length) {
             sums = Arrays.copyOf(sums, held + 1);
@@ -19,7 +19,7 @@ final class PartialSums {
         return sums[held++];
     }
 
-    /** Joins the two newest sums, {@code times} times. */
+    /** Replaces the two newest sums by their sum (older + newer), {@code times} times. */
     void join(int times, int count) {
         for (int i = 0; i < times; i++) {
             held--;
@@ -27,7 +27,7 @@ final class PartialSums {
         }
     }
 
-    /** The one sum that is left; valid until the next operand. */
+    /** Pops the one sum that is left; it is valid until the next operand. */
     float[] take() {
         if (held != 1) {
             throw new IllegalStateException(held + " partial sums are left where one should be");

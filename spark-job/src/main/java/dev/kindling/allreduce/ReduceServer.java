@@ -15,13 +15,13 @@ import org.apache.spark.network.server.RpcHandler;
 import org.apache.spark.network.server.StreamManager;
 
 /**
- * The driver's end of {@link DriverAllReduce}, for one generation: collects one message a rank and sequence number,
- * and answers all of them with the sum (or the concatenation) once the last is there. Runs on the transport's threads;
- * no thread ever waits.
+ * The driver's end of {@link DriverAllReduce}, for one generation. It collects one message per rank for each sequence
+ * number, and answers all of them with the sum (or the concatenation) as soon as the last one is there. Runs on the
+ * transport's threads; no thread ever waits.
  */
 public final class ReduceServer implements AutoCloseable {
     private static final long SLACK_BYTES = 64L << 20;
-    /** What a contribution begins with: the order's code and the first position. */
+    /** The prefix of a contribution: the code of its order, and the first position. */
     static final int PREFIX = 2 * Integer.BYTES;
 
     private final int generation;

@@ -1,21 +1,24 @@
 package dev.kindling.allreduce;
 
 /**
- * How values travel, and what becomes of what that takes from them (error feedback: Seide et al., Interspeech 2014;
- * Karimireddy et al., arXiv:1901.09847; for the sum as well: Tang et al., arXiv:1905.05957).
+ * The form in which gradients are sent, and what happens to the part that rounding to bf16 loses. It is kept as a
+ * residual and added to the next value at the same position (error feedback: Seide et al., Interspeech 2014;
+ * Karimireddy et al., arXiv:1901.09847; for the sums as well: Tang et al., arXiv:1905.05957).
  */
 public enum Rounding {
-    /** In F32, whole. */
+    /** F32, nothing is lost. */
     NONE,
     /**
-     * In bf16. Operands hold bf16 values, rounded by who has them; the sum, made in F32, has what earlier sums of these
-     * positions lost added, and is rounded to nearest even.
+     * bf16. The operands have been rounded by their ranks. The sum is made in F32; the residual of earlier sums at the
+     * same positions is added, and the result is rounded to nearest even.
      */
     BF16,
-    /** In F32, with what earlier sums of these positions lost added, so that nothing is owed any more. */
+    /**
+     * F32, with the residuals of earlier sums added, which then are 0: before a checkpoint, which holds no residuals.
+     */
     SETTLED;
 
-    /** Of a value on the wire. */
+    /** Bytes per value on the wire. */
     int bytes() {
         return this == BF16 ? Short.BYTES : Float.BYTES;
     }

@@ -2,7 +2,7 @@ package dev.kindling.allreduce;
 
 import java.util.Objects;
 
-/** A world of one: every sum is already there. */
+/** A world of one rank: every sum is already there. */
 public final class SingleRank implements AllReduce {
 
     @Override

@@ -5,15 +5,15 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * The order in which the operands of all ranks are added. Operands are taken rank by rank; after each, a number of
- * joins replaces the two newest partial sums by older + newer. Immutable.
+ * The order in which the operands of all ranks are added. Operands are pushed on a stack, rank by rank. After each one,
+ * a given number of joins follows; a join replaces the two newest partial sums by older + newer. Immutable.
  *
- * <p>{@link #byRank} is ((x0 + x1) + x2) + ..., one operand a rank. {@link #tree} is the tree over the leaves 0 ..
- * L-1 that halves a range at its floor(middle) until one leaf is left. A rank holds consecutive leaves and gives the
- * sums of the largest subtrees that lie within them: one where the world size is a power of two that divides L, and
- * otherwise a few. Since the tree does not depend on the world size, neither does a bit of the sum.
+ * <p>{@link #byRank} is ((x0 + x1) + x2) + ..., with one operand per rank. {@link #tree} is a binary tree over the
+ * leaves 0 .. L-1, which cuts a range at its middle (rounded down) until one leaf is left. A rank holds consecutive
+ * leaves and contributes the sums of the largest subtrees within them: one if the world size is a power of two that
+ * divides L, otherwise a few. The tree does not depend on the world size, and so neither does any bit of the sum.
  *
- * <p>An order by rank can have a {@link Rounding}, which the operands travel in.
+ * <p>An order by rank can have a {@link Rounding}, the form in which its operands are sent.
  */
 public final class SumOrder {
     /** More leaves than any step has micro-batches. */
@@ -34,7 +34,7 @@ public final class SumOrder {
         return byRank(worldSize, Rounding.NONE);
     }
 
-    /** Rank 0 + rank 1 + ..., rounded. */
+    /** Rank 0 + rank 1 + ..., sent in the given form. */
     public static SumOrder byRank(int worldSize, Rounding rounding) {
         int[][] joins = new int[worldSize][];
         Arrays.setAll(joins, rank -> new int[] {Math.min(rank, 1)});
@@ -42,9 +42,9 @@ public final class SumOrder {
     }
 
     /**
-     * The tree over {@code leaves} that lie with the ranks as {@link #firstLeaf} says.
+     * The tree over {@code leaves} leaves, of which each rank holds those that {@link #firstLeaf} gives it.
      *
-     * @throws IllegalArgumentException where some rank would have no leaf
+     * @throws IllegalArgumentException if some rank would have no leaf
      */
     public static SumOrder tree(int leaves, int worldSize) {
         if (leaves < worldSize || leaves > MAX_LEAVES) {
@@ -62,7 +62,10 @@ public final class SumOrder {
         return new SumOrder(leaves, joins, Rounding.NONE);
     }
 
-    /** Returns the joins after the last operand of the subtree over leaves {@code from .. to-1}. */
+    /**
+     * Collects the operands of the subtree over leaves {@code from .. to-1}; returns the counter of joins after its
+     * last operand.
+     */
     private static int[] collect(List<List<int[]>> operands, int leaves, int worldSize, int from, int to) {
         int rank = 0;
         while (firstLeaf(leaves, rank + 1, worldSize) <= from) {
@@ -80,14 +83,17 @@ public final class SumOrder {
         return last;
     }
 
-    /** The first of the leaves of {@code rank}: contiguous shares in rank order, as even as they can be. */
+    /**
+     * The first leaf of {@code rank}: every rank holds consecutive leaves, in rank order, as evenly divided as
+     * possible.
+     */
     public static int firstLeaf(int leaves, int rank, int worldSize) {
         return (int) ((long) leaves * rank / worldSize);
     }
 
     /**
-     * For the rank that holds leaves {@code first .. end-1}: how many joins come after each of them, so that what is
-     * left at the end are its operands.
+     * For a rank that holds leaves {@code first .. end-1}: how many joins follow each of them, so that the operands of
+     * the rank are what is left on the stack at the end.
      */
     public static int[] joinsWithin(int leaves, int first, int end) {
         int[] joins = new int[end - first];
@@ -111,12 +117,12 @@ public final class SumOrder {
         return rounding;
     }
 
-    /** The order as a number: the tree's leaves, or 0 or less for {@link #byRank}. */
+    /** The order as one number, for the wire: the number of leaves of a tree, or 0 or less for {@link #byRank}. */
     int code() {
         return leaves == 0 ? -rounding.ordinal() : leaves;
     }
 
-    /** Is it the {@link #code} of some order of so many ranks? */
+    /** Whether {@code code} is the {@link #code} of an order for this world size. */
     static boolean isCode(int code, int worldSize) {
         return code <= 0 ? code > -Rounding.values().length : code >= worldSize && code <= MAX_LEAVES;
     }
@@ -126,17 +132,17 @@ public final class SumOrder {
         return code <= 0 ? byRank(worldSize, Rounding.values()[-code]) : tree(code, worldSize);
     }
 
-    /** How many operands a rank gives: 1 or more. */
+    /** How many operands a rank contributes: 1 or more. */
     public int operands(int rank) {
         return joins[rank].length;
     }
 
-    /** The most operands that any rank gives. */
+    /** The most operands that any rank contributes. */
     public int mostOperands() {
         return Arrays.stream(joins).mapToInt(ofRank -> ofRank.length).max().orElseThrow();
     }
 
-    /** Joins after an operand. */
+    /** How many joins follow an operand. */
     int joins(int rank, int operand) {
         return joins[rank][operand];
     }

@@ -3,14 +3,14 @@ package dev.kindling.allreduce;
 import dev.kindling.device.cpu.rows.Bf16Rows;
 import java.util.Arrays;
 
-/** What rounding has taken from the sums of each position, see {@link Rounding}. Thread-safe. */
+/** The residuals of the sums, by position: what rounding them has lost so far, see {@link Rounding}. Thread-safe. */
 final class SumResidual {
     private float[] lost = new float[0];
 
     /**
-     * Makes the rounded sum of a sum.
+     * Adds the residual to a sum, rounds it as {@code rounding} says, and keeps the new residual.
      *
-     * @param sum of positions {@code from .. from+count-1}, from its start on; overwritten
+     * @param sum of positions {@code from .. from+count-1}, in its first {@code count} elements; overwritten
      */
     synchronized void round(Rounding rounding, float[] sum, int from, int count) {
         if (rounding == Rounding.NONE) {

@@ -3,10 +3,10 @@ package dev.kindling.data.batch;
 import dev.kindling.data.shard.TokenSequence;
 
 /**
- * Random windows, as nanoGPT's {@code get_batch}: sequence number n of a step begins at a token drawn
- * uniformly from [0, length - T), a pure function of (seed, step, n). So a micro-batch is the same
- * whichever rank draws it, in whatever order, before or after a restart; and a step sees the same
- * sequences however its global batch is divided into micro-batches. Safe to share between threads.
+ * Random windows, as nanoGPT's {@code get_batch}. Sequence n of a step begins at a token drawn uniformly from [0,
+ * length - T), as a pure function of (seed, step, n). So a micro-batch is the same whichever rank draws it, in whatever
+ * order, before or after a restart, and a step sees the same sequences however its global batch is divided into
+ * micro-batches. Safe to share between threads.
  */
 public final class BatchSampler {
     private final Windows windows;

@@ -1,6 +1,9 @@
 package dev.kindling.data.batch;
 
-/** What a model reads at once: ids, and for each the id that follows it, or {@link PackedBatch#NO_TARGET}. */
+/**
+ * One forward pass's input: token ids, and for each the id that follows it, or {@link PackedBatch#NO_TARGET} where
+ * nothing does.
+ */
 public sealed interface MicroBatch permits Batch, PackedBatch {
     int[] inputs();
 

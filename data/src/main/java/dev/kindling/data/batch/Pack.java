@@ -26,7 +26,11 @@ final class Pack {
     private final List<Piece> pieces = new ArrayList<>();
     private int filled;
 
-    /** @param size tokens of the batch */
+    /**
+     * An empty batch.
+     *
+     * @param size how many tokens the batch takes
+     */
     Pack(int size) {
         this.size = size;
     }
@@ -36,7 +40,7 @@ final class Pack {
         filled += piece.count();
     }
 
-    /** Tokens that have room yet. */
+    /** How many more tokens fit. */
     int room() {
         return size - filled;
     }
@@ -45,7 +49,7 @@ final class Pack {
         return pieces.size();
     }
 
-    /** Sequences of at most T tokens that the empty rest makes. */
+    /** How many sequences of at most T tokens the unused rest is divided into. */
     int restSequences(int T) {
         return (room() + T - 1) / T;
     }
@@ -54,7 +58,7 @@ final class Pack {
         return pieces.stream().mapToLong(Piece::targets).sum();
     }
 
-    /** The batch; a rest without tokens of a document becomes sequences of zeros without targets. */
+    /** Reads the tokens and gives the batch. The unused rest becomes sequences of zeros without targets. */
     PackedBatch read(TokenSequence tokens, int T) {
         int[] inputs = new int[size];
         int[] targets = new int[size];

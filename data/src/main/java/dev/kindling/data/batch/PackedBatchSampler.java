@@ -5,12 +5,11 @@ import dev.kindling.data.shard.DocumentIndex;
 import java.util.Arrays;
 
 /**
- * Packs random documents into batches of B * T tokens. A document is drawn with a chance in proportion
- * to its tokens, and taken whole if it has at most T tokens, else as a window of T tokens at a random
- * place in it; the last sequence of a batch is cut where the batch is full. A pure function of (seed,
- * step, micro-batch), as {@link BatchSampler}. Documents of a single token have nothing to predict and
- * are passed over. A batch has at most {@link #maxSequences} sequences; in the rare case that so many
- * documents do not fill it, its rest has no targets. Safe to share between threads.
+ * Packs random documents into batches of B * T tokens. A document is drawn with a probability in proportion to its
+ * length. It is taken whole if it has at most T tokens, else as a window of T tokens at a random place; the last
+ * sequence of a batch is cut where the batch is full. Documents of one token have nothing to predict and are skipped. A
+ * batch has at most {@link #maxSequences} sequences; in the rare case that so many documents do not fill it, the rest
+ * has no targets. A pure function of (seed, step, micro-batch), as {@link BatchSampler}. Safe to share between threads.
  */
 public final class PackedBatchSampler {
     private static final int SPARE_SEQUENCES = 8;
@@ -21,7 +20,7 @@ public final class PackedBatchSampler {
     private final long seed;
     private final int maxSequences;
 
-    /** Where the sequences of long enough documents lie, if all of those were put one after the other. */
+    /** Where each kept document begins if all kept documents are put one after another, and the end of the last one. */
     private final long[] starts;
 
     private final int[] numbers;
@@ -64,7 +63,7 @@ public final class PackedBatchSampler {
         this.maxSequences = mostSequences();
     }
 
-    /** Twice as many as a batch takes on average, or as many as the shortest documents could make. */
+    /** The bound on sequences per batch: twice the average, but no more than the shortest documents could make. */
     private int mostSequences() {
         double tokens = 0;
         long shortest = T;
@@ -77,7 +76,7 @@ public final class PackedBatchSampler {
         return (int) Math.min(size / shortest + 2, 2 * Math.ceil((double) size / meanLength) + SPARE_SEQUENCES);
     }
 
-    /** The most sequences of a batch, by which a model of fixed shapes is built. */
+    /** The most sequences in a batch. A model captured for fixed shapes is built for that many. */
     public int maxSequences() {
         return maxSequences;
     }
@@ -85,7 +84,7 @@ public final class PackedBatchSampler {
     /** What a micro-batch holds, without reading its tokens. */
     public record Contents(int sequences, long targets) {}
 
-    /** As {@link #sample} would give it. */
+    /** The sequences and targets of the micro-batch that {@link #sample} would return, without reading its tokens. */
     public Contents contents(long step, int microBatch) {
         Pack pack = draw(step, microBatch);
         return new Contents(pack.sequences(), pack.targets());

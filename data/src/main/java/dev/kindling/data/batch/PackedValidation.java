@@ -5,9 +5,10 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A split's documents for evaluation, packed in order: each in pieces of at most T tokens, which are never cut further,
- * into batches of B * T tokens, whose rest has no targets. Where the split has more than so many batches hold, evenly
- * chosen pieces stand for it. A pure function of the batch's number. Safe to share between threads.
+ * A split's documents for evaluation, packed in order. Each document is cut into pieces of at most T tokens; pieces go
+ * whole into batches of B * T tokens, and the unused rest of a batch has no targets. Where the split has more pieces
+ * than {@code batches} batches hold, evenly spaced ones are taken. A batch is a pure function of its number. Safe to
+ * share between threads.
  */
 public final class PackedValidation implements ValidationSet {
     private final Documents data;
@@ -62,7 +63,7 @@ public final class PackedValidation implements ValidationSet {
         return pieces;
     }
 
-    /** The most sequences of a batch, by which a model of fixed shapes is built. */
+    /** The most sequences in a batch. A model captured for fixed shapes is built for that many. */
     public int maxSequences() {
         return packs.stream()
                 .mapToInt(pack -> pack.sequences() + pack.restSequences(T))

@@ -10,9 +10,9 @@ import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Draws what comes next on one background thread (a daemon), so that the step does not wait for disks
- * and page faults. The order is the source's. At most {@code depth} elements are held, plus the one
- * in work. {@link #next} is for one thread; {@link #close} may be called from any.
+ * Draws the next elements on one background thread (a daemon), so that a step does not wait for disks and page faults.
+ * The order is the source's. At most {@code depth} elements are ready and waiting, and one more is being drawn. {@link
+ * #next} is for one thread; {@link #close} may be called from any.
  *
  * @param <E> a batch
  */
@@ -73,10 +73,10 @@ public final class Prefetcher<E> implements AutoCloseable {
     /**
      * The next element.
      *
-     * @throws DataException if drawing it failed, with the cause; if it takes longer than the patience;
-     *     or if the waiting thread is interrupted, which stays marked
-     * @throws NoSuchElementException if the source has no more
-     * @throws IllegalStateException if closed
+     * @throws DataException if drawing it failed (with the cause), if it takes longer than the patience, or if the
+     *     waiting thread is interrupted; the thread's interrupt flag stays set
+     * @throws NoSuchElementException if the source has no more elements
+     * @throws IllegalStateException if the prefetcher is closed
      */
     public E next() {
         if (closed) {

@@ -5,10 +5,9 @@ import dev.kindling.data.shard.TokenSequence;
 import java.util.Objects;
 
 /**
- * The windows that every evaluation looks at: {@code batches * B} of them, evenly placed from the first
- * token of a split to its last. A pure function of the batch's number, so the validation loss depends
- * neither on the world size nor on when it is measured, and has no sampling noise between
- * evaluations. Safe to share between threads.
+ * The windows that every evaluation uses: {@code batches * B} of them, evenly spaced from the first token of a split to
+ * its last. A batch is a pure function of its number, so the validation loss depends neither on the world size nor on
+ * the step, and has no sampling noise between evaluations. Safe to share between threads.
  */
 public final class ValidationBatches implements ValidationSet {
     private final Windows windows;

@@ -12,6 +12,6 @@ public interface ValidationSet {
      */
     MicroBatch batch(int index);
 
-    /** Targets in all of them. */
+    /** How many targets all batches have together. */
     long targets();
 }

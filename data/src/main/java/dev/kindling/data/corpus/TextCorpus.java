@@ -18,10 +18,9 @@ import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
- * Text files, each of them one document, in the order of their names. Read as strict UTF-8 and
- * otherwise unchanged, but for a leading byte order mark, which is dropped. Files that are empty are
- * left out; so are those, and the folders, whose names begin with {@code .} or {@code _}, which is
- * where tools keep their markers.
+ * Text files, each of them one document, in the order of their names. Read as strict UTF-8 and otherwise unchanged,
+ * except that a leading byte order mark is dropped. Empty files are left out, and so are files and folders whose names
+ * begin with {@code .} or {@code _}, which tools use for their markers.
  */
 public final class TextCorpus implements Corpus {
     /** A document is held as one Java string, so a larger file has to be divided. */
@@ -78,7 +77,7 @@ public final class TextCorpus implements Corpus {
         }
     }
 
-    /** Whether a file of this relative path is text, by the names that tools give their markers. */
+    /** Whether a file at this relative path counts as text: no part of it has the name of a marker. */
     private static boolean isText(Path relative) {
         return StreamSupport.stream(relative.spliterator(), false)
                 .map(Path::toString)
@@ -90,7 +89,7 @@ public final class TextCorpus implements Corpus {
         return id;
     }
 
-    /** The sources, in corpus order, for those who read them elsewhere, one document at a time. */
+    /** The sources in corpus order, for callers that read one document at a time elsewhere, such as Spark tasks. */
     public List<TextSource> sources() {
         return sources;
     }
@@ -125,10 +124,10 @@ public final class TextCorpus implements Corpus {
     }
 
     /**
-     * The text of a document, or of a part of it that begins and ends between characters.
+     * Decodes a document, or a part of one that begins and ends between characters.
      *
-     * @param offset of the part in the document, in bytes; only at 0 there may be a byte order mark
-     * @throws DataException if it is binary or not UTF-8
+     * @param offset of the part in the document, in bytes; a byte order mark is dropped at 0 only
+     * @throws DataException if the bytes are binary or not UTF-8
      */
     public static String decode(byte[] bytes, long offset, String name, String corpus) {
         for (int i = 0; i < bytes.length; i++) {

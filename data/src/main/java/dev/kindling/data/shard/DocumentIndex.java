@@ -7,7 +7,9 @@ public final class DocumentIndex {
     private final long[] starts;
 
     /**
-     * @param starts the first token of each document, then the end of the last: strictly ascending from 0
+     * Takes the places at which documents begin.
+     *
+     * @param starts the first token of each document, then the end of the last one: strictly ascending from 0
      */
     public DocumentIndex(long[] starts) {
         this.starts = starts.clone();

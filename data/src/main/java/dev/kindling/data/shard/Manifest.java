@@ -15,8 +15,8 @@ import java.util.Map;
 import java.util.zip.CRC32C;
 
 /**
- * {@code manifest.json}: what a shard set holds. Its {@code crc32c} is over the rest of it, written
- * compactly, so the layout of the file is free.
+ * {@code manifest.json}: what a shard set holds. Its {@code crc32c} covers the other keys in their compact form, so
+ * reformatting the file does not break it.
  *
  * @param corpus {@link dev.kindling.data.corpus.Corpus#id()}
  * @param tokenizer the vocabulary

@@ -4,7 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 
-/** Where a shard set lies: a local folder, or one on any store that can replace a file at once. */
+/** The folder of a shard set: on a local disk, or on any store that can replace a file in one step. */
 public interface ShardFolder {
     /** What errors call the folder. */
     String name();
@@ -15,8 +15,9 @@ public interface ShardFolder {
     InputStream open(String file) throws IOException;
 
     /**
-     * Writes a whole file or nothing: under a temporary name first, which is renamed when everything is
-     * on the store, and removed if anything fails. Makes the folder, and replaces a file that is there.
+     * Writes a whole file or nothing: it is written under a temporary name and renamed once everything is on the store;
+     * the temporary file is removed if anything fails. Makes the folder where there is none, and replaces an existing
+     * file.
      */
     void write(String file, Content content) throws IOException;
 

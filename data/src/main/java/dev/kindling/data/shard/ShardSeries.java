@@ -11,9 +11,9 @@ import java.util.Locale;
 import java.util.OptionalInt;
 
 /**
- * Tokenises documents into shards of a bounded size: the part of a split that one task writes. Nothing
- * reads the shards until {@link ShardSet#commit} puts them in a manifest; closed without {@link
- * #finish}, the series removes what it wrote. Not thread-safe.
+ * Tokenises documents into shards of a bounded size: the part of a split that one task writes. Nothing reads the shards
+ * until {@link ShardSet#commit} lists them in a manifest. A series that is closed without {@link #finish} removes what
+ * it wrote. Not thread-safe.
  */
 public final class ShardSeries implements AutoCloseable {
     /** 64 Mi tokens: 128 MiB as uint16. */
@@ -34,8 +34,10 @@ public final class ShardSeries implements AutoCloseable {
     private boolean finished;
 
     /**
-     * @param prefix begins the shards' names, so it differs between series of one set: {@code train-00003}
-     * @param shardTokens the most ids a shard holds
+     * Opens a series; nothing is written before the first shard is full.
+     *
+     * @param prefix of the shards' file names, different for every series of a set, such as {@code train-00003}
+     * @param shardTokens the most ids in one shard
      */
     public ShardSeries(ShardFolder folder, Tokenizer tokenizer, String prefix, int shardTokens) {
         if (shardTokens < 1) {
@@ -57,7 +59,7 @@ public final class ShardSeries implements AutoCloseable {
         addTokens(document, true);
     }
 
-    /** Adds the first part of a document that goes on elsewhere: no end-of-text id follows it. */
+    /** Adds the first part of a document whose rest goes to another split: no end-of-text id follows it. */
     public void addBeginning(Document part) {
         addTokens(part, false);
     }

@@ -22,7 +22,7 @@ import java.util.stream.Stream;
  * Safe to share between threads.
  */
 public final class ShardSet {
-    /** A split's tokens, and its documents, which are put together when first asked for. */
+    /** A split's tokens, and its documents; the index of documents is built when it is first asked for. */
     record Split(SplitTokens tokens, Supplier<DocumentIndex> documents) {}
 
     private final String folder;
@@ -152,11 +152,10 @@ public final class ShardSet {
     }
 
     /**
-     * Makes shards that were written a set, by writing its manifest.
+     * Turns shards that were written into a set, by writing its manifest.
      *
      * @param corpus {@link Corpus#id()}
-     * @param splits the shards of each split in corpus order: the series of every task, one after the
-     *     other
+     * @param splits the shards of each split in corpus order: the series of every task, one after the other
      */
     public static ShardSet commit(
             ShardFolder folder, String corpus, Tokenizer tokenizer, Map<String, List<ShardInfo>> splits) {
@@ -210,7 +209,7 @@ public final class ShardSet {
         return require(split).tokens();
     }
 
-    /** The documents of a split; put together on each call. */
+    /** The documents of a split; the index is built anew by each call. */
     public DocumentIndex documents(String split) {
         return require(split).documents().get();
     }
@@ -243,7 +242,7 @@ public final class ShardSet {
                 lengths.stream().mapToInt(Integer::intValue).toArray());
     }
 
-    /** Shards of all splits. */
+    /** How many shards all splits have together. */
     public int shards() {
         return splits.values().stream()
                 .mapToInt(split -> split.tokens().shards())
@@ -251,7 +250,7 @@ public final class ShardSet {
     }
 
     /**
-     * Reads a shard, and keeps nothing of it, so that damage is found before the work begins.
+     * Reads a shard with every check and keeps nothing of it: this finds damage before the work begins.
      *
      * @param number from 0 to {@link #shards} - 1
      * @throws DataException naming the shard, if it is damaged

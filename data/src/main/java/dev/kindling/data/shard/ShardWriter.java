@@ -25,9 +25,8 @@ public final class ShardWriter {
     }
 
     /**
-     * Writes one shard of {@code ids[offset, offset + length)} and flushes the stream, which stays
-     * open. Whoever opened the stream sees to it that a failure leaves nothing half-written; {@link
-     * ShardFolder#write} does.
+     * Writes {@code ids[offset, offset + length)} as one shard and flushes the stream, which stays open. The caller
+     * makes sure that a failure leaves nothing half-written, for example by {@link ShardFolder#write}.
      *
      * @return the CRC32C of the ids as written
      * @throws DataException if an id is outside the vocabulary

@@ -23,9 +23,9 @@ public final class TokenBins {
     private TokenBins() {}
 
     /**
-     * Opens the folder and looks at every id.
+     * Opens the folder and checks every id.
      *
-     * @param tokenizer the one the files were written with; they do not say
+     * @param tokenizer the one that the files were written with, which they do not record
      * @throws DataException if a split has no file, a file is damaged, or an id is outside the vocabulary
      */
     public static ShardSet open(Path folder, Tokenizer tokenizer) {

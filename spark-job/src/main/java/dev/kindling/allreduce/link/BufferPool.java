@@ -8,8 +8,8 @@ import java.util.Deque;
 import java.util.List;
 
 /**
- * Direct buffers by power-of-two capacity, little-endian. A taken buffer belongs to the taker until given back;
- * buffers in the hands of a broken connection are simply not given back. Thread-safe.
+ * Direct little-endian buffers, pooled by power-of-two capacity. A buffer belongs to its taker until it is given back;
+ * those in the hands of a broken connection never are, and are left to the garbage collector. Thread-safe.
  */
 public final class BufferPool {
     private static final int SMALLEST = 8;

@@ -1,6 +1,6 @@
 package dev.kindling.allreduce.link;
 
-/** One bound for all the waits of an operation. */
+/** One time limit for all the waits of an operation. */
 public final class Deadline {
     private final long millis;
     private final long end;
@@ -14,7 +14,7 @@ public final class Deadline {
         return System.nanoTime() - end > 0;
     }
 
-    /** Milliseconds until then; negative afterwards. */
+    /** Milliseconds that are left; negative afterwards. */
     long left() {
         return (end - System.nanoTime()) / 1_000_000L;
     }

@@ -5,11 +5,11 @@ import java.util.List;
 /**
  * The ranks of one generation, as one of them sees it.
  *
- * @param generation carried by every message; others are refused
+ * @param generation carried by every message; messages of other generations are refused
  * @param rank this rank
  * @param peers every rank, itself included, by rank
  * @param timeoutMillis how long one wait for a peer may take
- * @param liveness asked during waits
+ * @param liveness asked again and again during waits whether this rank should still wait
  */
 public record Group(int generation, int rank, List<Peer> peers, long timeoutMillis, Liveness liveness) {
     public Group {

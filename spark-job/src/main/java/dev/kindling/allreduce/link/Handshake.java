@@ -15,13 +15,14 @@ import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
 /**
- * How a plain connection between two ranks begins: each side sends 32 random bytes and proves, by an HMAC-SHA256 over
- * both, that it knows the application's secret; a side that cannot is told nothing and disconnected. Then the server
- * checks the caller's generation and rank. Like Spark's own authentication without encryption, it guards who is connected,
- * not what a listener on the wire can see. Without {@code spark.authenticate} there is no secret, and the key is public.
+ * The handshake of a plain connection between two ranks. Each side sends 32 random bytes and proves, by an HMAC-SHA256
+ * over both, that it knows the application's secret; a side that cannot is told nothing and disconnected. Then the
+ * server checks the caller's generation and rank. Like Spark's own authentication without encryption, this guards who
+ * is connected, not what a listener on the wire can see. Without {@code spark.authenticate} there is no secret, and the
+ * key is public.
  *
- * <p>Caller: {@link Header} of kind HELLO, nonce. Server: nonce, its proof. Caller: its proof. Server: empty UTF text, or
- * why it refuses. Immutable.
+ * <p>Caller: {@link Header} of kind HELLO, nonce. Server: nonce, its proof. Caller: its proof. Server: an empty UTF
+ * string, or the reason why it refuses. Immutable.
  */
 public final class Handshake {
     private static final int NONCE_BYTES = 32;
@@ -33,7 +34,11 @@ public final class Handshake {
     private final int generation;
     private final int worldSize;
 
-    /** @param secret of the application; anything that all ranks agree on where there is none */
+    /**
+     * A handshake for the ranks of one generation.
+     *
+     * @param secret the application's; without one, anything that all ranks agree on
+     */
     public Handshake(String secret, int generation, int worldSize) {
         this.key = new SecretKeySpec(secret.getBytes(StandardCharsets.UTF_8), ALGORITHM);
         this.generation = generation;

@@ -3,15 +3,15 @@ package dev.kindling.allreduce.link;
 import java.nio.ByteBuffer;
 
 /**
- * What stands before every payload: magic, generation, sender, kind, sequence, payload bytes. Big-endian, 29 bytes.
- * Decoding checks everything, since it comes from the wire.
+ * What precedes every payload on the wire: magic, generation, sender, kind, sequence, payload bytes. Big-endian, 29
+ * bytes. Decoding checks every field, since it comes from the network.
  */
 public record Header(int generation, int from, Kind kind, long sequence, int bytes) {
     public static final int SIZE = 4 + 4 + 4 + 1 + 8 + 4;
-    /** A chunk on the wire: large enough for full speed, small enough to bound what a receiver holds. */
+    /** The most floats in one message: enough for full speed, and a bound on what a receiver must hold. */
     public static final int MAX_CHUNK_FLOATS = 1 << 19;
 
-    /** The most that a rank gives to a gather. */
+    /** The largest payload of one rank in a gather. */
     public static final int MAX_GATHER_BYTES = 4 << 20;
 
     static final int MAX_BYTES = MAX_GATHER_BYTES + Integer.BYTES;

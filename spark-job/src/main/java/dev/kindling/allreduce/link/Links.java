@@ -3,11 +3,11 @@ package dev.kindling.allreduce.link;
 import java.nio.ByteBuffer;
 
 /**
- * The connections of this rank to the others. What arrives lies in the {@link Mailbox}. For one thread, the transport
- * thread; {@link #wake()} is for any.
+ * The connections of this rank to the others. What arrives is put into the {@link Mailbox}. For one thread, the
+ * transport thread; only {@link #wake()} may be called from any.
  */
 public interface Links extends AutoCloseable {
-    /** The longest message, in floats, that these connections carry best. */
+    /** The message length, in floats, that suits these connections best. */
     int chunkFloats();
 
     /** Queues {@code payload} for one rank, without waiting; the buffer goes back to the pool when it has been sent. */
@@ -16,13 +16,13 @@ public interface Links extends AutoCloseable {
     /** Queues {@code payload} for every other rank; the buffer goes back to the pool when all have been sent it. */
     void sendToAll(Header.Kind kind, long sequence, ByteBuffer payload);
 
-    /** Bytes that have been queued and not sent. */
+    /** Bytes that are queued and not yet sent. */
     long queuedBytes();
 
-    /** Waits for arrivals or for room to send, at most {@code millis}, or until {@link #wake()}. */
+    /** Waits until something arrives, something can be sent, or {@link #wake()} is called; at most {@code millis}. */
     void poll(long millis);
 
-    /** Ends the {@link #poll} that is going on, or the next one. */
+    /** Ends the current {@link #poll}, or the next one. */
     void wake();
 
     /** Drops what is queued. Never blocks. */

@@ -1,8 +1,8 @@
 package dev.kindling.allreduce.link;
 
-/** Asked about every 50 ms while a collective waits. */
+/** Asked about every 50 ms while a collective operation waits. */
 @FunctionalInterface
 public interface Liveness {
-    /** Returns quietly while the wait should go on; throws when this rank was told to stop. */
+    /** Returns if the wait should go on; throws if this rank was told to stop. */
     void check();
 }

@@ -7,8 +7,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * What peers have sent and this rank has not used yet, and which peers are gone. Bounded by {@code maxStagedBytes}.
- * Thread-safe.
+ * Payloads that peers have sent and this rank has not used yet, and which peers are gone. Holds at most {@code
+ * maxStagedBytes}. Thread-safe.
  */
 public final class Mailbox {
     record Key(Header.Kind kind, long sequence, int from) {}
@@ -31,7 +31,7 @@ public final class Mailbox {
         return pool;
     }
 
-    /** A buffer for an announced payload, whose header was checked. */
+    /** A buffer to receive an announced payload into; the header has been checked. */
     synchronized ByteBuffer stage(Header header) {
         Key key = new Key(header.kind(), header.sequence(), header.from());
         if (arrived.containsKey(key) || !arriving.add(key)) {
@@ -63,7 +63,7 @@ public final class Mailbox {
         return arrived.containsKey(new Key(kind, sequence, from));
     }
 
-    /** Takes a payload out, or null; the caller gives the buffer back to the pool. */
+    /** Removes and returns a payload, or null if it is not there. The caller gives the buffer back to the pool. */
     public synchronized ByteBuffer take(Header.Kind kind, long sequence, int from) {
         ByteBuffer payload = arrived.remove(new Key(kind, sequence, from));
         if (payload != null) {
@@ -72,7 +72,7 @@ public final class Mailbox {
         return payload;
     }
 
-    /** Why a rank is gone, or null. */
+    /** Why a rank is gone, or null if it is there. */
     public synchronized String lossOf(int rank) {
         return lost[rank];
     }

@@ -4,8 +4,8 @@ import org.apache.spark.SecurityManager;
 import org.apache.spark.SparkEnv;
 
 /**
- * The receiving half of a mesh allreduce: opened before the rendezvous, so that its port can be told to the
- * peers, and ready for them at once. Messages of other generations are refused.
+ * The receiving half of a mesh allreduce. It is opened before the ranks know each other, so that they can tell each
+ * other its port, and accepts connections at once. Messages of other generations are refused.
  */
 public abstract sealed class MeshEndpoint implements AutoCloseable permits SocketEndpoint, StreamEndpoint {
     private static final long SLACK_BYTES = 64L << 20;
@@ -17,10 +17,10 @@ public abstract sealed class MeshEndpoint implements AutoCloseable permits Socke
     }
 
     /**
-     * Opens a server on a free port: Spark's own transport where Spark's settings ask for encryption, else plain sockets,
-     * which carry more; both authenticate peers where {@code spark.authenticate} is on.
+     * Opens a server on a free port: Spark's own transport if Spark's settings ask for encryption, otherwise plain
+     * sockets, which are faster. Both authenticate peers if {@code spark.authenticate} is on.
      *
-     * @param maxElements the most floats a step reduces; bounds what may wait in memory
+     * @param maxElements the most floats that a step reduces; bounds what may wait in memory
      */
     public static MeshEndpoint open(int generation, int worldSize, long maxElements) {
         SparkEnv env = SparkEnv.get();

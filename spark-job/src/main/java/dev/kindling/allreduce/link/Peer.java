@@ -3,12 +3,12 @@ package dev.kindling.allreduce.link;
 import java.io.Serializable;
 
 /**
- * Where a rank lives.
+ * Where a rank runs.
  *
  * @param rank 0 .. worldSize-1
- * @param host name or address that the other executors reach
- * @param port of its gradient server; 0 where the transport needs none
- * @param executorId Spark's
+ * @param host name or address under which the other executors reach it
+ * @param port of the server on which it receives gradients; 0 if the transport needs none
+ * @param executorId Spark's id of its executor
  * @param gpu the GPU address that Spark assigned; empty without one
  */
 public record Peer(int rank, String host, int port, String executorId, String gpu) implements Serializable {

@@ -20,11 +20,10 @@ import org.apache.spark.network.util.TransportConf;
 import scala.Option;
 
 /**
- * One server and its outgoing connections over Spark's network-common, with Spark's own security: when
- * {@code spark.authenticate} is on, both sides prove that they know the application's secret before any message is
- * looked at; with {@code spark.network.crypto.enabled}, or by TLS with {@code spark.ssl.rpc.enabled}, everything is
- * encrypted. Settings of the module are
- * {@code spark.kindling.io.*}, as Spark's own {@code spark.rpc.io.*}.
+ * One server and its outgoing connections over Spark's network-common, with Spark's own security. With {@code
+ * spark.authenticate}, both sides prove that they know the application's secret before any message is looked at. With
+ * {@code spark.network.crypto.enabled}, or {@code spark.ssl.rpc.enabled} for TLS, everything is encrypted. The
+ * transport's settings are {@code spark.kindling.io.*}, named like Spark's own {@code spark.rpc.io.*}.
  */
 public final class PeerTransport implements AutoCloseable {
     private static final String MODULE = "kindling";

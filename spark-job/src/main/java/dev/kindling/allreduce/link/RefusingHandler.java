@@ -7,7 +7,7 @@ import org.apache.spark.network.server.OneForOneStreamManager;
 import org.apache.spark.network.server.RpcHandler;
 import org.apache.spark.network.server.StreamManager;
 
-/** For a side that only calls and is never called. */
+/** A handler for a side that makes calls and accepts none. */
 public final class RefusingHandler extends RpcHandler {
     private final StreamManager streams = new OneForOneStreamManager();
 

@@ -14,8 +14,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A server of plain sockets. Callers go through the {@link Handshake} on threads of their own, a bounded number at a
- * time, and only then are they read.
+ * A server of plain sockets. Each caller goes through the {@link Handshake} on a thread of its own, of which there is a
+ * bounded number; nothing else is read from it before that.
  */
 public final class SocketEndpoint extends MeshEndpoint {
     private static final Logger LOG = LoggerFactory.getLogger(SocketEndpoint.class);

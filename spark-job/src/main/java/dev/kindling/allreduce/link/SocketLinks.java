@@ -13,9 +13,12 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Plain sockets under one selector: to every peer a connection that is only written, from every peer one only read. */
+/**
+ * Plain sockets with one selector. For each peer there are two connections: one that this rank only writes, and one
+ * that it only reads.
+ */
 final class SocketLinks implements Links {
-    /** Small enough to stay in a core's cache from the socket to the sum and back. */
+    /** Small enough to stay in a core's cache on the way from the socket to the sum and back. */
     private static final int CHUNK_FLOATS = 1 << 16;
 
     private final Group group;
@@ -189,7 +192,7 @@ final class SocketLinks implements Links {
             this.channel = channel;
         }
 
-        /** Reads up to the end of one message, so that it is worked on while it is in the cache. */
+        /** Reads at most to the end of one message, so that it is processed while it is in the cache. */
         @Override
         public void run() {
             try {

@@ -10,7 +10,7 @@ import org.apache.spark.network.server.OneForOneStreamManager;
 import org.apache.spark.network.server.RpcHandler;
 import org.apache.spark.network.server.StreamManager;
 
-/** A server of Spark's transport: authenticated and encrypted as Spark's own connections are. */
+/** A server of Spark's transport, authenticated and encrypted as Spark's own connections are. */
 final class StreamEndpoint extends MeshEndpoint {
     private final int generation;
     private final int worldSize;

@@ -7,9 +7,9 @@ import org.apache.spark.network.buffer.NioManagedBuffer;
 import org.apache.spark.network.client.RpcResponseCallback;
 import org.apache.spark.network.client.TransportClient;
 
-/** Streams of Spark's transport, whose threads read and write. */
+/** Connections by streams of Spark's transport, which reads and writes on its own threads. */
 final class StreamLinks implements Links {
-    /** Every message costs a reply, so they are long. */
+    /** Messages are long, because each one costs a reply. */
     private static final int CHUNK_FLOATS = Header.MAX_CHUNK_FLOATS;
 
     private final Group group;

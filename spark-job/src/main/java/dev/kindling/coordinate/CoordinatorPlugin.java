@@ -6,7 +6,6 @@ import dev.kindling.coordinate.message.Reply;
 import dev.kindling.coordinate.message.Wire;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
-import org.apache.spark.SparkConf;
 import org.apache.spark.api.plugin.DriverPlugin;
 import org.apache.spark.api.plugin.ExecutorPlugin;
 import org.apache.spark.api.plugin.PluginContext;
@@ -22,24 +21,6 @@ public final class CoordinatorPlugin implements SparkPlugin {
 
     /** @param keepsake what ranks leave in this process for those of later generations */
     private record Executor(PluginContext context, AtomicReference<Object> keepsake) {}
-
-    /** Settings without which the coordinator cannot work, or users wait for minutes. Keeps what the user has set. */
-    public static void configure(SparkConf conf) {
-        String plugins = conf.get("spark.plugins", "");
-        String self = CoordinatorPlugin.class.getName();
-        if (!plugins.contains(self)) {
-            conf.set("spark.plugins", plugins.isEmpty() ? self : plugins + "," + self);
-        }
-        conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
-        conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "10");
-        conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
-        conf.setIfMissing("spark.network.crypto.saslFallback", "false");
-        conf.setIfMissing("spark.network.crypto.authEngineVersion", "2");
-        if (conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
-            throw new FatalJobException("spark.dynamicAllocation.enabled=true does not go with barrier jobs; "
-                    + "set it to false and ask for a fixed number of executors");
-        }
-    }
 
     static void connect(Coordinator coordinator) {
         if (!DRIVER.compareAndSet(null, coordinator)) {

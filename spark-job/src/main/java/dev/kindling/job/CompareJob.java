@@ -65,7 +65,7 @@ final class CompareJob implements Job<CompareOptions> {
         TrainConfig config = comparison.config();
         int most = config.cluster().executors();
         Path staged = new Path(directory.getParent(), "." + directory.getName() + "." + UUID.randomUUID());
-        try (SparkSessions.Application application = sessions.open(
+        try (SparkSessions.Application application = sessions.openForBarriers(
                 "compare", most, DriverDevice.gpus(config.cluster().device()))) {
             BackendReport report = measure(comparison, staged, application.spark());
             out.print(BackendTable.format(report));

@@ -10,10 +10,10 @@ import dev.kindling.coordinate.Generations;
 import dev.kindling.coordinate.Transport;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Limits;
+import dev.kindling.doctor.DriverChecks;
 import dev.kindling.doctor.Finding;
 import dev.kindling.doctor.Finding.Verdict;
 import dev.kindling.doctor.RankChecks;
-import dev.kindling.doctor.SparkSettings;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.DoctorOptions;
 import dev.kindling.run.RunPath;
@@ -60,10 +60,10 @@ final class DoctorJob implements Job<DoctorOptions> {
     private List<Finding> findings(TrainConfig config, Path directory) {
         int executors = config.cluster().executors();
         List<Finding> findings = new ArrayList<>();
-        try (SparkSessions.Application application = sessions.open(
+        try (SparkSessions.Application application = sessions.openForBarriers(
                 "doctor", executors, DriverDevice.gpus(config.cluster().device()))) {
             JavaSparkContext spark = application.spark();
-            findings.addAll(SparkSettings.check(spark.getConf(), spark.master(), spark.version()));
+            findings.addAll(DriverChecks.check(spark.getConf(), spark.master(), spark.version()));
             try (Coordinator coordinator = new Coordinator(spark, (generation, rank, topic, payload) -> new byte[0])) {
                 GenerationPlan plan = new GenerationPlan(
                         executors, executors, Transport.RING, NO_ELEMENTS, ATTEMPTS, Limits.of(spark.getConf()));

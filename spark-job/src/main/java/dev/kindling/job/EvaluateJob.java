@@ -77,7 +77,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = options.elastic().executors(gpus);
         Work work = new Work(options, subject, scoring, documents, executors);
-        try (SparkSessions.Application application = sessions.openElastic("evaluate", executors, gpus)) {
+        try (SparkSessions.Application application = sessions.openWithoutBarriers("evaluate", executors, gpus)) {
             results.write(staged -> JobWatch.over(application.spark().sc(), () -> {
                 evaluate(work, application.session(), staged, results.storage());
                 return staged;

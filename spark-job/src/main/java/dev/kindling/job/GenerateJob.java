@@ -109,7 +109,7 @@ final class GenerateJob implements Job<GenerateOptions> {
                 Prompts.read(file.path(), tokenizer, file.elastic().skipBad(), hadoop);
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = file.elastic().executors(gpus);
-        try (SparkSessions.Application application = sessions.openElastic("generate", executors, gpus)) {
+        try (SparkSessions.Application application = sessions.openWithoutBarriers("generate", executors, gpus)) {
             int slots = Math.max(executors, application.spark().defaultParallelism());
             int tasks = Math.min(prompts.size(), file.elastic().partitions().orElse(slots));
             results.write(staged -> JobWatch.over(application.spark().sc(), () -> {

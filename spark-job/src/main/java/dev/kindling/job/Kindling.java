@@ -96,14 +96,14 @@ public final class Kindling {
 
     static Jobs jobs() {
         return new Jobs(
-                options -> new TrainJob(SparkSessions.forJobs()).run(options),
-                options -> new PrepareJob(SparkSessions.forJobs()).run(options),
-                options -> new EvaluateJob(SparkSessions.forJobs()).run(options),
-                options -> new GenerateJob(SparkSessions.forJobs()).run(options),
+                options -> new TrainJob(new SparkSessions()).run(options),
+                options -> new PrepareJob(new SparkSessions()).run(options),
+                options -> new EvaluateJob(new SparkSessions()).run(options),
+                options -> new GenerateJob(new SparkSessions()).run(options),
                 options -> new AttentionJob(System.out).run(options),
                 options -> new ProfileJob(System.out).run(options),
-                options -> new DoctorJob(SparkSessions.forJobs(), System.out).run(options),
-                options -> new CompareJob(SparkSessions.forJobs(), System.out).run(options));
+                options -> new DoctorJob(new SparkSessions(), System.out).run(options),
+                options -> new CompareJob(new SparkSessions(), System.out).run(options));
     }
 
     /** The names of all commands. */

@@ -25,7 +25,7 @@ final class PrepareJob implements Job<PrepareOptions> {
     @Override
     public void run(PrepareOptions options) throws IOException {
         double valFraction = TrainConfig.defaults().data().valFraction();
-        try (SparkSessions.Application application = sessions.open("prepare", EXECUTORS, 0)) {
+        try (SparkSessions.Application application = sessions.openWithoutBarriers("prepare", EXECUTORS, 0)) {
             JavaSparkContext spark = application.spark();
             Path out = RunPath.absolute(options.out(), spark.hadoopConfiguration());
             ShardSet set = JobWatch.over(

@@ -65,7 +65,7 @@ final class TrainJob implements Job<TrainOptions> {
         if (!options.resume()) {
             ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
         }
-        try (SparkSessions.Application application = sessions.open(
+        try (SparkSessions.Application application = sessions.openForBarriers(
                         "train",
                         config.cluster().executors(),
                         DriverDevice.gpus(config.cluster().device()));

@@ -7,20 +7,12 @@ import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.evaluate.PassageScore;
 import java.util.List;
-import org.apache.spark.SparkConf;
 import org.apache.spark.serializer.KryoRegistrator;
 
 /** Everything of Kindling that crosses Kryo; {@code spark.kryo.registrationRequired} refuses the rest by name. */
 public final class KryoRegistrations implements KryoRegistrator {
     private static final List<Class<? extends Record>> RECORDS =
             List.of(Generation.class, Limits.class, FirstCause.class, Peer.class, PassageScore.class);
-
-    /** Turns Kryo on, with registration required. */
-    public static void configure(SparkConf conf) {
-        conf.set("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
-        conf.set("spark.kryo.registrationRequired", "true");
-        conf.set("spark.kryo.registrator", KryoRegistrations.class.getName());
-    }
 
     /** The record classes registered, in order; add new ones at the end. */
     public static List<Class<? extends Record>> records() {

@@ -1,6 +1,6 @@
 package dev.kindling.coordinate;
 
-import dev.kindling.session.KryoRegistrations;
+import dev.kindling.session.SparkSettings;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -34,17 +34,14 @@ public final class EmbeddedCluster implements AutoCloseable {
                 File.pathSeparator,
                 classPath.stream().filter(entry -> !entry.endsWith(".jar")).toList());
         SparkConf conf = new SparkConf(false)
-                .setAppName("kindling-test")
                 .setMaster("local-cluster[" + executors + ",1,1024]")
                 .set("spark.executor.memory", "512m")
                 .set("spark.cores.max", String.valueOf(executors))
                 .set("spark.executor.extraClassPath", folders)
                 .set("spark.executor.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
                 .set("spark.ui.enabled", "false");
-        CoordinatorPlugin.configure(conf);
-        KryoRegistrations.configure(conf);
         settings.forEach(conf::set);
-        this.sc = new JavaSparkContext(conf);
+        this.sc = new JavaSparkContext(SparkSettings.forBarriers(conf, "test", executors, 0));
     }
 
     public JavaSparkContext sc() {

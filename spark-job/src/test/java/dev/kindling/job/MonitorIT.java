@@ -3,7 +3,6 @@ package dev.kindling.job;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.job.CommandRuns.Printed;
-import dev.kindling.session.SparkSessions;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.ServerSocket;
@@ -15,12 +14,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
@@ -28,7 +25,6 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import scala.Tuple2;
 
 /** A run with a killed executor, seen in the live Spark UI, in its metrics, and in a history server. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -55,13 +51,8 @@ class MonitorIT {
                 "spark.metrics.namespace", "kindling",
                 "spark.eventLog.enabled", "true",
                 "spark.eventLog.dir", events.toUri().toString());
-        SparkConf ours = new SparkSessions(conf -> {}).configure(new SparkConf(false), "train", 2, 0);
-        Map<String, String> all = new HashMap<>(settings);
-        for (Tuple2<String, String> entry : ours.getAllWithPrefix("spark.metrics.conf.")) {
-            all.put("spark.metrics.conf." + entry._1(), entry._2());
-        }
         String application;
-        try (CommandRuns runs = new CommandRuns("30s", 2, all)) {
+        try (CommandRuns runs = new CommandRuns("30s", 2, settings)) {
             String ui = runs.spark().uiWebUrl().get();
             CompletableFuture<String> scraped = CompletableFuture.supplyAsync(() -> killAndScrape(ui));
             printed = runs.train(folder.resolve("run"), corpus.toString(), "--set", "train.max_steps=160");

@@ -27,8 +27,7 @@ class KryoRegistrationsTest {
     private record Stranger(int x) {}
 
     private static SerializerInstance kryo() {
-        SparkConf conf = new SparkConf(false);
-        KryoRegistrations.configure(conf);
+        SparkConf conf = SparkSettings.withoutBarriers(new SparkConf(false), "test", 2, 0);
         return new KryoSerializer(conf).newInstance();
     }
 

@@ -8,19 +8,17 @@ import dev.kindling.model.ExecutorDevice;
 import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.Test;
 
-class SparkSessionsTest {
-    private final SparkSessions sessions = new SparkSessions(conf -> conf.set("spark.plugins", "p"));
-
+class SparkSettingsTest {
     @Test
     void anEmbeddedClusterHasAProcessForEachExecutor() {
         SparkConf conf =
-                new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
+                new SparkConf(false).set(SparkSettings.EMBEDDED, "true").set("spark.executor.memory", "1g");
 
-        sessions.configure(conf, "train", 3, 0);
+        SparkSettings.forBarriers(conf, "train", 3, 0);
 
         assertThat(conf.get("spark.master")).isEqualTo("local-cluster[3,1,1024]");
         assertThat(conf.get("spark.cores.max")).isEqualTo("3");
-        assertThat(conf.get("spark.plugins")).isEqualTo("p");
+        assertThat(conf.get("spark.plugins")).isEqualTo("dev.kindling.coordinate.CoordinatorPlugin");
         assertThat(conf.get("spark.kryo.registrationRequired")).isEqualTo("true");
         assertThat(ExecutorDevice.cpuThreads(conf)).isPositive();
     }
@@ -30,46 +28,61 @@ class SparkSessionsTest {
         SparkConf conf = new SparkConf(false)
                 .setMaster("spark://h:7077")
                 .set("spark.executor.cores", "4")
+                .set("spark.plugins", "org.example.Theirs")
                 .set("spark.ui.showConsoleProgress", "true");
 
-        sessions.configure(conf, "train", 2, 0);
+        SparkSettings.forBarriers(conf, "train", 2, 0);
 
         assertThat(conf.get("spark.master")).isEqualTo("spark://h:7077");
         assertThat(conf.get("spark.cores.max")).isEqualTo("8");
         assertThat(conf.get("spark.ui.showConsoleProgress")).isEqualTo("true");
+        assertThat(conf.get("spark.plugins")).isEqualTo("org.example.Theirs,dev.kindling.coordinate.CoordinatorPlugin");
         assertThat(ExecutorDevice.cpuThreads(conf)).isEqualTo(4);
+    }
+
+    @Test
+    void theUsersGarbageCollectorIsTheOnlyOne() {
+        SparkConf conf = new SparkConf(false).set(SparkSettings.EMBEDDED, "true");
+        SparkConf g1 = conf.clone().set("spark.executor.extraJavaOptions", "-Xss2m -XX:+UseG1GC");
+        SparkSettings.forBarriers(g1, "train", 2, 0);
+        assertThat(g1.contains("spark.executor.defaultJavaOptions")).isFalse();
+        SparkSettings.forBarriers(conf, "train", 2, 0);
+        assertThat(conf.get("spark.executor.defaultJavaOptions")).isEqualTo("-XX:+UseParallelGC");
     }
 
     @Test
     void whatExcludesBarrierJobsIsRefused() {
         SparkConf dynamic = new SparkConf(false).setMaster("yarn").set("spark.dynamicAllocation.enabled", "true");
-        assertThatThrownBy(() -> sessions.configure(dynamic, "train", 2, 0))
+        assertThatThrownBy(() -> SparkSettings.forBarriers(dynamic, "train", 2, 0))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageContaining("--conf spark.dynamicAllocation.enabled=false");
         SparkConf gpu = new SparkConf(false).setMaster("local[2]").set("spark.executor.resource.gpu.amount", "1");
-        assertThatThrownBy(() -> sessions.configure(gpu, "train", 2, 0))
+        assertThatThrownBy(() -> SparkSettings.forBarriers(gpu, "train", 2, 0))
                 .hasMessageContaining("waits for ever for a GPU");
     }
 
     @Test
     void aJobWithoutBarriersGoesWithDynamicAllocation() {
         SparkConf dynamic = new SparkConf(false).setMaster("yarn").set("spark.dynamicAllocation.enabled", "true");
-        sessions.configureElastic(dynamic, "evaluate", 2, 0);
-        assertThat(dynamic.contains("spark.executor.instances")).isFalse();
+        SparkSettings.withoutBarriers(dynamic, "evaluate", 2, 0);
+        assertThat(dynamic.get("spark.dynamicAllocation.enabled")).isEqualTo("true");
+        assertThat(dynamic.get("spark.executor.instances")).isEqualTo("2"); // to begin with
         assertThat(dynamic.contains("spark.cores.max")).isFalse();
         SparkConf fixed = new SparkConf(false).setMaster("yarn");
-        sessions.configureElastic(fixed, "evaluate", 3, 0);
+        SparkSettings.withoutBarriers(fixed, "evaluate", 3, 0);
         assertThat(fixed.get("spark.executor.instances")).isEqualTo("3");
+        assertThat(fixed.get("spark.cores.max")).isEqualTo("3");
         assertThat(fixed.contains("spark.scheduler.minRegisteredResourcesRatio"))
                 .isFalse();
+        assertThat(fixed.contains("spark.plugins")).isFalse();
     }
 
     @Test
     void oneWorkerOwnsTheGpusOfAnEmbeddedCluster() {
         SparkConf conf =
-                new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
+                new SparkConf(false).set(SparkSettings.EMBEDDED, "true").set("spark.executor.memory", "1g");
 
-        sessions.configure(conf, "train", 2, 2);
+        SparkSettings.forBarriers(conf, "train", 2, 2);
 
         assertThat(conf.get("spark.master")).isEqualTo("local-cluster[1,2,2048]");
         assertThat(conf.get("spark.worker.resource.gpu.amount")).isEqualTo("2");
@@ -77,24 +90,25 @@ class SparkSessionsTest {
         assertThat(new java.io.File(conf.get("spark.worker.resource.gpu.discoveryScript")).canExecute())
                 .isTrue();
         assertThat(conf.get("spark.task.resource.gpu.amount")).isEqualTo("1.0");
-        SparkConf crowded = new SparkConf(false).set(SparkSessions.EMBEDDED, "true");
-        assertThatThrownBy(() -> sessions.configure(crowded, "train", 3, 2)).hasMessageContaining("this host has 2");
+        SparkConf crowded = new SparkConf(false).set(SparkSettings.EMBEDDED, "true");
+        assertThatThrownBy(() -> SparkSettings.forBarriers(crowded, "train", 3, 2))
+                .hasMessageContaining("this host has 2");
     }
 
     @Test
     void tasksWithoutBarriersShareTheGpusOfAnEmbeddedCluster() {
         SparkConf conf =
-                new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
+                new SparkConf(false).set(SparkSettings.EMBEDDED, "true").set("spark.executor.memory", "1g");
 
-        sessions.configureElastic(conf, "evaluate", 2, 2);
+        SparkSettings.withoutBarriers(conf, "evaluate", 2, 2);
 
         assertThat(conf.get("spark.master")).isEqualTo("local-cluster[1,4,2048]");
         assertThat(conf.get("spark.executor.cores")).isEqualTo("2");
         assertThat(conf.get("spark.cores.max")).isEqualTo("4");
         assertThat(conf.get("spark.executor.resource.gpu.amount")).isEqualTo("1");
         assertThat(conf.get("spark.task.resource.gpu.amount")).isEqualTo("0.5");
-        SparkConf cpu = new SparkConf(false).set(SparkSessions.EMBEDDED, "true").set("spark.executor.memory", "1g");
-        sessions.configureElastic(cpu, "evaluate", 2, 0);
+        SparkConf cpu = new SparkConf(false).set(SparkSettings.EMBEDDED, "true").set("spark.executor.memory", "1g");
+        SparkSettings.withoutBarriers(cpu, "evaluate", 2, 0);
         assertThat(cpu.get("spark.master")).isEqualTo("local-cluster[2,1,1024]");
     }
 }

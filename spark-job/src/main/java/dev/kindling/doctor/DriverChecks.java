@@ -5,11 +5,11 @@ import java.util.List;
 import org.apache.spark.SparkConf;
 
 /** Settings of Spark that keep ranks from starting, slow them down, or leave gradients open to others. */
-public final class SparkSettings {
+public final class DriverChecks {
     private static final String DRIVER = "driver";
     private static final int SLOWEST_SLOT_CHECK_SECONDS = 5;
 
-    private SparkSettings() {}
+    private DriverChecks() {}
 
     /**
      * What in Spark's settings keeps training from running or slows it down.

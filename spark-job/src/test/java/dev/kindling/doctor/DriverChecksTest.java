@@ -7,14 +7,14 @@ import java.util.List;
 import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.Test;
 
-class SparkSettingsTest {
+class DriverChecksTest {
     private static List<Finding> check(String master, String version, String... settings) {
         SparkConf conf = new SparkConf(false);
         for (String setting : settings) {
             String[] parts = setting.split("=", 2);
             conf.set(parts[0], parts[1]);
         }
-        return SparkSettings.check(conf, master, version);
+        return DriverChecks.check(conf, master, version);
     }
 
     private static Finding only(List<Finding> findings, String check) {

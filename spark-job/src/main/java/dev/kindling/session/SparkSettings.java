@@ -1,0 +1,166 @@
+package dev.kindling.session;
+
+import com.sun.management.OperatingSystemMXBean;
+import dev.kindling.config.ConfigException;
+import dev.kindling.coordinate.CoordinatorPlugin;
+import dev.kindling.model.ExecutorDevice;
+import java.lang.management.ManagementFactory;
+import java.util.Locale;
+import java.util.regex.Pattern;
+import org.apache.spark.SparkConf;
+import org.apache.spark.network.util.JavaUtils;
+
+/**
+ * The one place that sets Spark's configuration for Kindling's jobs, so that plain {@code spark-submit} runs them as
+ * {@code submit.sh} does. What the user has set stays; a setting with which a job cannot run is refused with words.
+ */
+public final class SparkSettings {
+    /** Set by submit.sh where no master is given: real executor processes on this host. */
+    static final String EMBEDDED = "spark.kindling.embedded";
+
+    static final String DYNAMIC_ALLOCATION = "spark.dynamicAllocation.enabled";
+
+    /** The driver's metrics for Prometheus, beside the Spark UI. */
+    private static final String PROMETHEUS = "spark.metrics.conf.driver.sink.prometheusServlet";
+
+    /** Tasks of a job without barriers that share a GPU of an embedded cluster: while one begins or ends, another feeds it. */
+    private static final int ORDINARY_TASKS_PER_GPU = 2;
+
+    /** A JVM that is told to use two garbage collectors does not start. */
+    private static final Pattern CHOOSES_COLLECTOR = Pattern.compile("-XX:\\+Use\\w+GC\\b");
+
+    private static final int MIN_EXECUTOR_MEBIBYTES = 1024;
+    private static final int MAX_EXECUTOR_MEBIBYTES = 8192;
+
+    private SparkSettings() {}
+
+    /**
+     * Settings of a barrier job: {@code executors} executors of one rank each, all of them at once, and the coordinator's
+     * plugin on every one.
+     *
+     * @param gpus of this host that an embedded cluster offers its executors, one each; 0 for a job on the CPU
+     * @return {@code conf}
+     * @throws ConfigException where the user's settings and barrier jobs exclude each other
+     */
+    public static SparkConf forBarriers(SparkConf conf, String name, int executors, int gpus) {
+        requireFixedExecutors(conf);
+        setCommon(conf, name, new EmbeddedShare(executors, gpus, 1));
+        setNumberOfExecutors(conf, executors);
+        setCoreLimit(conf, executors);
+        conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
+        // Spark looks for free slots 40 times, 15 s apart; our own wait for slots comes before and is bounded.
+        conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
+        conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "10");
+        addPlugin(conf, CoordinatorPlugin.class.getName());
+        return conf;
+    }
+
+    /**
+     * Settings of a job of ordinary tasks, which takes executors as they come: with dynamic allocation it begins with
+     * {@code executors} and Spark brings and takes them, else it has that many.
+     *
+     * @param gpus as for {@link #forBarriers}
+     * @return {@code conf}
+     */
+    public static SparkConf withoutBarriers(SparkConf conf, String name, int executors, int gpus) {
+        setCommon(conf, name, new EmbeddedShare(executors, gpus, ORDINARY_TASKS_PER_GPU));
+        setNumberOfExecutors(conf, executors);
+        if (!conf.getBoolean(DYNAMIC_ALLOCATION, false)) {
+            setCoreLimit(conf, executors);
+        }
+        return conf;
+    }
+
+    /** @throws ConfigException where executors may come and go in the middle of a barrier job */
+    static void requireFixedExecutors(SparkConf conf) {
+        if (conf.getBoolean(DYNAMIC_ALLOCATION, false)) {
+            throw new ConfigException(
+                    "%s=true does not go with a barrier job, which needs all its executors at once; add --conf %s=false"
+                            .formatted(DYNAMIC_ALLOCATION, DYNAMIC_ALLOCATION));
+        }
+    }
+
+    private static void setNumberOfExecutors(SparkConf conf, int executors) {
+        conf.setIfMissing("spark.executor.instances", Integer.toString(executors));
+    }
+
+    private static void setCoreLimit(SparkConf conf, int executors) {
+        int cores = conf.getInt("spark.executor.cores", 1);
+        conf.setIfMissing("spark.cores.max", Integer.toString(Math.multiplyExact(executors, cores)));
+    }
+
+    private static void addPlugin(SparkConf conf, String plugin) {
+        String plugins = conf.get("spark.plugins", "");
+        if (!plugins.contains(plugin)) {
+            conf.set("spark.plugins", plugins.isEmpty() ? plugin : plugins + "," + plugin);
+        }
+    }
+
+    private static void setCommon(SparkConf conf, String name, EmbeddedShare share) {
+        conf.setAppName("kindling " + name);
+        if (conf.getBoolean(EMBEDDED, false)) {
+            embed(conf, share);
+        }
+        String master = conf.get("spark.master", "local[*]");
+        if (master.startsWith("local[") && conf.contains("spark.executor.resource.gpu.amount")) {
+            throw new ConfigException("spark.executor.resource.gpu.amount does not go with the master " + master
+                    + ", where Spark waits for ever for a GPU; drop --master, or give that of a cluster");
+        }
+        conf.setIfMissing("spark.executor.cores", "1");
+        conf.setIfMissing("spark.ui.showConsoleProgress", "false");
+        conf.setIfMissing("spark.port.maxRetries", "100"); // that many Spark UIs on one host
+        conf.setIfMissing(PROMETHEUS + ".class", "org.apache.spark.metrics.sink.PrometheusServlet");
+        conf.setIfMissing(PROMETHEUS + ".path", "/metrics/prometheus");
+        conf.setIfMissing("spark.network.crypto.saslFallback", "false");
+        conf.setIfMissing("spark.network.crypto.authEngineVersion", "2");
+        conf.set("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
+        conf.set("spark.kryo.registrationRequired", "true");
+        conf.set("spark.kryo.registrator", KryoRegistrations.class.getName());
+    }
+
+    /** What an embedded cluster offers. */
+    private record EmbeddedShare(int executors, int gpus, int tasksPerGpu) {}
+
+    /**
+     * A local cluster of real executor processes, each with its share of threads and memory: a worker an executor on the
+     * CPU; with GPUs one worker that owns them all, since it is the worker that gives each executor its own.
+     */
+    private static void embed(SparkConf conf, EmbeddedShare share) {
+        int executors = share.executors();
+        int gpus = share.gpus();
+        conf.setIfMissing("spark.executor.cores", Integer.toString(gpus == 0 ? 1 : share.tasksPerGpu()));
+        int cores = conf.getInt("spark.executor.cores", 1);
+        conf.setIfMissing("spark.metrics.namespace", "kindling"); // else a new name for each run
+        conf.setIfMissing("spark.executor.memory", executorMebibytes(executors) + "m");
+        if (!CHOOSES_COLLECTOR
+                .matcher(conf.get("spark.executor.extraJavaOptions", ""))
+                .find()) {
+            conf.setIfMissing("spark.executor.defaultJavaOptions", "-XX:+UseParallelGC"); // G1's threads would compete
+        }
+        long memory = JavaUtils.byteStringAsMb(conf.get("spark.executor.memory"));
+        conf.setIfMissing(
+                ExecutorDevice.CPU_THREADS,
+                Integer.toString(Math.max(1, Runtime.getRuntime().availableProcessors() / executors)));
+        if (gpus == 0) {
+            conf.setMaster(String.format(Locale.ROOT, "local-cluster[%d,%d,%d]", executors, cores, memory));
+            return;
+        }
+        if (executors > gpus) {
+            throw new ConfigException(
+                    "%d executors need a GPU each, and this host has %d; use --executors %d, or --device cpu"
+                            .formatted(executors, gpus, gpus));
+        }
+        conf.setMaster(String.format(Locale.ROOT, "local-cluster[1,%d,%d]", executors * cores, executors * memory));
+        conf.set("spark.worker.resource.gpu.amount", Integer.toString(executors));
+        conf.set("spark.worker.resource.gpu.discoveryScript", GpuDiscovery.script());
+        conf.set("spark.executor.resource.gpu.amount", "1");
+        conf.set("spark.task.resource.gpu.amount", Double.toString(1.0 / share.tasksPerGpu()));
+    }
+
+    /** Half of the host's memory, shared, within bounds. */
+    private static long executorMebibytes(int executors) {
+        OperatingSystemMXBean host = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
+        long share = (host.getTotalMemorySize() / 2 / executors) >> 20;
+        return Math.max(MIN_EXECUTOR_MEBIBYTES, Math.min(MAX_EXECUTOR_MEBIBYTES, share));
+    }
+}

@@ -1,0 +1,90 @@
+package dev.kindling.job;
+
+import dev.kindling.coordinate.EmbeddedCluster;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/** Processes of Spark on this host: drivers by plain spark-submit of the application jar, masters, workers. */
+final class SparkProcesses implements AutoCloseable {
+    private final Path folder;
+    private final Map<String, Process> processes = new LinkedHashMap<>();
+
+    /** @param folder for Spark's home, work directories and the output of every process */
+    SparkProcesses(Path folder) {
+        this.folder = folder;
+        EmbeddedCluster.linkJars(folder.resolve("spark/jars"), sparkJars());
+    }
+
+    /** The test's class path without Kindling, and without what its application jar brings. */
+    private static List<String> sparkJars() {
+        String application =
+                ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp)[^/\\\\]*";
+        return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry -> entry.endsWith(".jar") && !entry.matches(application))
+                .toList();
+    }
+
+    /**
+     * A driver that runs one of Kindling's commands.
+     *
+     * @param settings Spark's, {@code key=value}
+     */
+    Process submit(String name, List<String> settings, String... command) throws IOException {
+        List<String> submit = new ArrayList<>();
+        settings.forEach(setting -> submit.addAll(List.of("--conf", setting)));
+        submit.addAll(List.of("--class", "dev.kindling.job.Kindling", System.getProperty("kindling.jar")));
+        submit.addAll(List.of(command));
+        return start(name, "org.apache.spark.deploy.SparkSubmit", submit.toArray(String[]::new));
+    }
+
+    /** What the process of that name has printed to standard output. */
+    Path out(String name) {
+        return folder.resolve(name + ".out");
+    }
+
+    /** What the process of that name has printed to standard error. */
+    Path err(String name) {
+        return folder.resolve(name + ".err");
+    }
+
+    Process start(String name, String mainClass, String... arguments) throws IOException {
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.add("-Xmx512m");
+        command.addAll(List.of(System.getProperty("spark.driver.jvm").split(" ")));
+        command.addAll(List.of("-cp", folder.resolve("spark/jars") + File.separator + "*", mainClass));
+        command.addAll(List.of(arguments));
+        ProcessBuilder builder = new ProcessBuilder(command);
+        builder.environment().put("SPARK_HOME", folder.resolve("spark").toString());
+        builder.environment().put("SPARK_LOCAL_DIRS", folder.resolve("local").toString());
+        Process process = builder.redirectError(err(name).toFile())
+                .redirectOutput(out(name).toFile())
+                .start();
+        processes.put(name, process);
+        return process;
+    }
+
+    @Override
+    public void close() {
+        List<ProcessHandle> executors = CommandRuns.executors();
+        processes.values().forEach(Process::destroy);
+        for (Process process : processes.values()) {
+            try {
+                if (!process.waitFor(10, TimeUnit.SECONDS)) {
+                    process.destroyForcibly();
+                }
+            } catch (InterruptedException e) {
+                process.destroyForcibly();
+                Thread.currentThread().interrupt();
+            }
+        }
+        executors.forEach(ProcessHandle::destroyForcibly);
+    }
+}

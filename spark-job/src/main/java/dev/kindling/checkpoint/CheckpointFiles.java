@@ -62,7 +62,10 @@ final class CheckpointFiles {
                 readTensors(new Path(directory, OPTIMIZER), state.files.path(OPTIMIZER)));
     }
 
-    /** {@code snapshot} with the state at hand, if its tensors are those of the files to the bit; none of them is read. */
+    /**
+     * The checkpoint on disk with the tensors of {@code snapshot}, if those are the files' tensors to the bit, by their
+     * checksums; empty if not. Reads no tensor.
+     */
     Optional<Checkpoint> same(Path directory, Checkpoint snapshot) throws IOException {
         ReadState state = readState(directory);
         boolean same = checksum(snapshot.model())
@@ -80,7 +83,7 @@ final class CheckpointFiles {
         return crc.getValue();
     }
 
-    /** The state and the model, without the optimizer's moments: what sampling and evaluation need. */
+    /** Reads state and model, without the optimizer's moments: what sampling and evaluation need. */
     Checkpoint readModel(Path directory) throws IOException {
         ReadState state = readState(directory);
         return new Checkpoint(state.state, readTensors(new Path(directory, MODEL), state.files.path(MODEL)), Map.of());
@@ -90,7 +93,7 @@ final class CheckpointFiles {
         return readState(directory).state;
     }
 
-    /** Checks every length and checksum, and holds no tensor. */
+    /** Checks every length and checksum, without holding any tensor in memory. */
     CheckpointState verify(Path directory) throws IOException {
         ReadState state = readState(directory);
         for (String file : List.of(MODEL, OPTIMIZER)) {

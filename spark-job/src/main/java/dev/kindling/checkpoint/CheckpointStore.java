@@ -18,8 +18,8 @@ import org.apache.hadoop.fs.Path;
 
 /**
  * The checkpoints of a run: {@code checkpoints/step-0000250/} on any Hadoop FileSystem. A checkpoint is staged in a
- * directory of another name, forced to disk, and committed by a rename; older ones go only after that. One writer at a
- * time; any number of readers.
+ * directory of another name, forced to disk, and committed by a rename; only then are older ones deleted. One writer at
+ * a time, any number of readers.
  */
 public final class CheckpointStore {
     private static final Pattern COMMITTED = Pattern.compile("step-(\\d{7,18})");
@@ -56,7 +56,8 @@ public final class CheckpointStore {
     }
 
     /**
-     * Writes a checkpoint where no reader looks. When that fails, for a full disk for example, nothing of it is left.
+     * Writes a checkpoint to a directory that no reader looks at. If that fails, for example because the disk is full,
+     * nothing of it is left.
      *
      * @return the staged directory, for {@link #commit}
      */
@@ -76,8 +77,8 @@ public final class CheckpointStore {
     }
 
     /**
-     * Makes a staged checkpoint the committed one of its step, replacing a former one of the same step; then deletes
-     * all but the newest {@code keep} up to that step and whatever was staged and never committed.
+     * Commits a staged checkpoint as the one of its step, replacing an earlier one of the same step. Then deletes all
+     * but the newest {@code keep} up to that step, and everything that was staged and never committed.
      *
      * @return the committed directory
      */
@@ -127,7 +128,7 @@ public final class CheckpointStore {
      */
     public record Recovery(Optional<CheckpointState> found, List<String> skipped) {}
 
-    /** Reads through the files, and holds none of their tensors. */
+    /** Finds the newest valid checkpoint. Reads the files to check them, without holding their tensors in memory. */
     public Recovery latestValid() throws IOException {
         List<String> skipped = new ArrayList<>();
         for (Path path : list()) {
@@ -152,8 +153,8 @@ public final class CheckpointStore {
     }
 
     /**
-     * The committed checkpoint of {@code snapshot}'s step with the tensors of {@code snapshot}, if these are to the bit
-     * what was committed, by their checksums; then no tensor is read.
+     * The committed checkpoint of the step of {@code snapshot}, with the tensors of {@code snapshot}, if their
+     * checksums say that these are to the bit what was committed; empty if not. Reads no tensor from disk.
      */
     public Optional<Checkpoint> load(Checkpoint snapshot) throws IOException {
         return files.same(committed(snapshot.state().step()), snapshot);
@@ -166,7 +167,7 @@ public final class CheckpointStore {
         return checkpoint;
     }
 
-    /** What {@link #load} gives besides tensors, which are not read. */
+    /** The state of a committed checkpoint, without its tensors. */
     public CheckpointState loadState(Path committed) throws IOException {
         return files.readStateAlone(committed);
     }
@@ -208,7 +209,10 @@ public final class CheckpointStore {
         return state;
     }
 
-    /** Newer ones, which a run that went back behind damaged checkpoints has left, are the first to go. */
+    /**
+     * The checkpoints to delete. Those newer than {@code step}, left by a run that went back behind damaged
+     * checkpoints, go first.
+     */
     private List<Path> surplus(long step) throws IOException {
         List<Path> all = list();
         Stream<Path> older = all.stream().filter(path -> step(path) <= step);

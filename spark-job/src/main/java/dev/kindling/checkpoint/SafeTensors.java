@@ -20,8 +20,8 @@ import java.util.TreeMap;
 
 /**
  * The safetensors format: 8 bytes little-endian header length N, N bytes of JSON header (padded with spaces to a
- * multiple of 8), then the tensors' little-endian elements, without gaps. Tensors are float32 and lie in the order of
- * their names, so equal tensors give equal bytes.
+ * multiple of 8), then the tensors' little-endian elements, without gaps. Tensors are float32 and ordered by name, so
+ * equal tensors give equal bytes.
  *
  * @param tensors by name
  * @param metadata the header's {@code __metadata__}
@@ -46,7 +46,7 @@ public record SafeTensors(SortedMap<String, TensorSlice> tensors, SortedMap<Stri
         this(new TreeMap<>(tensors), new TreeMap<>(metadata));
     }
 
-    /** Streams the file to {@code out}, which stays open. Holds one small buffer, whatever the size. */
+    /** Streams the file to {@code out}, which stays open. Needs one small buffer, whatever the size. */
     public void writeTo(OutputStream out) throws IOException {
         byte[] header = header();
         out.write(ByteBuffer.allocate(Long.BYTES)
@@ -88,11 +88,11 @@ public record SafeTensors(SortedMap<String, TensorSlice> tensors, SortedMap<Stri
     }
 
     /**
-     * Reads a file of {@code fileBytes} bytes from {@code in}, which stays open. Nothing is allocated that the file's
-     * length does not warrant; every tensor gets an array of its own.
+     * Reads a file of {@code fileBytes} bytes from {@code in}, which stays open. Allocates no more than the file's
+     * length justifies; every tensor gets its own array.
      *
      * @param name the file's name, for error messages
-     * @throws CheckpointException when the bytes are not a safetensors file of float32 tensors without gaps
+     * @throws CheckpointException if the bytes are not a safetensors file of float32 tensors without gaps
      */
     public static SafeTensors read(InputStream in, long fileBytes, String name) throws IOException {
         byte[] prefix = readFully(in, Long.BYTES, name);

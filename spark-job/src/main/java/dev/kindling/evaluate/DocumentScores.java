@@ -14,9 +14,10 @@ import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * Scores documents in an ordinary Spark job: tasks may run anywhere, in any number, and again. Each document gives one
- * row: id, tokens and bytes scored, nats (the sum of losses), loss (nats a token), perplexity = exp(loss), bits_per_byte
- * = nats / (ln 2 bytes), and skipped: null, or why it could not be scored, when all numbers are null.
+ * Scores documents in an ordinary Spark job, whose tasks may run anywhere, in any number, and again. Each document
+ * gives one row: id, tokens and bytes scored, nats (the sum of losses), loss (nats per token), perplexity = exp(loss),
+ * bits_per_byte = nats / (ln 2 * bytes), and skipped, which is null or says why the document could not be scored; then
+ * all numbers are null.
  */
 public final class DocumentScores {
     static final String TOKENS = "tokens";
@@ -36,10 +37,10 @@ public final class DocumentScores {
     private DocumentScores() {}
 
     /**
-     * The rows of all documents; computed when an action asks for them. The tasks that score have nothing to do with
-     * SQL, whose code a cold JVM would have to compile while the device waits.
+     * The rows of all documents; computed when an action asks for them. The tasks that score do not go through SQL,
+     * whose code a cold JVM would have to compile while the device waits.
      *
-     * @param tasks how the work is divided and scored
+     * @param tasks how the work is divided, and how to score
      */
     public static Dataset<Row> of(Documents documents, SparkSession session, Tasks tasks) {
         PassageScoring scoring = new PassageScoring(tasks.scoring(), tasks.measurements());
@@ -66,10 +67,10 @@ public final class DocumentScores {
     }
 
     /**
-     * How to divide the work.
+     * How the work is divided and scored.
      *
-     * @param partitions 0 for as many as suit the data
-     * @param slots tasks that run at once
+     * @param partitions number of tasks; 0 for as many as suit the data
+     * @param slots tasks that can run at the same time
      */
     public record Tasks(ScoringSettings scoring, Measurements measurements, int partitions, int slots) {}
 }

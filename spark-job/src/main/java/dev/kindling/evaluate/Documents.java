@@ -101,16 +101,18 @@ public final class Documents {
         }
     }
 
-    /** About how long windows of {@code block} tokens are on average; 0 where the documents' sizes are not known. */
+    /**
+     * The approximate mean length of windows of {@code block} tokens; 0 if the sizes of the documents are not known.
+     */
     public int windowTokens(int block, int bytesAToken) {
         return windowLength.of(block, bytesAToken);
     }
 
     /**
-     * What is to score, in parts that fit one task.
+     * The passages to score, each small enough for one task.
      *
      * @param partitions 0 for as many as suit the data
-     * @param slots tasks that run at once
+     * @param slots tasks that can run at the same time
      */
     JavaRDD<Passage> passages(SparkSession session, int partitions, int slots) {
         return source.passages(session, partitions, slots);
@@ -122,7 +124,7 @@ public final class Documents {
                 : (int) Math.max(1, Math.min(segments, Math.max(slots, segments / segmentsATask(session))));
     }
 
-    /** Segments of text that make a task worth its start: for a GPU a second's work, for a CPU minutes'. */
+    /** How many segments of text one task should score: a second of work for a GPU, minutes for a CPU. */
     private static int segmentsATask(SparkSession session) {
         return session.sparkContext().conf().contains("spark.executor.resource.gpu.amount") ? 128 : 32;
     }

@@ -30,8 +30,8 @@ import org.apache.spark.TaskContext;
 
 /**
  * A checkpoint's model on this executor's device, ready for batches of one shape. Tasks submit batches from their own
- * threads; one thread gives them to the device, in order, and waits for none, so that the device finds the next batch
- * there when it ends one, and a task reads text meanwhile.
+ * threads. One thread gives them to the device, in order and without waiting for results, so that the device always
+ * finds the next batch ready while tasks read text.
  */
 final class LoadedScorer implements ExecutorModels.Loaded {
     private static final long CLOSING_SECONDS = 60;
@@ -51,11 +51,11 @@ final class LoadedScorer implements ExecutorModels.Loaded {
     private int stage = -1;
     private long lastEnd;
 
-    /** The losses of a batch's rows, and the time that passed since the batch before was there. */
+    /** The losses of a batch's rows, and the time since the previous batch was done. */
     @SuppressWarnings("ArrayRecordComponent") // a buffer, compared with nothing
     record Losses(float[] rows, long nanos) {}
 
-    /** A batch that the device has been given. */
+    /** A batch in flight on the device. */
     final class Computation {
         private final long began;
         private final Readback readback;
@@ -65,7 +65,7 @@ final class LoadedScorer implements ExecutorModels.Loaded {
             this.readback = readback;
         }
 
-        /** Waits for the losses; once. */
+        /** Waits for the losses. Call it once. */
         Losses await() {
             float[] rows = new float[extents.rows()];
             try {
@@ -100,7 +100,10 @@ final class LoadedScorer implements ExecutorModels.Loaded {
                 .make(model -> new LoadedScorer(scoring, model));
     }
 
-    /** Packed where FLASH may and can run, which alone takes packed sequences in linear memory; else a window a row. */
+    /**
+     * The shape of a batch: packed if FLASH is allowed and can run, since it alone takes packed sequences in linear
+     * memory; otherwise one window per row.
+     */
     private WindowBatch.Extents extents(ScoringSettings scoring) {
         GptConfig config = model.config();
         int batch = scoring.batch();
@@ -127,8 +130,8 @@ final class LoadedScorer implements ExecutorModels.Loaded {
     }
 
     /**
-     * A GPU's grid has blocks for every sequence that there might be, and idle ones take time too. So there is room for a
-     * quarter more than windows as long as expected need.
+     * The room for sequences in a packed batch. A GPU's grid has blocks for every possible sequence, and idle ones take
+     * time. So there is room for a quarter more sequences than windows of the expected length need.
      */
     private static int sequencesOnGpu(ScoringSettings scoring, int block) {
         int rows = Math.multiplyExact(scoring.batch(), block);
@@ -146,7 +149,7 @@ final class LoadedScorer implements ExecutorModels.Loaded {
         return extents;
     }
 
-    /** What it runs on, for people. */
+    /** The device, for people. */
     String description() {
         return model.device().description();
     }
@@ -156,7 +159,7 @@ final class LoadedScorer implements ExecutorModels.Loaded {
         return model.sdpa().chosen() + (extents.packed() ? ", packed" : "");
     }
 
-    /** Gives a batch to the device, after those submitted before. */
+    /** Queues a batch for the device, after those submitted before. */
     Future<Computation> submit(WindowBatch batch) {
         return thread.submit(() -> run(batch));
     }
@@ -200,7 +203,7 @@ final class LoadedScorer implements ExecutorModels.Loaded {
         }
     }
 
-    /** A GPU computes once before, so that its kernels are there. */
+    /** Captures the forward pass for replay. A GPU first computes it once, which loads its kernels. */
     private void capture() {
         if (model.device().kind() == Device.Kind.CUDA) {
             forward();
@@ -210,8 +213,8 @@ final class LoadedScorer implements ExecutorModels.Loaded {
     }
 
     /**
-     * Nanoseconds since the batch before ended, so that they add up to all the time from the first batch to the last,
-     * waits for text included; since the batch began where it is the first that the device computes of a stage.
+     * Nanoseconds since the previous batch ended, so that they add up to the time from the first batch to the last,
+     * waits for text included; for the first batch of a stage, since that batch began.
      */
     private synchronized long nanosSinceLast(long began) {
         long now = System.nanoTime();
@@ -227,7 +230,7 @@ final class LoadedScorer implements ExecutorModels.Loaded {
         gpt.evaluate();
     }
 
-    /** Waits for what runs, then frees the device. */
+    /** Waits for the batch that is in flight, then frees the device. */
     @Override
     public void close() {
         Future<?> freed = thread.submit(this::free);

@@ -7,7 +7,10 @@ import org.apache.spark.SparkContext;
 import org.apache.spark.util.CollectionAccumulator;
 import org.apache.spark.util.LongAccumulator;
 
-/** What tasks tell the driver besides results: on what they ran, and how fast; tried-again work counts again. */
+/**
+ * What tasks tell the driver besides results: the devices they ran on, and how fast. Work that Spark runs again is
+ * counted again.
+ */
 public final class Measurements implements Serializable {
     private static final long serialVersionUID = 1L;
 
@@ -35,7 +38,10 @@ public final class Measurements implements Serializable {
         return positions.value();
     }
 
-    /** Token positions a second of a device, from its first batch to its last, waits for text included; NaN of none. */
+    /**
+     * Token positions per second and device, from the device's first batch to its last, waits for text included; NaN if
+     * there were none.
+     */
     public double positionsPerDeviceSecond() {
         return positions() / (nanos.value() / 1e9);
     }

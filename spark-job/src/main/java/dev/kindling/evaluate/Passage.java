@@ -2,28 +2,28 @@ package dev.kindling.evaluate;
 
 import dev.kindling.data.token.Tokenizer;
 
-/** A run of tokens of one document, scored by one task. */
+/** Consecutive tokens of one document, scored by one task. */
 interface Passage {
-    /** Tells the document from all others. */
+    /** A key that identifies the document. */
     String key();
 
-    /** What the document is called in the results. */
+    /** The id of the document in the results. */
     String id();
 
-    /** Whether it is all of its document. */
+    /** Whether the passage is its whole document. */
     boolean whole();
 
     /**
      * Reads its tokens.
      *
-     * @param block tokens of context that are of use, block_size
-     * @throws dev.kindling.data.DataException if they cannot be read or are not text of the vocabulary
+     * @param block block_size: more tokens of context than this are of no use
+     * @throws dev.kindling.data.DataException if the text cannot be read or tokenised
      */
     void read(Tokenizer tokenizer, int block, Tokens to);
 
     /** Where the tokens of a passage go. */
     interface Tokens {
-        /** Begins anew: what follows sees these tokens and nothing before them. */
+        /** Begins a new stream: the tokens that follow see this context and nothing before it. */
         void begin(int[] context);
 
         /** The next tokens to score. */

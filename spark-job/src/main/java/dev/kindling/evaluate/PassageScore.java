@@ -3,13 +3,13 @@ package dev.kindling.evaluate;
 import java.io.Serializable;
 
 /**
- * What a task reports about a passage, and, added up, all tasks about a document.
+ * The score of a passage, as a task reports it; the scores of all passages of a document add up to the document's.
  *
- * @param id what the document is called in the results
- * @param tokens scored
+ * @param id of the document in the results
+ * @param tokens how many were scored
  * @param bytes of UTF-8 of those tokens
  * @param units of loss, see {@link Tally#UNITS}
- * @param problem why it could not be scored; null where all is well
+ * @param problem why it could not be scored; null if it was
  */
 public record PassageScore(String id, long tokens, long bytes, long units, String problem) implements Serializable {
 
@@ -17,7 +17,7 @@ public record PassageScore(String id, long tokens, long bytes, long units, Strin
         return new PassageScore(tally.passage().id(), tally.tokens(), tally.bytes(), tally.units(), tally.problem());
     }
 
-    /** Both passages of one document; the same in whatever order many are added. */
+    /** The sum of two passages of one document; the order in which many are added does not matter. */
     PassageScore plus(PassageScore other) {
         return new PassageScore(
                 id,

@@ -14,7 +14,9 @@ import org.apache.spark.TaskContext;
 import org.apache.spark.TaskKilledException;
 import scala.Tuple2;
 
-/** What a task does: scores the passages of its partition, and gives each one's score with its document's key. */
+/**
+ * The work of one task: scores the passages of its partition and gives the score of each with the key of its document.
+ */
 record PassageScoring(ScoringSettings scoring, Measurements measurements) implements Serializable {
 
     Iterator<Tuple2<String, PassageScore>> scores(Iterator<Passage> passages) throws IOException {
@@ -24,7 +26,7 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
         return new Scores(passages, ExecutorModels.acquire(scoring));
     }
 
-    /** Reads passages until the first of those begun has been scored in full. */
+    /** Reads passages ahead until the first one that has begun is scored in full. */
     private final class Scores implements Iterator<Tuple2<String, PassageScore>> {
         private final Iterator<Passage> passages;
         private final LoadedScorer model;
@@ -85,7 +87,7 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
         }
     }
 
-    /** Cuts one passage's tokens into windows, and counts its bytes. */
+    /** Cuts the tokens of one passage into windows, and counts their bytes. */
     private static final class Reading implements Passage.Tokens {
         private final Tally tally;
         private final LoadedScorer model;

@@ -1,12 +1,12 @@
 package dev.kindling.evaluate;
 
 /**
- * Where UTF-8 text may be cut without changing its tokens: before a space or a line feed that follows anything but white
- * space. GPT-2's pre-tokens end there whatever comes before or after, since none of its patterns goes on over white
- * space once it has begun with something else.
+ * The places where UTF-8 text may be cut without changing its tokens: before a space or a line feed that follows
+ * anything but white space. GPT-2's pre-tokens end there whatever surrounds it, because none of its patterns continues
+ * over white space once it has begun with something else.
  */
 final class SafeCuts {
-    /** How far back a decision looks: the longest character of white space. */
+    /** How many bytes before a place decide about it: the longest white space character. */
     static final int LOOK_BACK = 3;
 
     private SafeCuts() {}
@@ -21,7 +21,10 @@ final class SafeCuts {
         return -1;
     }
 
-    /** Whether the character before {@code at} may be white space in some definition of it: few others are taken for it. */
+    /**
+     * Whether the character before {@code at} may be white space by some definition; few other characters are mistaken
+     * for it.
+     */
     private static boolean mayEndWhiteSpace(byte[] text, int at) {
         int last = text[at - 1] & 0xFF;
         if (last < 0x80) {

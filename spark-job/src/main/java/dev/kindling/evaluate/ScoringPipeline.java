@@ -5,7 +5,10 @@ import java.util.Deque;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 
-/** A task's windows, gathered into batches: while the device computes one, the next waits for it, and one is filled. */
+/**
+ * Gathers the windows of a task into batches and keeps two in flight: while the device computes one, the next one waits
+ * for it, and a third is being filled.
+ */
 final class ScoringPipeline {
     private final LoadedScorer model;
     private WindowBatch filling;
@@ -20,7 +23,7 @@ final class ScoringPipeline {
         filling = new WindowBatch(model.extents());
     }
 
-    /** Scores a window, now or later. */
+    /** Adds a window to the batch that is being filled; submits the batch when it is full. */
     void add(int[] tokens, int scored, Tally tally) {
         if (!filling.takes(tokens.length - 1)) {
             submit();
@@ -47,7 +50,7 @@ final class ScoringPipeline {
         filling = new WindowBatch(model.extents());
     }
 
-    /** Waits for the batch that was submitted first. */
+    /** Waits for the oldest batch in flight. */
     private void await() {
         Submitted first = submitted.removeFirst();
         try {

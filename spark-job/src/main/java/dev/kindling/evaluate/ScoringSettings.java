@@ -8,13 +8,13 @@ import java.io.IOException;
 import java.io.Serializable;
 
 /**
- * How executors score tokens: with which model, on what.
+ * How executors score tokens: with which model, and on what.
  *
  * @param checkpoint the checkpoint's directory, qualified
- * @param batch B, windows of block_size tokens that one forward pass takes
+ * @param batch B, windows of block_size tokens per forward pass
  * @param stride S, tokens by which the windows over a long document advance, 1 to block_size
- * @param windowTokens about how long windows are on average, 1 to block_size; 0 where nobody knows
- * @param skipBad whether a document that cannot be scored is reported and passed over, or fails the job
+ * @param windowTokens the approximate mean length of windows, 1 to block_size; 0 if unknown
+ * @param skipBad whether a document that cannot be scored is reported and skipped; otherwise it fails the job
  */
 public record ScoringSettings(
         String checkpoint,

@@ -3,19 +3,19 @@ package dev.kindling.evaluate;
 import java.util.Arrays;
 
 /**
- * Cuts a stream of tokens into windows of T inputs, T being block_size, that advance by the stride S: each window scores
- * the tokens that no window before it has scored, the first up to T, the others S, the last what is left. So every token
- * is scored once, and as soon as there are T tokens before it, with at least T - S of them as context. Windows end at the
- * newest token, also the last one.
+ * Cuts a stream of tokens into windows of at most T = block_size inputs that advance by the stride S. Each window
+ * scores the tokens that no earlier window has scored: the first up to T, the following S each, the last the rest. So
+ * every token is scored exactly once, and once there are T tokens before it, with at least T - S of them as context. A
+ * window ends at the newest token.
  */
 final class StridedWindows {
     /** Takes windows. */
     @FunctionalInterface
     interface Sink {
         /**
-         * One window.
+         * Takes one window.
          *
-         * @param tokens the inputs and, one further, the last target: 2 to T + 1
+         * @param tokens the inputs and the last target: 2 to T + 1 tokens
          * @param scored how many of the targets count, from the last backwards
          */
         void window(int[] tokens, int scored);
@@ -35,7 +35,7 @@ final class StridedWindows {
         this.buffer = new int[2 * (block + 1)];
     }
 
-    /** Emits what is left, then begins anew with tokens that are seen and not scored. */
+    /** Emits the rest, then begins a new stream with tokens that are context only. */
     void begin(int[] context) {
         finish();
         int kept = Math.min(block, context.length);
@@ -43,7 +43,7 @@ final class StridedWindows {
         length = kept;
     }
 
-    /** Takes the next tokens; the very first one of a stream without context is seen and not scored. */
+    /** Takes the next tokens. The very first one of a stream without context is context only. */
     void score(int[] tokens) {
         for (int token : tokens) {
             if (length == buffer.length) {
@@ -59,7 +59,7 @@ final class StridedWindows {
         }
     }
 
-    /** Emits what is left. */
+    /** Emits the rest. */
     void finish() {
         if (pending > 0) {
             emit();

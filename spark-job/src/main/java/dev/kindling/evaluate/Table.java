@@ -29,13 +29,13 @@ import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * A table whose rows are documents, as (key, id, text, problem). A row's key does not depend on how the table is divided
- * among tasks: its file with its number there (Parquet) or its offset (JSON lines).
+ * A table whose rows are documents, as (key, id, text, problem). A row's key does not depend on how the table is
+ * divided among tasks: it is the row's file and its number there (Parquet) or its offset (JSON lines).
  *
- * @param data as the user named it
+ * @param data the location as the user wrote it
  * @param root the same, qualified
- * @param column of the text
- * @param idColumn of the documents' ids; without one a row's key is its id
+ * @param column name of the column of text
+ * @param idColumn name of the column of ids; without one a row's key is its id
  */
 record Table(String data, Path root, String column, Optional<String> idColumn) {
     /** How a table is stored. */

@@ -14,7 +14,7 @@ record TableDocument(String key, String id, String text, String problem) impleme
     /** Characters tokenised at once. */
     private static final int PIECE = 1 << 17;
 
-    /** Of (key, id, text, problem). */
+    /** From a row (key, id, text, problem). */
     static TableDocument of(Row row) {
         return new TableDocument(row.getString(0), row.getString(1), row.getString(2), row.getString(3));
     }

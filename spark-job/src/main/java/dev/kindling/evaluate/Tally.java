@@ -3,11 +3,12 @@ package dev.kindling.evaluate;
 import dev.kindling.coordinate.message.FatalJobException;
 
 /**
- * What a task found about one passage. Losses add up in whole units of 2^-32 nats, which the sum over a window is
- * rounded to: integers add up to the same whatever the order, so totals depend neither on partitions nor on retries.
+ * The score of one passage while it is being computed. Losses are added up as whole units of 2^-32 nats, to which the
+ * sum over a window is rounded. Integers give the same sum in any order, so totals depend neither on partitions nor on
+ * retries.
  */
 final class Tally {
-    /** Units a nat. */
+    /** Units per nat. */
     static final double UNITS = 0x1p32;
 
     private final Passage passage;
@@ -26,12 +27,12 @@ final class Tally {
         return passage;
     }
 
-    /** A window that will be scored. */
+    /** Announces a window that will be scored. */
     void expect() {
         outstanding++;
     }
 
-    /** A window's sum of losses, in nats. */
+    /** Adds the sum of losses of a window, in nats. */
     void add(double loss, int scored) {
         outstanding--;
         if (!Double.isFinite(loss)) {
@@ -47,12 +48,12 @@ final class Tally {
         bytes += more;
     }
 
-    /** All its windows are on their way. */
+    /** Says that no further window will be announced. */
     void endOfPassage() {
         read = true;
     }
 
-    /** Why the document cannot be scored. */
+    /** Records why the document cannot be scored. */
     void spoil(String reason) {
         problem = reason;
     }
@@ -74,7 +75,7 @@ final class Tally {
         return units;
     }
 
-    /** Null where all is well. */
+    /** Why the document cannot be scored; null if it can. */
     String problem() {
         return problem;
     }

@@ -10,10 +10,10 @@ import java.util.stream.LongStream;
 
 /**
  * Text files, each of them one document. Tasks take them in segments of {@value #SEGMENT_BYTES} bytes, so that a long
- * document is shared between them, and never in memory as a whole.
+ * document is shared between tasks and never in memory as a whole.
  */
 record TextFiles(String data, List<File> files) implements Serializable {
-    /** Large enough that a window begun anew, and its context read again, cost little. */
+    /** Large enough that beginning a new window, and reading its context again, costs little. */
     static final int SEGMENT_BYTES = 1 << 17;
 
     record File(String name, String uri, long bytes) implements Serializable {
@@ -44,7 +44,7 @@ record TextFiles(String data, List<File> files) implements Serializable {
         return files.stream().mapToLong(File::segments).sum();
     }
 
-    /** About how long windows of {@code block} tokens are on average, by the sizes of the files. */
+    /** The approximate mean length of windows of {@code block} tokens, by the sizes of the files. */
     int windowTokens(int block, int bytesAToken) {
         long tokens = 0;
         long windows = 0;

@@ -10,8 +10,8 @@ import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
 
 /**
- * A segment of a text file: from the first safe cut at or after its beginning to the first at or after its end, so that
- * segments tokenise to what the whole would. What comes before it is read again as context.
+ * A segment of a text file: from the first safe cut at or after its beginning to the first one at or after its end, so
+ * that the segments give the same tokens as the whole file. The text before it is read again as context.
  */
 record TextSegment(String data, TextFiles.File file, long number) implements Passage {
     private static final int STEP_BYTES = 1 << 12;

@@ -11,17 +11,17 @@ import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 
 /**
- * What a table of {@link DocumentScores} adds up to, the same to the last bit in whatever order it is read.
+ * The sums over a table of {@link DocumentScores}, the same to the last bit in whatever order it is read.
  *
- * @param documents scored
- * @param skipped documents that could not be
- * @param tokens scored
- * @param bytes of UTF-8 that those tokens stand for
- * @param nats sum of all losses
+ * @param documents how many were scored
+ * @param skipped how many could not be scored
+ * @param tokens how many were scored
+ * @param bytes of UTF-8 of those tokens
+ * @param nats the sum of all losses
  */
 public record Totals(long documents, long skipped, long tokens, long bytes, double nats) {
 
-    /** Adds up {@code nats} exactly, as the whole numbers of units that tasks counted. */
+    /** Adds up {@code nats} exactly, as the whole numbers of units that the tasks counted. */
     public static Totals of(Dataset<Row> scores) {
         Row row = scores.agg(
                         count(col(DocumentScores.NATS)),
@@ -39,7 +39,7 @@ public record Totals(long documents, long skipped, long tokens, long bytes, doub
         return new Totals(row.getLong(0), row.getLong(1), row.getLong(2), row.getLong(3), nats);
     }
 
-    /** Nats a token. */
+    /** Mean loss, in nats per token. */
     public double loss() {
         return nats / tokens;
     }

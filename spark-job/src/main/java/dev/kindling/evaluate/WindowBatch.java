@@ -6,16 +6,16 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Windows side by side for one forward pass: packed without gaps, or each in a row of T tokens. What is left over is
- * filled with tokens that attend to none of them and have no target.
+ * Windows side by side for one forward pass: packed without gaps, or one per row of T tokens. The unused rest is filled
+ * with tokens that attend to none of them and have no target.
  */
 final class WindowBatch {
     /**
      * The extents of every batch.
      *
      * @param batch B
-     * @param block T; a batch has B T rows
-     * @param sequences the most sequences of a packed batch, fillers included; 0 for one window a row
+     * @param block T; a batch has B * T rows
+     * @param sequences the most sequences in a packed batch, fillers included; 0 for one window per row
      */
     record Extents(int batch, int block, int sequences) {
         int rows() {
@@ -31,7 +31,7 @@ final class WindowBatch {
         }
     }
 
-    /** What a packed batch of {@code batch} windows needs to take any one: that window, and fillers for the rest. */
+    /** The fewest sequences with which a packed batch can take any window: that window, and fillers for the rest. */
     static int leastSequences(int batch) {
         return batch + 1;
     }
@@ -89,7 +89,7 @@ final class WindowBatch {
         }
     }
 
-    /** Hands the loss of each row out to its document, in the order of the tokens. */
+    /** Adds the losses of the rows to their documents, in the order of the tokens. */
     void distribute(float[] losses) {
         for (Entry entry : entries) {
             double sum = 0;
@@ -112,7 +112,7 @@ final class WindowBatch {
         return positions;
     }
 
-    /** Fills a packed batch up; where each sequence begins, then the number of rows. */
+    /** Fills up a packed batch; returns where each sequence begins, and the number of rows at the end. */
     int[] cumulativeLengths() {
         int number = entries.size();
         for (int at = used; at < extents.rows(); at += extents.block()) {

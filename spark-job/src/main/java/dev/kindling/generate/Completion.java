@@ -7,18 +7,18 @@ import java.util.Locale;
 import java.util.function.Consumer;
 
 /**
- * What a model adds to a prompt, as its tokens come. Text is passed on as soon as it is certain: whole characters, and
- * nothing that may yet turn out to begin a stop string. Not thread-safe.
+ * The text that a model adds to a prompt, as its tokens come. Text is passed on as soon as it is certain: whole
+ * characters, and nothing that may turn out to be the beginning of a stop string. Not thread-safe.
  */
 public final class Completion {
-    /** The most tokens of GPT-2's vocabulary that one character takes. */
+    /** The most tokens that one character takes in GPT-2's vocabulary. */
     private static final int TOKENS_A_CHARACTER = 4;
 
     /** Why a text ended. */
     public enum Finish {
         /** It has as many tokens as were asked for. */
         LENGTH,
-        /** It came to a stop string, which it does not hold. */
+        /** It reached a stop string, which is not part of it. */
         STOP,
         /** The model drew the end of text. */
         END_OF_TEXT;
@@ -39,7 +39,12 @@ public final class Completion {
     private int tokens;
     private Finish finish = Finish.LENGTH;
 
-    /** @param sink takes the text piece by piece */
+    /**
+     * Begins a text.
+     *
+     * @param stops strings before the first of which the text ends
+     * @param sink receives the text piece by piece
+     */
     public Completion(Tokenizer tokenizer, List<String> stops, Consumer<String> sink) {
         this.tokenizer = tokenizer;
         this.stops = stops;
@@ -47,7 +52,7 @@ public final class Completion {
         longestStop = stops.stream().mapToInt(String::length).max().orElse(1);
     }
 
-    /** Takes the next token; whether the text goes on. */
+    /** Takes the next token; returns whether the text goes on. */
     public boolean accept(int token) {
         tokens++;
         if (tokenizer.endOfText().orElse(-1) == token) {
@@ -65,7 +70,7 @@ public final class Completion {
         return finish == Finish.LENGTH;
     }
 
-    /** Passes on what was held back. */
+    /** Passes on the text that was held back. */
     public void end() {
         if (undecoded.length > 0) {
             append(tokenizer.decode(undecoded));

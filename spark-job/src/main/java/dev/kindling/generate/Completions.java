@@ -22,12 +22,12 @@ import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * Continues prompts in an ordinary Spark job. Each text gives one row: prompt_id, sample, prompt, text (what was added),
- * finish_reason (length, stop or end_of_text), tokens; a prompt that cannot be continued gives one with skipped. Rows are
- * in the order of the prompts, and the same however the prompts are divided among tasks.
+ * Continues prompts in an ordinary Spark job. Each text gives one row: prompt_id, sample, prompt, text (what was
+ * added), finish_reason (length, stop or end_of_text), tokens. A prompt that cannot be continued gives one row with
+ * skipped. Rows are in the order of the prompts, and the same however the prompts are divided among tasks.
  */
 public record Completions(GenerationSettings writing, List<Prompt> prompts) implements Serializable {
-    /** Of the rows. */
+    /** The columns. */
     public static final StructType SCHEMA = new StructType()
             .add("prompt_id", DataTypes.StringType, false)
             .add("sample", DataTypes.IntegerType, false)
@@ -37,7 +37,7 @@ public record Completions(GenerationSettings writing, List<Prompt> prompts) impl
             .add("tokens", DataTypes.IntegerType, true)
             .add("skipped", DataTypes.StringType, true);
 
-    /** The rows of all prompts, by so many tasks; computed when an action asks for them. */
+    /** The rows of all prompts, computed by {@code tasks} tasks when an action asks for them. */
     public Dataset<Row> of(SparkSession session, int tasks) {
         List<Integer> numbers = IntStream.range(0, tasks).boxed().toList();
         JavaRDD<Row> rows = JavaSparkContext.fromSparkContext(session.sparkContext())
@@ -54,7 +54,7 @@ public record Completions(GenerationSettings writing, List<Prompt> prompts) impl
                 : new Rows(prompts.subList(from, to), ExecutorModels.acquire(writing.model()));
     }
 
-    /** Writes a batch of texts when the next row is asked for and there is none. */
+    /** Generates the next batch of texts when the next row is asked for and none is ready. */
     private final class Rows implements Iterator<Row> {
         private final Deque<Wanted> wanted = new ArrayDeque<>();
         private final Deque<Row> done = new ArrayDeque<>();

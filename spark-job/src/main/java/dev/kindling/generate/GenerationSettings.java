@@ -15,23 +15,23 @@ import org.apache.hadoop.fs.Path;
 /**
  * How prompts are continued.
  *
- * @param model what with, on what
- * @param maxTokens the most tokens of a text
+ * @param model which model, and on what it runs
+ * @param maxTokens the most tokens per text
  * @param stops strings before the first of which a text ends
- * @param samples texts a prompt
- * @param seed of all of them, see {@link #seed(long, int)}
+ * @param samples texts per prompt
+ * @param seed of all texts, see {@link #seed(long, int)}
  */
 public record GenerationSettings(
         ModelChoice model, Sampling sampling, int maxTokens, List<String> stops, int samples, long seed)
         implements Serializable {
-    /** A constant unlike that of the generator, whose streams seeds that differ by its own would share. */
+    /** Differs from the random generator's own increment: seeds that differ by that one would share their streams. */
     private static final long PROMPT_STEP = 0xD1342543DE82EF95L;
 
     /**
-     * Which model runs where.
+     * Which model, and on what it runs.
      *
      * @param checkpoint its directory, qualified
-     * @param batch texts written side by side
+     * @param batch texts generated side by side
      */
     public record ModelChoice(
             String checkpoint, DeviceChoice device, PrecisionChoice precision, AttentionChoice attention, int batch)
@@ -43,7 +43,7 @@ public record GenerationSettings(
         }
     }
 
-    /** The seed of one text: a matter of its prompt's number and its own alone. */
+    /** The seed of one text, by the number of its prompt and its own number alone. */
     public long seed(long prompt, int sample) {
         return seed + sample + prompt * PROMPT_STEP;
     }

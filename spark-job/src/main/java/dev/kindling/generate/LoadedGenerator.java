@@ -14,7 +14,7 @@ import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
-/** A model that writes texts, a batch at a time; threads take turns. */
+/** A model that generates texts, a batch at a time. Threads take turns. */
 public final class LoadedGenerator implements ExecutorModels.Loaded {
     private final InferenceModel model;
     private final TextGenerator generator;
@@ -40,17 +40,17 @@ public final class LoadedGenerator implements ExecutorModels.Loaded {
         return model.tokenizer();
     }
 
-    /** Texts written side by side. */
+    /** How many texts are generated side by side. */
     public int batch() {
         return generator.batch();
     }
 
-    /** What it runs on, for people. */
+    /** The device, for people. */
     public String description() {
         return model.device().description();
     }
 
-    /** Writes up to {@link #batch} texts. */
+    /** Generates up to {@link #batch} texts. */
     public synchronized void write(List<TextGenerator.Request> requests, int maxTokens, Sampling sampling) {
         try {
             generator.generate(requests, maxTokens, sampling);

@@ -17,8 +17,8 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /**
- * A file of prompts: one a line, or, where its name ends in .json or .jsonl, JSON lines with {@code prompt} and, if they
- * like, {@code id}. Empty lines are passed over.
+ * Reads a file of prompts: one per line or, if the name ends in .json or .jsonl, JSON lines with {@code prompt} and,
+ * optionally, {@code id}. Empty lines are skipped.
  */
 public final class Prompts {
     private static final JsonMapper JSON = new JsonMapper();
@@ -26,10 +26,11 @@ public final class Prompts {
     private Prompts() {}
 
     /**
-     * Reads and checks all prompts, so that a bad one is known before any is continued.
+     * Reads and checks all prompts, so that a bad one is found before any is continued.
      *
-     * @param skipBad keeps bad prompts, with their problem
-     * @throws DataException if the file cannot be read, has no prompts, or one is bad
+     * @param skipBad keep bad prompts, with their problem
+     * @throws DataException if the file cannot be read, has no prompts, or has a bad one and {@code skipBad} is
+     *     false
      */
     public static List<Prompt> read(String location, Tokenizer tokenizer, boolean skipBad, Configuration hadoop) {
         boolean json = location.endsWith(".json") || location.endsWith(".jsonl");

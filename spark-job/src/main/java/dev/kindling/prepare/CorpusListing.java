@@ -22,7 +22,7 @@ import org.apache.hadoop.fs.LocatedFileStatus;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
 
-/** The documents of a corpus, listed by the driver: {@code shakespeare}, or text on any Hadoop FileSystem. */
+/** Lists the documents of a corpus on the driver: {@code shakespeare}, or text on any Hadoop FileSystem. */
 public final class CorpusListing {
     static final String SHAKESPEARE = "shakespeare";
 
@@ -71,10 +71,10 @@ public final class CorpusListing {
                         .toList();
     }
 
-    /** A file, by its path relative to the root that it was found under. */
+    /** A file, and its path relative to the root that was searched. */
     public record Found(String name, FileStatus status) {}
 
-    /** A file, or all files below a folder but for tools' markers, whose names begin with {@code .} or {@code _}. */
+    /** A file, or all files below a folder except tools' markers, whose names begin with {@code .} or {@code _}. */
     public static List<Found> walk(Path root, Configuration hadoop) throws IOException {
         FileSystem files = Storage.of(root, hadoop).files();
         FileStatus status = files.getFileStatus(root);

@@ -30,9 +30,9 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
- * Tokenises a corpus as two Spark stages: tasks count characters and collect the vocabulary, the driver places the cut
- * between training and validation, then tasks write shards, each for a run of documents, and the driver commits them with
- * the manifest. The shards do not depend on the number of tasks, but for how tokens are divided between files.
+ * Tokenises a corpus in two Spark stages. First, tasks count characters and collect the vocabulary, and the driver
+ * places the cut between training and validation. Then tasks write shards, each for a run of documents, and the driver
+ * commits them with the manifest. The tokens do not depend on the number of tasks; only their division into files does.
  */
 public final class ShardPreparation {
     private static final JsonMapper JSON = new JsonMapper();
@@ -54,7 +54,7 @@ public final class ShardPreparation {
      */
     public record Request(String corpus, String tokenizer, double valFraction) implements Serializable {}
 
-    /** Whether {@code corpus} is a folder that a preparation has finished, which needs none. */
+    /** Whether {@code corpus} is a folder of finished shards, which need no preparation. */
     public static boolean isPrepared(String corpus, Configuration hadoop) throws IOException {
         return !corpus.equals(CorpusListing.SHAKESPEARE)
                 && HadoopShardFolder.at(CorpusListing.resolve(corpus, hadoop), hadoop)
@@ -78,8 +78,8 @@ public final class ShardPreparation {
     }
 
     /**
-     * Opens a folder of shards and reads every one, so that damage is found before the work begins: here where they lie
-     * on this host, else by tasks.
+     * Opens a folder of shards and reads every one, so that damage is found before the work begins. Shards on this host
+     * are read here, others by Spark tasks.
      *
      * @throws DataException naming a shard that is damaged
      */
@@ -163,7 +163,7 @@ public final class ShardPreparation {
         return ShardSet.commit(target, request.corpus(), tokenizer, splits);
     }
 
-    /** A task's failure as the driver sees it holds the task's stack trace; the user wants what the task said. */
+    /** Finds the task's own error in the failure that Spark reports, which holds the task's stack trace. */
     private static RuntimeException causeOf(Exception failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof DataException data) {
@@ -191,7 +191,10 @@ public final class ShardPreparation {
         return index;
     }
 
-    /** The first stage: for a task's documents their first number, how many, each one's length, then all characters. */
+    /**
+     * The first stage. For the documents of one task it gives the number of the first one, how many there are, the
+     * length of each, then all characters.
+     */
     private record Survey(List<SourceDocument> documents, int tasks, boolean vocabulary) implements Serializable {
         int[] count(int task) {
             Configuration hadoop = Storage.settings();
@@ -213,7 +216,7 @@ public final class ShardPreparation {
         }
     }
 
-    /** What a task wrote, as it travels to the driver. */
+    /** The shards that a task wrote, as it reports them to the driver. */
     private record WrittenShards(List<ShardInfo> train, List<ShardInfo> val) {
         static WrittenShards parse(String json) {
             try {
@@ -232,7 +235,7 @@ public final class ShardPreparation {
         }
     }
 
-    /** The second stage: tokenises a task's documents on their side of the cut. */
+    /** The second stage: tokenises the documents of a task and writes them to the split on their side of the cut. */
     private record Writing(
             List<SourceDocument> documents, int tasks, String folder, String tokenizer, int cutDocument, int cutAt)
             implements Serializable {

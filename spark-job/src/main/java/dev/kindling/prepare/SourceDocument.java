@@ -10,12 +10,12 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
 
 /**
- * A document of a corpus as the driver hands it to a task: its text, or where the task can read it.
+ * A document of a corpus, as the driver hands it to a task: its text, or where the task can read it.
  *
  * @param name the document's id
- * @param text null where {@code uri} says where it is
- * @param uri null where the text is given
- * @param cost of reading it, in bytes, with what a file costs that has none
+ * @param text null if {@code uri} says where it is
+ * @param uri null if the text is given
+ * @param cost of reading it, in bytes; includes what every file costs, even an empty one
  */
 record SourceDocument(String corpus, String name, String text, String uri, long cost) implements Serializable {
     private static final long OPENING_BYTES = 1 << 16;

@@ -12,8 +12,10 @@ import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 
-/** The charts of a {@link BackendReport}. What does not vary in a chart is at its first length, its first mode and its
- * most executors. */
+/**
+ * The charts of a {@link BackendReport}. A chart varies one thing; all others stay at their first length, first mode
+ * and largest number of executors.
+ */
 final class BackendCharts {
     private final List<Row> rows;
     private final List<String> backends;
@@ -29,7 +31,7 @@ final class BackendCharts {
         executors = rows.stream().mapToInt(Row::executors).max().orElseThrow();
     }
 
-    /** Those that the report has numbers for. */
+    /** The charts for which the report has numbers. */
     static List<CategoryChart> of(BackendReport report) {
         List<Row> ran = report.rows().stream().filter(Row::ran).toList();
         if (ran.isEmpty()) {
@@ -55,7 +57,7 @@ final class BackendCharts {
         return rows.stream().filter(which).findFirst();
     }
 
-    /** The backends over categories, each of which picks a backend's row. */
+    /** One series per backend: {@code pick} selects the row of a category, {@code value} its number. */
     private <C> List<Series> series(
             List<C> categories, Function<C, Predicate<Row>> pick, Function<Row, Estimate> value) {
         return backends.stream()
@@ -85,7 +87,10 @@ final class BackendCharts {
                         row -> timing.apply(row).tokensPerSecond()));
     }
 
-    /** Ranks wait for each other in a step, so forward shows which one is slow; of one rank, forward alone says it. */
+    /**
+     * The rate of forward by rank; null for one rank. In a step ranks wait for each other, so only forward alone shows
+     * which one is slow.
+     */
     private CategoryChart ranks() {
         if (executors < 2) {
             return null;

@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 
-/** A {@link BackendReport} as {@code report.html}: one file with its pictures, for a browser without a network. */
+/** A {@link BackendReport} as {@code report.html}: one file that holds its pictures and needs no network. */
 public final class BackendPage {
     private final BackendReport report;
     private final StringBuilder html = new StringBuilder();

@@ -9,9 +9,9 @@ import java.util.TreeMap;
 import java.util.stream.IntStream;
 
 /**
- * Attention backends compared: what the ranks measured, put together. A step is as long as its slowest rank takes.
+ * Attention backends compared: the measurements of all ranks, put together. A step takes as long as its slowest rank.
  *
- * @param rows one for each number of executors, length, way to run and backend, in the order asked for
+ * @param rows one for each number of executors, length, mode and backend, in the order asked for
  */
 public record BackendReport(About about, List<Row> rows) {
     /**
@@ -36,9 +36,9 @@ public record BackendReport(About about, List<Row> rows) {
     public record Method(int warmUp, int rounds, int steps) {}
 
     /**
-     * The model whose step was run; dropout, normalisation and elementwise work are not counted.
+     * The model whose step was run. Dropout, normalisation and elementwise work are not counted in its operations.
      *
-     * @param globalBatch sequences of a step over all ranks
+     * @param globalBatch sequences per step, over all ranks
      */
     public record Work(int globalBatch, int layers, int width, int vocabulary) {
         /** The formula, for reports. */
@@ -53,11 +53,11 @@ public record BackendReport(About about, List<Row> rows) {
     }
 
     /**
-     * How the losses of the steps from common weights differ from the reference's.
+     * How far a backend's losses are from the reference's, over the steps that begin with the same weights.
      *
      * @param reference the backend compared with
-     * @param difference the largest relative one over the steps
-     * @param tolerance what rounding explains
+     * @param difference the largest relative difference over the steps
+     * @param tolerance the largest that rounding explains
      */
     public record Parity(String reference, double difference, double tolerance) {
         public boolean holds() {
@@ -68,9 +68,10 @@ public record BackendReport(About about, List<Row> rows) {
     /**
      * One case, over all ranks.
      *
-     * @param refusal why it did not run, else empty; then what follows is null or empty
-     * @param speedup over the reference, a mean of ratios within rounds
-     * @param mfu a step's operations by time and by the ranks' peaks; empty where a peak is unknown
+     * @param refusal why it did not run, or empty; if it did not run, the other values are null or empty
+     * @param speedup over the reference: the mean of the ratios within rounds
+     * @param mfu model FLOPs utilisation: a step's operations per second, divided by the peak of all ranks'
+     *     devices; empty where a peak is unknown
      */
     public record Row(
             int executors,
@@ -88,12 +89,12 @@ public record BackendReport(About about, List<Row> rows) {
             return refusal.isEmpty();
         }
 
-        /** Whether others are compared with this one. */
+        /** Whether this is the row that the others are compared with. */
         public boolean isReference() {
             return parity.reference().equals(backend);
         }
 
-        /** The most on any rank. */
+        /** Bytes of device memory on the rank that holds the most. */
         public long bytes() {
             return ranks.stream()
                     .mapToLong(rank -> rank.measured().bytes())
@@ -101,7 +102,7 @@ public record BackendReport(About about, List<Row> rows) {
                     .orElse(0);
         }
 
-        /** A mean over the ranks, 0 to 1. */
+        /** Attention's share of device time, 0 to 1: the mean over the ranks. */
         public double attentionShare() {
             return ranks.stream()
                     .mapToDouble(rank -> rank.measured().attentionShare())
@@ -114,7 +115,7 @@ public record BackendReport(About about, List<Row> rows) {
         }
     }
 
-    /** Wall time and rate of a piece of work, over all ranks or of one. */
+    /** Wall time and rate of a step or of forward, over all ranks or on one. */
     public record Timing(Estimate millis, Estimate tokensPerSecond) {
         static Timing of(List<Double> millis, double tokens) {
             return new Timing(
@@ -126,7 +127,10 @@ public record BackendReport(About about, List<Row> rows) {
     /** One rank of a case. */
     public record RankRow(RankMeasurement rank, Case measured, Timing step, Timing forward, OptionalDouble mfu) {}
 
-    /** Rounding of fp32 sums in another order, and of bf16 activations, carried through the steps of the warm-up. */
+    /**
+     * The relative difference between losses that rounding explains: fp32 sums in another order, or bf16 activations,
+     * carried through the warm-up steps.
+     */
     static double tolerance(String precision) {
         return precision.equals("bf16") ? 2e-2 : 1e-4;
     }
@@ -134,7 +138,7 @@ public record BackendReport(About about, List<Row> rows) {
     /**
      * Puts measurements together.
      *
-     * @param byExecutors every rank's, in the order of ranks, by the number of executors
+     * @param byExecutors the measurements of every rank, in rank order, by the number of executors
      */
     public static BackendReport of(About about, Work work, Map<Integer, List<RankMeasurement>> byExecutors) {
         List<Row> rows = new ArrayList<>();
@@ -203,7 +207,7 @@ public record BackendReport(About about, List<Row> rows) {
                 mfu(3 * work.forwardFlops(measured.length()) * tokens, step, List.of(rank)));
     }
 
-    /** Of each round, the longest over the ranks. */
+    /** For each round, the time of the slowest rank. */
     private static List<Double> slowest(List<RankRow> ranks, boolean step) {
         int rounds = ranks.get(0).measured().stepMillis().size();
         return IntStream.range(0, rounds)
@@ -234,7 +238,7 @@ public record BackendReport(About about, List<Row> rows) {
         return OptionalDouble.of(flops / (step.millis().mean() / 1e3) / peaks);
     }
 
-    /** Of each step, summed over the ranks. */
+    /** For each step, the loss summed over the ranks. */
     private static List<Double> losses(List<RankRow> ranks) {
         int steps = ranks.get(0).measured().lossSums().size();
         return IntStream.range(0, steps)
@@ -244,7 +248,7 @@ public record BackendReport(About about, List<Row> rows) {
                 .toList();
     }
 
-    /** The largest |a - b| / |a|; infinite if one is not a number. */
+    /** The largest |a - b| / |a|; infinite if any value is not a number. */
     private static double difference(List<Double> reference, List<Double> own) {
         double worst = 0;
         for (int i = 0; i < own.size(); i++) {

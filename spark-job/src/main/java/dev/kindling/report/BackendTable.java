@@ -6,7 +6,10 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** A {@link BackendReport} on a terminal: a line a case, a refused one with its reason, then what ran on each rank. */
+/**
+ * A {@link BackendReport} as text for a terminal: one line per case (with its reason, if it did not run), then what ran
+ * on each rank.
+ */
 public final class BackendTable {
     private static final String LINE = "%-10s %-9s %18s %18s %22s %8s %8s %7s %10s %6s %10s%n";
 

@@ -113,7 +113,7 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
         return Math.min(WIDEST_BAR, slot() * GROUP / series.size());
     }
 
-    /** The middle of a value: side by side, those of lines just enough to tell their whiskers apart. */
+    /** The x position of a value. Lines are shifted just enough that their whiskers can be told apart. */
     private double place(int index, int category) {
         double apart = look == Look.LINES ? series.get(index).guide() ? 0 : POINTS_APART : barWidth();
         return center(category) + apart * (index - (series.size() - 1) / 2.0);
@@ -172,7 +172,7 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
         whisker(svg, at, value, scale);
     }
 
-    /** Side by side, in the order of the rounds: a drift would show. */
+    /** Draws the samples side by side in the order of the rounds, so that a drift shows. */
     private static void samples(StringBuilder svg, double at, double width, Estimate value, Scale scale) {
         int count = value.samples().size();
         for (int i = 0; count > 1 && i < count; i++) {

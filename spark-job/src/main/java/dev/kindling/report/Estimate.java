@@ -5,11 +5,11 @@ import org.apache.commons.math3.distribution.TDistribution;
 import org.apache.commons.math3.stat.descriptive.SummaryStatistics;
 
 /**
- * A mean with its 95 % confidence interval, mean +- t(0.975, n - 1) s / sqrt(n): Student's t over n samples with standard
- * deviation s. The samples are means of rounds, which are far enough apart to be taken as independent; single steps are
- * not.
+ * A mean with its 95 % confidence interval, mean +- t(0.975, n - 1) s / sqrt(n): Student's t over n samples with
+ * standard deviation s. The samples are the means of rounds, far enough apart to be taken as independent; single steps
+ * are not.
  *
- * @param halfWidth of the interval; NaN with fewer than two samples
+ * @param halfWidth half the width of the interval; NaN with fewer than two samples
  */
 public record Estimate(double mean, double halfWidth, List<Double> samples) {
     /** The formula, for reports. */

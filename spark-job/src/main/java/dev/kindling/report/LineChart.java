@@ -141,7 +141,7 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         }
     }
 
-    /** Means by column of the picture: no more points than can be seen. */
+    /** The points averaged per pixel column, so that no more are drawn than can be seen. */
     private static List<Point> thinned(List<Point> points, Scale x) {
         if (points.size() <= COLUMNS) {
             return points;

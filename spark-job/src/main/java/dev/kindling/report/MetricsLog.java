@@ -28,10 +28,11 @@ public final class MetricsLog implements AutoCloseable {
     }
 
     /**
-     * Opens {@code file} for the steps after {@code step}; 0 begins a run. Lines of later steps, which a run left that
-     * went on past its last checkpoint, go first, and the file is replaced as a whole: a crash leaves the old one.
+     * Opens {@code file} for the steps after {@code step}; 0 begins a run. Lines of later steps, which an earlier
+     * attempt wrote past its last checkpoint, are removed first. The file is replaced as a whole, so a crash leaves the
+     * old one.
      *
-     * @throws IOException also when a line before the last is no metrics line
+     * @throws IOException also if a line other than the last is damaged
      */
     public static MetricsLog resume(Storage storage, Path file, long step) throws IOException {
         String kept = linesUpTo(storage, file, step);

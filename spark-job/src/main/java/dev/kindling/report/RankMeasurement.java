@@ -6,11 +6,11 @@ import java.io.IOException;
 import java.util.List;
 
 /**
- * What one rank measured of the attention backends, as it travels to the driver.
+ * What one rank measured, as it is sent to the driver.
  *
- * @param device as it describes itself
- * @param peakFlops a second, 0 where unknown
- * @param peakBasis how that comes about
+ * @param device the device's description of itself
+ * @param peakFlops the device's peak, operations per second; 0 where unknown
+ * @param peakBasis how the peak was found
  * @param cases in the order in which they were asked for
  */
 public record RankMeasurement(
@@ -30,17 +30,17 @@ public record RankMeasurement(
     /**
      * One backend at one length.
      *
-     * @param length T, tokens of a sequence
+     * @param length T, tokens per sequence
      * @param compiled whether the step was captured and replayed
-     * @param refusal why it did not run on some rank, else empty; then what follows is empty
+     * @param refusal why it did not run on some rank, or empty; if it did not run, the rest is empty
      * @param ran the backends that ran
-     * @param allreduce what carried the gradients
-     * @param sequences of a step on this rank
-     * @param stepMillis of wall time, a mean over the steps of each round
+     * @param allreduce the transport of the gradients
+     * @param sequences per step on this rank
+     * @param stepMillis wall time per step, one mean for each round
      * @param forwardMillis the same for forward with loss, over the same sequences
-     * @param lossSums over this rank's tokens, at each step from the common weights
-     * @param bytes of device memory that the step holds: weights, gradients, moments, activations, scratch
-     * @param attentionShare of the operators' device time in an eager step, 0 to 1
+     * @param lossSums loss over this rank's tokens, for each step from the common weights on
+     * @param bytes device memory that the step holds: weights, gradients, moments, activations, scratch
+     * @param attentionShare attention's share of the operators' device time in an eager step, 0 to 1
      */
     public record Case(
             int length,

@@ -1,14 +1,15 @@
 package dev.kindling.report;
 
 /**
- * Where one rank's time of one step went, in milliseconds of the host.
+ * Where one rank spent the time of one step, in milliseconds on the host.
  *
  * @param dataMillis waiting for its batches
- * @param computeMillis the step without the other two; where gradients travel from device to device, these too
- * @param exchangeMillis waiting for gradients that backward did not hide: their transport, and slower ranks
+ * @param computeMillis the step without the other two; includes the exchange where gradients are sent from device
+ *     to device
+ * @param exchangeMillis waiting for gradients that were still in flight after backward, or for slower ranks
  */
 public record RankTimes(double dataMillis, double computeMillis, double exchangeMillis) {
-    /** What the other ranks may have to wait for. */
+    /** The rank's own time, for which the other ranks may have to wait. */
     double ownMillis() {
         return dataMillis + computeMillis;
     }

@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * One axis of a chart: values from {@code low} to {@code high} lie between two places of the picture.
+ * One axis of a chart: maps values from {@code low} to {@code high} to positions from {@code from} to {@code to}.
  *
  * @param step between two ticks: 1, 2 or 5 times a power of ten
  */
@@ -15,7 +15,7 @@ record Scale(double low, double high, double step, double from, double to) {
     /** Values further than this above all but one in fifty are peaks. */
     private static final double PEAK = 3;
 
-    /** Fits the values, the y axis up to its next tick; from zero without rare peaks. */
+    /** A scale that fits the values. With {@code fromZero} it begins at 0 and cuts off rare peaks. */
     static Scale of(double[] values, boolean fromZero, double from, double to) {
         double low = fromZero ? 0 : Arrays.stream(values).min().orElse(0);
         double high =
@@ -46,7 +46,7 @@ record Scale(double low, double high, double step, double from, double to) {
         return power * (factor <= 1 ? 1 : factor <= 2 ? 2 : factor <= 5 ? 5 : 10);
     }
 
-    /** The place of a value. */
+    /** The position of a value. */
     double at(double value) {
         return from + (value - low) / (high - low) * (to - from);
     }

@@ -9,17 +9,17 @@ import java.util.OptionalDouble;
 import java.util.function.ToDoubleFunction;
 
 /**
- * What is known of one optimizer step.
+ * The metrics of one optimizer step.
  *
  * @param step steps done, from 1
- * @param loss mean training loss over the step's batch, in nats a token
+ * @param loss mean training loss over the step's batch, in nats per token
  * @param lr the learning rate that was used
  * @param gradNorm the gradient's global norm before clipping
  * @param tokensPerSecond over all ranks
- * @param rankTokensPerSecond each rank's, in rank order
+ * @param rankTokensPerSecond by rank
  * @param stepMillis wall time
- * @param valLoss validation loss after the step, in nats a token, where it was evaluated
- * @param ranks where the time of each rank went, by rank
+ * @param valLoss validation loss after the step, in nats per token, if it was evaluated
+ * @param ranks where each rank spent its time, by rank
  */
 public record StepMetrics(
         long step,
@@ -36,7 +36,7 @@ public record StepMetrics(
         ranks = List.copyOf(ranks);
     }
 
-    /** Milliseconds by what the time was spent on, means over the ranks; they add up to the step. */
+    /** The milliseconds of the step by what they were spent on: means over the ranks, which add up to the step. */
     public Map<String, Double> parts() {
         Map<String, Double> parts = new LinkedHashMap<>();
         parts.put("data", mean(RankTimes::dataMillis));
@@ -69,7 +69,7 @@ public record StepMetrics(
         return json;
     }
 
-    /** What the exchange of gradients took the rank that came last, and so waited for nobody. */
+    /** How long the exchange of gradients took on the rank that arrived last, and so waited for nobody. */
     double communicationMillis() {
         return ranks.stream().mapToDouble(RankTimes::exchangeMillis).min().orElse(0);
     }

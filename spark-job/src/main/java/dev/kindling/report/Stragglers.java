@@ -10,14 +10,14 @@ import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 
 /**
- * Where the time of each rank goes, and which rank the others wait for: sums over the steps of the generation that
- * runs, its first steps left out. Ranks end the exchange of gradients together, so what the last to arrive spends there
- * is communication, and what another rank spends there beyond that is waiting. Not thread-safe.
+ * Where each rank spends its time, and which rank the others wait for: sums over the steps of the current generation
+ * after its first few. All ranks finish the exchange of gradients together. So the time that the last rank to arrive
+ * spends in it is communication, and what another rank spends in it beyond that is waiting. Not thread-safe.
  */
 public final class Stragglers {
-    /** Kernels are compiled and code is warmed up in these. */
+    /** Steps at the start that are not counted: kernels are compiled and code warms up. */
     private static final int WARM_UP = 3;
-    /** The share of the training time from which a slow rank is worth naming. */
+    /** A slow rank is named if it costs at least this share of the training time. */
     private static final double WORTH_NAMING = 0.1;
 
     private final List<String> names;
@@ -27,7 +27,11 @@ public final class Stragglers {
     private int skipped;
     private long steps;
 
-    /** @param names of the ranks, in rank order: "rank 1 (executor 3 on node7)" */
+    /**
+     * Begins a generation.
+     *
+     * @param names one per rank, in rank order: "rank 1 (executor 3 on node7)"
+     */
     public Stragglers(List<String> names) {
         this.names = List.copyOf(names);
         names.forEach(name -> sums.add(new RankTimes(0, 0, 0)));
@@ -90,7 +94,7 @@ public final class Stragglers {
         return (others[(others.length - 1) / 2] + others[others.length / 2]) / 2;
     }
 
-    /** One object a rank, with means in milliseconds a step. */
+    /** One object per rank, with means in milliseconds per step. */
     public ArrayNode toJson() {
         ArrayNode ranks = JsonNodeFactory.instance.arrayNode();
         double counted = Math.max(1, steps);

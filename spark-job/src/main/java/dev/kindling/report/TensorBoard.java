@@ -16,7 +16,8 @@ import org.apache.hadoop.fs.Path;
 
 /**
  * A TensorBoard event file: TFRecord frames (length, masked CRC32C, bytes, masked CRC32C) of tensorflow.Event messages
- * with scalars. A resumed run adds a file, from which TensorBoard takes the steps that both hold. Not thread-safe.
+ * with scalars. A resumed run adds another file; TensorBoard takes steps that are in both from the newer one. Not
+ * thread-safe.
  */
 public final class TensorBoard implements AutoCloseable {
     private static final int VARINT = 0;
@@ -41,7 +42,7 @@ public final class TensorBoard implements AutoCloseable {
         record(event.toByteArray());
     }
 
-    /** The step's loss, rate, norm and speed, and its validation loss where there is one. */
+    /** Appends the step's loss, learning rate, gradient norm and speed, and its validation loss if there is one. */
     public void append(StepMetrics metrics) throws IOException {
         Proto summary = new Proto();
         summary.bytes(1, scalar("loss/train", metrics.loss()));
@@ -93,7 +94,7 @@ public final class TensorBoard implements AutoCloseable {
         out.write(frame.array());
     }
 
-    /** TFRecord's: rotated right by 15 bits, plus a constant. */
+    /** TFRecord's masked CRC32C: rotated right by 15 bits, plus a constant. */
     static int maskedCrc(byte[] bytes) {
         CRC32C crc = new CRC32C();
         crc.update(bytes);

@@ -11,8 +11,8 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
- * A run's progress on the console: a bar with loss, tokens a second and ETA on a terminal; elsewhere a line every few
- * seconds, at every evaluation and at the end. Not thread-safe.
+ * A run's progress on the console. On a terminal, a bar with loss, tokens per second and the time left; elsewhere a
+ * line every few seconds, at every evaluation and at the end. Not thread-safe.
  */
 public final class TrainProgress implements AutoCloseable {
     private static final int UPDATE_MILLIS = 200;
@@ -27,9 +27,11 @@ public final class TrainProgress implements AutoCloseable {
     private String validation = "";
 
     /**
-     * @param startStep steps done before, by the checkpoint that the run goes on from
-     * @param terminal whether {@code out} is one that can redraw a line
-     * @param linePeriod the least time between two lines without a terminal
+     * Begins at a step.
+     *
+     * @param startStep steps already done by the checkpoint that the run goes on from
+     * @param terminal whether {@code out} can redraw a line
+     * @param linePeriod the shortest time between two lines if it cannot
      */
     public TrainProgress(long startStep, long maxSteps, boolean terminal, PrintStream out, Duration linePeriod) {
         this.startStep = startStep;
@@ -54,7 +56,10 @@ public final class TrainProgress implements AutoCloseable {
         return type != null && !type.equals("dumb") && isTerminal(System.console());
     }
 
-    /** From JDK 22 on there is a console without a terminal too, and it is asked; before, there is none. */
+    /**
+     * Whether a console is a terminal. From JDK 22 on there is a console without a terminal, too, which can be asked;
+     * before, a console is one.
+     */
     private static boolean isTerminal(Console console) {
         if (console == null) {
             return false;

@@ -8,9 +8,10 @@ import java.nio.file.StandardOpenOption;
 import org.apache.hadoop.fs.Path;
 
 /**
- * One training a run directory: two would delete each other's checkpoints. The operating system holds the lock for the
- * driver's process, and lets it go however that ends; so there is one on local disks only. The file stays: were it
- * deleted, who has just opened it could lock what no path names any more, and the next training its successor.
+ * Lets only one training at a time use a run directory: two would delete each other's checkpoints. The operating system
+ * holds the lock for the driver's process and releases it however the process ends, which works on local disks only.
+ * The lock file is never deleted: otherwise a process that had just opened it could lock a file without a name, while
+ * the next one locks a new file.
  */
 public final class RunLock implements AutoCloseable {
     private final FileChannel channel;

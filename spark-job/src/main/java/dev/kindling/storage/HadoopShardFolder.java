@@ -14,9 +14,9 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkEnv;
 
 /**
- * A shard folder on any Hadoop FileSystem but the local one. A shard is copied into a local folder of Spark's
- * (spark.local.dir) and mapped, so that a corpus takes disk, not heap; the copy has no name and ends with the process, or
- * once the shard is no longer used.
+ * A shard folder on any Hadoop FileSystem except the local one. A shard is copied into one of Spark's local folders
+ * (spark.local.dir) and mapped, so that a corpus takes disk, not heap. The copy is unlinked at once: it disappears with
+ * the process, or when the shard is no longer used.
  */
 public final class HadoopShardFolder implements ShardFolder {
     private final Storage storage;
@@ -37,7 +37,7 @@ public final class HadoopShardFolder implements ShardFolder {
         return new HadoopShardFolder(storage, qualified);
     }
 
-    /** Is the qualified path on a disk (or a mount) of this host? */
+    /** Whether a qualified path is on a disk (or mount) of this host. */
     public static boolean isLocal(Path qualified) {
         return "file".equals(qualified.toUri().getScheme());
     }
@@ -89,7 +89,7 @@ public final class HadoopShardFolder implements ShardFolder {
         }
     }
 
-    /** One of Spark's local folders of this process; the shards of a set take turns. */
+    /** One of this process's local folders of Spark; the shards of a set use them in turn. */
     private static File scratch(String file) {
         File[] folders = SparkEnv.get().blockManager().diskBlockManager().localDirs();
         return folders[Math.floorMod(file.hashCode(), folders.length)];

@@ -42,8 +42,8 @@ public final class Storage {
     }
 
     /**
-     * Hadoop's settings for this process: what the host's files say, and on executors, too, the application's
-     * {@code spark.hadoop.*}, which Spark gives to its own readers only.
+     * Hadoop's settings for this process: those of the host's files and, on executors too, the application's {@code
+     * spark.hadoop.*}, which Spark passes only to its own readers.
      */
     public static Configuration settings() {
         SparkEnv env = SparkEnv.get();
@@ -69,7 +69,10 @@ public final class Storage {
         void writeTo(OutputStream out) throws IOException;
     }
 
-    /** Creates {@code path} and forces it to disk; a failed write is closed and leaves the rest to the caller. */
+    /**
+     * Creates {@code path} and forces it to disk. If that fails, the file is closed, and what is left of it is the
+     * caller's to delete.
+     */
     public void create(Path path, Content content) throws IOException {
         try (FSDataOutputStream out = files.create(path, true)) {
             content.writeTo(out);
@@ -108,7 +111,10 @@ public final class Storage {
         syncDirectory(to.getParent());
     }
 
-    /** Deletes what a failure left, if it can; a second failure goes with the first. */
+    /**
+     * Deletes what a failure left behind, if possible; if that fails too, the second failure is added to the first as
+     * suppressed.
+     */
     public void deleteQuietly(Path path, Exception failure) {
         try {
             files.delete(path, true);

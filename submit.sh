@@ -79,7 +79,7 @@ split() {
         spark_options+=("${1%%=*}" "${1#*=}")
         shift
         ;;
-      -h | --help)
+      -h | --help | --keys) # what the jar alone can say
         help=true
         kindling_options+=("$1")
         shift

@@ -19,7 +19,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Scaled dot product attention's dispatcher: takes the fastest backend that can run, in the order FLASH, EFFICIENT, MATH,
- * out of those allowed by name and by the scope that {@link #only} opens:
+ * out of those allowed to it and by the scope that {@link #only} opens:
  *
  * <pre>{@code try (var scope = Sdpa.only(FLASH)) { ... }}</pre>
  *
@@ -37,7 +37,7 @@ public final class Sdpa {
      * Chooses among the device's three backends.
      *
      * @param scratch arena for the MATH backend's scratch
-     * @param allowed backends that may run; all of them for {@code auto}
+     * @param allowed backends that may run
      */
     public Sdpa(Device device, Arena scratch, Set<Kind> allowed) {
         this(
@@ -51,23 +51,6 @@ public final class Sdpa {
     Sdpa(List<AttentionBackend> fastestFirst, Set<Kind> allowed) {
         this.fastestFirst = List.copyOf(fastestFirst);
         this.allowed = EnumSet.copyOf(allowed);
-    }
-
-    /**
-     * The backends allowed by a configuration value: {@code auto} (all), {@code math}, {@code flash} or {@code
-     * efficient}.
-     */
-    public static Set<Kind> allowedBy(String name) {
-        if (name.equalsIgnoreCase("auto")) {
-            return EnumSet.allOf(Kind.class);
-        }
-        for (Kind kind : Kind.values()) {
-            if (kind.name().equalsIgnoreCase(name)) {
-                return EnumSet.of(kind);
-            }
-        }
-        throw new IllegalArgumentException(
-                "unknown attention backend '%s'; use auto, math, flash or efficient".formatted(name));
     }
 
     /** Restricts this thread to some backends until the scope is closed; scopes nest, and the innermost counts. */

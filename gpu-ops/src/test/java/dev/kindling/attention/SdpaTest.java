@@ -35,17 +35,6 @@ class SdpaTest {
     }
 
     @Test
-    void allowedByNamesOneOrAll() {
-        assertThat(Sdpa.allowedBy("auto")).containsExactlyInAnyOrder(Kind.values());
-        assertThat(Sdpa.allowedBy("Flash")).containsExactly(Kind.FLASH);
-        assertThat(Sdpa.allowedBy("MATH")).containsExactly(Kind.MATH);
-        assertThatThrownBy(() -> Sdpa.allowedBy("flush"))
-                .isInstanceOf(IllegalArgumentException.class)
-                .hasMessageContaining("'flush'")
-                .hasMessageContaining("auto, math, flash or efficient");
-    }
-
-    @Test
     void autoTakesTheFastestThatCanRunAndSaysWhatRan() {
         Sdpa sdpa = sdpa(EnumSet.allOf(Kind.class));
         assertThat(sdpa.chosen()).isEmpty();
@@ -83,7 +72,7 @@ class SdpaTest {
 
     @Test
     void aBackendAskedForByNameThatCannotRunIsAnError() {
-        Sdpa sdpa = sdpa(Sdpa.allowedBy("efficient"));
+        Sdpa sdpa = sdpa(EnumSet.of(Kind.EFFICIENT));
         String reason = sdpa.whyNot(Kind.EFFICIENT, CAUSAL).orElseThrow();
         assertThatThrownBy(() -> sdpa.choose(CAUSAL))
                 .isInstanceOf(UnsupportedOperationException.class)

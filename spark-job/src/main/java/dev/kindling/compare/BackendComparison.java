@@ -2,6 +2,8 @@ package dev.kindling.compare;
 
 import dev.kindling.attention.AttentionBackend;
 import dev.kindling.attention.Sdpa;
+import dev.kindling.config.ClusterSection.AttentionChoice;
+import dev.kindling.config.EnumText;
 import dev.kindling.config.ModelSection;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.RankSession;
@@ -22,6 +24,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -57,7 +60,7 @@ final class BackendComparison {
         Map<AttentionBackend.Kind, Double> shares = new EnumMap<>(AttentionBackend.Kind.class);
         try {
             for (AttentionBackend.Kind kind : plan.backends()) {
-                say("length %d, %s: building", length, name(kind));
+                say("length %d, %s: building", length, EnumText.of(kind));
                 String reason = build(config, kind, trials, shares);
                 String common = common(reason);
                 if (!common.isEmpty()) {
@@ -74,7 +77,8 @@ final class BackendComparison {
                 for (int i = 0; i < compile().size(); i++) {
                     cases.add(
                             refusals.containsKey(kind)
-                                    ? Case.refused(length, name(kind), compile().get(i), refusals.get(kind))
+                                    ? Case.refused(
+                                            length, EnumText.of(kind), compile().get(i), refusals.get(kind))
                                     : result(config, kind, trials.get(kind), i, times, shares.get(kind)));
                 }
             }
@@ -99,7 +103,7 @@ final class BackendComparison {
         Times measured = times.get(trial.modes().get(mode));
         return new Case(
                 config.model().blockSize(),
-                name(kind),
+                EnumText.of(kind),
                 compile().get(mode),
                 "",
                 trial.sdpa().chosen(),
@@ -118,10 +122,10 @@ final class BackendComparison {
             AttentionBackend.Kind kind,
             Map<AttentionBackend.Kind, BackendTrial> trials,
             Map<AttentionBackend.Kind, Double> shares) {
-        member.enter("building the " + name(kind) + " backend");
-        TrainConfig own = config.with(List.of("cluster.attention=" + name(kind)));
+        member.enter("building the " + EnumText.of(kind) + " backend");
+        TrainConfig own = config.withCluster(cluster -> cluster.withAttention(AttentionChoice.of(kind)));
         try (Arena arena = device.arena("question")) {
-            Optional<String> reason = new Sdpa(device, arena, Sdpa.allowedBy(name(kind))).whyNot(kind, shape(own));
+            Optional<String> reason = new Sdpa(device, arena, Set.of(kind)).whyNot(kind, shape(own));
             if (reason.isPresent()) {
                 return reason.get();
             }
@@ -230,9 +234,5 @@ final class BackendComparison {
                     ComparisonBody.PROGRESS,
                     String.format(Locale.ROOT, format, values).getBytes(StandardCharsets.UTF_8));
         }
-    }
-
-    private static String name(AttentionBackend.Kind kind) {
-        return kind.name().toLowerCase(Locale.ROOT);
     }
 }

@@ -69,8 +69,7 @@ final class BackendTrial implements AutoCloseable {
 
     /** Attention's share of an eager step's operators, with as many sequences as a rank has. */
     static double attentionShare(TrainConfig config, int vocabulary, RankShare share, Device device) {
-        TrainConfig alone = config.with(
-                List.of("train.global_batch=" + share.count() * config.train().microBatch()));
+        TrainConfig alone = config.withTrain(train -> train.withGlobalBatch(share.count() * train.microBatch()));
         try (Profiler profiler = new Profiler(device)) {
             ProfiledTraining.ProfiledRun outcome =
                     ProfiledTraining.run(alone, vocabulary, profiler, PROFILED_WARM_UP, PROFILED_STEPS);

@@ -2,6 +2,7 @@ package dev.kindling.compare;
 
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.link.AllReduceException;
+import dev.kindling.config.EnumText;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.RankSession;
@@ -21,7 +22,6 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import org.apache.spark.SparkEnv;
 
@@ -53,7 +53,7 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
                     member);
             List<RankMeasurement.Case> cases = new ArrayList<>();
             for (int length : plan.lengths()) {
-                cases.addAll(comparison.measure(config.with(List.of("model.block_size=" + length))));
+                cases.addAll(comparison.measure(config.withModel(model -> model.withBlockSize(length))));
             }
             SparkEnv env = SparkEnv.get();
             RankMeasurement measurement = new RankMeasurement(
@@ -61,7 +61,7 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
                     env.blockManager().blockManagerId().host(),
                     env.executorId(),
                     device.description(),
-                    device.precision().name().toLowerCase(Locale.ROOT),
+                    EnumText.of(device.precision()),
                     peak.flops().orElse(0),
                     peak.basis(),
                     cases);

@@ -4,13 +4,20 @@ import static dev.kindling.config.ConfigException.check;
 
 import java.io.Serializable;
 
-/**
- * {@code checkpoint}: steps between two checkpoints, how many committed ones to keep, and whether each executor also
- * holds the two newest in memory, 24 bytes a parameter, to go on from it when another executor is lost.
- */
-public record CheckpointSection(int interval, int keep, boolean inMemory) implements Serializable {
+/** {@code checkpoint}: when the state of training is saved, and where. */
+public record CheckpointSection(
+        @Key(defaultValue = "250", allowed = "1 or more", doc = "steps between two checkpoints")
+        int interval,
 
-    static final CheckpointSection DEFAULT = new CheckpointSection(250, 3, true);
+        @Key(defaultValue = "3", allowed = "1 or more", doc = "committed checkpoints that are kept, the newest")
+        int keep,
+
+        @Key(
+                defaultValue = "true",
+                doc = "each executor also holds the two newest in memory, 24 bytes a parameter, to go on from them"
+                        + " when another executor is lost")
+        boolean inMemory)
+        implements Serializable {
 
     public CheckpointSection {
         check(interval >= 1, "checkpoint.interval is %d; set it to 1 step or more", interval);

@@ -2,19 +2,42 @@ package dev.kindling.config;
 
 import static dev.kindling.config.ConfigException.check;
 
+import dev.kindling.attention.AttentionBackend;
 import java.io.Serializable;
+import java.util.EnumSet;
+import java.util.Set;
 
 /**
- * {@code cluster}: how many executors train (one rank each), the fewest that a generation may start with, and what
- * they run on. AUTO picks the best usable one and says which; a choice by name that cannot run is an error. With
- * compression gradients travel in half the bytes, see {@link dev.kindling.allreduce.Rounding}.
+ * {@code cluster}: how many executors train, one rank each, and what they run on. AUTO picks the best usable one and
+ * says which; a choice by name that cannot run is an error.
  */
 public record ClusterSection(
+        @Key(
+                defaultValue = "2",
+                allowed = "1 or more",
+                doc = "executors that train, one rank each; left out, one for each GPU of an embedded cluster's host")
         int executors,
+
+        @Key(
+                defaultValue = "1",
+                allowed = "1 to cluster.executors",
+                doc = "the fewest ranks with which training starts or goes on when executors are lost")
         int minExecutors,
+
+        @Key(defaultValue = "auto", doc = "what a rank computes on; auto takes the GPU where Spark gives it one")
         DeviceChoice device,
+
+        @Key(defaultValue = "auto", doc = "attention backend; auto takes the fastest that can run, and says which")
         AttentionChoice attention,
+
+        @Key(
+                defaultValue = "auto",
+                doc = "what sums the gradients over the ranks; auto takes nccl where every rank has a GPU, else ring")
         AllReduceChoice allreduce,
+
+        @Key(
+                defaultValue = "none",
+                doc = "what gradients travel in: none is fp32; bf16 halves the bytes, with error feedback")
         Compression compression)
         implements Serializable {
 
@@ -24,11 +47,32 @@ public record ClusterSection(
         CUDA
     }
 
+    /** One attention backend by name, or any of them. */
     public enum AttentionChoice {
-        AUTO,
-        MATH,
-        FLASH,
-        EFFICIENT
+        AUTO(EnumSet.allOf(AttentionBackend.Kind.class)),
+        MATH(EnumSet.of(AttentionBackend.Kind.MATH)),
+        FLASH(EnumSet.of(AttentionBackend.Kind.FLASH)),
+        EFFICIENT(EnumSet.of(AttentionBackend.Kind.EFFICIENT));
+
+        private final Set<AttentionBackend.Kind> kinds;
+
+        AttentionChoice(Set<AttentionBackend.Kind> kinds) {
+            this.kinds = kinds;
+        }
+
+        /** The choice of one backend. */
+        public static AttentionChoice of(AttentionBackend.Kind kind) {
+            return switch (kind) {
+                case MATH -> MATH;
+                case FLASH -> FLASH;
+                case EFFICIENT -> EFFICIENT;
+            };
+        }
+
+        /** The backends that may run. */
+        public Set<AttentionBackend.Kind> kinds() {
+            return EnumSet.copyOf(kinds);
+        }
     }
 
     public enum AllReduceChoice {
@@ -38,17 +82,18 @@ public record ClusterSection(
         NCCL
     }
 
-    /** What gradients travel in: F32, or bf16 with error feedback. */
+    /** What gradients travel in: F32, or bf16 with error feedback. See {@link dev.kindling.allreduce.Rounding}. */
     public enum Compression {
         NONE,
         BF16
     }
 
-    static final ClusterSection DEFAULT =
-            new ClusterSection(2, 1, DeviceChoice.AUTO, AttentionChoice.AUTO, AllReduceChoice.AUTO, Compression.NONE);
-
     public ClusterSection {
         check(executors >= 1, "cluster.executors is %d, but a run needs one; set it to 1 or more", executors);
+    }
+
+    /** Whether the keys go together; apart from the constructor, so that one may be changed after the other. */
+    void requireConsistent() {
         check(
                 minExecutors >= 1 && minExecutors <= executors,
                 "cluster.min_executors is %d; set it between 1 and cluster.executors %d",
@@ -57,5 +102,25 @@ public record ClusterSection(
         check(
                 allreduce != AllReduceChoice.NCCL || device != DeviceChoice.CPU,
                 "cluster.allreduce is nccl, which sums between GPUs, but cluster.device is cpu; set one of them to auto");
+    }
+
+    public ClusterSection withExecutors(int number) {
+        return new ClusterSection(number, minExecutors, device, attention, allreduce, compression);
+    }
+
+    public ClusterSection withMinExecutors(int number) {
+        return new ClusterSection(executors, number, device, attention, allreduce, compression);
+    }
+
+    public ClusterSection withDevice(DeviceChoice choice) {
+        return new ClusterSection(executors, minExecutors, choice, attention, allreduce, compression);
+    }
+
+    public ClusterSection withAttention(AttentionChoice choice) {
+        return new ClusterSection(executors, minExecutors, device, choice, allreduce, compression);
+    }
+
+    public ClusterSection withAllreduce(AllReduceChoice choice) {
+        return new ClusterSection(executors, minExecutors, device, attention, choice, compression);
     }
 }

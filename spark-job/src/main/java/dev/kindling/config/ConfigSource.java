@@ -5,6 +5,8 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
@@ -12,6 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
@@ -23,12 +26,12 @@ public final class ConfigSource {
     private static final Pattern BUILT_IN_PATH = Pattern.compile("(?:conf/)?([a-z-]+)(?:\\.yaml)?");
 
     private final Configuration hadoop;
-    private final List<String> defaults;
+    private final TrainConfig defaults;
 
-    /** @param defaults of the form {@code section.key=value}, for keys that a configuration leaves out */
-    public ConfigSource(Configuration hadoop, List<String> defaults) {
+    /** @param defaults for keys that a configuration leaves out */
+    public ConfigSource(Configuration hadoop, TrainConfig defaults) {
         this.hadoop = hadoop;
-        this.defaults = List.copyOf(defaults);
+        this.defaults = defaults;
     }
 
     /**
@@ -36,10 +39,10 @@ public final class ConfigSource {
      *
      * @throws ConfigException when there is none or it is not valid
      */
-    public TrainConfig load(String location, List<String> overrides) throws IOException {
-        Optional<String> local = readLocal(location);
+    public TrainConfig load(String location, ConfigOverrides overrides) throws IOException {
+        Optional<java.nio.file.Path> local = localFile(location);
         if (local.isPresent()) {
-            return TrainConfig.parse(local.get(), location, defaults, overrides);
+            return parse(Files.readAllBytes(local.get()), location, overrides);
         }
         Matcher builtIn = BUILT_IN_PATH.matcher(location);
         if (builtIn.matches() && BUILT_IN.contains(builtIn.group(1))) {
@@ -47,7 +50,7 @@ public final class ConfigSource {
         }
         try {
             Path path = new Path(location);
-            return TrainConfig.parse(Storage.of(path, hadoop).read(path), location, defaults, overrides);
+            return parse(read(path), location, overrides);
         } catch (FileNotFoundException | IllegalArgumentException e) {
             throw new ConfigException(
                     "there is no configuration at " + location + "; give a YAML file or one of "
@@ -57,29 +60,49 @@ public final class ConfigSource {
     }
 
     /** The configuration {@code name} of {@link #BUILT_IN}. */
-    public TrainConfig builtIn(String name, List<String> overrides) {
+    public TrainConfig builtIn(String name, ConfigOverrides overrides) {
         String resource = "/dev/kindling/conf/" + name + ".yaml";
         try (InputStream in = ConfigSource.class.getResourceAsStream(resource)) {
             if (in == null) {
                 throw new IllegalStateException("the jar lacks " + resource + "; build it again with mvn package");
             }
-            return TrainConfig.parse(
-                    new String(in.readAllBytes(), StandardCharsets.UTF_8),
-                    "conf/" + name + ".yaml",
-                    defaults,
-                    overrides);
+            return parse(in.readAllBytes(), "conf/" + name + ".yaml", overrides);
         } catch (IOException e) {
             throw new UncheckedIOException("could not read " + resource + " from the jar", e);
         }
     }
 
-    private static Optional<String> readLocal(String location) throws IOException {
-        java.nio.file.Path path;
+    private byte[] read(Path path) throws IOException {
+        try (InputStream in = Storage.of(path, hadoop).files().open(path)) {
+            return in.readAllBytes();
+        }
+    }
+
+    private TrainConfig parse(byte[] yaml, String origin, ConfigOverrides overrides) {
+        return TrainConfig.parse(decode(yaml, origin), origin, defaults, overrides);
+    }
+
+    private static String decode(byte[] utf8, String origin) {
+        ByteBuffer bytes = ByteBuffer.wrap(utf8);
         try {
-            path = java.nio.file.Path.of(location);
+            return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
+        } catch (CharacterCodingException e) {
+            long line = 1
+                    + IntStream.range(0, bytes.position())
+                            .filter(i -> utf8[i] == '\n')
+                            .count();
+            throw new ConfigException(
+                    "%s is not UTF-8 text: line %d has bytes of another encoding, perhaps Latin-1; save the file as UTF-8"
+                            .formatted(origin, line),
+                    e);
+        }
+    }
+
+    private static Optional<java.nio.file.Path> localFile(String location) {
+        try {
+            return Optional.of(java.nio.file.Path.of(location)).filter(Files::isRegularFile);
         } catch (InvalidPathException e) {
             return Optional.empty(); // a URI, perhaps
         }
-        return Files.isRegularFile(path) ? Optional.of(Files.readString(path)) : Optional.empty();
     }
 }

@@ -6,14 +6,15 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
+import java.io.IOException;
+import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -22,7 +23,7 @@ import java.util.TreeSet;
 
 /**
  * A configuration as a tree of sections and keys, between YAML and the records of {@link TrainConfig}. The records are
- * the schema: a section's keys are its components in snake case, and a key that is absent takes its default.
+ * the schema, see {@link ConfigKey}; a key that is absent takes its default.
  */
 final class ConfigTree {
     private static final YAMLMapper YAML = YAMLMapper.builder()
@@ -32,23 +33,23 @@ final class ConfigTree {
             .enable(YAMLGenerator.Feature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
             .build();
 
-    private final ObjectNode root;
+    private final ObjectNode root = JsonNodeFactory.instance.objectNode();
     private final String origin;
 
     ConfigTree(JsonNode tree, String origin) {
         this.origin = origin;
-        this.root = JsonNodeFactory.instance.objectNode();
         if (tree.isMissingNode() || tree.isNull()) {
             return;
         }
         check(tree.isObject(), "%s holds no sections; write model:, data:, train:, cluster: or checkpoint:", origin);
+        Set<String> sections = ConfigKey.SECTIONS.keySet();
         for (Map.Entry<String, JsonNode> section : tree.properties()) {
             check(
-                    sections().containsKey(section.getKey()),
+                    sections.contains(section.getKey()),
                     "%s: unknown section '%s'; did you mean '%s'?",
                     origin,
                     section.getKey(),
-                    NearestName.of(section.getKey(), sections().keySet()).orElseThrow());
+                    NearestName.of(section.getKey(), sections).orElseThrow());
             check(
                     section.getValue().isObject() || section.getValue().isNull(),
                     "%s: section '%s' must hold keys, not one value",
@@ -61,8 +62,14 @@ final class ConfigTree {
     }
 
     static ConfigTree parse(String yaml, String origin) {
-        try {
-            return new ConfigTree(YAML.readTree(yaml), origin);
+        try (JsonParser parser = YAML.createParser(yaml)) {
+            JsonNode document = YAML.readTree(parser);
+            check(
+                    parser.nextToken() == null,
+                    "%s holds a second YAML document, at line %d, which would be ignored; keep one, without --- between",
+                    origin,
+                    parser.currentTokenLocation().getLineNr());
+            return new ConfigTree(document == null ? MissingNode.getInstance() : document, origin);
         } catch (JsonProcessingException e) {
             String reason = e.getOriginalMessage().lines().findFirst().orElse("unreadable");
             int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
@@ -70,19 +77,26 @@ final class ConfigTree {
                     String.format(
                             Locale.ROOT, "%s is not valid YAML at line %d: %s; correct the file", origin, line, reason),
                     e);
+        } catch (IOException e) {
+            throw new IllegalStateException("a text that is in memory could not be read", e);
         }
     }
 
     static ObjectNode of(TrainConfig config) {
         ObjectNode tree = JsonNodeFactory.instance.objectNode();
-        sections().forEach((name, section) -> {
-            ObjectNode keys = tree.putObject(name);
+        for (RecordComponent section : TrainConfig.class.getRecordComponents()) {
+            ObjectNode values = tree.putObject(section.getName());
             Object record = get(section, config);
-            for (RecordComponent component : section.getType().getRecordComponents()) {
-                Object value = get(component, record);
-                keys.set(snake(component.getName()), scalar(value));
+            List<ConfigKey> keys = ConfigKey.of(section.getName());
+            for (int i = 0; i < keys.size(); i++) {
+                Object value = get(section.getType().getRecordComponents()[i], record);
+                values.set(
+                        keys.get(i).name(),
+                        value instanceof Enum<?> choice
+                                ? TextNode.valueOf(EnumText.of(choice))
+                                : YAML.valueToTree(value));
             }
-        });
+        }
         return tree;
     }
 
@@ -94,57 +108,32 @@ final class ConfigTree {
         }
     }
 
-    /** Sets keys that the tree does not have, given as for {@link #override}. */
-    ConfigTree underlay(List<String> defaults) {
-        for (String entry : defaults) {
-            String[] path = entry.substring(0, entry.indexOf('=')).split("\\.", 2);
-            if (root.path(path[0]).path(path[1]).isMissingNode()) {
-                override(List.of(entry));
-            }
+    /** Lays another tree over this one: its keys win. */
+    ConfigTree overlay(ConfigTree upper) {
+        for (Map.Entry<String, JsonNode> section : upper.root.properties()) {
+            root.withObjectProperty(section.getKey()).setAll((ObjectNode) section.getValue());
         }
         return this;
     }
 
-    ConfigTree override(List<String> overrides) {
-        for (String override : overrides) {
-            int equals = override.indexOf('=');
+    /** @param entries {@code section.key=value}, in order */
+    ConfigTree set(List<String> entries) {
+        for (String entry : entries) {
+            int equals = entry.indexOf('=');
             check(
                     equals > 0,
                     "--set %s is not of the form section.key=value; write for example --set train.lr=1e-3",
-                    override);
+                    entry);
             set(
-                    override.substring(0, equals).strip(),
-                    scalar(override.substring(equals + 1).strip()));
+                    entry.substring(0, equals).strip(),
+                    TextNode.valueOf(entry.substring(equals + 1).strip()));
         }
         return this;
     }
 
-    TrainConfig bind() {
-        RecordComponent[] components = TrainConfig.class.getRecordComponents();
-        Object[] sections = new Object[components.length];
-        for (int i = 0; i < components.length; i++) {
-            sections[i] = bindSection(components[i]);
-        }
-        return (TrainConfig) construct(TrainConfig.class, sections);
-    }
-
-    private Object bindSection(RecordComponent section) {
-        Object defaults = get(section, TrainConfig.defaults());
-        JsonNode keys = root.path(section.getName());
-        RecordComponent[] components = section.getType().getRecordComponents();
-        Object[] values = new Object[components.length];
-        for (int i = 0; i < components.length; i++) {
-            String key = snake(components[i].getName());
-            JsonNode node = keys.get(key);
-            values[i] = node == null
-                    ? get(components[i], defaults)
-                    : ConfigValue.parse(section.getName() + "." + key, node, components[i].getType());
-        }
-        return construct(section.getType(), values);
-    }
-
     private void set(String key, JsonNode value) {
-        Set<String> known = keys();
+        Set<String> known = new TreeSet<>();
+        ConfigKey.all().forEach(each -> known.add(each.path()));
         check(known.contains(key), "%s: unknown key '%s'; did you mean '%s'?", origin, key, nearestKey(key, known));
         int dot = key.indexOf('.');
         root.withObjectProperty(key.substring(0, dot)).set(key.substring(dot + 1), value);
@@ -160,31 +149,38 @@ final class ConfigTree {
                 .orElseThrow();
     }
 
-    private static Set<String> keys() {
-        Set<String> keys = new TreeSet<>();
-        sections()
-                .forEach((name, section) -> Arrays.stream(section.getType().getRecordComponents())
-                        .forEach(component -> keys.add(name + "." + snake(component.getName()))));
-        return keys;
+    /** The configuration of this tree, with the short forms of cluster keys over it. */
+    TrainConfig bind(ConfigOverrides.ShortForms shortForms) {
+        return new TrainConfig(
+                section("model", ModelSection.class),
+                section("data", DataSection.class),
+                section("train", TrainSection.class),
+                shortForms.applyTo(section("cluster", ClusterSection.class)),
+                section("checkpoint", CheckpointSection.class));
     }
 
-    private static Map<String, RecordComponent> sections() {
-        Map<String, RecordComponent> sections = new LinkedHashMap<>();
-        for (RecordComponent component : TrainConfig.class.getRecordComponents()) {
-            sections.put(component.getName(), component);
+    private <R extends Record> R section(String name, Class<R> record) {
+        List<ConfigKey> keys = ConfigKey.of(name);
+        Class<?>[] types = new Class<?>[keys.size()];
+        Object[] values = new Object[keys.size()];
+        for (int i = 0; i < values.length; i++) {
+            ConfigKey key = keys.get(i);
+            JsonNode node = root.path(name).get(key.name());
+            types[i] = key.type();
+            values[i] = ConfigValue.parse(
+                    key.path(), node == null ? TextNode.valueOf(key.defaultValue()) : node, key.type());
         }
-        return sections;
-    }
-
-    private static JsonNode scalar(Object value) {
-        if (value instanceof Enum<?> choice) {
-            return JsonNodeFactory.instance.textNode(choice.name().toLowerCase(Locale.ROOT));
+        try {
+            Constructor<R> constructor = record.getDeclaredConstructor(types);
+            return constructor.newInstance(values);
+        } catch (InvocationTargetException e) {
+            if (e.getCause() instanceof ConfigException invalid) {
+                throw invalid;
+            }
+            throw new IllegalStateException("cannot build configuration section " + name, e);
+        } catch (ReflectiveOperationException e) {
+            throw new IllegalStateException("cannot build configuration section " + name, e);
         }
-        return YAML.valueToTree(value);
-    }
-
-    private static String snake(String camel) {
-        return camel.replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
     }
 
     private static Object get(RecordComponent component, Object record) {
@@ -192,23 +188,6 @@ final class ConfigTree {
             return component.getAccessor().invoke(record);
         } catch (ReflectiveOperationException e) {
             throw new IllegalStateException("cannot read configuration key " + component.getName(), e);
-        }
-    }
-
-    private static Object construct(Class<?> record, Object[] values) {
-        List<Class<?>> types = new ArrayList<>();
-        for (RecordComponent component : record.getRecordComponents()) {
-            types.add(component.getType());
-        }
-        try {
-            return record.getDeclaredConstructor(types.toArray(Class<?>[]::new)).newInstance(values);
-        } catch (InvocationTargetException e) {
-            if (e.getCause() instanceof ConfigException invalid) {
-                throw invalid;
-            }
-            throw new IllegalStateException("cannot build configuration section " + record.getSimpleName(), e);
-        } catch (ReflectiveOperationException e) {
-            throw new IllegalStateException("cannot build configuration section " + record.getSimpleName(), e);
         }
     }
 }

@@ -3,8 +3,6 @@ package dev.kindling.config;
 import static dev.kindling.config.ConfigException.check;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.util.Arrays;
-import java.util.List;
 import java.util.Locale;
 
 /** One value of a configuration, from YAML or --set, as the type of its record component. */
@@ -29,29 +27,14 @@ final class ConfigValue {
                 check(text.equals("true") || text.equals("false"), "%s is '%s'; set it to true or false", key, text);
                 return text.equals("true");
             } else if (type.isEnum()) {
-                return choice(key, text, type);
+                return EnumText.parse(text, type)
+                        .orElseThrow(() -> new ConfigException(EnumText.refusal(key, text, type)));
             }
             return text;
         } catch (NumberFormatException e) {
             throw new ConfigException(
                     String.format(Locale.ROOT, "%s is '%s', but it must be %s", key, text, kind(type)), e);
         }
-    }
-
-    private static Object choice(String key, String text, Class<?> type) {
-        for (Object choice : type.getEnumConstants()) {
-            if (name(choice).equals(text)) {
-                return choice;
-            }
-        }
-        List<String> names = names(type);
-        throw new ConfigException(String.format(
-                Locale.ROOT,
-                "%s is '%s', but it must be one of %s; did you mean '%s'?",
-                key,
-                text,
-                String.join(", ", names),
-                NearestName.of(text, names).orElseThrow()));
     }
 
     private static String kind(Class<?> type) {
@@ -62,16 +45,8 @@ final class ConfigValue {
         } else if (type == boolean.class) {
             return "true or false";
         } else if (type.isEnum()) {
-            return "one of " + String.join(", ", names(type));
+            return "one of " + String.join(", ", EnumText.of(type));
         }
         return "a text";
-    }
-
-    private static List<String> names(Class<?> type) {
-        return Arrays.stream(type.getEnumConstants()).map(ConfigValue::name).toList();
-    }
-
-    private static String name(Object choice) {
-        return ((Enum<?>) choice).name().toLowerCase(Locale.ROOT);
     }
 }

@@ -4,11 +4,24 @@ import static dev.kindling.config.ConfigException.check;
 
 import java.io.Serializable;
 
-/**
- * {@code data}: where the text comes from ({@code shakespeare}, or any text file, folder or Hadoop path), and how it
- * becomes batches.
- */
-public record DataSection(String corpus, TokenizerKind tokenizer, double valFraction, Packing packing)
+/** {@code data}: where the text comes from, and how it becomes batches. */
+public record DataSection(
+        @Key(
+                defaultValue = "shakespeare",
+                allowed = "shakespeare, or a path",
+                doc = "a text file, a folder of them or prepared shards, on any Hadoop file system")
+        String corpus,
+
+        @Key(defaultValue = "char", doc = "char: a token a character of the corpus; gpt2: byte-level BPE, 50257 tokens")
+        TokenizerKind tokenizer,
+
+        @Key(defaultValue = "0.1", allowed = "(0, 1)", doc = "the last part of the text, for validation")
+        double valFraction,
+
+        @Key(
+                defaultValue = "windows",
+                doc = "windows: random ones over the stream of tokens (nanoGPT); documents: whole ones side by side")
+        Packing packing)
         implements Serializable {
 
     public enum TokenizerKind {
@@ -21,8 +34,6 @@ public record DataSection(String corpus, TokenizerKind tokenizer, double valFrac
         WINDOWS,
         DOCUMENTS
     }
-
-    static final DataSection DEFAULT = new DataSection("shakespeare", TokenizerKind.CHAR, 0.1, Packing.WINDOWS);
 
     public DataSection {
         check(!corpus.isBlank(), "data.corpus is empty; set it to shakespeare or to a path of text");

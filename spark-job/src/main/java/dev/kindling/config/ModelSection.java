@@ -4,9 +4,28 @@ import static dev.kindling.config.ConfigException.check;
 
 import java.io.Serializable;
 
-/** {@code model}: the shape of the GPT. {@code dropout} is a probability in [0, 1). */
+/** {@code model}: the shape of the GPT. */
 public record ModelSection(
-        int nLayer, int nHead, int nEmbd, int blockSize, double dropout, boolean bias, Activation activation)
+        @Key(defaultValue = "6", allowed = "1 or more", doc = "transformer blocks")
+        int nLayer,
+
+        @Key(defaultValue = "6", allowed = "1 or more, divides n_embd", doc = "attention heads of a block")
+        int nHead,
+
+        @Key(defaultValue = "384", allowed = "1 or more", doc = "width C of the residual stream")
+        int nEmbd,
+
+        @Key(defaultValue = "256", allowed = "1 or more", doc = "tokens T of a sequence, the longest context")
+        int blockSize,
+
+        @Key(defaultValue = "0.2", allowed = "[0, 1)", doc = "probability of dropout, while training")
+        double dropout,
+
+        @Key(defaultValue = "false", doc = "biases in linear layers and layer norms, as in GPT-2")
+        boolean bias,
+
+        @Key(defaultValue = "gelu", doc = "of the MLP: GELU by the error function, or GPT-2's tanh approximation")
+        Activation activation)
         implements Serializable {
 
     /** The MLP's non-linearity: GELU by the error function, or its tanh approximation (GPT-2). */
@@ -14,8 +33,6 @@ public record ModelSection(
         GELU,
         GELU_TANH
     }
-
-    static final ModelSection DEFAULT = new ModelSection(6, 6, 384, 256, 0.2, false, Activation.GELU);
 
     public ModelSection {
         check(nLayer >= 1, "model.n_layer is %d, but a model needs a layer; set it to 1 or more", nLayer);
@@ -30,6 +47,10 @@ public record ModelSection(
                 roundUp(nEmbd, nHead));
         check(blockSize >= 1, "model.block_size is %d, but a sequence needs a token; set it to 1 or more", blockSize);
         check(dropout >= 0 && dropout < 1, "model.dropout is %s, but it is a probability; set it in [0, 1)", dropout);
+    }
+
+    public ModelSection withBlockSize(int tokens) {
+        return new ModelSection(nLayer, nHead, nEmbd, tokens, dropout, bias, activation);
     }
 
     private static long roundUp(int value, int multiple) {

@@ -3,28 +3,26 @@ package dev.kindling.config;
 import static dev.kindling.config.ConfigException.check;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.config.ClusterSection.Compression;
 import dev.kindling.config.TrainSection.Reduction;
 import java.io.Serializable;
-import java.util.List;
+import java.util.function.UnaryOperator;
 
 /**
- * A run's configuration, validated on construction. Keys and defaults are the components of the section records in
- * snake case. Immutable and serializable.
+ * A run's configuration, validated on construction. Keys are the components of the section records in snake case, each
+ * declared with its default and doc by {@link Key}. Immutable and serializable.
  */
 public record TrainConfig(
         ModelSection model, DataSection data, TrainSection train, ClusterSection cluster, CheckpointSection checkpoint)
         implements Serializable {
 
-    private static final TrainConfig DEFAULT = new TrainConfig(
-            ModelSection.DEFAULT,
-            DataSection.DEFAULT,
-            TrainSection.DEFAULT,
-            ClusterSection.DEFAULT,
-            CheckpointSection.DEFAULT);
+    private static final TrainConfig DEFAULT =
+            new ConfigTree(MissingNode.getInstance(), "the defaults").bind(ConfigOverrides.ShortForms.NONE);
 
     public TrainConfig {
+        cluster.requireConsistent();
         check(
                 cluster.compression() == Compression.NONE || train.reduction() == Reduction.RANK,
                 "train.reduction is tree, which gives the same bits on any number of executors, but cluster.compression"
@@ -37,32 +35,49 @@ public record TrainConfig(
     }
 
     /**
-     * Parses YAML, then applies overrides of the form {@code section.key=value} in order.
+     * Parses YAML, then applies overrides; they are checked together.
      *
      * @param origin where the YAML came from, for error messages
      * @throws ConfigException for YAML that does not parse, an unknown key (naming the nearest), a value of the wrong
      *     kind or out of range
      */
-    public static TrainConfig parse(String yaml, String origin, List<String> overrides) {
-        return parse(yaml, origin, List.of(), overrides);
+    public static TrainConfig parse(String yaml, String origin, ConfigOverrides overrides) {
+        return parse(yaml, origin, DEFAULT, overrides);
     }
 
-    /** Like {@link #parse(String, String, List)}, with {@code defaults} for keys that the YAML leaves out. */
-    static TrainConfig parse(String yaml, String origin, List<String> defaults, List<String> overrides) {
-        return ConfigTree.parse(yaml, origin)
-                .underlay(defaults)
-                .override(overrides)
-                .bind();
+    /** As the other, with the values of {@code defaults} for keys that the YAML leaves out. */
+    static TrainConfig parse(String yaml, String origin, TrainConfig defaults, ConfigOverrides overrides) {
+        return new ConfigTree(defaults.toTree(), "the defaults")
+                .overlay(ConfigTree.parse(yaml, origin))
+                .set(overrides.set())
+                .bind(overrides.shortForms());
     }
 
     /** The inverse of {@link #toTree}; {@code origin} is for error messages. */
     public static TrainConfig fromTree(JsonNode tree, String origin) {
-        return new ConfigTree(tree, origin).bind();
+        return new ConfigTree(tree, origin).bind(ConfigOverrides.ShortForms.NONE);
     }
 
-    /** This configuration with overrides of the form {@code section.key=value}. */
-    public TrainConfig with(List<String> overrides) {
-        return new ConfigTree(toTree(), "the configuration").override(overrides).bind();
+    /** This configuration with overrides, checked together. */
+    public TrainConfig with(ConfigOverrides overrides) {
+        return new ConfigTree(toTree(), "the configuration")
+                .set(overrides.set())
+                .bind(overrides.shortForms());
+    }
+
+    /** This configuration with another model section: {@code config.withModel(m -> m.withBlockSize(64))}. */
+    public TrainConfig withModel(UnaryOperator<ModelSection> change) {
+        return new TrainConfig(change.apply(model), data, train, cluster, checkpoint);
+    }
+
+    /** This configuration with another train section. */
+    public TrainConfig withTrain(UnaryOperator<TrainSection> change) {
+        return new TrainConfig(model, data, change.apply(train), cluster, checkpoint);
+    }
+
+    /** This configuration with another cluster section. */
+    public TrainConfig withCluster(UnaryOperator<ClusterSection> change) {
+        return new TrainConfig(model, data, train, change.apply(cluster), checkpoint);
     }
 
     /** All sections and keys, as resolved. */

@@ -2,38 +2,93 @@ package dev.kindling.config;
 
 import static dev.kindling.config.ConfigException.check;
 
+import dev.kindling.device.Precision;
 import java.io.Serializable;
 
-/**
- * {@code train}: batches, schedule, optimizer and evaluation. Batches are counted in sequences of
- * {@code model.block_size} tokens; {@code gradClip} is the largest global norm, 0 for none.
- */
+/** {@code train}: batches, schedule, optimizer and evaluation. Batches are counted in sequences of model.block_size. */
 public record TrainSection(
+        @Key(
+                defaultValue = "64",
+                allowed = "1 or more",
+                doc = "sequences of a step over all ranks, whatever the number of executors")
         int globalBatch,
+
+        @Key(
+                defaultValue = "64",
+                allowed = "1 or more, divides global_batch",
+                doc = "sequences of a forward and backward pass of one rank")
         int microBatch,
+
+        @Key(defaultValue = "5000", allowed = "1 or more", doc = "steps of the run")
         int maxSteps,
+
+        @Key(defaultValue = "1e-3", allowed = "above 0", doc = "learning rate after the warm-up, the highest")
         double lr,
+
+        @Key(defaultValue = "1e-4", allowed = "0 to lr", doc = "learning rate that the cosine decay ends at")
         double minLr,
+
+        @Key(defaultValue = "100", allowed = "0 to lr_decay_steps", doc = "steps of linear warm-up")
         int warmupSteps,
+
+        @Key(defaultValue = "5000", allowed = "1 or more", doc = "step at which the decay ends")
         int lrDecaySteps,
+
+        @Key(defaultValue = "0.1", allowed = "0 or more", doc = "AdamW's, of matrices and embeddings")
         double weightDecay,
+
+        @Key(defaultValue = "0.9", allowed = "[0, 1)", doc = "AdamW's decay of the first moments")
         double beta1,
+
+        @Key(defaultValue = "0.99", allowed = "[0, 1)", doc = "AdamW's decay of the second moments")
         double beta2,
+
+        @Key(defaultValue = "1.0", allowed = "0 or more", doc = "largest global norm of the gradient; 0: no clipping")
         double gradClip,
+
+        @Key(defaultValue = "250", allowed = "1 or more", doc = "steps between two evaluations")
         int evalInterval,
+
+        @Key(defaultValue = "200", allowed = "1 or more", doc = "micro-batches of an evaluation")
         int evalBatches,
+
+        @Key(defaultValue = "1337", allowed = "whole number", doc = "of initial weights, batches and dropout")
         long seed,
+
+        @Key(defaultValue = "auto", doc = "of activations; auto is bf16 on a GPU and fp32 on the CPU")
         PrecisionChoice precision,
+
+        @Key(defaultValue = "true", doc = "capture the step as CUDA graphs and replay them, on a GPU")
         boolean compile,
+
+        @Key(
+                defaultValue = "rank",
+                doc = "order in which gradients are summed; tree gives the same bits on any number of executors")
         Reduction reduction,
+
+        @Key(defaultValue = "0", allowed = "0 | 1", doc = "ZeRO stage; 1: AdamW's moments are sharded over the ranks")
         int zero,
+
+        @Key(
+                defaultValue = "scratch",
+                allowed = "scratch, or a path",
+                doc = "what the first weights are: random, or those of a run or checkpoint directory")
         String initFrom)
         implements Serializable {
 
     public enum PrecisionChoice {
         AUTO,
         BF16,
-        FP32
+        FP32;
+
+        /** The precision of this name, or {@code automatic} for AUTO. */
+        public Precision or(Precision automatic) {
+            return switch (this) {
+                case AUTO -> automatic;
+                case BF16 -> Precision.BF16;
+                case FP32 -> Precision.FP32;
+            };
+        }
     }
 
     /** The order in which gradients are summed: by rank, or by a tree over micro-batches whatever the world size. */
@@ -41,27 +96,6 @@ public record TrainSection(
         RANK,
         TREE
     }
-
-    static final TrainSection DEFAULT = new TrainSection(
-            64,
-            64,
-            5000,
-            1e-3,
-            1e-4,
-            100,
-            5000,
-            0.1,
-            0.9,
-            0.99,
-            1.0,
-            250,
-            200,
-            1337L,
-            PrecisionChoice.AUTO,
-            true,
-            Reduction.RANK,
-            0,
-            "scratch");
 
     public TrainSection {
         atLeast(1, "global_batch", globalBatch);
@@ -97,6 +131,37 @@ public record TrainSection(
     /** Micro-batches in a step, over all ranks. */
     public int microBatches() {
         return globalBatch / microBatch;
+    }
+
+    public TrainSection withGlobalBatch(int sequences) {
+        return withBatches(sequences, microBatch);
+    }
+
+    public TrainSection withMicroBatch(int sequences) {
+        return withBatches(globalBatch, sequences);
+    }
+
+    private TrainSection withBatches(int global, int micro) {
+        return new TrainSection(
+                global,
+                micro,
+                maxSteps,
+                lr,
+                minLr,
+                warmupSteps,
+                lrDecaySteps,
+                weightDecay,
+                beta1,
+                beta2,
+                gradClip,
+                evalInterval,
+                evalBatches,
+                seed,
+                precision,
+                compile,
+                reduction,
+                zero,
+                initFrom);
     }
 
     private static void checkSchedule(double lr, double minLr, int warmupSteps, int lrDecaySteps) {

@@ -1,7 +1,6 @@
 package dev.kindling.evaluate;
 
 import dev.kindling.attention.AttentionBackend.Kind;
-import dev.kindling.attention.Sdpa;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.Device;
@@ -94,7 +93,7 @@ final class LoadedScorer implements ExecutorModels.Loaded {
     static LoadedScorer load(ScoringSettings scoring) throws IOException {
         return InferenceModel.load(
                         new Path(scoring.checkpoint()),
-                        scoring.attention().name(),
+                        scoring.attention(),
                         () -> ExecutorDevice.open(scoring.device(), scoring.precision()),
                         Storage.settings())
                 .make(model -> new LoadedScorer(scoring, model));
@@ -124,7 +123,7 @@ final class LoadedScorer implements ExecutorModels.Loaded {
                 AttentionShape.MaskKind.NONE,
                 0,
                 true);
-        boolean flash = Sdpa.allowedBy(scoring.attention().name()).contains(Kind.FLASH)
+        boolean flash = scoring.attention().kinds().contains(Kind.FLASH)
                 && model.sdpa().whyNot(Kind.FLASH, packed).isEmpty();
         return new WindowBatch.Extents(batch, block, flash ? sequences : 0);
     }

@@ -32,7 +32,7 @@ public final class LoadedGenerator implements ExecutorModels.Loaded {
     public static LoadedGenerator load(
             GenerationSettings.ModelChoice choice, Path directory, Supplier<Device> opener, Configuration hadoop)
             throws IOException {
-        return InferenceModel.load(directory, choice.attention().name(), opener, hadoop)
+        return InferenceModel.load(directory, choice.attention(), opener, hadoop)
                 .make(model -> new LoadedGenerator(model, choice.batch()));
     }
 

@@ -3,6 +3,7 @@ package dev.kindling.inference;
 import dev.kindling.attention.Sdpa;
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.token.Tokenizer;
@@ -30,9 +31,10 @@ public record InferenceModel(Device device, Arena arena, Sdpa sdpa, Parameters p
     /**
      * Loads the weights, which are read and verified before the device is opened.
      *
-     * @param attention a configuration value, see {@link Sdpa#allowedBy}
+     * @param attention the backends that may run
      */
-    public static InferenceModel load(Path directory, String attention, Supplier<Device> opener, Configuration hadoop)
+    public static InferenceModel load(
+            Path directory, AttentionChoice attention, Supplier<Device> opener, Configuration hadoop)
             throws IOException {
         Checkpoint checkpoint = CheckpointStore.around(directory, hadoop).loadModel(directory);
         String origin = directory + "/state.json";
@@ -44,7 +46,7 @@ public record InferenceModel(Device device, Arena arena, Sdpa sdpa, Parameters p
             Arena arena = device.arena("inference");
             Parameters parameters = new Parameters(model, device, arena, false);
             new ModelWeights(parameters).load(checkpoint);
-            Sdpa sdpa = new Sdpa(device, arena, Sdpa.allowedBy(attention));
+            Sdpa sdpa = new Sdpa(device, arena, attention.kinds());
             return new InferenceModel(device, arena, sdpa, parameters, tokenizer);
         } catch (IOException | RuntimeException e) {
             device.close();

@@ -6,6 +6,7 @@ import dev.kindling.compare.ComparisonPlan;
 import dev.kindling.compare.MeasurementCollector;
 import dev.kindling.config.ClusterSection;
 import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigOverrides;
 import dev.kindling.config.DataSection;
 import dev.kindling.config.ModelSection;
 import dev.kindling.config.TrainConfig;
@@ -87,12 +88,11 @@ final class CompareJob implements Job<CompareOptions> {
     private static Comparison settle(CompareOptions options, Path run, Storage storage, Configuration hadoop)
             throws IOException {
         CompareOptions.Series series = options.series();
-        List<String> overrides = new ArrayList<>(options.overrides());
-        if (!series.executors().isEmpty()) {
-            overrides.add("cluster.executors=" + Collections.max(series.executors()));
-        }
+        ConfigOverrides overrides = series.executors().isEmpty()
+                ? options.overrides()
+                : options.overrides().withExecutors(Collections.max(series.executors()));
         TrainOptions asTraining =
-                new TrainOptions(options.config(), options.out(), false, List.copyOf(overrides), options.verbose());
+                new TrainOptions(options.config(), options.out(), false, overrides, options.verbose());
         TrainConfig asked = TrainJob.configuration(asTraining, run, storage, hadoop);
         if (asked.data().packing() != DataSection.Packing.WINDOWS) {
             throw new ConfigException(
@@ -130,7 +130,7 @@ final class CompareJob implements Job<CompareOptions> {
         notes.add(
                 "train.micro_batch is %d in the configuration; it ran as %d everywhere, so that %d executors share a step"
                         .formatted(config.train().microBatch(), share, executors));
-        return config.with(List.of("train.micro_batch=" + share));
+        return config.withTrain(train -> train.withMicroBatch(share));
     }
 
     private BackendReport measure(Comparison comparison, Path staged, JavaSparkContext spark) throws IOException {
@@ -140,8 +140,8 @@ final class CompareJob implements Job<CompareOptions> {
         requireTokens(comparison.plan(), shards, spark.hadoopConfiguration());
         Map<Integer, List<RankMeasurement>> measured = new TreeMap<>();
         for (int executors : comparison.executors()) {
-            TrainConfig own =
-                    config.with(List.of("cluster.executors=" + executors, "cluster.min_executors=" + executors));
+            TrainConfig own = config.withCluster(
+                    cluster -> cluster.withExecutors(executors).withMinExecutors(executors));
             out.printf("%d executor(s): measuring ...%n", executors);
             MeasurementCollector record = new MeasurementCollector(out);
             try (Coordinator coordinator = new Coordinator(spark, record)) {
@@ -174,7 +174,7 @@ final class CompareJob implements Job<CompareOptions> {
 
     /** With the longest sequences, and so the most weights. */
     private static TrainConfig longest(TrainConfig config, ComparisonPlan plan) {
-        return config.with(List.of("model.block_size=" + Collections.max(plan.lengths())));
+        return config.withModel(model -> model.withBlockSize(Collections.max(plan.lengths())));
     }
 
     private static void write(BackendReport report, Path staged, Storage storage) throws IOException {

@@ -45,8 +45,8 @@ final class DoctorJob implements Job<DoctorOptions> {
     @Override
     public void run(DoctorOptions options) throws IOException {
         Configuration hadoop = Storage.settings();
-        TrainConfig config = new ConfigSource(hadoop, DriverDevice.executorsByGpus())
-                .builtIn("shakespeare-char-cpu", options.overrides());
+        TrainConfig config =
+                new ConfigSource(hadoop, DriverDevice.defaults()).builtIn("shakespeare-char-cpu", options.overrides());
         Path directory = RunPath.absolute(options.out(), hadoop);
         List<Finding> findings = findings(config, directory);
         print(findings);

@@ -5,10 +5,10 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.ConfigException;
+import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.data.DataException;
-import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.evaluate.DocumentScores;
 import dev.kindling.evaluate.Documents;
 import dev.kindling.evaluate.Measurements;
@@ -192,7 +192,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
 
     /** About so many: one for characters, four for GPT-2's English. */
     private static int bytesAToken(Subject subject) {
-        return subject.config().data().tokenizer().equals(CharTokenizer.ID) ? 1 : 4;
+        return subject.config().data().tokenizer() == TokenizerKind.CHAR ? 1 : 4;
     }
 
     private static Documents documents(EvaluateOptions options, Subject subject, Configuration hadoop)

@@ -21,7 +21,6 @@ import dev.kindling.train.ProfiledTraining;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.time.Duration;
-import java.util.List;
 import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -46,7 +45,7 @@ final class ProfileJob implements Job<ProfileOptions> {
         if (storage.files().exists(directory)) {
             throw new ConfigException("%s exists already; choose another --out".formatted(directory));
         }
-        TrainConfig config = configuration(options, new ConfigSource(hadoop, List.of()));
+        TrainConfig config = configuration(options, new ConfigSource(hadoop, TrainConfig.defaults()));
         boolean cuda = DriverDevice.isCuda(config.cluster().device());
         try (Device device = DriverDevice.open(cuda, config.train().precision());
                 Profiler profiler = new Profiler(device)) {

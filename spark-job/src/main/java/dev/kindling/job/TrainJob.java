@@ -5,6 +5,7 @@ import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.ClusterSection;
 import dev.kindling.config.ClusterSection.AllReduceChoice;
 import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigOverrides;
 import dev.kindling.config.ConfigSource;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
@@ -33,8 +34,6 @@ import dev.kindling.train.TrainResult;
 import dev.kindling.train.TrainingBody;
 import dev.kindling.train.TrainingRecord;
 import java.io.IOException;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.stream.IntStream;
@@ -138,7 +137,7 @@ final class TrainJob implements Job<TrainOptions> {
     static TrainConfig configuration(TrainOptions options, Path run, Storage storage, Configuration hadoop)
             throws IOException {
         Path resolved = new Path(run, "config.yaml");
-        ConfigSource source = new ConfigSource(hadoop, DriverDevice.executorsByGpus());
+        ConfigSource source = new ConfigSource(hadoop, DriverDevice.defaults());
         if (options.config().isPresent()) {
             return source.load(options.config().get(), options.overrides());
         }
@@ -153,15 +152,12 @@ final class TrainJob implements Job<TrainOptions> {
     }
 
     /** The GPU configuration, with micro-batches small enough that every executor has one. */
-    private static TrainConfig forGpus(ConfigSource source, List<String> overrides) {
+    private static TrainConfig forGpus(ConfigSource source, ConfigOverrides overrides) {
         TrainConfig config = source.builtIn("shakespeare-char", overrides);
         int share = config.train().globalBatch() / config.cluster().executors();
-        if (share < config.train().microBatch() && config.train().globalBatch() % share == 0) {
-            List<String> smaller = new ArrayList<>(List.of("train.micro_batch=" + share));
-            smaller.addAll(overrides);
-            return source.builtIn("shakespeare-char", smaller);
-        }
-        return config;
+        return share < config.train().microBatch() && config.train().globalBatch() % share == 0
+                ? config.withTrain(train -> train.withMicroBatch(share)).with(overrides)
+                : config;
     }
 
     private static void requireNew(Path run, Storage storage, boolean resume) throws IOException {
@@ -185,13 +181,14 @@ final class TrainJob implements Job<TrainOptions> {
         }
         Path own = new Path(run, "data");
         if (!ShardPreparation.isPrepared(own.toString(), hadoop)) {
-            String tokenizer = config.data().tokenizer().name().toLowerCase(java.util.Locale.ROOT);
             JobWatch.over(
                     spark.sc(),
                     () -> new ShardPreparation(spark)
                             .prepare(
                                     new ShardPreparation.Request(
-                                            corpus, tokenizer, config.data().valFraction()),
+                                            corpus,
+                                            config.data().tokenizer(),
+                                            config.data().valFraction()),
                                     own));
         }
         return own;

@@ -43,7 +43,7 @@ public final class ExecutorDevice {
     public static Device open(DeviceChoice choice, PrecisionChoice precision) {
         Optional<Integer> gpu = gpu();
         if (choice == DeviceChoice.CPU || (choice == DeviceChoice.AUTO && gpu.isEmpty())) {
-            return new CpuDevice(cpuThreads(SparkEnv.get().conf()), precision(precision, Precision.FP32));
+            return new CpuDevice(cpuThreads(SparkEnv.get().conf()), precision.or(Precision.FP32));
         }
         if (gpu.isEmpty()) {
             throw new FatalJobException(
@@ -54,7 +54,7 @@ public final class ExecutorDevice {
             throw new FatalJobException(
                     "cannot use GPU %s: %s; fix that, or use --device cpu".formatted(gpu.get(), reason.get()));
         }
-        return CudaDevice.open(gpu.get(), precision(precision, Precision.BF16));
+        return CudaDevice.open(gpu.get(), precision.or(Precision.BF16));
     }
 
     /** The GPU that Spark gave to the task that this thread runs, by its position; empty where it gave none. */
@@ -70,9 +70,5 @@ public final class ExecutorDevice {
             throw new ConfigException("%s is %d; set it to 1 or more".formatted(CPU_THREADS, threads));
         }
         return threads;
-    }
-
-    private static Precision precision(PrecisionChoice choice, Precision automatic) {
-        return choice == PrecisionChoice.AUTO ? automatic : Precision.valueOf(choice.name());
     }
 }

@@ -2,6 +2,7 @@ package dev.kindling.prepare;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.data.DataException;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.corpus.Document;
@@ -49,10 +50,9 @@ public final class ShardPreparation {
      * What to prepare.
      *
      * @param corpus {@code shakespeare} or a path
-     * @param tokenizer {@code char} or {@code gpt2}
      * @param valFraction in (0, 1)
      */
-    public record Request(String corpus, String tokenizer, double valFraction) implements Serializable {}
+    public record Request(String corpus, TokenizerKind tokenizer, double valFraction) implements Serializable {}
 
     /** Whether {@code corpus} is a folder of finished shards, which need no preparation. */
     public static boolean isPrepared(String corpus, Configuration hadoop) throws IOException {
@@ -128,7 +128,7 @@ public final class ShardPreparation {
         List<SourceDocument> documents = CorpusListing.of(request.corpus(), hadoop);
         int tasks = Math.max(1, Math.min(documents.size(), spark.defaultParallelism()));
         List<Integer> numbers = IntStream.range(0, tasks).boxed().toList();
-        Survey survey = new Survey(documents, tasks, request.tokenizer().equals(CharTokenizer.ID));
+        Survey survey = new Survey(documents, tasks, request.tokenizer() == TokenizerKind.CHAR);
         long[] lengths = new long[documents.size()];
         IntStream characters = IntStream.empty();
         for (int[] counted :
@@ -144,7 +144,7 @@ public final class ShardPreparation {
             throw new DataException(
                     "corpus %s is empty; set data.corpus to text, or to shakespeare".formatted(request.corpus()));
         }
-        Tokenizer tokenizer = request.tokenizer().equals(CharTokenizer.ID)
+        Tokenizer tokenizer = request.tokenizer() == TokenizerKind.CHAR
                 ? CharTokenizer.of(characters)
                 : Tokenizers.forCorpus(BpeTokenizer.ID, null);
         CorpusSplit split = CorpusSplit.of(lengths, request.valFraction());

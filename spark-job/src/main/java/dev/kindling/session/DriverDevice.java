@@ -1,13 +1,13 @@
 package dev.kindling.session;
 
 import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.device.Device;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.device.cuda.CudaDevice;
-import java.util.List;
 import java.util.Optional;
 
 /** What a command without executors computes on: the first usable GPU, or all cores of this machine. */
@@ -28,9 +28,7 @@ public final class DriverDevice {
 
     /** {@code AUTO} precision is bf16 on a GPU and fp32 on the CPU. */
     public static Device open(boolean cuda, PrecisionChoice choice) {
-        Precision precision = choice != PrecisionChoice.AUTO
-                ? Precision.valueOf(choice.name())
-                : cuda ? Precision.BF16 : Precision.FP32;
+        Precision precision = choice.or(cuda ? Precision.BF16 : Precision.FP32);
         return cuda
                 ? CudaDevice.open(0, precision)
                 : new CpuDevice(Runtime.getRuntime().availableProcessors(), precision);
@@ -41,9 +39,11 @@ public final class DriverDevice {
         return choice == DeviceChoice.CPU || CudaDevice.whyNot().isPresent() ? 0 : CudaDevice.count();
     }
 
-    /** The default of {@code cluster.executors}, as an override: one for each GPU of this host, if there are any. */
-    public static List<String> executorsByGpus() {
+    /** The defaults of a configuration here: with GPUs an executor for each of this host. */
+    public static TrainConfig defaults() {
         int gpus = gpus(DeviceChoice.AUTO);
-        return gpus == 0 ? List.of() : List.of("cluster.executors=" + gpus);
+        return gpus == 0
+                ? TrainConfig.defaults()
+                : TrainConfig.defaults().withCluster(cluster -> cluster.withExecutors(gpus));
     }
 }

@@ -93,10 +93,7 @@ public final class Replica {
         this.memory = memory;
         TrainSection train = config.train();
         Device device = memory.device();
-        sdpa = new Sdpa(
-                device,
-                memory.arena(),
-                Sdpa.allowedBy(config.cluster().attention().name()));
+        sdpa = new Sdpa(device, memory.arena(), config.cluster().attention().kinds());
         boolean sharded = train.zero() == 1 && allReduce.worldSize() > 1;
         OptimizerShard shard = new OptimizerShard(
                 nccl.isPresent() ? OptimizerShard.Cut.BUCKETS : OptimizerShard.Cut.SLICES,

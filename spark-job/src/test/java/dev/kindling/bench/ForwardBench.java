@@ -1,6 +1,7 @@
 package dev.kindling.bench;
 
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.device.Device;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
@@ -31,7 +32,7 @@ public final class ForwardBench {
         Path directory = CheckpointStore.resolve(new Path(args[1]), hadoop);
         try (InferenceModel model = InferenceModel.load(
                 directory,
-                "auto",
+                AttentionChoice.AUTO,
                 () -> cuda
                         ? CudaDevice.open(0, Precision.BF16)
                         : new CpuDevice(Integer.parseInt(args[3]), Precision.FP32),

@@ -3,17 +3,28 @@ package dev.kindling.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.kindling.attention.AttentionBackend;
+import dev.kindling.config.ClusterSection.AllReduceChoice;
+import dev.kindling.config.ClusterSection.AttentionChoice;
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class TrainConfigTest {
-    private static final ConfigSource SOURCE = new ConfigSource(new org.apache.hadoop.conf.Configuration(), List.of());
+    private static final ConfigSource SOURCE = new ConfigSource(new Configuration(), TrainConfig.defaults());
 
     @Test
     void anEmptyFileHasTheDefaultsOfTheGpuRun() {
-        TrainConfig config = TrainConfig.parse("", "empty.yaml", List.of());
+        TrainConfig config = TrainConfig.parse("", "empty.yaml", ConfigOverrides.NONE);
 
         assertThat(config).isEqualTo(TrainConfig.defaults());
         assertThat(config.model())
@@ -26,8 +37,8 @@ class TrainConfigTest {
 
     @Test
     void theBuiltInConfigsAreNanoGpts() {
-        TrainConfig gpu = SOURCE.builtIn("shakespeare-char", List.of());
-        TrainConfig cpu = SOURCE.builtIn("shakespeare-char-cpu", List.of());
+        TrainConfig gpu = SOURCE.builtIn("shakespeare-char", ConfigOverrides.NONE);
+        TrainConfig cpu = SOURCE.builtIn("shakespeare-char-cpu", ConfigOverrides.NONE);
 
         assertThat(gpu).isEqualTo(TrainConfig.defaults());
         assertThat(cpu.model()).isEqualTo(new ModelSection(4, 4, 128, 64, 0.0, false, ModelSection.Activation.GELU));
@@ -44,13 +55,14 @@ class TrainConfigTest {
         TrainConfig config = TrainConfig.parse(
                 "train: {lr: 3e-4, seed: 9007199254740993, compile: false}\ndata: {corpus: \"hdfs://n:1/a: b\"}\n",
                 "run.yaml",
-                List.of("model.activation=gelu_tanh", "cluster.device=cuda", "data.tokenizer = gpt2"));
+                ConfigOverrides.set("model.activation=gelu_tanh", "cluster.device=cuda", "data.tokenizer = gpt2"));
 
         assertThat(config.train().lr()).isEqualTo(3e-4);
         assertThat(config.train().seed()).isEqualTo(9007199254740993L);
         assertThat(config.data().corpus()).isEqualTo("hdfs://n:1/a: b");
         assertThat(config.data().tokenizer()).isEqualTo(DataSection.TokenizerKind.GPT2);
-        assertThat(TrainConfig.parse(config.toYaml(), "config.yaml", List.of())).isEqualTo(config);
+        assertThat(TrainConfig.parse(config.toYaml(), "config.yaml", ConfigOverrides.NONE))
+                .isEqualTo(config);
         assertThat(TrainConfig.fromTree(config.toTree(), "state.json")).isEqualTo(config);
         assertThat(config.toYaml()).startsWith("model:\n  n_layer: 6\n").contains("activation: gelu_tanh\n");
     }
@@ -58,7 +70,7 @@ class TrainConfigTest {
     @Test
     void laterOverridesWinAndAreCheckedTogether() {
         TrainConfig config = TrainConfig.defaults()
-                .with(List.of(
+                .with(ConfigOverrides.set(
                         "train.micro_batch=5", "train.global_batch=10", "train.micro_batch=2", "data.corpus=a=b"));
 
         assertThat(config.train().microBatches()).isEqualTo(5);
@@ -104,7 +116,7 @@ class TrainConfigTest {
             checkpoint.interval=0 | checkpoint.interval is 0
             """)
     void aBadOverrideIsRefusedInOneLine(String override, String message) {
-        assertThatThrownBy(() -> TrainConfig.defaults().with(List.of(override)))
+        assertThatThrownBy(() -> TrainConfig.defaults().with(ConfigOverrides.set(override)))
                 .isInstanceOf(ConfigException.class)
                 .message()
                 .contains(message)
@@ -123,9 +135,10 @@ class TrainConfigTest {
             cluster: {device: cpu, allreduce: nccl} | nccl, which sums between GPUs, but cluster.device is cpu
             {train: {reduction: tree}, cluster: {compression: bf16}} | train.reduction is tree, which gives the same bits
             train: {lr: 1, lr: 2}        | bad.yaml is not valid YAML at line 1: Duplicate field 'lr'
+            {train: {lr: 1}, train: {seed: 2}} | bad.yaml is not valid YAML at line 1: Duplicate field 'train'
             """)
     void aBadFileIsRefusedInOneLine(String yaml, String message) {
-        assertThatThrownBy(() -> TrainConfig.parse(yaml, "bad.yaml", List.of()))
+        assertThatThrownBy(() -> TrainConfig.parse(yaml, "bad.yaml", ConfigOverrides.NONE))
                 .isInstanceOf(ConfigException.class)
                 .message()
                 .contains(message)
@@ -133,13 +146,82 @@ class TrainConfigTest {
     }
 
     @Test
-    void defaultsStandBelowTheFileAndOverridesAboveIt() {
-        List<String> defaults = List.of("cluster.executors=7", "train.seed=7");
+    void aSecondDocumentIsRefused() {
+        for (String second : List.of("train: {seed: 2}\n", "", "just text\n", "[1\n")) {
+            assertThatThrownBy(() ->
+                            TrainConfig.parse("train: {seed: 1}\n---\n" + second, "bad.yaml", ConfigOverrides.NONE))
+                    .as(second)
+                    .isInstanceOf(ConfigException.class)
+                    .message()
+                    .contains("bad.yaml")
+                    .doesNotContain("\n");
+        }
+        assertThat(TrainConfig.parse("---\ntrain: {seed: 1}\n...\n", "good.yaml", ConfigOverrides.NONE)
+                        .train()
+                        .seed())
+                .isEqualTo(1);
+        assertThat(TrainConfig.parse("# nothing\n", "good.yaml", ConfigOverrides.NONE))
+                .isEqualTo(TrainConfig.defaults());
+    }
 
-        TrainConfig config = TrainConfig.parse("train: {seed: 5}", "test", defaults, List.of("train.max_steps=9"));
+    @Test
+    void defaultsStandBelowTheFileAndOverridesAboveIt() {
+        TrainConfig defaults =
+                TrainConfig.defaults().withCluster(c -> c.withExecutors(7)).withTrain(t -> t.withMicroBatch(32));
+
+        TrainConfig config = TrainConfig.parse(
+                "train: {micro_batch: 16}", "test", defaults, ConfigOverrides.set("train.max_steps=9"));
 
         assertThat(config.cluster().executors()).isEqualTo(7);
-        assertThat(config.train().seed()).isEqualTo(5);
+        assertThat(config.train().microBatch()).isEqualTo(16);
         assertThat(config.train().maxSteps()).isEqualTo(9);
+    }
+
+    @Test
+    void shortFormsWinOverSetAndAreCheckedTogetherWithIt() {
+        ConfigOverrides overrides = new ConfigOverrides(
+                List.of("cluster.min_executors=3", "cluster.attention=math", "cluster.allreduce=driver"),
+                new ConfigOverrides.ShortForms(
+                        Optional.of(4), Optional.empty(), Optional.of(AttentionChoice.FLASH), Optional.empty()));
+
+        ClusterSection cluster = TrainConfig.defaults().with(overrides).cluster();
+
+        assertThat(cluster.executors()).isEqualTo(4);
+        assertThat(cluster.minExecutors()).isEqualTo(3);
+        assertThat(cluster.attention()).isEqualTo(AttentionChoice.FLASH);
+        assertThat(cluster.allreduce()).isEqualTo(AllReduceChoice.DRIVER);
+        assertThat(cluster.device()).isEqualTo(DeviceChoice.AUTO);
+    }
+
+    @Test
+    void changedSectionsAreCheckedWithTheOthers() {
+        TrainConfig config = TrainConfig.defaults();
+        assertThatThrownBy(() -> config.withCluster(c -> c.withMinExecutors(3)))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("cluster.min_executors is 3; set it between 1 and cluster.executors 2");
+        assertThat(config.withCluster(c -> c.withMinExecutors(3).withExecutors(3))
+                        .cluster()
+                        .minExecutors())
+                .isEqualTo(3);
+    }
+
+    @Test
+    void anAttentionChoiceIsOneBackendOrAll() {
+        assertThat(AttentionChoice.AUTO.kinds()).containsExactlyInAnyOrder(AttentionBackend.Kind.values());
+        for (AttentionBackend.Kind kind : AttentionBackend.Kind.values()) {
+            assertThat(AttentionChoice.of(kind).kinds()).containsExactly(kind);
+            assertThat(AttentionChoice.of(kind)).hasToString(kind.name());
+        }
+    }
+
+    @Test
+    void aFileOfAnotherEncodingIsRefusedByNameAndLine(@TempDir Path folder) throws IOException {
+        Path file = folder.resolve("latin1.yaml");
+        Files.write(file, "data:\n  corpus: größe\n".getBytes(StandardCharsets.ISO_8859_1));
+        assertThatThrownBy(() -> SOURCE.load(file.toString(), ConfigOverrides.NONE))
+                .isInstanceOf(ConfigException.class)
+                .hasMessage(
+                        "%s is not UTF-8 text: line 2 has bytes of another encoding, perhaps Latin-1; save the file as UTF-8",
+                        file);
     }
 }

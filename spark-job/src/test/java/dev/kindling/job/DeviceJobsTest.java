@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigOverrides;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.job.options.AttentionOptions;
 import dev.kindling.job.options.ProfileOptions;
@@ -61,7 +62,7 @@ class DeviceJobsTest {
                 Optional.of("shakespeare-char-cpu"),
                 to.toString(),
                 2,
-                List.of(
+                ConfigOverrides.set(
                         "model.n_layer=2",
                         "model.n_embd=32",
                         "model.n_head=2",
@@ -109,8 +110,9 @@ class DeviceJobsTest {
     @Test
     void profileTellsWhyABackendCannotRunInOneLineAndWritesNothing() {
         ProfileOptions options = profile(folder.resolve("refused"));
-        List<String> overrides = new ArrayList<>(options.overrides());
-        overrides.add("cluster.attention=efficient");
+        List<String> set = new ArrayList<>(options.overrides().set());
+        set.add("cluster.attention=efficient");
+        ConfigOverrides overrides = ConfigOverrides.set(set.toArray(String[]::new));
         assertThatThrownBy(() -> new ProfileJob(out)
                         .run(new ProfileOptions(options.config(), options.out(), 1, overrides, false)))
                 .isInstanceOf(FatalJobException.class)

@@ -2,9 +2,13 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.config.ClusterSection.AllReduceChoice;
 import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigKey;
+import dev.kindling.config.ConfigOverrides;
+import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.DeviceSettings;
@@ -44,7 +48,8 @@ class KindlingTest {
     void trainWithoutOptionsHasADirectoryOfItsOwn() {
         assertThat(run(ran::add, "train")).isZero();
         assertThat(ran)
-                .containsExactly(new TrainOptions(Optional.empty(), "runs/20261124-183005", false, List.of(), false));
+                .containsExactly(
+                        new TrainOptions(Optional.empty(), "runs/20261124-183005", false, ConfigOverrides.NONE, false));
         assertThat(err.toString()).isEmpty();
     }
 
@@ -58,13 +63,13 @@ class KindlingTest {
                         Optional.of("c.yaml"),
                         "o",
                         true,
-                        List.of(
-                                "train.lr=1e-4",
-                                "model.n_head=2",
-                                "cluster.executors=3",
-                                "cluster.device=cpu",
-                                "cluster.attention=flash",
-                                "cluster.allreduce=ring"),
+                        new ConfigOverrides(
+                                List.of("train.lr=1e-4", "model.n_head=2"),
+                                new ConfigOverrides.ShortForms(
+                                        Optional.of(3),
+                                        Optional.of(DeviceChoice.CPU),
+                                        Optional.of(AttentionChoice.FLASH),
+                                        Optional.of(AllReduceChoice.RING))),
                         true));
     }
 
@@ -90,7 +95,7 @@ class KindlingTest {
                 .isZero();
         assertThat(ran)
                 .containsExactly(
-                        new PrepareOptions("a b.txt", "gpt2", "d", false),
+                        new PrepareOptions("a b.txt", TokenizerKind.GPT2, "d", false),
                         new GenerateOptions(
                                 "r",
                                 Optional.of("ROMEO:"),
@@ -107,18 +112,23 @@ class KindlingTest {
             train --configg=x           | unknown option '--configg=x'; did you mean '--config'?
             train extra                 | unexpected argument 'extra'
             train --config              | --config
+            train --attention flesh     | --attention is 'flesh', but it must be one of auto, math, flash, efficient; did you mean 'flash'?
+            train --allreduce rings     | --allreduce is 'rings'
+            train --executors two       | --executors
+            doctor --device gpu         | --device is 'gpu'
+            profile --out o --attention x | --attention is 'x'
             train --resume              | --resume needs to know which run
             prepare --corpus x --out y  | --tokenizer
-            prepare --corpus x --out y --tokenizer bpe | --tokenizer is 'bpe', but it must be char or gpt2
+            prepare --corpus x --out y --tokenizer bpe | --tokenizer is 'bpe', but it must be one of char, gpt2; did you mean 'gpt2'?
             generate --checkpoint r     | --prompt
             generate --checkpoint r --prompts p | --prompts FILE and --out DIR go together
-            generate --checkpoint r --prompt p --device gpu | --device is 'gpu'; it may be auto, cpu, cuda
+            generate --checkpoint r --prompt p --device gpu | --device is 'gpu', but it must be one of auto, cpu, cuda; did you mean 'cpu'?
             evaluate --checkpoint r --out o | give either --data PATH or --split val
             evaluate --checkpoint r --out o --split test | --split is 'test'
             evaluate --checkpoint r --out o --data d --stride 0 | --stride is 0
             evaluate --checkpoint r --out o --data d --on-error warn | --on-error is 'warn'
             generate --checkpoint r --prompt p --partitions 3 | --partitions goes with --prompts FILE
-            generate --checkpoint r --prompts p --out o --on-error warn | --on-error is 'warn'; it may be fail, skip
+            generate --checkpoint r --prompts p --out o --on-error warn | --on-error is 'warn', but it must be one of fail, skip
             generate --checkpoint r --prompt p --seed x | 'x' is not a long
             generate --checkpoint r --prompt p --top-p 0 | --top-p is 0.0
             generate --checkpoint r --prompt p --top-p NaN | --top-p is NaN
@@ -158,7 +168,14 @@ class KindlingTest {
                 .contains("train", "prepare", "evaluate", "generate")
                 .doesNotContain("export", "import");
         assertThat(run(ran::add, "train", "--help")).isZero();
-        assertThat(out.toString()).contains("--allreduce", "--resume");
+        assertThat(out.toString()).contains("--allreduce", "--resume", "--keys");
+    }
+
+    @Test
+    void trainListsItsKeysAndRunsNothing() {
+        assertThat(run(ran::add, "train", "--keys")).isZero();
+        assertThat(out.toString()).isEqualTo(ConfigKey.table());
+        assertThat(ran).isEmpty();
     }
 
     @Test

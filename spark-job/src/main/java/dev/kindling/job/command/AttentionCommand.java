@@ -6,7 +6,6 @@ import dev.kindling.job.options.AttentionOptions;
 import dev.kindling.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -85,7 +84,7 @@ public final class AttentionCommand implements Callable<Integer> {
                 causal,
                 backward,
                 dropout,
-                device(),
+                OptionValues.of("--device", device, DeviceChoice.class),
                 common.verbose()));
         return ExitCode.DONE;
     }
@@ -102,14 +101,6 @@ public final class AttentionCommand implements Callable<Integer> {
                     default ->
                         throw new ConfigException("--dtype is '" + dtype + "', but it must be fp32, bf16 or fp16");
                 });
-    }
-
-    private DeviceChoice device() {
-        try {
-            return DeviceChoice.valueOf(device.toUpperCase(Locale.ROOT));
-        } catch (IllegalArgumentException e) {
-            throw new ConfigException("--device is '" + device + "', but it must be auto, cpu or cuda", e);
-        }
     }
 
     private static void positive(String option, int value) {

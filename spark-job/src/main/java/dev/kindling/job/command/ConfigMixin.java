@@ -1,6 +1,9 @@
 package dev.kindling.job.command;
 
-import dev.kindling.job.options.TrainOptions;
+import dev.kindling.config.ClusterSection.AllReduceChoice;
+import dev.kindling.config.ClusterSection.AttentionChoice;
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.ConfigOverrides;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -23,17 +26,23 @@ final class ConfigMixin {
     @Option(
             names = "--set",
             paramLabel = "KEY=VALUE",
-            description = "Override any configuration key, for example --set train.micro_batch=8. Repeatable.")
+            description =
+                    "Override any configuration key, for example --set train.micro_batch=8. Repeatable; train --keys"
+                            + " lists the keys with default, allowed values and meaning.")
     private List<String> set = new ArrayList<>();
 
     Optional<String> config() {
         return Optional.ofNullable(config);
     }
 
-    /** --set, then short forms of the cluster keys, null where a command has or got none. */
-    List<String> overrides(String executors, String attention, String allreduce) {
-        List<String> overrides = new ArrayList<>(set);
-        overrides.addAll(new TrainOptions.ClusterShortForms(executors, device, attention, allreduce).overrides());
-        return List.copyOf(overrides);
+    /** --set and the short forms of cluster keys; null for those that a command does not have or was not given. */
+    ConfigOverrides overrides(Integer executors, String attention, String allreduce) {
+        return new ConfigOverrides(
+                set,
+                new ConfigOverrides.ShortForms(
+                        Optional.ofNullable(executors),
+                        OptionValues.given("--device", device, DeviceChoice.class),
+                        OptionValues.given("--attention", attention, AttentionChoice.class),
+                        OptionValues.given("--allreduce", allreduce, AllReduceChoice.class)));
     }
 }

@@ -1,8 +1,10 @@
 package dev.kindling.job.command;
 
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.ConfigOverrides;
 import dev.kindling.job.options.DoctorOptions;
-import dev.kindling.job.options.TrainOptions;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -17,7 +19,7 @@ public final class DoctorCommand implements Callable<Integer> {
             names = "--executors",
             paramLabel = "N",
             description = "Executors to check, one rank each (one a GPU of an embedded cluster, else 2).")
-    private String executors;
+    private Integer executors;
 
     @Option(names = "--device", paramLabel = "NAME", description = "auto, cpu or cuda (cluster.device).")
     private String device;
@@ -40,8 +42,14 @@ public final class DoctorCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        List<String> overrides = new TrainOptions.ClusterShortForms(executors, device, null, null).overrides();
-        job.run(new DoctorOptions(out, List.copyOf(overrides), common.verbose()));
+        ConfigOverrides overrides = new ConfigOverrides(
+                List.of(),
+                new ConfigOverrides.ShortForms(
+                        Optional.ofNullable(executors),
+                        OptionValues.given("--device", device, DeviceChoice.class),
+                        Optional.empty(),
+                        Optional.empty()));
+        job.run(new DoctorOptions(out, overrides, common.verbose()));
         return ExitCode.DONE;
     }
 }

@@ -1,10 +1,9 @@
 package dev.kindling.job.command;
 
 import dev.kindling.config.ConfigException;
-import java.util.Locale;
+import dev.kindling.config.EnumText;
+import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /** What options say: one of a few things, or a number that may be left out. */
 final class OptionValues {
@@ -12,18 +11,13 @@ final class OptionValues {
 
     /** @throws ConfigException naming the choices, if {@code value} is none of them */
     static <E extends Enum<E>> E of(String option, String value, Class<E> type) {
-        for (E constant : type.getEnumConstants()) {
-            if (name(constant).equals(value)) {
-                return constant;
-            }
-        }
-        throw new ConfigException("%s is '%s'; it may be %s"
-                .formatted(
-                        option,
-                        value,
-                        Stream.of(type.getEnumConstants())
-                                .map(OptionValues::name)
-                                .collect(Collectors.joining(", "))));
+        return EnumText.parse(value, type)
+                .orElseThrow(() -> new ConfigException(EnumText.refusal(option, value, type)));
+    }
+
+    /** The same for an option that may be left out: {@code value} is then null. */
+    static <E extends Enum<E>> Optional<E> given(String option, String value, Class<E> type) {
+        return Optional.ofNullable(value).map(text -> of(option, text, type));
     }
 
     /** @throws ConfigException if a number was given, and is less than 1 */
@@ -32,9 +26,5 @@ final class OptionValues {
             throw new ConfigException("%s is %d; set it to 1 or more".formatted(option, value));
         }
         return value == null ? OptionalInt.empty() : OptionalInt.of(value);
-    }
-
-    private static String name(Enum<?> constant) {
-        return constant.name().toLowerCase(Locale.ROOT);
     }
 }

@@ -1,6 +1,6 @@
 package dev.kindling.job.command;
 
-import dev.kindling.config.ConfigException;
+import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.job.options.PrepareOptions;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -33,10 +33,8 @@ public final class PrepareCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        if (!tokenizer.equals("char") && !tokenizer.equals("gpt2")) {
-            throw new ConfigException("--tokenizer is '" + tokenizer + "', but it must be char or gpt2");
-        }
-        job.run(new PrepareOptions(corpus, tokenizer, out, common.verbose()));
+        job.run(new PrepareOptions(
+                corpus, OptionValues.of("--tokenizer", tokenizer, TokenizerKind.class), out, common.verbose()));
         return ExitCode.DONE;
     }
 }

@@ -1,6 +1,7 @@
 package dev.kindling.job.command;
 
 import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigKey;
 import dev.kindling.job.options.TrainOptions;
 import java.time.Clock;
 import java.time.LocalDateTime;
@@ -9,7 +10,9 @@ import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 @Command(
         name = "train",
@@ -28,7 +31,7 @@ public final class TrainCommand implements Callable<Integer> {
     private boolean resume;
 
     @Option(names = "--executors", paramLabel = "N", description = "Executors, one rank each (cluster.executors).")
-    private String executors;
+    private Integer executors;
 
     @Option(
             names = "--attention",
@@ -39,8 +42,14 @@ public final class TrainCommand implements Callable<Integer> {
     @Option(names = "--allreduce", paramLabel = "NAME", description = "auto, driver, ring or nccl (cluster.allreduce).")
     private String allreduce;
 
+    @Option(names = "--keys", description = "Print every configuration key with default, allowed values and meaning.")
+    private boolean keys;
+
     @Mixin
     private CommonMixin common;
+
+    @Spec
+    private CommandSpec spec;
 
     private final Job<TrainOptions> job;
     private final Clock clock;
@@ -52,6 +61,11 @@ public final class TrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
+        if (keys) {
+            spec.commandLine().getOut().print(ConfigKey.table());
+            spec.commandLine().getOut().flush();
+            return ExitCode.DONE;
+        }
         if (resume && out == null) {
             throw new ConfigException("--resume needs to know which run; give its directory with --out DIR");
         }

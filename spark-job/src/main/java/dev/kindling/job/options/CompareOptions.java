@@ -1,6 +1,7 @@
 package dev.kindling.job.options;
 
 import dev.kindling.attention.AttentionBackend;
+import dev.kindling.config.ConfigOverrides;
 import java.util.List;
 import java.util.Optional;
 
@@ -12,7 +13,7 @@ import java.util.Optional;
  * @param backends in order; the first that runs is the reference
  * @param series what is varied
  * @param timing how often what is run
- * @param overrides {@code section.key=value} in order: {@code --set}, then the short forms of the cluster keys
+ * @param overrides of the configuration
  */
 public record CompareOptions(
         Optional<String> config,
@@ -20,7 +21,7 @@ public record CompareOptions(
         List<AttentionBackend.Kind> backends,
         Series series,
         Timing timing,
-        List<String> overrides,
+        ConfigOverrides overrides,
         boolean verbose) {
     /**
      * What is varied; an empty list takes the configuration's value.

@@ -1,11 +1,11 @@
 package dev.kindling.job.options;
 
-import java.util.List;
+import dev.kindling.config.ConfigOverrides;
 
 /**
  * Options of {@code doctor}.
  *
  * @param out the directory that runs are to be kept in
- * @param overrides configuration keys, of the form {@code section.key=value}
+ * @param overrides of the configuration
  */
-public record DoctorOptions(String out, List<String> overrides, boolean verbose) {}
+public record DoctorOptions(String out, ConfigOverrides overrides, boolean verbose) {}

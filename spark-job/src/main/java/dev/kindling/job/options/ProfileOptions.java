@@ -1,6 +1,6 @@
 package dev.kindling.job.options;
 
-import java.util.List;
+import dev.kindling.config.ConfigOverrides;
 import java.util.Optional;
 
 /**
@@ -9,6 +9,7 @@ import java.util.Optional;
  * @param config path, URI or built-in name of the configuration; absent for the one that fits the device
  * @param out directory to make for trace.json and operators.json, on any Hadoop file system
  * @param steps that are timed, after a warm-up
- * @param overrides {@code section.key=value} in order: {@code --set}, then the short forms of the cluster keys
+ * @param overrides of the configuration
  */
-public record ProfileOptions(Optional<String> config, String out, int steps, List<String> overrides, boolean verbose) {}
+public record ProfileOptions(
+        Optional<String> config, String out, int steps, ConfigOverrides overrides, boolean verbose) {}

@@ -4,13 +4,11 @@
 //   targets (rows) i32; -1: ignored (loss 0, gradient 0); another value outside the vocabulary gives loss NaN
 //   losses (rows) f32, overwritten: logsumexp(logits) - logits[target]
 //   cross_entropy_backward: logits become dlogits = (softmax - onehot) * scale[0]; padding becomes 0
-//   cross_entropy_sum: sums (2) f32 = {sum of losses, number of targets that count}, overwritten, fixed order
 // A row takes a block, or a warp where it is short. It is staged in shared memory, each thread reading back only what it
 // copied itself; a row too long for shared memory (STAGED 0) is read twice.
 // -D  ACTIVATION, VOCABULARY, PADDED (a multiple of 8)
 // cross_entropy_loss, cross_entropy_backward  grid (ceil(rows / ROWS))  block 512  dynamic shared memory
 // cross_entropy_shared bytes; ROWS is readable from the module as cross_entropy_rows
-// cross_entropy_sum                           grid 1       block 1024
 #include "common.cuh"
 
 #ifndef VOCABULARY
@@ -107,20 +105,4 @@ cross_entropy_loss(float *losses, Activation *logits, const int *targets, int ro
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
 cross_entropy_backward(float *losses, Activation *logits, const int *targets, int rows, const float *scale) {
     classify<true>(losses, logits, targets, rows, scale);
-}
-
-extern "C" __global__ void __launch_bounds__(1024)
-cross_entropy_sum(float *sums, const float *losses, const int *targets, int rows) {
-    __shared__ float scratch[32];
-    float sum = 0.0f, count = 0.0f;
-    for (int i = threadIdx.x; i < rows; i += 1024) {
-        sum += losses[i];
-        count += targets[i] == -1 ? 0.0f : 1.0f;
-    }
-    sum = blockSum<32>(sum, scratch);
-    count = blockSum<32>(count, scratch);
-    if (threadIdx.x == 0) {
-        sums[0] = sum;
-        sums[1] = count;
-    }
 }

@@ -1,76 +1,18 @@
-// elementwise.cu: the small passes. All overwrite their first argument unless said otherwise.
+// elementwise.cu: small passes over flat ranges and matrices.
 //
-//   fill_f32      to = value                       cast_to_f32     to (f32) = from (activation)
-//   cast_from_f32 to (activation) = from (f32)     accumulate_f32  to += from * factor      (f32)
-//   scale_f32     to *= factor (f32)               add             to = a + b               (activation; may alias)
-//   dropout_apply to = dropout(from) (activation; may alias); with the same site and stream it is its own backward
-//   bias_add      x (rows, C) += bias (C)          column_sum      partial (gridDim.y, C) f32 = sums of x's rows
+//   accumulate_f32      to += from * factor (f32)
+//   column_sum          partial (gridDim.y, C) f32, overwritten: sums of x's rows, a slice of them each
 //   column_sum_reduce   to (C) f32 += partial, in order of the slices
 // -D  ACTIVATION
-// flat kernels      grid (ceil(count / 256))    block 256; add, dropout_apply: 8 elements a thread, grid
-//                   (ceil(count / 2048)), pointers aligned to 16 bytes
-// bias_add          grid (ceil(rows C / 256))    block 256
-// column_sum        grid (ceil(C / 32), slices: any fixed number)   block (32, 8)
-// column_sum_reduce grid (ceil(C / 32))          block (32, 32)
+// accumulate_f32      grid (ceil(count / 256))   block 256
+// column_sum          grid (ceil(C / 32), slices: any fixed number)   block (32, 8)
+// column_sum_reduce   grid (ceil(C / 32))        block (32, 32)
 #include "common.cuh"
 
 __device__ __forceinline__ i64 flatIndex() { return (i64)blockIdx.x * 256 + threadIdx.x; }
 
-extern "C" __global__ void __launch_bounds__(256) fill_f32(float *to, float value, i64 count) {
-    if (flatIndex() < count) to[flatIndex()] = value;
-}
-
-extern "C" __global__ void __launch_bounds__(256) cast_to_f32(float *to, const Activation *from, i64 count) {
-    if (flatIndex() < count) to[flatIndex()] = toFloat(from[flatIndex()]);
-}
-
-extern "C" __global__ void __launch_bounds__(256) cast_from_f32(Activation *to, const float *from, i64 count) {
-    if (flatIndex() < count) to[flatIndex()] = fromFloat<Activation>(from[flatIndex()]);
-}
-
 extern "C" __global__ void __launch_bounds__(256) accumulate_f32(float *to, const float *from, float factor, i64 count) {
     if (flatIndex() < count) to[flatIndex()] = fmaf(from[flatIndex()], factor, to[flatIndex()]);
-}
-
-extern "C" __global__ void __launch_bounds__(256) scale_f32(float *to, float factor, i64 count) {
-    if (flatIndex() < count) to[flatIndex()] *= factor;
-}
-
-extern "C" __global__ void __launch_bounds__(256) add(Activation *to, const Activation *a, const Activation *b, i64 count) {
-    const i64 e = flatIndex() * 8;
-    if (e + 8 <= count) {
-        float x[8], y[8];
-        load<Activation, 8>(x, a + e);
-        load<Activation, 8>(y, b + e);
-#pragma unroll
-        for (int j = 0; j < 8; j++) x[j] += y[j];
-        store<Activation, 8>(to + e, x);
-    } else {
-        for (i64 i = e; i < count; i++) to[i] = fromFloat<Activation>(toFloat(a[i]) + toFloat(b[i]));
-    }
-}
-
-extern "C" __global__ void __launch_bounds__(256)
-dropout_apply(Activation *to, const Activation *from, i64 count, u32 threshold, u32 site, const StepState *state) {
-    const i64 e = flatIndex() * 8;
-    const Dropout drop = dropoutOf(state, threshold, site);
-    if (e + 8 <= count) {
-        float x[8];
-        load<Activation, 8>(x, from + e);
-        dropout<8>(x, (u64)e, drop);
-        store<Activation, 8>(to + e, x);
-    } else {
-        for (i64 i = e; i < count; i++) {
-            float x[1] = {toFloat(from[i])};
-            dropout<1>(x, (u64)i, drop);
-            to[i] = fromFloat<Activation>(x[0]);
-        }
-    }
-}
-
-extern "C" __global__ void __launch_bounds__(256) bias_add(Activation *x, const Activation *bias, int channels, i64 count) {
-    const i64 e = flatIndex();
-    if (e < count) x[e] = fromFloat<Activation>(toFloat(x[e]) + toFloat(bias[e % channels]));
 }
 
 extern "C" __global__ void __launch_bounds__(256) column_sum(float *partial, const Activation *x, int rows, int channels) {

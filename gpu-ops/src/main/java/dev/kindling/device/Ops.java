@@ -23,9 +23,6 @@ public interface Ops {
     /** into += x; F32. */
     void add(Tensor x, Tensor into);
 
-    /** x *= factor; F32. */
-    void scale(Tensor x, float factor);
-
     /**
      * x = bf16(x + residual), to nearest even; residual = x + residual - bf16(x + residual), exactly. F32, in place: what
      * rounding takes from one gradient is given to the next (Seide et al., Interspeech 2014; arXiv:1901.09847).

@@ -44,11 +44,6 @@ final class ProfiledOps implements Ops {
     }
 
     @Override
-    public void scale(Tensor x, float factor) {
-        profiler.time("scale", () -> ops.scale(x, factor));
-    }
-
-    @Override
     public void sum(Tensor x, Tensor total) {
         profiler.time("sum", () -> ops.sum(x, total));
     }

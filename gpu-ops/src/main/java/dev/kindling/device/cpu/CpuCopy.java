@@ -99,14 +99,6 @@ final class CpuCopy {
         loops.flat((int) x.count(), (at, n) -> loops.kernels().add(from, offset(x) + at, to, offset(into) + at, n));
     }
 
-    void scale(Tensor x, float factor) {
-        CpuArguments.requireFloats("x", x, x.count());
-        float[] values = floats(x);
-        loops.flat(
-                (int) x.count(),
-                (at, n) -> loops.kernels().scale(values, offset(x) + at, factor, values, offset(x) + at, n));
-    }
-
     void roundToBf16(Tensor x, Tensor residual) {
         CpuArguments.requireFloats("x", x, x.count());
         CpuArguments.requireFloats("residual", residual, x.count());

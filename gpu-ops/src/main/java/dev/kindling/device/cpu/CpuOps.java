@@ -61,11 +61,6 @@ final class CpuOps implements Ops {
     }
 
     @Override
-    public void scale(Tensor x, float factor) {
-        copy.scale(x, factor);
-    }
-
-    @Override
     public void roundToBf16(Tensor x, Tensor residual) {
         copy.roundToBf16(x, residual);
     }

@@ -8,7 +8,7 @@ import java.nio.ByteBuffer;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
 
-/** Fill, copy, add, scale and sums: copy.cu, elementwise.cu and sum.cu. */
+/** Fill, copy, add and sums: copy.cu, elementwise.cu and sum.cu. */
 final class CudaElementwise {
     private static final int RANK = 5;
     private static final int SLICES = 64;
@@ -95,14 +95,6 @@ final class CudaElementwise {
                 .add(CudaBuffer.address(x))
                 .add(1f)
                 .add(x.count());
-        context.launch(kernel, Grid.cover(x.count(), 256, 256));
-    }
-
-    void scale(Tensor x, float factor) {
-        Checks.dense(x);
-        Checks.type(DType.F32, x);
-        CudaKernel kernel = context.module("elementwise", DType.F32).kernel("scale_f32");
-        context.arguments().add(CudaBuffer.address(x)).add(factor).add(x.count());
         context.launch(kernel, Grid.cover(x.count(), 256, 256));
     }
 

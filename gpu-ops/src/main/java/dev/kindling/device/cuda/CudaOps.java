@@ -58,11 +58,6 @@ final class CudaOps implements Ops, AutoCloseable {
     }
 
     @Override
-    public void scale(Tensor x, float factor) {
-        elementwise.scale(x, factor);
-    }
-
-    @Override
     public void roundToBf16(Tensor x, Tensor residual) {
         rounding.round(DType.BF16, x, residual, x);
     }

@@ -88,7 +88,7 @@ def pointer(tensor):
 
 
 def step_state(seed=0x123456789ABCDEF, stream=5, lr=0.0, step=1, beta1=0.9, beta2=0.95, loss_scale=1.0):
-    packed = struct.pack("<QQffffffi20x", seed, stream, lr, 1 - beta1**step, 1 - beta2**step, loss_scale, 0.0, 1.0, step)
+    packed = struct.pack("<QQ6f", seed, stream, lr, 1 - beta1**step, 1 - beta2**step, loss_scale, 0.0, 1.0)
     return torch.frombuffer(bytearray(packed), dtype=torch.uint8).cuda()
 
 

@@ -10,14 +10,19 @@
 // adamw   grid (ceil(count / 1024))   block 256; pointers aligned to 16 bytes (working: 4 elements)
 #include "common.cuh"
 
-struct AdamW {
-    float *master, *m, *v;
-    Activation *working;
-    const float *gradient;
-    const StepState *state;
-    i64 count;
-    float beta1, beta2, epsilon, weightDecay;
-};
+#define ADAM_W(FIELD) \
+    FIELD(float *, master) \
+    FIELD(float *, m) \
+    FIELD(float *, v) \
+    FIELD(Activation *, working) \
+    FIELD(const float *, gradient) \
+    FIELD(const StepState *, state) \
+    FIELD(i64, count) \
+    FIELD(float, beta1) \
+    FIELD(float, beta2) \
+    FIELD(float, epsilon) \
+    FIELD(float, weightDecay)
+HOST_STRUCT(AdamW, ADAM_W)
 
 extern "C" __global__ void __launch_bounds__(256) adamw(const AdamW p) {
     const StepState s = *p.state;

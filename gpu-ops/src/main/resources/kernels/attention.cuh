@@ -11,6 +11,36 @@ struct Strides {
     i64 batch, head, row;
 };
 
+// What the structs of the flash and efficient kernels have in common: HOST_STRUCT's fields.
+#define ATTENTION_TENSORS(FIELD) \
+    FIELD(const Activation *, q) \
+    FIELD(const Activation *, k) \
+    FIELD(const Activation *, v) \
+    FIELD(Activation *, o) \
+    FIELD(float *, lse) \
+    FIELD(const Activation *, dO) \
+    FIELD(Activation *, dq) \
+    FIELD(Activation *, dk) \
+    FIELD(Activation *, dv)
+#define ATTENTION_STRIDES(FIELD) \
+    FIELD(Strides, qAt) \
+    FIELD(Strides, kAt) \
+    FIELD(Strides, vAt) \
+    FIELD(Strides, oAt) \
+    FIELD(Strides, dOAt) \
+    FIELD(Strides, dqAt) \
+    FIELD(Strides, dkAt) \
+    FIELD(Strides, dvAt)
+#define ATTENTION_SIZES(FIELD) \
+    FIELD(int, batch) \
+    FIELD(int, heads) \
+    FIELD(int, queryLength) \
+    FIELD(int, keyLength)
+#define ATTENTION_SCALE(FIELD) \
+    FIELD(float, scale) \
+    FIELD(u32, threshold) \
+    FIELD(u32, site)
+
 // The (Tq, Tk) plane of one head in the numbering of dropout blocks.
 struct DropoutPlane {
     u64 firstRow; // (b H + h) Tq

@@ -30,18 +30,27 @@
 #define MANY 0
 #endif
 
-struct AttentionMath {
-    Activation *scores, *dropped, *gradient;
-    const void *mask;
-    const int *cumulative; // PACKED: sequences + 1
-    const StepState *state;
-    i64 maskBatch, maskHead, maskRow, maskColumn;
-    u64 firstRow; // MANY: in the numbering of dropout, of this launch's first batch
-    int batch, heads, rows, columns; // of the matrices
-    int sequences, queryLength, keyLength;
-    float scale;
-    u32 threshold, site;
-};
+#define ATTENTION_MATH(FIELD) \
+    FIELD(Activation *, scores) \
+    FIELD(Activation *, dropped) \
+    FIELD(Activation *, gradient) \
+    FIELD(const void *, mask) \
+    FIELD(const int *, cumulative) /* PACKED: sequences + 1 */ \
+    FIELD(const StepState *, state) \
+    FIELD(i64, maskBatch) \
+    FIELD(i64, maskHead) \
+    FIELD(i64, maskRow) \
+    FIELD(i64, maskColumn) \
+    FIELD(u64, firstRow) /* MANY: in the numbering of dropout, of this launch's first batch */ \
+    FIELD(int, batch) \
+    FIELD(int, heads) \
+    FIELD(int, rows) /* of the matrices */ \
+    FIELD(int, columns) \
+    FIELD(int, sequences) \
+    FIELD(int, queryLength) \
+    FIELD(int, keyLength) \
+    ATTENTION_SCALE(FIELD)
+HOST_STRUCT(AttentionMath, ATTENTION_MATH)
 
 struct Row {
     i64 at;         // of its first element

@@ -1,13 +1,14 @@
 // common.cuh: what every kernel file shares. No toolkit header is included, so that NVRTC needs none.
 //
 // Types      bf16 | fp16 (16-bit storage structs) | f32; ACTIVATION names the activation type.
-// StepState  the one device struct (64 bytes) that the host uploads before each replay of the step.
+// StepState  the one struct in device memory, of which the host uploads the inputs before each replay of the step.
 // Dropout    Philox4x32-10, key = seed, counter = (block lo, block hi, site, stream). A call gives 8
 //            decisions of 16 bits: word w holds decision 2w in its low half, 2w + 1 in its high half.
 //            keep iff u16 >= threshold, threshold = round(p * 65536); kept values are multiplied by
 //            65536 / (65536 - threshold). The CPU draws the same bits.
 // Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 #pragma once
+#include "layout.cuh"
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -28,18 +29,16 @@ struct fp16 {
 #endif
 typedef ACTIVATION Activation;
 
-struct StepState {
-    u64 seed;
-    u64 stream;            // micro-batch number; its low 32 bits enter the dropout counter
-    float lr;
-    float beta1Correction; // 1 - beta1^step
-    float beta2Correction; // 1 - beta2^step
-    float lossScale;       // factor of dlogits, e.g. 1 / targets of the whole step
-    float gradNorm;        // written by global_norm_finish
-    float clipScale;       // written by global_norm_finish, read by adamw
-    int step;
-    int reserved[5];
-};
+#define STEP_STATE(FIELD) \
+    FIELD(u64, seed) \
+    FIELD(u64, stream) /* micro-batch number; its low 32 bits enter the dropout counter */ \
+    FIELD(float, lr) \
+    FIELD(float, beta1Correction) /* 1 - beta1^step */ \
+    FIELD(float, beta2Correction) /* 1 - beta2^step */ \
+    FIELD(float, lossScale) /* factor of dlogits, e.g. 1 / targets of the whole step */ \
+    FIELD(float, gradNorm) /* written by global_norm_finish */ \
+    FIELD(float, clipScale) /* written by global_norm_finish, read by adamw */
+HOST_STRUCT(StepState, STEP_STATE)
 
 #define INFINITY_F __int_as_float(0x7f800000)
 #define NAN_F __int_as_float(0x7fffffff)

@@ -13,13 +13,16 @@
 #endif
 
 constexpr int RANK = 5;
+typedef i64 PerDimension[RANK];
 
-struct Copy {
-    TO *to;
-    const FROM *from;
-    i64 count;
-    i64 extents[RANK], toStrides[RANK], fromStrides[RANK];
-};
+#define COPY(FIELD) \
+    FIELD(TO *, to) \
+    FIELD(const FROM *, from) \
+    FIELD(i64, count) \
+    FIELD(PerDimension, extents) \
+    FIELD(PerDimension, toStrides) \
+    FIELD(PerDimension, fromStrides)
+HOST_STRUCT(Copy, COPY)
 
 extern "C" __global__ void __launch_bounds__(256) copy(const Copy p) {
     const i64 e = (i64)blockIdx.x * 256 + threadIdx.x;

@@ -40,21 +40,19 @@
 #define STRICT 0
 #endif
 
-struct EfficientAttention {
-    const Activation *q, *k, *v;
-    Activation *o;
-    float *lse;
-    const Activation *dO;
-    Activation *dq, *dk, *dv;
-    float *delta;
-    const void *mask;
-    const StepState *state;
-    Strides qAt, kAt, vAt, oAt, dOAt, dqAt, dkAt, dvAt;
-    i64 maskBatch, maskHead, maskRow, maskColumn;
-    int batch, heads, queryLength, keyLength;
-    float scale;
-    u32 threshold, site;
-};
+#define EFFICIENT_ATTENTION(FIELD) \
+    ATTENTION_TENSORS(FIELD) \
+    FIELD(float *, delta) \
+    FIELD(const void *, mask) \
+    FIELD(const StepState *, state) \
+    ATTENTION_STRIDES(FIELD) \
+    FIELD(i64, maskBatch) \
+    FIELD(i64, maskHead) \
+    FIELD(i64, maskRow) \
+    FIELD(i64, maskColumn) \
+    ATTENTION_SIZES(FIELD) \
+    ATTENTION_SCALE(FIELD)
+HOST_STRUCT(EfficientAttention, EFFICIENT_ATTENTION)
 
 constexpr int SIZE = (int)sizeof(Activation);
 constexpr int EACH = 16 / SIZE;   // elements of a 16-byte chunk

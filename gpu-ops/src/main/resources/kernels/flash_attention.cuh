@@ -51,23 +51,21 @@
 #define DROPOUT 0
 #endif
 
-struct FlashAttention {
-    const Activation *q, *k, *v;
-    Activation *o;
-    float *lse;
-    const Activation *dO;
-    Activation *dq, *dk, *dv;
-    float2 *stats;
-    float *partial;
-    u32 *kept;
-    const int *cuQ, *cuK;
-    const StepState *state;
-    Strides qAt, kAt, vAt, oAt, dOAt, dqAt, dkAt, dvAt, lseAt;
-    int batch, heads, queryLength, keyLength;
-    int statsRows, splits;
-    float scale;
-    u32 threshold, site;
-};
+#define FLASH_ATTENTION(FIELD) \
+    ATTENTION_TENSORS(FIELD) \
+    FIELD(float2 *, stats) \
+    FIELD(float *, partial) \
+    FIELD(u32 *, kept) \
+    FIELD(const int *, cuQ) \
+    FIELD(const int *, cuK) \
+    FIELD(const StepState *, state) \
+    ATTENTION_STRIDES(FIELD) \
+    FIELD(Strides, lseAt) \
+    ATTENTION_SIZES(FIELD) \
+    FIELD(int, statsRows) \
+    FIELD(int, splits) \
+    ATTENTION_SCALE(FIELD)
+HOST_STRUCT(FlashAttention, FLASH_ATTENTION)
 
 constexpr int D = HEAD_DIM;
 constexpr int CHUNKS = D / 8;

@@ -37,12 +37,13 @@ constexpr int PART_BYTES = PART_ROWS * N_TILE * 2, PARTS_AT = STAGES * STAGE_BYT
 constexpr int MULTIPLYING_WARPS = 8, COPYING_WARP = 16, THREADS = 640, ROWS_AT_ONCE = 2;
 extern "C" __device__ const int matmul_gelu_shared = BARRIERS_AT + STAGES * 16;
 
-struct MatmulGelu {
-    Activation *x, *out;
-    const Activation *bias;
-    float *partial;
-    int rows;
-};
+#define MATMUL_GELU(FIELD) \
+    FIELD(Activation *, x) \
+    FIELD(Activation *, out) \
+    FIELD(const Activation *, bias) \
+    FIELD(float *, partial) \
+    FIELD(int, rows)
+HOST_STRUCT(MatmulGelu, MATMUL_GELU)
 
 // Named barriers, + part: of the warpgroup that multiplies a part and the one that finishes it; of the latter alone.
 constexpr int PART_FREE = 1, PART_FULL = 3, SUMS = 5;

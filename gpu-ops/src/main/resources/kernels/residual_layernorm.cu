@@ -86,15 +86,22 @@ __device__ __forceinline__ void draw(Kept &kept, const Dropout &drop, u64 first)
     }
 }
 
-struct ResidualLayerNorm {
-    Activation *residualOut, *y;
-    float *mean, *rstd;
-    const Activation *residualIn, *branch, *branchBias, *weight, *bias;
-    const StepState *state;
-    int rows;
-    float epsilon;
-    u32 threshold, site;
-};
+#define RESIDUAL_LAYERNORM(FIELD) \
+    FIELD(Activation *, residualOut) \
+    FIELD(Activation *, y) \
+    FIELD(float *, mean) \
+    FIELD(float *, rstd) \
+    FIELD(const Activation *, residualIn) \
+    FIELD(const Activation *, branch) \
+    FIELD(const Activation *, branchBias) \
+    FIELD(const Activation *, weight) \
+    FIELD(const Activation *, bias) \
+    FIELD(const StepState *, state) \
+    FIELD(int, rows) \
+    FIELD(float, epsilon) \
+    FIELD(u32, threshold) \
+    FIELD(u32, site)
+HOST_STRUCT(ResidualLayerNorm, RESIDUAL_LAYERNORM)
 
 extern "C" __global__ void __launch_bounds__(THREADS) residual_layernorm_forward(const ResidualLayerNorm p) {
     __shared__ float scratch[4];
@@ -172,15 +179,21 @@ extern "C" __global__ void __launch_bounds__(THREADS) residual_layernorm_forward
     }
 }
 
-struct ResidualLayerNormBackward {
-    Activation *dResidual, *dBranch;
-    float *partial;
-    const Activation *dy, *x, *weight;
-    const float *mean, *rstd;
-    const StepState *state;
-    int rows;
-    u32 threshold, site, accumulate;
-};
+#define RESIDUAL_LAYERNORM_BACKWARD(FIELD) \
+    FIELD(Activation *, dResidual) \
+    FIELD(Activation *, dBranch) \
+    FIELD(float *, partial) \
+    FIELD(const Activation *, dy) \
+    FIELD(const Activation *, x) \
+    FIELD(const Activation *, weight) \
+    FIELD(const float *, mean) \
+    FIELD(const float *, rstd) \
+    FIELD(const StepState *, state) \
+    FIELD(int, rows) \
+    FIELD(u32, threshold) \
+    FIELD(u32, site) \
+    FIELD(u32, accumulate)
+HOST_STRUCT(ResidualLayerNormBackward, RESIDUAL_LAYERNORM_BACKWARD)
 
 // Keeps the compiler from computing across this point with floats that it could make of the vectors again.
 __device__ __forceinline__ void keepPacked(Vectors &x) {

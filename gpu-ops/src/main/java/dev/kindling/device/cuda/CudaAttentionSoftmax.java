@@ -5,11 +5,9 @@ import dev.kindling.device.AttentionShape;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
-import java.nio.ByteBuffer;
 
 /** attention_math.cu: what MATH attention does between its matrix products. */
 final class CudaAttentionSoftmax {
-    private static final int STRUCT_BYTES = 128;
     private static final int THREADS = 128;
     private static final int ROWS = 4;
     /** Of a launch: what the grid's third dimension takes, and a multiple of 8, so that a part begins at whole 16 bytes. */
@@ -63,24 +61,34 @@ final class CudaAttentionSoftmax {
         Tensor scores = matrices.scores();
         AttentionShape shape = inputs.shape();
         AttentionInputs.Sequences sequences = inputs.sequences();
-        ByteBuffer p = context.arguments().struct(STRUCT_BYTES);
-        p.putLong(CudaContext.aligned(scores));
-        p.putLong(CudaContext.aligned(matrices.dropped()));
-        p.putLong(CudaContext.aligned(matrices.gradient()));
-        p.putLong(CudaBuffer.address(mask));
-        p.putLong(sequences == null ? 0 : CudaBuffer.address(sequences.cumulative()));
-        p.putLong(context.state().address());
-        for (int d = 0; d < 4; d++) {
-            p.putLong(mask == null ? 0 : mask.stride(d));
-        }
-        p.putLong((long) firstBatch * scores.size(1) * shape.queryLength());
-        for (int d = 0; d < 4; d++) {
-            p.putInt(scores.size(d));
-        }
-        p.putInt(sequences == null ? 0 : sequences.count());
-        p.putInt(shape.queryLength()).putInt(shape.keyLength());
-        p.putFloat(inputs.scale());
-        p.putInt(inputs.dropout().threshold()).putInt(inputs.dropout().site());
+        StructValue struct = context.arguments()
+                .struct(KernelStructs.ATTENTION_MATH)
+                .set("scores", CudaContext.aligned(scores))
+                .set("dropped", CudaContext.aligned(matrices.dropped()))
+                .set("gradient", CudaContext.aligned(matrices.gradient()))
+                .set("cumulative", sequences == null ? 0 : CudaBuffer.address(sequences.cumulative()))
+                .set("state", context.state().address())
+                .set("firstRow", (long) firstBatch * scores.size(1) * shape.queryLength())
+                .set("batch", scores.size(0))
+                .set("heads", scores.size(1))
+                .set("rows", scores.size(2))
+                .set("columns", scores.size(3))
+                .set("sequences", sequences == null ? 0 : sequences.count())
+                .set("queryLength", shape.queryLength())
+                .set("keyLength", shape.keyLength())
+                .set("scale", inputs.scale())
+                .set("threshold", inputs.dropout().threshold())
+                .set("site", inputs.dropout().site());
+        setMask(struct, mask);
+    }
+
+    /** The mask's fields, as the kernels of MATH and EFFICIENT attention have them. */
+    static void setMask(StructValue struct, Tensor mask) {
+        struct.set("mask", CudaBuffer.address(mask))
+                .set("maskBatch", mask == null ? 0 : mask.stride(0))
+                .set("maskHead", mask == null ? 0 : mask.stride(1))
+                .set("maskRow", mask == null ? 0 : mask.stride(2))
+                .set("maskColumn", mask == null ? 0 : mask.stride(3));
     }
 
     private CudaModule module(AttentionInputs inputs, Tensor scores) {

@@ -7,12 +7,10 @@ import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
-import java.nio.ByteBuffer;
 import java.util.Optional;
 
 /** efficient_forward.cu, efficient_backward.cu: what FLASH refuses, with memory linear in the length. */
 final class CudaEfficientAttention implements FusedAttention {
-    private static final int STRUCT_BYTES = 352;
     private static final int MOST_BLOCKS = 65535;
     private static final int TILE = 64;
     private static final int WIDEST = 128;
@@ -59,8 +57,9 @@ final class CudaEfficientAttention implements FusedAttention {
         CudaModule module = module("efficient_forward", inputs, shape);
         long own = reserve(inputs, logSumExp, inputs.query(), inputs.key(), inputs.value(), out);
         AlignedViews views = new AlignedViews(context, elementwise, own);
-        pack(new Call(views.in(inputs), views.out(out), logSumExp, null));
-        launch(module, "forward", shape, shape.queryLength());
+        pack(new FusedAttentionArguments(views.in(inputs), views.out(out), logSumExp, null));
+        int shared = module.number("efficient_attention_forward_shared");
+        launch(module.kernel("efficient_attention_forward"), shape, shape.queryLength(), shared);
         views.finish();
     }
 
@@ -81,12 +80,14 @@ final class CudaEfficientAttention implements FusedAttention {
                 g.dKey(),
                 g.dValue());
         AlignedViews views = new AlignedViews(context, elementwise, own);
-        pack(new Call(views.in(inputs), views.in(out), logSumExp, views.gradients(g)));
+        pack(new FusedAttentionArguments(views.in(inputs), views.in(out), logSumExp, views.gradients(g)));
         context.launch(
                 module.kernel("efficient_attention_backward_rows"),
                 new Grid((shape.queryLength() + 3) / 4, shape.heads(), shape.batch(), 128, 1, 0));
-        launch(module, "query", shape, shape.queryLength());
-        launch(module, "key", shape, shape.keyLength());
+        CudaKernel query = module.kernel("efficient_attention_backward_query");
+        launch(query, shape, shape.queryLength(), module.number("efficient_attention_query_shared"));
+        CudaKernel key = module.kernel("efficient_attention_backward_key");
+        launch(key, shape, shape.keyLength(), module.number("efficient_attention_key_shared"));
         views.finish();
     }
 
@@ -102,49 +103,20 @@ final class CudaEfficientAttention implements FusedAttention {
         return (4 * logSumExp.count() + 255) / 256 * 256;
     }
 
-    private void launch(CudaModule module, String part, AttentionShape shape, int length) {
-        String entry = "efficient_attention_" + (part.equals("forward") ? part : "backward_" + part);
-        int shared = module.number("efficient_attention_%s_shared".formatted(part));
-        context.launch(
-                module.kernel(entry),
-                new Grid((length + TILE - 1) / TILE, shape.heads(), shape.batch(), 128, 1, shared));
+    private void launch(CudaKernel kernel, AttentionShape shape, int length, int sharedBytes) {
+        context.launch(kernel, new Grid((length + TILE - 1) / TILE, shape.heads(), shape.batch(), 128, 1, sharedBytes));
     }
 
-    private record Call(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {}
-
     /** Fills struct EfficientAttention; the scratch holds delta, then the mask where it needs another type. */
-    private void pack(Call call) {
-        AttentionInputs in = call.inputs();
-        AttentionShape shape = in.shape();
-        AttentionInputs.Gradients g = call.gradients();
-        Tensor dOut = g == null ? null : g.dOut();
-        Tensor dQuery = g == null ? null : g.dQuery();
-        Tensor dKey = g == null ? null : g.dKey();
-        Tensor dValue = g == null ? null : g.dValue();
-        long delta = context.scratch(deltaBytes(call.logSumExp()));
-        Tensor mask = mask(in, shape, deltaBytes(call.logSumExp()));
-        ByteBuffer p = context.arguments().struct(STRUCT_BYTES);
-        for (Tensor t : new Tensor[] {in.query(), in.key(), in.value(), call.out()}) {
-            p.putLong(CudaContext.aligned(t));
-        }
-        p.putLong(CudaBuffer.address(call.logSumExp()));
-        for (Tensor t : new Tensor[] {dOut, dQuery, dKey, dValue}) {
-            p.putLong(CudaContext.aligned(t));
-        }
-        p.putLong(delta)
-                .putLong(CudaBuffer.address(mask))
-                .putLong(context.state().address());
-        for (Tensor t : new Tensor[] {in.query(), in.key(), in.value(), call.out(), dOut, dQuery, dKey, dValue}) {
-            strides(p, t);
-        }
-        for (int d = 0; d < 4; d++) {
-            p.putLong(mask == null ? 0 : mask.stride(d));
-        }
-        p.putInt(shape.batch()).putInt(shape.heads());
-        p.putInt(shape.queryLength()).putInt(shape.keyLength());
-        p.putFloat(in.scale())
-                .putInt(in.dropout().threshold())
-                .putInt(in.dropout().site());
+    private void pack(FusedAttentionArguments call) {
+        long deltaBytes = deltaBytes(call.logSumExp());
+        long delta = context.scratch(deltaBytes);
+        // Before the arguments: a mask of another type is converted by a kernel that takes its own.
+        Tensor mask = mask(call.inputs(), call.inputs().shape(), deltaBytes);
+        StructValue struct =
+                context.arguments().struct(KernelStructs.EFFICIENT_ATTENTION).set("delta", delta);
+        call.fill(struct, context.state());
+        CudaAttentionSoftmax.setMask(struct, mask);
     }
 
     /** The mask, broadcast; an additive one of another type is converted behind delta. */
@@ -159,12 +131,6 @@ final class CudaEfficientAttention implements FusedAttention {
             mask = converted;
         }
         return mask.broadcast(Shape.of(shape.batch(), shape.heads(), shape.queryLength(), shape.keyLength()));
-    }
-
-    private static void strides(ByteBuffer p, Tensor t) {
-        for (int d = 0; d < 3; d++) {
-            p.putLong(t == null ? 0 : t.stride(d));
-        }
     }
 
     private CudaModule module(String stem, AttentionInputs inputs, AttentionShape shape) {

@@ -4,13 +4,14 @@ import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
-import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.function.IntToLongFunction;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
 
 /** Fill, copy, add and sums: copy.cu, elementwise.cu and sum.cu. */
 final class CudaElementwise {
-    private static final int RANK = 5;
+    private static final int RANK = KernelStructs.COPY_RANK;
     private static final int SLICES = 64;
 
     private final CudaContext context;
@@ -62,18 +63,25 @@ final class CudaElementwise {
         }
         CudaKernel kernel = context.module("copy", to.dtype(), "FROM", floating(from), "TO", floating(to))
                 .kernel("copy");
-        ByteBuffer p = context.arguments().struct(24 + 3 * 8 * RANK);
-        p.putLong(CudaBuffer.address(to)).putLong(CudaBuffer.address(from)).putLong(from.count());
-        int rank = from.shape().rank();
-        for (int i = 0; i < RANK; i++) {
-            p.putLong(i < rank ? from.shape().extent(-1 - i) : 1);
-        }
-        for (Tensor tensor : new Tensor[] {to, from}) {
-            for (int i = 0; i < RANK; i++) {
-                p.putLong(i < rank ? tensor.stride(-1 - i) : 0);
-            }
-        }
+        context.arguments()
+                .struct(KernelStructs.COPY)
+                .set("to", CudaBuffer.address(to))
+                .set("from", CudaBuffer.address(from))
+                .set("count", from.count())
+                .set("extents", innermostFirst(from, from.shape()::extent, 1))
+                .set("toStrides", innermostFirst(to, to::stride, 0))
+                .set("fromStrides", innermostFirst(from, from::stride, 0));
         context.launch(kernel, Grid.cover(from.count(), 256, 256));
+    }
+
+    /** A number of each dimension, the last first; {@code missing} for dimensions that the tensor does not have. */
+    private static long[] innermostFirst(Tensor tensor, IntToLongFunction ofDimension, long missing) {
+        long[] numbers = new long[RANK];
+        Arrays.fill(numbers, missing);
+        for (int i = 0; i < tensor.shape().rank(); i++) {
+            numbers[i] = ofDimension.applyAsLong(-1 - i);
+        }
+        return numbers;
     }
 
     private static String floating(Tensor x) {

@@ -6,7 +6,6 @@ import dev.kindling.device.FusedAttention;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
-import java.nio.ByteBuffer;
 import java.util.Optional;
 
 /**
@@ -16,7 +15,6 @@ import java.util.Optional;
  * where those would be more than {@value #MOST_KEPT_BYTES} bytes the mma.sync kernel, which needs none, is taken.
  */
 final class CudaFlashAttention implements FusedAttention {
-    private static final int STRUCT_BYTES = 376;
     private static final int MOST_BLOCKS = 65535;
     private static final int ROWS = 128;
     private static final long MOST_KEPT_BYTES = 256L << 20;
@@ -66,7 +64,10 @@ final class CudaFlashAttention implements FusedAttention {
         CudaModule module = module("flash_forward", inputs, wgmma);
         context.scratch(AlignedViews.bytes(inputs.query(), inputs.key(), inputs.value(), out));
         AlignedViews views = new AlignedViews(context, elementwise, 0);
-        pack(new Call(views.in(inputs), views.out(out), logSumExp, null), new Workspace(shape, 0, 0, 0, 0, 0), 0);
+        pack(
+                new FusedAttentionArguments(views.in(inputs), views.out(out), logSumExp, null),
+                new Workspace(shape, 0, 0, 0, 0, 0),
+                0);
         int rows = module.number("flash_attention_forward_rows");
         context.launch(
                 module.kernel("flash_attention_forward"),
@@ -91,7 +92,10 @@ final class CudaFlashAttention implements FusedAttention {
                 inputs.query(), inputs.key(), inputs.value(), out, g.dOut(), g.dQuery(), g.dKey(), g.dValue());
         long scratch = context.scratch(work.bytes() + copies);
         AlignedViews views = new AlignedViews(context, elementwise, work.bytes());
-        pack(new Call(views.in(inputs), views.in(out), logSumExp, views.gradients(g)), work, scratch);
+        pack(
+                new FusedAttentionArguments(views.in(inputs), views.in(out), logSumExp, views.gradients(g)),
+                work,
+                scratch);
         int heads = shape.heads();
         int batch = shape.batch();
         int draws = work.keptBytes() > 0 ? tiles(shape.keyLength(), ROWS) : 1;
@@ -108,8 +112,6 @@ final class CudaFlashAttention implements FusedAttention {
         }
         views.finish();
     }
-
-    private record Call(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {}
 
     /**
      * The scratch memory of a backward pass: row statistics, partial sums of the query gradient, kept scores.
@@ -201,45 +203,21 @@ final class CudaFlashAttention implements FusedAttention {
     }
 
     /** Fills struct FlashAttention. */
-    private void pack(Call call, Workspace work, long scratch) {
-        AttentionInputs in = call.inputs();
-        AttentionInputs.Gradients g = call.gradients();
-        Tensor dOut = g == null ? null : g.dOut();
-        Tensor dQuery = g == null ? null : g.dQuery();
-        Tensor dKey = g == null ? null : g.dKey();
-        Tensor dValue = g == null ? null : g.dValue();
-        ByteBuffer p = context.arguments().struct(STRUCT_BYTES);
-        for (Tensor t : new Tensor[] {in.query(), in.key(), in.value(), call.out()}) {
-            p.putLong(CudaContext.aligned(t));
-        }
-        p.putLong(CudaBuffer.address(call.logSumExp()));
-        for (Tensor t : new Tensor[] {dOut, dQuery, dKey, dValue}) {
-            p.putLong(CudaContext.aligned(t));
-        }
-        long cumulative =
-                in.sequences() == null ? 0 : CudaBuffer.address(in.sequences().cumulative());
-        p.putLong(scratch).putLong(scratch + work.partialAt()).putLong(scratch + work.keptAt());
-        p.putLong(cumulative).putLong(cumulative);
-        p.putLong(context.state().address());
-        for (Tensor t : new Tensor[] {in.query(), in.key(), in.value(), call.out(), dOut, dQuery, dKey, dValue}) {
-            strides(p, t);
-        }
-        p.putLong(call.logSumExp().stride(0))
-                .putLong(call.logSumExp().stride(1))
-                .putLong(1);
-        AttentionShape shape = in.shape();
-        p.putInt(shape.batch()).putInt(shape.heads());
-        p.putInt(shape.queryLength()).putInt(shape.keyLength());
-        p.putInt(Math.toIntExact(work.statsRows())).putInt(work.splits());
-        p.putFloat(in.scale())
-                .putInt(in.dropout().threshold())
-                .putInt(in.dropout().site());
-    }
-
-    private static void strides(ByteBuffer p, Tensor t) {
-        for (int d = 0; d < 3; d++) {
-            p.putLong(t == null ? 0 : t.stride(d));
-        }
+    private void pack(FusedAttentionArguments call, Workspace work, long scratch) {
+        AttentionInputs.Sequences sequences = call.inputs().sequences();
+        long cumulative = sequences == null ? 0 : CudaBuffer.address(sequences.cumulative());
+        Tensor logSumExp = call.logSumExp();
+        StructValue struct = context.arguments()
+                .struct(KernelStructs.FLASH_ATTENTION)
+                .set("stats", scratch)
+                .set("partial", scratch + work.partialAt())
+                .set("kept", scratch + work.keptAt())
+                .set("cuQ", cumulative)
+                .set("cuK", cumulative)
+                .set("lseAt", new long[] {logSumExp.stride(0), logSumExp.stride(1), 1})
+                .set("statsRows", Math.toIntExact(work.statsRows()))
+                .set("splits", work.splits());
+        call.fill(struct, context.state());
     }
 
     private CudaModule module(String stem, AttentionInputs inputs, boolean hopper) {

@@ -5,7 +5,6 @@ import dev.kindling.device.ResidualLayerNorm;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
-import java.nio.ByteBuffer;
 
 /** residual_layernorm.cu. */
 final class CudaLayerNorm {
@@ -23,15 +22,21 @@ final class CudaLayerNorm {
     void forward(ResidualLayerNorm op) {
         check(op);
         CudaModule module = module(op);
-        ByteBuffer p = context.arguments().struct(96);
-        p.putLong(CudaContext.aligned(op.residualOut())).putLong(CudaContext.aligned(op.y()));
-        p.putLong(CudaBuffer.address(op.mean())).putLong(CudaBuffer.address(op.rstd()));
-        p.putLong(CudaContext.aligned(op.residualIn())).putLong(CudaContext.aligned(op.branch()));
-        p.putLong(CudaContext.aligned(op.branchBias())).putLong(CudaContext.aligned(op.weight()));
-        p.putLong(CudaContext.aligned(op.bias())).putLong(context.state().address());
         int rows = rows(op);
-        p.putInt(rows).putFloat(ResidualLayerNorm.EPSILON);
-        dropout(p, op);
+        StructValue struct = context.arguments()
+                .struct(KernelStructs.RESIDUAL_LAYERNORM)
+                .set("residualOut", CudaContext.aligned(op.residualOut()))
+                .set("y", CudaContext.aligned(op.y()))
+                .set("mean", CudaBuffer.address(op.mean()))
+                .set("rstd", CudaBuffer.address(op.rstd()))
+                .set("residualIn", CudaContext.aligned(op.residualIn()))
+                .set("branch", CudaContext.aligned(op.branch()))
+                .set("branchBias", CudaContext.aligned(op.branchBias()))
+                .set("weight", CudaContext.aligned(op.weight()))
+                .set("bias", CudaContext.aligned(op.bias()))
+                .set("rows", rows)
+                .set("epsilon", ResidualLayerNorm.EPSILON);
+        dropout(struct, op);
         context.launch(
                 module.kernel("residual_layernorm_forward"),
                 Grid.cover(rows, module.number("residual_layernorm_rows"), THREADS));
@@ -50,14 +55,19 @@ final class CudaLayerNorm {
         boolean biases = gradients.dBias() != null || gradients.dBranchBias() != null;
         int blocks = Math.max(1, Math.min(biases ? BLOCKS_WITH_BIASES : BLOCKS, rows));
         long partial = context.scratch(4L * blocks * 3 * channels);
-        ByteBuffer p = context.arguments().struct(88);
-        p.putLong(CudaContext.aligned(gradients.dResidual())).putLong(CudaContext.aligned(gradients.dBranch()));
-        p.putLong(partial).putLong(CudaContext.aligned(gradients.dy()));
-        p.putLong(CudaContext.aligned(op.residualOut())).putLong(CudaContext.aligned(op.weight()));
-        p.putLong(CudaBuffer.address(op.mean())).putLong(CudaBuffer.address(op.rstd()));
-        p.putLong(context.state().address()).putInt(rows);
-        dropout(p, op);
-        p.putInt(gradients.accumulate() ? 1 : 0);
+        StructValue struct = context.arguments()
+                .struct(KernelStructs.RESIDUAL_LAYERNORM_BACKWARD)
+                .set("dResidual", CudaContext.aligned(gradients.dResidual()))
+                .set("dBranch", CudaContext.aligned(gradients.dBranch()))
+                .set("partial", partial)
+                .set("dy", CudaContext.aligned(gradients.dy()))
+                .set("x", CudaContext.aligned(op.residualOut()))
+                .set("weight", CudaContext.aligned(op.weight()))
+                .set("mean", CudaBuffer.address(op.mean()))
+                .set("rstd", CudaBuffer.address(op.rstd()))
+                .set("rows", rows)
+                .set("accumulate", gradients.accumulate() ? 1 : 0);
+        dropout(struct, op);
         String kernel = biases ? "residual_layernorm_backward_biases" : "residual_layernorm_backward";
         context.launch(module.kernel(kernel), Grid.of(blocks, THREADS));
         context.arguments()
@@ -69,9 +79,11 @@ final class CudaLayerNorm {
         context.launch(module.kernel("residual_layernorm_reduce"), new Grid((channels + 31) / 32, 3, 1, 32, 32, 0));
     }
 
-    private static void dropout(ByteBuffer p, ResidualLayerNorm op) {
+    private void dropout(StructValue struct, ResidualLayerNorm op) {
         Dropout dropout = op.branch() == null ? Dropout.NONE : op.dropout();
-        p.putInt(dropout.threshold()).putInt(dropout.site());
+        struct.set("threshold", dropout.threshold())
+                .set("site", dropout.site())
+                .set("state", context.state().address());
     }
 
     private static int rows(ResidualLayerNorm op) {

@@ -96,12 +96,12 @@ final class CudaMatmulGelu {
         TensorMap.of(a, TILE_ROWS).addTo(arguments);
         TensorMap.of(b, transposed ? TILE_COLUMNS / CLUSTER : SUMMED_AT_ONCE).addTo(arguments);
         arguments
-                .struct(40)
-                .putLong(CudaContext.aligned(x))
-                .putLong(CudaContext.aligned(out))
-                .putLong(CudaContext.aligned(op.bias()))
-                .putLong(partial)
-                .putInt(a.size(0));
+                .struct(KernelStructs.MATMUL_GELU)
+                .set("x", CudaContext.aligned(x))
+                .set("out", CudaContext.aligned(out))
+                .set("bias", CudaContext.aligned(op.bias()))
+                .set("partial", partial)
+                .set("rows", a.size(0));
         int blocks = context.info().multiprocessors() / CLUSTER * CLUSTER;
         context.launch(module.kernel(kernel), new Grid(blocks, 1, 1, THREADS, 1, module.number("matmul_gelu_shared")));
     }

@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.cuda.library.CudaCall;
+import dev.kindling.device.cuda.library.CudaException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.HashMap;
@@ -18,9 +19,17 @@ final class CudaModule implements AutoCloseable {
     private final Map<String, CudaKernel> kernels = new HashMap<>();
     private final Map<String, Integer> numbers = new HashMap<>();
 
+    /**
+     * Loads the module of kernel file {@code name}.
+     *
+     * @throws CudaException if it publishes another layout of a struct than the one that Java fills
+     */
     CudaModule(String name, byte[] cubin) {
         this.name = name;
         CudaCall.check(JCudaDriver.cuModuleLoadData(module, cubin), "load the cubin of %s", name);
+        for (StructLayout struct : KernelStructs.of(name)) {
+            struct.check(name, global(struct.table()));
+        }
     }
 
     CudaKernel kernel(String entry) {
@@ -34,14 +43,18 @@ final class CudaModule implements AutoCloseable {
 
     /** The value of a {@code __device__ const int} of the file. */
     int number(String global) {
-        return numbers.computeIfAbsent(global, key -> {
-            CUdeviceptr address = new CUdeviceptr();
-            CudaCall.check(
-                    JCudaDriver.cuModuleGetGlobal(address, new long[1], module, key), "find %s in %s.cu", key, name);
-            ByteBuffer value = ByteBuffer.allocateDirect(4).order(ByteOrder.nativeOrder());
-            CudaCall.check(JCudaDriver.cuMemcpyDtoH(Pointer.to(value), address, 4), "read %s of %s.cu", key, name);
-            return value.getInt(0);
-        });
+        return numbers.computeIfAbsent(global, key -> global(key).getInt(0));
+    }
+
+    /** What a global of the file holds. */
+    private ByteBuffer global(String global) {
+        CUdeviceptr address = new CUdeviceptr();
+        long[] bytes = new long[1];
+        CudaCall.check(JCudaDriver.cuModuleGetGlobal(address, bytes, module, global), "find %s in %s.cu", global, name);
+        ByteBuffer value = ByteBuffer.allocateDirect(Math.toIntExact(bytes[0])).order(ByteOrder.nativeOrder());
+        CudaCall.check(
+                JCudaDriver.cuMemcpyDtoH(Pointer.to(value), address, bytes[0]), "read %s of %s.cu", global, name);
+        return value;
     }
 
     @Override

@@ -6,7 +6,6 @@ import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
-import java.nio.ByteBuffer;
 import java.util.List;
 import jcuda.Pointer;
 import jcuda.driver.CUdeviceptr;
@@ -106,11 +105,19 @@ public final class CudaOptimizer {
             throw new IllegalArgumentException("%s does not start at a multiple of 4 elements".formatted(op.working()));
         }
         CudaKernel kernel = context.module("adamw", type).kernel("adamw");
-        ByteBuffer p = context.arguments().struct(72);
-        p.putLong(master).putLong(CudaContext.aligned(op.m())).putLong(CudaContext.aligned(op.v()));
-        p.putLong(working == master ? 0 : working).putLong(CudaContext.aligned(op.gradients()));
-        p.putLong(context.state().address()).putLong(count);
-        p.putFloat(op.beta1()).putFloat(op.beta2()).putFloat(op.epsilon()).putFloat(op.weightDecay());
+        context.arguments()
+                .struct(KernelStructs.ADAM_W)
+                .set("master", master)
+                .set("m", CudaContext.aligned(op.m()))
+                .set("v", CudaContext.aligned(op.v()))
+                .set("working", working == master ? 0 : working)
+                .set("gradient", CudaContext.aligned(op.gradients()))
+                .set("state", context.state().address())
+                .set("count", count)
+                .set("beta1", op.beta1())
+                .set("beta2", op.beta2())
+                .set("epsilon", op.epsilon())
+                .set("weightDecay", op.weightDecay());
         context.launch(kernel, Grid.cover(count, 1024, 256));
     }
 

@@ -20,6 +20,7 @@ final class LaunchArguments {
     private final Pointer table;
     private int count;
     private int used;
+    private StructValue struct;
 
     LaunchArguments() {
         this.table = Pointer.to(block.duplicate().position(VALUE_BYTES).slice());
@@ -28,6 +29,7 @@ final class LaunchArguments {
     LaunchArguments clear() {
         count = 0;
         used = 0;
+        struct = null;
         return this;
     }
 
@@ -52,8 +54,22 @@ final class LaunchArguments {
         return this;
     }
 
-    /** A struct by value: the caller fills {@code bytes} bytes at the returned place, aligned to 8. */
-    ByteBuffer struct(int bytes) {
+    /** A struct by value, which the caller fills before the launch; at most one a launch. */
+    StructValue struct(StructLayout layout) {
+        if (struct != null) {
+            throw new IllegalStateException("a second struct, %s, in one launch".formatted(layout.name()));
+        }
+        struct = new StructValue(layout, place(layout.bytes()));
+        return struct;
+    }
+
+    /** The bytes of an argument that another library has made. */
+    LaunchArguments add(byte[] bytes) {
+        place(bytes.length).put(bytes);
+        return this;
+    }
+
+    private ByteBuffer place(int bytes) {
         next(bytes);
         ByteBuffer place = block.slice(used, bytes).order(ByteOrder.nativeOrder());
         used += (bytes + 7) / 8 * 8;
@@ -68,7 +84,11 @@ final class LaunchArguments {
         block.putLong(VALUE_BYTES + 8 * count++, base + used);
     }
 
+    /** The addresses of the arguments, as cuLaunchKernel takes them. */
     Pointer table() {
+        if (struct != null) {
+            struct.checkComplete();
+        }
         return table;
     }
 }

@@ -11,16 +11,14 @@ import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
 /**
- * The device struct StepState of common.cuh: what changes between replays. The host writes its first 32 bytes (seed,
- * stream, learning rate, corrections, loss scale), the kernels write the gradient norm and the clip scale.
+ * The struct StepState of common.cuh in device memory: what changes between replays of a captured step. The host writes the
+ * fields before the gradient norm ({@link #set}), the kernels write the gradient norm and the clip scale.
  */
 final class StepState implements AutoCloseable {
-    private static final int BYTES = 64;
-    private static final int INPUT_BYTES = 32;
-    private static final int STREAM = 8;
-    private static final int LOSS_SCALE = 28;
-    private static final int GRADIENT_NORM = 32;
-    private static final int CLIP_SCALE = 36;
+    private static final StructLayout LAYOUT = KernelStructs.STEP_STATE;
+    private static final int BYTES = LAYOUT.bytes();
+    /** The fields from here on are the kernels' own. */
+    private static final int GRADIENT_NORM = LAYOUT.offset("gradNorm");
 
     private final CudaContext context;
     private final DeviceMemory.Block block;
@@ -34,10 +32,10 @@ final class StepState implements AutoCloseable {
         CudaCall.check(JCudaDriver.cuMemAllocHost(pinned, 2L * BYTES), "pin host memory for the step state");
         this.host = pinned.getByteBuffer(0, 2L * BYTES).order(ByteOrder.nativeOrder());
         CudaCall.check(JCudaDriver.cuEventCreate(copied, CUevent_flags.CU_EVENT_DISABLE_TIMING), "create an event");
-        for (int i = 0; i < BYTES; i += 4) {
-            host.putInt(i, 0);
-        }
-        host.putFloat(LOSS_SCALE, 1).putFloat(CLIP_SCALE, 1).putFloat(20, 1).putFloat(24, 1);
+        inputs(new StepInputs(0, 0, 0, 1, 1, 1))
+                .set("gradNorm", 0f)
+                .set("clipScale", 1f)
+                .checkComplete();
         upload(BYTES);
     }
 
@@ -45,24 +43,26 @@ final class StepState implements AutoCloseable {
         return block.address().value();
     }
 
-    /** The address of the 64-bit number of the micro-batch. */
-    long streamAddress() {
-        return address() + STREAM;
-    }
-
     long lossScaleAddress() {
-        return address() + LOSS_SCALE;
+        return address() + LAYOUT.offset("lossScale");
     }
 
     void set(StepInputs inputs) {
         context.bind();
         awaitCopy();
-        host.putLong(0, inputs.seed()).putLong(STREAM, inputs.stream());
-        host.putFloat(16, inputs.learningRate());
-        host.putFloat(20, inputs.beta1Correction());
-        host.putFloat(24, inputs.beta2Correction());
-        host.putFloat(LOSS_SCALE, inputs.lossScale());
-        upload(INPUT_BYTES);
+        inputs(inputs);
+        upload(GRADIENT_NORM);
+    }
+
+    /** Writes the host's fields into the pinned copy. */
+    private StructValue inputs(StepInputs inputs) {
+        return new StructValue(LAYOUT, host)
+                .set("seed", inputs.seed())
+                .set("stream", inputs.stream())
+                .set("lr", inputs.learningRate())
+                .set("beta1Correction", inputs.beta1Correction())
+                .set("beta2Correction", inputs.beta2Correction())
+                .set("lossScale", inputs.lossScale());
     }
 
     /** Waits for all work, then reads the gradient norm. */

@@ -62,6 +62,6 @@ final class TensorMap {
 
     /** Adds itself to a kernel's arguments. */
     void addTo(LaunchArguments arguments) {
-        arguments.struct(BYTES).put(encoded);
+        arguments.add(encoded);
     }
 }

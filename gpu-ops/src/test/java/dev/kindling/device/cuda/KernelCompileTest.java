@@ -9,53 +9,57 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Every kernel compiles for sm_80 (fp32 where it has such a form) and sm_90a (bf16). Needs nvcc, not a GPU. */
+/**
+ * Every kernel compiles for sm_80 (fp32 where it has such a form) and sm_90a (bf16), with the structs that Java fills. Needs
+ * nvcc, not a GPU.
+ */
 class KernelCompileTest {
-    private static final Path KERNELS = Path.of("src/main/resources/kernels");
     private static final String HALF_ONLY = "flash_";
+    private static final String HOPPER_ONLY = "_hopper";
+    private static final String TABLE = "layout_";
 
     @TempDir
     Path folder;
 
-    @Test
-    void everyKernelCompiles() throws Exception {
-        assumeTrue(nvcc() != null, "SKIPPED: no nvcc on the PATH or in CUDA_HOME; kernels are not compiled here");
-        List<Path> files;
-        try (Stream<Path> listed = Files.list(KERNELS)) {
-            files = listed.filter(file -> file.toString().endsWith(".cu"))
-                    .sorted()
-                    .toList();
+    /** One compilation. */
+    private record Job(String stem, String architecture, String type) {
+        Path output(Path folder) {
+            return folder.resolve(stem + "." + architecture + "." + type + ".cubin");
         }
-        assertThat(files).hasSizeGreaterThan(5);
-        List<List<String>> jobs = new ArrayList<>();
-        for (Path file : files) {
-            String stem = file.getFileName().toString().replace(".cu", "");
+
+        /** The _hopper files are empty for other architectures. */
+        boolean empty() {
+            return stem.contains(HOPPER_ONLY) && !architecture.equals("sm_90a");
+        }
+    }
+
+    @Test
+    void everyKernelCompilesWithTheStructsThatJavaFills() {
+        assumeTrue(nvcc() != null, "SKIPPED: no nvcc on the PATH or in CUDA_HOME; kernels are not compiled here");
+        List<String> stems = KernelFiles.stems();
+        assertThat(stems).hasSizeGreaterThan(5);
+        List<Job> jobs = new ArrayList<>();
+        for (String stem : stems) {
             // The older architecture with the type that has the most code paths, the newer with the usual one.
-            String wide = stem.startsWith(HALF_ONLY) ? "fp16" : "f32";
-            jobs.add(job(file, "sm_80", wide));
-            jobs.add(job(file, "sm_90a", "bf16"));
+            jobs.add(new Job(stem, "sm_80", stem.startsWith(HALF_ONLY) ? "fp16" : "f32"));
+            jobs.add(new Job(stem, "sm_90a", "bf16"));
         }
         jobs.parallelStream().forEach(this::compile);
     }
 
-    private List<String> job(Path file, String architecture, String type) {
-        String output = folder.resolve(file.getFileName() + type + architecture).toString();
-        return List.of(
+    private void compile(Job job) {
+        List<String> command = List.of(
                 nvcc(),
                 "--std=c++17",
                 "-cubin",
-                "-arch=" + architecture,
-                "-DACTIVATION=" + type,
+                "-arch=" + job.architecture(),
+                "-DACTIVATION=" + job.type(),
                 "-o",
-                output,
-                file.toString());
-    }
-
-    private void compile(List<String> command) {
+                job.output(folder).toString(),
+                KernelFiles.FOLDER.resolve(job.stem() + ".cu").toString());
         try {
             Path log = Files.createTempFile(folder, "nvcc", ".log");
             Process process = new ProcessBuilder(command)
@@ -66,12 +70,23 @@ class KernelCompileTest {
             assertThat(process.exitValue())
                     .as("%s%n%s", command, Files.readString(log))
                     .isZero();
+            checkStructs(job, new Cubin(job.output(folder)));
         } catch (IOException e) {
             throw new java.io.UncheckedIOException(e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new AssertionError(e);
         }
+    }
+
+    private static void checkStructs(Job job, Cubin cubin) {
+        List<StructLayout> structs = job.empty() ? List.of() : KernelStructs.of(job.stem());
+        assertThat(cubin.globals().keySet())
+                .as("%s", job)
+                .filteredOn(name -> name.startsWith(TABLE))
+                .containsExactlyInAnyOrderElementsOf(
+                        structs.stream().map(StructLayout::table).toList());
+        structs.forEach(struct -> struct.check(job.stem(), cubin.globals().get(struct.table())));
     }
 
     private static String nvcc() {

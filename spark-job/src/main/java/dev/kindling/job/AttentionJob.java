@@ -26,8 +26,8 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * Times each attention backend on the driver's device. First each is compared with MATH in fp32 on the same inputs; one
- * that disagrees fails the command. Every backend gets a freshly opened device, so that its memory is its own.
+ * Times each attention backend on the driver's device. Each is first compared with MATH in fp32 on the same inputs; if
+ * one disagrees, the command fails. Every backend gets a freshly opened device, so that its memory is counted alone.
  */
 final class AttentionJob implements Job<AttentionOptions> {
     private final PrintStream out;
@@ -98,7 +98,7 @@ final class AttentionJob implements Job<AttentionOptions> {
         };
     }
 
-    /** What MATH makes of it in fp32, or empty where that is more than memory holds. */
+    /** MATH's results in fp32, or empty if they do not fit into memory. */
     private Optional<List<float[]>> reference(Problem problem, boolean cuda) {
         Problem exact = new Problem(
                 problem.batch(),
@@ -119,7 +119,7 @@ final class AttentionJob implements Job<AttentionOptions> {
         }
     }
 
-    /** Prints a backend's row; false if it disagrees with the reference. */
+    /** Prints a backend's row; returns false if it disagrees with the reference. */
     private boolean row(Problem problem, Kind kind, Optional<List<float[]>> reference, boolean cuda) {
         try (Device device = open(cuda)) {
             Optional<String> reason;
@@ -172,7 +172,10 @@ final class AttentionJob implements Job<AttentionOptions> {
                 false);
     }
 
-    /** Rounding of inputs, outputs and, inside, of probabilities: some ulps of the type. */
+    /**
+     * The relative error that rounding explains: of inputs, outputs and, inside, of probabilities; some ulps of the
+     * type.
+     */
     private static double tolerance(DType type) {
         return switch (type) {
             case BF16 -> 2e-2;

@@ -42,7 +42,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
- * Compares attention backends: a generation of ranks for each number of executors, then the report. The report's
+ * Compares attention backends: one generation of ranks for each number of executors, then the report. The report's
  * directory appears whole or not at all.
  */
 final class CompareJob implements Job<CompareOptions> {
@@ -82,7 +82,13 @@ final class CompareJob implements Job<CompareOptions> {
         }
     }
 
-    /** @param config with the most executors of the series, and micro-batches for all of them */
+    /**
+     * What to run.
+     *
+     * @param config with the most executors of the series, and with micro-batches that all of them can share
+     * @param executors the numbers of executors
+     * @param notes what the report must tell its reader
+     */
     private record Comparison(TrainConfig config, List<Integer> executors, ComparisonPlan plan, List<String> notes) {}
 
     private static Comparison settle(CompareOptions options, Path run, Storage storage, Configuration hadoop)
@@ -119,7 +125,10 @@ final class CompareJob implements Job<CompareOptions> {
         return new Comparison(config, executors, plan, notes);
     }
 
-    /** Micro-batches that the most executors can share, the same for every number of them, so that all do one work. */
+    /**
+     * The configuration with micro-batches that the largest number of executors can share; they are the same for every
+     * number of them, so that all do the same work.
+     */
     private static TrainConfig withMicroBatches(TrainConfig config, List<String> notes) {
         int executors = config.cluster().executors();
         int globalBatch = config.train().globalBatch();
@@ -172,7 +181,7 @@ final class CompareJob implements Job<CompareOptions> {
         }
     }
 
-    /** With the longest sequences, and so the most weights. */
+    /** The configuration with the longest sequences of the series, and so the most weights. */
     private static TrainConfig longest(TrainConfig config, ComparisonPlan plan) {
         return config.withModel(model -> model.withBlockSize(Collections.max(plan.lengths())));
     }
@@ -184,7 +193,7 @@ final class CompareJob implements Job<CompareOptions> {
         storage.files().delete(new Path(staged, "data"), true);
     }
 
-    /** The report is there to be read; but nothing measured, or backends that disagree, is no success. */
+    /** Fails if nothing was measured or backends disagree: the report has been written, but that is no success. */
     private static void requireSense(BackendReport report) {
         if (report.rows().stream().noneMatch(BackendReport.Row::ran)) {
             throw new FatalJobException("no backend could run: "

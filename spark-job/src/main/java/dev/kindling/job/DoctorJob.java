@@ -28,10 +28,10 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
-/** Checks the cluster as training would use it: a table, and a fix for everything that is not well. */
+/** Checks the cluster as training would use it; prints a table, with a fix for everything that is not well. */
 final class DoctorJob implements Job<DoctorOptions> {
     private static final int ATTEMPTS = 1;
-    /** No gradients travel; small messages do. */
+    /** No gradients are summed here, only small messages are sent. */
     private static final long NO_ELEMENTS = 1;
 
     private final SparkSessions sessions;

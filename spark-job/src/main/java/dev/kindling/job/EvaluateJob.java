@@ -32,7 +32,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
 /**
- * Scores documents with a checkpoint: a table of them and summary.json, which appear whole or not at all. The totals do
+ * Scores documents with a checkpoint. The table of scores and summary.json appear whole or not at all. The totals do
  * not depend on how many executors and tasks shared the work, nor on which of them died.
  */
 final class EvaluateJob implements Job<EvaluateOptions> {
@@ -52,7 +52,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
             return new Subject(directory, state, TrainConfig.fromTree(state.config(), directory + "/state.json"));
         }
 
-        /** The shards that it was trained on: the run's own, or those that data.corpus names. */
+        /** The shards that the checkpoint was trained on: the run's own, or those that data.corpus names. */
         String shards(Configuration hadoop) throws IOException {
             String own = checkpoint.getParent().getParent() + "/data";
             for (String folder : List.of(own, config.data().corpus())) {
@@ -141,7 +141,9 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         }
     }
 
-    /** All but how long it took is the same for the same checkpoint, data and options. */
+    /**
+     * The content of summary.json. Everything but the duration is the same for the same checkpoint, data and options.
+     */
     private static ObjectNode summary(Work work, Totals totals, List<String> problems) {
         ObjectNode summary = JsonMapper.builder().build().createObjectNode();
         EvaluateOptions.Data data = work.options().data();
@@ -190,7 +192,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 options.elastic().skipBad());
     }
 
-    /** About so many: one for characters, four for GPT-2's English. */
+    /** The approximate bytes per token: one for characters, four for English text with GPT-2's vocabulary. */
     private static int bytesAToken(Subject subject) {
         return subject.config().data().tokenizer() == TokenizerKind.CHAR ? 1 : 4;
     }

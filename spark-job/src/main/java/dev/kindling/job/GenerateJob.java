@@ -33,8 +33,8 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
 /**
- * Continues a prompt on the driver's device, printing text as it comes, or a file of prompts in a Spark job. Equal seeds,
- * equal texts.
+ * Continues a prompt on the driver's device, printing text as it comes, or a file of prompts in a Spark job. Equal
+ * seeds give equal texts.
  */
 final class GenerateJob implements Job<GenerateOptions> {
     private final SparkSessions sessions;

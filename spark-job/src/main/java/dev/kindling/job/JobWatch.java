@@ -17,17 +17,16 @@ import scala.jdk.javaapi.CollectionConverters;
 import scala.jdk.javaapi.OptionConverters;
 
 /**
- * Ends Spark jobs that would otherwise go on for nothing: at a task's first error that another attempt does not cure,
- * which Spark would try four times, and where there has been no executor for {@value Limits#SLOTS}, for which Spark would
- * wait without end.
+ * Ends Spark jobs that cannot succeed: at a task's first error that another attempt would not cure (Spark would try
+ * four times), and when the cluster has given no executor for {@value Limits#SLOTS} (Spark would wait without end).
  */
 final class JobWatch extends SparkListener {
-    /** The local property by which a Spark job is known as one of those watched. */
+    /** The local property that marks the Spark jobs being watched. */
     private static final String WATCHED = "spark.kindling.watched";
 
     private static final long POLL_MILLIS = 200;
 
-    /** What runs Spark jobs, all from the thread that calls it. */
+    /** Code that runs Spark jobs from the thread that calls it. */
     interface Work<T> {
         T run() throws IOException;
     }
@@ -42,7 +41,7 @@ final class JobWatch extends SparkListener {
         this.spark = spark;
     }
 
-    /** Runs {@code work}; throws the error for which its jobs were ended. */
+    /** Runs {@code work} and watches its jobs; throws the error for which they were ended. */
     static <T> T over(SparkContext spark, Work<T> work) throws IOException {
         JobWatch watch = new JobWatch(spark);
         Thread poll = new Thread(watch::awaitExecutors, "kindling-job-watch");

@@ -37,8 +37,8 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
- * The command line: parses, runs a job, and turns failures into one line and an exit code. No signature here names a
- * Spark class, so that help needs the jar alone.
+ * The command line: parses arguments, runs a job, and turns a failure into one line and an exit code. No signature here
+ * names a Spark class, so that help works with the jar alone.
  */
 @Command(
         name = "kindling",

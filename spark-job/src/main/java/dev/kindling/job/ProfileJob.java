@@ -25,7 +25,9 @@ import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
-/** Times a training step's operators on the driver's device; prints the longest, writes a trace and a table. */
+/**
+ * Times the operators of a training step on the driver's device; prints the longest, and writes a trace and a table.
+ */
 final class ProfileJob implements Job<ProfileOptions> {
     private static final ProfiledTraining.WarmUp WARM_UP = new ProfiledTraining.WarmUp(3, Duration.ofSeconds(5));
     private static final int TOP = 20;

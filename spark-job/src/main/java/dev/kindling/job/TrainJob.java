@@ -42,7 +42,7 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 
-/** Trains: configuration, run directory, shards, generations of ranks, summary and a sample. */
+/** Trains a model: configuration, run directory, shards, generations of ranks, summary and a sample. */
 final class TrainJob implements Job<TrainOptions> {
     private static final int ATTEMPTS_WITHOUT_PROGRESS = 3;
 
@@ -118,7 +118,9 @@ final class TrainJob implements Job<TrainOptions> {
 
     private record Shards(Path folder, int vocabulary) {}
 
-    /** Prepares and verifies shards, then writes config.yaml; a new run directory does not outlive a failure here. */
+    /**
+     * Prepares and verifies the shards, then writes config.yaml. If that fails, a new run directory is removed again.
+     */
     private static Shards settle(TrainConfig config, Path run, Storage storage, JavaSparkContext spark, boolean resume)
             throws IOException {
         try {
@@ -172,7 +174,10 @@ final class TrainJob implements Job<TrainOptions> {
         }
     }
 
-    /** The folder of shards: the corpus itself where it has been prepared, else the run's own, prepared if need be. */
+    /**
+     * The folder of shards: the corpus itself if it is a folder of shards, otherwise the run's own, which is prepared
+     * first if needed.
+     */
     static Path shards(TrainConfig config, Path run, JavaSparkContext spark) throws IOException {
         Configuration hadoop = spark.hadoopConfiguration();
         String corpus = config.data().corpus();
@@ -194,14 +199,14 @@ final class TrainJob implements Job<TrainOptions> {
         return own;
     }
 
-    /** Verifies the shards; ids in their tokenizer's vocabulary. */
+    /** Verifies the shards; returns the size of their vocabulary. */
     static int vocabulary(Path shards, JavaSparkContext spark) throws IOException {
         return JobWatch.over(spark.sc(), () -> new ShardPreparation(spark).openVerified(shards))
                 .tokenizer()
                 .vocabSize();
     }
 
-    /** Gradients that a rank gives to a sum at once, for any number of ranks that may be left. */
+    /** The most operands that a rank contributes to a sum at once, for any number of ranks that may be left. */
     private static int mostOperands(TrainConfig config) {
         if (config.train().reduction() == TrainSection.Reduction.RANK) {
             return 1;

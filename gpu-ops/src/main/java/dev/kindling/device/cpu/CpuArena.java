@@ -9,7 +9,7 @@ import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Heap arrays that become garbage when the arena is closed. */
+/** Heap arrays; closing the arena leaves them to the garbage collector. */
 public final class CpuArena implements Arena {
     private final String name;
     private final CpuDevice device;

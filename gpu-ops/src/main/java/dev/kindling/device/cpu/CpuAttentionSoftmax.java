@@ -15,7 +15,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
 
-/** The softmax between MATH attention's two products, and its gradient; a row of scores at a time. */
+/** The softmax between the two products of MATH attention, and its gradient; a row of scores at a time. */
 final class CpuAttentionSoftmax {
     private final CpuLoops loops;
     private final CpuStep step;

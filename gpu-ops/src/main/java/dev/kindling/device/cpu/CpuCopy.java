@@ -79,7 +79,7 @@ final class CpuCopy {
         }
     }
 
-    /** Where row {@code row}, counted over all dimensions but the last, starts. */
+    /** The offset of row {@code row}, where rows are counted over all dimensions but the last. */
     private static int rowOffset(Tensor tensor, int row) {
         long at = tensor.offset();
         int left = row;

@@ -11,7 +11,7 @@ import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.tensor.DType;
 import java.util.Arrays;
 
-/** {@link CrossEntropy}, with the gradient in place of the logits where asked. */
+/** {@link CrossEntropy}: losses alone, or losses and the gradient, which overwrites the logits. */
 final class CpuCrossEntropy {
     private final CpuLoops loops;
     private final CpuStep step;
@@ -23,7 +23,7 @@ final class CpuCrossEntropy {
         this.scratch = new CpuRowScratch(loops.threads());
     }
 
-    /** Losses alone. */
+    /** Computes the losses; the logits are kept. */
     void losses(CrossEntropy op) {
         int vocabulary = check(op);
         int padded = op.logits().size(-1);
@@ -39,7 +39,7 @@ final class CpuCrossEntropy {
         });
     }
 
-    /** Losses, and dlogits over the logits. */
+    /** Computes the losses and overwrites the logits by their gradient. */
     void lossesAndGradient(CrossEntropy op) {
         int vocabulary = check(op);
         int padded = op.logits().size(-1);
@@ -62,7 +62,10 @@ final class CpuCrossEntropy {
         });
     }
 
-    /** Writes the row's loss, and exp(logit - max) at {@code at}, which may be the logits; returns their sum. */
+    /**
+     * Writes the row's loss, and exp(logit - max) from {@code at} on, which may be the logits' own place; returns the
+     * sum of those.
+     */
     private float loss(CrossEntropy op, int row, float[] exponentials, int at) {
         float[] logits = floats(op.logits());
         int first = offset(op.logits()) + row * op.logits().size(-1);

@@ -23,8 +23,8 @@ import java.util.Optional;
 import java.util.Set;
 
 /**
- * The CPU: heap arrays, fp32 activations, ops that run at once on a fixed number of threads. Results do not depend on
- * that number. Uses the Vector API where the JVM has it, see {@link CpuVectors}.
+ * The CPU: heap arrays, fp32 activations, and ops that run at once on a fixed number of threads. Results do not depend
+ * on that number. Uses the Vector API if the JVM has it, see {@link CpuVectors}.
  */
 public final class CpuDevice implements Device {
     private final Precision precision;
@@ -38,7 +38,9 @@ public final class CpuDevice implements Device {
     private long peakBytes;
 
     /**
-     * @param threads that share an operation, the caller's included
+     * A device with the fastest inner loops that this JVM can run.
+     *
+     * @param threads that share an operation, the calling one included
      * @param precision BF16: matrix products by oneDNN with bf16 inputs
      * @throws IllegalStateException if BF16 is asked for and oneDNN cannot be used; it says why
      */
@@ -46,7 +48,7 @@ public final class CpuDevice implements Device {
         this(threads, precision, CpuKernels.fastest());
     }
 
-    /** With the given inner loops; plain Java's come with plain Java's matrix products. */
+    /** A device with the given inner loops; those of plain Java come with matrix products in plain Java. */
     CpuDevice(int threads, Precision precision, CpuKernels kernels) {
         this.precision = precision;
         this.kernels = kernels;

@@ -6,7 +6,7 @@ import dev.kindling.device.FusedAttention;
 import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
-/** EFFICIENT's refusal on the CPU. */
+/** EFFICIENT has no CPU implementation; this says so. */
 final class CpuEfficientAttention implements FusedAttention {
     private static final String REASON = "EFFICIENT runs on CUDA only and the device is the CPU; use FLASH or MATH";
 

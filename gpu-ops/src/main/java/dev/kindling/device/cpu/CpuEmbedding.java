@@ -12,9 +12,11 @@ import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 
-/** {@link EmbeddingOp}. The backward shares columns between threads, so that rows are added in order. */
+/** {@link EmbeddingOp}. Backward divides columns among threads, so that rows are added in order. */
 final class CpuEmbedding {
-    /** Columns a thread takes at a time: a cache line, and a multiple of dropout's eight decisions. */
+    /**
+     * Columns that a thread takes at a time: a cache line, and a multiple of the eight decisions of one dropout draw.
+     */
     private static final int CHUNK = 16;
 
     private final CpuLoops loops;

@@ -18,8 +18,8 @@ import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
 /**
- * Attention with an online softmax in fp32; memory O(T) per thread. Heads are shared between threads, and the forward's
- * query rows too where there are few heads. A row's result does not depend on which thread computes it.
+ * Attention with an online softmax in fp32, with O(T) memory per thread. Heads are divided among threads; forward also
+ * divides the query rows where there are few heads. A row's result does not depend on the thread that computes it.
  */
 public final class CpuFlashAttention implements FusedAttention {
     private static final int MOST_DEPTH = 256;

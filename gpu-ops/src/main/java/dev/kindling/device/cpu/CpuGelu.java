@@ -11,7 +11,7 @@ import dev.kindling.tensor.Tensor;
 
 /** {@link Gelu} with its bias, a row at a time. */
 final class CpuGelu {
-    /** An element costs about as much as this many plain ones. */
+    /** The cost of one element, in plain operations. */
     private static final int COST = 3;
 
     private final CpuLoops loops;

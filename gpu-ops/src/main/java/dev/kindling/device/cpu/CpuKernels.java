@@ -13,7 +13,7 @@ import dev.kindling.device.cpu.rows.ScalarRows;
 import dev.kindling.device.cpu.rows.VectorRows;
 import java.util.function.Function;
 
-/** The inner loops of one kind, vectors or plain Java, and the fp32 products that go with them. */
+/** One set of inner loops, in the Vector API or in plain Java, and the fp32 matrix products that go with it. */
 record CpuKernels(String description, RowKernels rows, FlashTiles tiles, Function<CpuThreads, CpuMatmul> products) {
 
     /** The fastest that this JVM can run. */

@@ -68,7 +68,7 @@ final class CpuMatmulOp {
         }
     }
 
-    /** The last two dimensions; of an extent of 1 the stride has no meaning. */
+    /** A view of the last two dimensions. Along an extent of 1 the stride has no meaning. */
     private static MatrixView view(Tensor tensor) {
         if (tensor.dtype() != DType.F32) {
             throw new IllegalArgumentException("%s must be F32".formatted(tensor));

@@ -4,7 +4,7 @@ import dev.kindling.device.Readback;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.tensor.Tensor;
 
-/** A copy, made at once. */
+/** A copy that is made at once. */
 final class CpuReadback implements Readback {
     private final Tensor from;
     private final float[] copy;

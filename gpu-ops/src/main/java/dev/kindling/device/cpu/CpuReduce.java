@@ -8,7 +8,7 @@ import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
 
-/** Sums and the gradient norm: blocks of fixed size, added in order in double. */
+/** Sums and the gradient norm: the sums of blocks of fixed size, added in order in double. */
 final class CpuReduce {
     private final CpuLoops loops;
     private final ColumnSums columns;

@@ -8,8 +8,8 @@ import java.util.Locale;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * What the CPU's vector units can do at most, measured: independent fused multiply-adds in registers, on all of the
- * device's threads at once. The best of many short runs counts, so that an interruption does not.
+ * The measured peak of the CPU's vector units: independent fused multiply-adds in registers, on all of the device's
+ * threads at once. Takes the best of many short runs, so that an interruption does not count.
  */
 final class VectorPeakRate {
     private static final int CHAINS = 12;

@@ -7,13 +7,13 @@ import dev.kindling.data.DataException;
 import java.io.PrintWriter;
 import java.util.Optional;
 
-/** What a failed command prints, and the exit code that it ends with. */
+/** What a failed command prints, and its exit code. */
 public final class FailureReport {
     private FailureReport() {}
 
     /**
-     * Prints one line, or with {@code verbose} the stack trace, and returns the exit code. The line is that of the
-     * failure among the causes that Kindling has worded, where there is one: Spark wraps what a task throws.
+     * Prints one line, or with {@code verbose} the stack trace, and returns the exit code. Spark wraps what a task
+     * throws: if one of the causes is an error that Kindling has worded for the user, the line is that error's.
      */
     public static int print(Throwable failure, boolean verbose, PrintWriter err) {
         Throwable told = worded(failure).map(Throwable.class::cast).orElse(failure);
@@ -35,7 +35,7 @@ public final class FailureReport {
         return told instanceof ConfigException ? ExitCode.USAGE : ExitCode.FAILURE;
     }
 
-    /** The first failure among the causes that Kindling has worded; another attempt would meet it again. */
+    /** The first of the causes that Kindling has worded for the user; another attempt would meet it again. */
     public static Optional<Exception> worded(Throwable failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof ConfigException

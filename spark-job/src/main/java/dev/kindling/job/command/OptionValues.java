@@ -5,11 +5,15 @@ import dev.kindling.config.EnumText;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** What options say: one of a few things, or a number that may be left out. */
+/** Reads option values: one of a few names, or a number that may be left out. */
 final class OptionValues {
     private OptionValues() {}
 
-    /** @throws ConfigException naming the choices, if {@code value} is none of them */
+    /**
+     * The constant of an enum that an option names.
+     *
+     * @throws ConfigException naming the choices, if {@code value} is none of them
+     */
     static <E extends Enum<E>> E of(String option, String value, Class<E> type) {
         return EnumText.parse(value, type)
                 .orElseThrow(() -> new ConfigException(EnumText.refusal(option, value, type)));
@@ -20,7 +24,11 @@ final class OptionValues {
         return Optional.ofNullable(value).map(text -> of(option, text, type));
     }
 
-    /** @throws ConfigException if a number was given, and is less than 1 */
+    /**
+     * A number that may be left out.
+     *
+     * @throws ConfigException if a number was given and is less than 1
+     */
     static OptionalInt atLeastOne(String option, Integer value) {
         if (value != null && value < 1) {
             throw new ConfigException("%s is %d; set it to 1 or more".formatted(option, value));

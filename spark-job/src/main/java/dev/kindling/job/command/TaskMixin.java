@@ -4,7 +4,7 @@ import dev.kindling.job.options.TaskSettings;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/** Options of jobs without barriers. */
+/** Options of ordinary Spark jobs (those without a barrier). */
 @Command
 final class TaskMixin {
     @Option(
@@ -22,7 +22,7 @@ final class TaskMixin {
             description = "fail (the default), or skip: count and report documents or prompts that cannot be used.")
     private String onError;
 
-    /** The first of these options that was given; null without any. */
+    /** The name of the first of these options that was given; null if none was. */
     String given() {
         if (executors != null) {
             return "--executors";

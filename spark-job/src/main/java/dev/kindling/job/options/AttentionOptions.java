@@ -6,9 +6,9 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Options of {@code attention}: shapes (B, H, T, D), T from {@code lengths}.
+ * Options of {@code attention}: shapes (B, H, T, D), with T from {@code lengths}.
  *
- * @param dtype absent for bf16 on a GPU, fp32 on the CPU
+ * @param dtype empty for bf16 on a GPU and fp32 on the CPU
  */
 public record AttentionOptions(
         int batch,

@@ -8,11 +8,11 @@ import java.util.Optional;
 /**
  * Options of {@code compare}.
  *
- * @param config path, URI or built-in name of the configuration; absent for the one that fits the device
+ * @param config path, URI or built-in name of the configuration; empty for the one that fits the device
  * @param out directory to make for the report, on any Hadoop file system
- * @param backends in order; the first that runs is the reference
+ * @param backends in order; the first one that runs is the reference
  * @param series what is varied
- * @param timing how often what is run
+ * @param timing how often each backend steps
  * @param overrides of the configuration
  */
 public record CompareOptions(

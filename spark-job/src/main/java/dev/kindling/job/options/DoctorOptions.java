@@ -5,7 +5,7 @@ import dev.kindling.config.ConfigOverrides;
 /**
  * Options of {@code doctor}.
  *
- * @param out the directory that runs are to be kept in
+ * @param out the directory in which runs will be kept
  * @param overrides of the configuration
  */
 public record DoctorOptions(String out, ConfigOverrides overrides, boolean verbose) {}

@@ -8,7 +8,7 @@ import java.util.OptionalInt;
  *
  * @param checkpoint a run directory (its latest committed checkpoint) or a checkpoint directory
  * @param out the directory to make
- * @param batch windows a forward pass; empty for the checkpoint's train.micro_batch
+ * @param batch windows per forward pass; empty for the checkpoint's train.micro_batch
  * @param stride tokens by which windows advance; empty for block_size
  */
 public record EvaluateOptions(
@@ -24,8 +24,8 @@ public record EvaluateOptions(
     /**
      * What to evaluate: a path, or a split of the checkpoint's own run.
      *
-     * @param column a table's column of text
-     * @param idColumn a table's column of ids
+     * @param column name of a table's column of text
+     * @param idColumn name of a table's column of ids
      */
     public record Data(
             Optional<String> path, Optional<String> column, Optional<String> idColumn, Optional<String> split) {}

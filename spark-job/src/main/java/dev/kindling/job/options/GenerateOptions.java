@@ -7,8 +7,8 @@ import java.util.Optional;
  * Options of {@code generate}.
  *
  * @param checkpoint a run directory (its latest committed checkpoint) or a checkpoint directory
- * @param prompt continued on the terminal; empty where there is a file of prompts
- * @param file continued by a Spark job
+ * @param prompt to continue on the terminal; empty if there is a file of prompts
+ * @param file of prompts to continue in a Spark job
  */
 public record GenerateOptions(
         String checkpoint,
@@ -19,12 +19,12 @@ public record GenerateOptions(
         boolean verbose) {
 
     /**
-     * How to write.
+     * How texts are sampled.
      *
      * @param maxTokens tokens to sample after the prompt, 1 or more
-     * @param temperature 0 takes the likeliest token; else logits are divided by it
-     * @param topK sample among the K likeliest, 0 for all
-     * @param topP sample among the likeliest that make up this probability, in (0, 1]; 1 for all
+     * @param temperature logits are divided by it; 0 takes the likeliest token
+     * @param topK sample among the K likeliest tokens; 0 for all
+     * @param topP sample among the likeliest tokens that make up this probability, in (0, 1]; 1 for all
      * @param stops strings before the first of which a text ends
      */
     public record Style(

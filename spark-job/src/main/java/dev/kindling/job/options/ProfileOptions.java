@@ -6,9 +6,9 @@ import java.util.Optional;
 /**
  * Options of {@code profile}.
  *
- * @param config path, URI or built-in name of the configuration; absent for the one that fits the device
+ * @param config path, URI or built-in name of the configuration; empty for the one that fits the device
  * @param out directory to make for trace.json and operators.json, on any Hadoop file system
- * @param steps that are timed, after a warm-up
+ * @param steps to time, after a warm-up
  * @param overrides of the configuration
  */
 public record ProfileOptions(

@@ -3,11 +3,11 @@ package dev.kindling.job.options;
 import java.util.OptionalInt;
 
 /**
- * How a job without barriers shares its work.
+ * How an ordinary Spark job (one without a barrier) divides its work.
  *
- * @param executors empty for one a GPU of this host, or two
- * @param partitions tasks; empty for as many as suit the work
- * @param skipBad whether input that cannot be used is counted and passed over
+ * @param executors empty for one per GPU of this host, or two
+ * @param partitions number of tasks; empty for as many as suit the work
+ * @param skipBad whether input that cannot be used is counted and skipped
  */
 public record TaskSettings(OptionalInt executors, OptionalInt partitions, boolean skipBad) {
     private static final int WITHOUT_GPUS = 2;

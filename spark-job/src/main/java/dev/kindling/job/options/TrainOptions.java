@@ -6,7 +6,7 @@ import java.util.Optional;
 /**
  * Options of {@code train}.
  *
- * @param config path, URI or built-in name of the configuration; absent for the one that fits the device
+ * @param config path, URI or built-in name of the configuration; empty for the one that fits the device
  * @param out the run directory, on any Hadoop file system
  * @param overrides of the configuration
  * @param verbose whether errors show their stack trace

@@ -12,9 +12,10 @@ import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
 
 /**
- * Attention's backward for one worker and one head at a time (FlashAttention-2, Alg. 2): P is computed again from the
- * log-sum-exp, in tiles of queries by keys; dQ is finished per query tile, dK and dV are summed over the query tiles in
- * order. With S = scale Q K^T: dV = Pd^T dO, dS = P (dP - rowsum(dO O)), dQ = scale dS K, dK = dS^T (scale Q).
+ * Attention's backward for one worker and one head at a time (FlashAttention-2, Alg. 2). P is recomputed from the
+ * log-sum-exp in tiles of queries by keys. dQ is finished per tile of queries; dK and dV are summed over the tiles of
+ * queries in order. With S = scale Q K^T: dV = Pd^T dO (Pd is P after dropout), dS = P (dP - rowsum(dO O)), dQ = scale
+ * dS K, dK = dS^T (scale Q).
  */
 public final class FlashBackward {
     /** Keys per tile; queries are as many, rounded down to whole strips. */
@@ -159,7 +160,7 @@ public final class FlashBackward {
         FlashPanels.rows(dOut, 0, PITCH, whole, valueDepth, dOutPanels, 0, tileRows, width);
     }
 
-    /** P and dS of a strip of queries against keys {@code first .. first+n-1}, and their part of dQ. */
+    /** Computes P and dS of a strip of queries against keys {@code first .. first+n-1}, and adds their part of dQ. */
     private void strip(int row, int i, int count, int first, int n, Tensor logSumExp) {
         int seen = Math.max(0, Math.min(n, head.visible(row + i + count - 1) - first));
         for (int column = 0; column < seen; column += width) {
@@ -199,7 +200,7 @@ public final class FlashBackward {
         }
     }
 
-    /** dV and dK of a group of keys, from the queries of the tile that see them. */
+    /** Adds to dV and dK of a group of keys, from the queries of the tile that see them. */
     private void keyGroup(int row, int count, int first, int key) {
         int start = 0;
         if (inputs.causal()) {

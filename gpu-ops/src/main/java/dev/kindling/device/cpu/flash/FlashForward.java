@@ -12,8 +12,9 @@ import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
 
 /**
- * Attention's forward for one worker: strips of a few query rows walk the keys in blocks with a running maximum and sum
- * (FlashAttention-2, arXiv:2307.08691, Alg. 1). Keys and values of the head at hand are packed as far as needed.
+ * Attention's forward for one worker (FlashAttention-2, arXiv:2307.08691, Alg. 1): strips of a few query rows walk over
+ * the keys in blocks, with a running maximum and sum. The keys and values of the current head are packed as far as they
+ * are needed.
  */
 public final class FlashForward {
     /** Keys per block. */
@@ -43,7 +44,7 @@ public final class FlashForward {
         sums = new float[rows];
     }
 
-    /** Rows {@code from .. to-1} of a head. */
+    /** Computes rows {@code from .. to-1} of a head. */
     public void run(FlashHead head, int from, int to, CpuDropout dropout, Tensor out, Tensor logSumExp) {
         AttentionInputs inputs = head.inputs();
         int depth = inputs.query().size(3);
@@ -127,7 +128,7 @@ public final class FlashForward {
         }
     }
 
-    /** {@code visible} counts whole vectors, of which the last may end in -infinity. */
+    /** Softmax of one row. {@code visible} is a whole number of vectors, the last of which may end in -infinity. */
     private void softmaxRow(int i, int visible, boolean rescale, int padded) {
         if (visible == 0) {
             return;

@@ -5,9 +5,9 @@ import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.tensor.Tensor;
 
 /**
- * One head of one sequence: lengths and where its rows start.
+ * One head of one sequence: its lengths, and where its rows start.
  *
- * @param first the first row's index, counting rows over sequences and heads, as the dropout mask wants it
+ * @param first number of its first row, counting rows over sequences and heads, as the dropout mask does
  * @param blocksPerRow of the dropout mask
  */
 public record FlashHead(
@@ -42,7 +42,10 @@ public record FlashHead(
         return new FlashHead(inputs, s, h, cumulative[at], length, length, (long) index * longest, (longest + 31) / 32);
     }
 
-    /** Heads of all sequences but for empty ones at the end, which would leave workers without work. */
+    /**
+     * How many heads there are over all sequences; empty sequences at the end do not count, since workers would have
+     * nothing to do for them.
+     */
     public static int count(AttentionInputs inputs) {
         int sequences = inputs.sequences() == null ? inputs.query().size(0) : used(inputs.sequences());
         return sequences * inputs.query().size(1);
@@ -58,14 +61,14 @@ public record FlashHead(
         return used;
     }
 
-    /** Where this head's first row starts in a tensor (B, H, T, D) or (B, H, T). */
+    /** The offset of this head's first row in a tensor (B, H, T, D) or (B, H, T). */
     int at(Tensor tensor) {
         long batch = inputs.sequences() == null ? sequence : 0;
         return Math.toIntExact(
                 tensor.offset() + batch * tensor.stride(0) + head * tensor.stride(1) + start * tensor.stride(2));
     }
 
-    /** How many columns a row sees: from 0 on. */
+    /** How many columns a row sees, from column 0 on. */
     int visible(int row) {
         return inputs.causal() ? Math.max(0, Math.min(tk, row + tk - tq + 1)) : tk;
     }

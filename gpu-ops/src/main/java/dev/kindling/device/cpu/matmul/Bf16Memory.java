@@ -3,12 +3,12 @@ package dev.kindling.device.cpu.matmul;
 import java.nio.ShortBuffer;
 import org.bytedeco.javacpp.ShortPointer;
 
-/** Native memory for bf16 values that grows to what is asked of it and is reused; close it. */
+/** Reusable native memory for bf16 values; grows as needed. Close it. */
 final class Bf16Memory implements AutoCloseable {
     private ShortPointer pointer = new ShortPointer();
     private ShortBuffer buffer = ShortBuffer.allocate(0);
 
-    /** Room for {@code count} values; what was there is lost where it has to grow. */
+    /** Memory for {@code count} values. Its former content is lost if it has to grow. */
     ShortBuffer reserve(int count) {
         if (buffer.capacity() < count) {
             pointer.close();

@@ -4,8 +4,8 @@ import dev.kindling.device.cpu.rows.CpuThreads;
 import dev.kindling.device.cpu.rows.CpuVectors;
 
 /**
- * Dense matrix products on heap arrays. The order of every sum is fixed by the shape, so results do not depend on the
- * number of threads. An instance reuses its scratch memory: calls from several threads take turns.
+ * Dense matrix products on heap arrays. The shape alone fixes the order of every sum, so results do not depend on the
+ * number of threads. An instance reuses its scratch memory; calls from several threads take turns.
  */
 public interface CpuMatmul {
     /** The fastest fp32 products that this JVM can run. */
@@ -13,10 +13,10 @@ public interface CpuMatmul {
         return CpuVectors.whyNot().isPresent() ? new ScalarMatmul(threads) : new VectorMatmul(threads);
     }
 
-    /** Runs one product, spread over the threads. C is overwritten or accumulated into, as the call says. */
+    /** Runs one product, divided among the threads. C is overwritten or accumulated into, as the call says. */
     void multiply(MatmulCall call);
 
-    /** Runs the product at each place that the batch names, each by one thread; for many small matrices. */
+    /** Runs many small products, one thread each, at the places that the batch gives. */
     void multiply(MatmulCall call, MatmulBatch batch);
 
     /** For logs and reports: the implementation and its arithmetic. */

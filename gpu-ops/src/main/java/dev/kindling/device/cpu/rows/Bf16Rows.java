@@ -2,14 +2,16 @@ package dev.kindling.device.cpu.rows;
 
 import java.nio.ShortBuffer;
 
-/** Floats on the heap to bf16 in buffers and back, with the fastest loops that this JVM can run. Thread-safe. */
+/**
+ * Converts floats on the heap to bf16 in buffers and back, with the fastest loops that this JVM can run. Thread-safe.
+ */
 public final class Bf16Rows {
     private static final int STAGED = 8192;
     private static final RowKernels KERNELS = CpuVectors.rows();
 
     private Bf16Rows() {}
 
-    /** Puts count floats as bf16, rounded to nearest even. An infinity or a quiet NaN stays one. */
+    /** Writes {@code count} floats as bf16, rounded to nearest even. Infinities and quiet NaNs stay what they are. */
     public static void put(float[] from, int at, int count, ShortBuffer to) {
         put(from, at, count, to, new short[Math.min(STAGED, count)]);
     }
@@ -22,7 +24,7 @@ public final class Bf16Rows {
         }
     }
 
-    /** Takes count values. */
+    /** Reads {@code count} bf16 values as floats. */
     public static void get(ShortBuffer from, float[] to, int at, int count) {
         short[] staging = new short[Math.min(STAGED, count)];
         for (int done = 0; done < count; done += staging.length) {
@@ -32,16 +34,16 @@ public final class Bf16Rows {
         }
     }
 
-    /** As {@link dev.kindling.device.Ops#roundToBf16}, on the caller's thread alone. */
+    /** As {@link dev.kindling.device.Ops#roundToBf16}, on the calling thread alone. */
     public static void round(float[] x, int at, float[] residual, int residualAt, int count) {
         KERNELS.roundToBf16(x, at, residual, residualAt, count);
     }
 
     /**
-     * Puts rows as bf16, without gaps, to {@code target} from {@code to}.
+     * Writes rows as bf16, without gaps, to {@code target} from position {@code to} on.
      *
      * @param at where the first row starts in {@code from}
-     * @param stride from one row's start to the next one's
+     * @param stride from the start of one row to that of the next
      */
     public static void putRows(float[] from, int at, int stride, int rows, int columns, ShortBuffer target, int to) {
         short[] staging = new short[Math.min(STAGED, columns)];

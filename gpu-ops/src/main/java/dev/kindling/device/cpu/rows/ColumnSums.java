@@ -3,8 +3,8 @@ package dev.kindling.device.cpu.rows;
 import java.util.Arrays;
 
 /**
- * Sums over rows in a fixed order: rows are cut into blocks that depend on their number alone, each block sums its own
- * in order, and the blocks are added in order. Keeps its scratch memory.
+ * Sums over rows in a fixed order: rows are divided into blocks, whose size depends only on the number of rows; each
+ * block is summed in order, and the blocks are added in order. Reuses its scratch memory.
  */
 public final class ColumnSums {
     private static final int MOST_BLOCKS = 64;
@@ -25,7 +25,12 @@ public final class ColumnSums {
         this.loops = loops;
     }
 
-    /** Runs {@code body} over all rows; {@code sums} columns are summed, {@code cost} floats a row are touched. */
+    /**
+     * Runs {@code body} over all rows.
+     *
+     * @param sums how many columns are summed
+     * @param cost floats touched per row
+     */
     public void run(int rows, int sums, long cost, Body body) {
         width = sums;
         int perBlock = Math.max(LEAST_ROWS, (rows + MOST_BLOCKS - 1) / MOST_BLOCKS);

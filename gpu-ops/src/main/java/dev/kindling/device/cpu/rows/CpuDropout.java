@@ -2,7 +2,7 @@ package dev.kindling.device.cpu.rows;
 
 import dev.kindling.device.Dropout;
 
-/** Applies the masks that {@link Dropout} defines. One instance serves one range of one worker at a time. */
+/** Applies the masks that {@link Dropout} defines. Each worker uses its own instance. */
 public final class CpuDropout {
     private final int threshold;
     private final float keptScale;
@@ -19,7 +19,7 @@ public final class CpuDropout {
         stream = (int) step.stream();
     }
 
-    /** y = dropout(x) for n elements, the first of which is element {@code element} of its tensor; y may be x. */
+    /** y = dropout(x) for n elements, the first of which has number {@code element} in its tensor; y may be x. */
     public void elements(long element, float[] x, int xAt, float[] y, int yAt, int n) {
         int i = 0;
         while (i < n) {
@@ -34,7 +34,7 @@ public final class CpuDropout {
         }
     }
 
-    /** All ones if the decision is to keep, else 0: a branch would be mispredicted at the rate of dropping. */
+    /** All ones to keep a value, 0 to drop it. A branch instead would often be mispredicted. */
     private int kept(int decision) {
         int drawn = (int) (words[decision >>> 2] >>> (16 * (decision & 3))) & 0xFFFF;
         return (threshold - 1 - drawn) >> 31;

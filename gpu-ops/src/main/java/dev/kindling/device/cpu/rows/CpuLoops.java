@@ -3,16 +3,17 @@ package dev.kindling.device.cpu.rows;
 import dev.kindling.device.Ops;
 
 /**
- * How ops share their loops between threads. What one item computes must not depend on which others are in its part, so
- * that results are the same for every number of threads; sums over items go through {@link ColumnSums} or fixed blocks.
+ * How ops divide their loops among threads. The result of an item must not depend on which other items the same thread
+ * computes, so that results are the same for every number of threads; sums over items go through {@link ColumnSums} or
+ * fixed blocks.
  */
 public record CpuLoops(CpuThreads threads, RowKernels kernels) {
-    /** Below this many floats a second thread costs more than it brings. */
+    /** With fewer floats than this, a second thread costs more than it saves. */
     private static final long WORTH_SHARING = 1 << 13;
     /** A flat range is cut into blocks of this many floats, the same whatever the number of threads. */
     public static final int BLOCK = Ops.BLOCK;
 
-    /** Shares rows of {@code width} floats each. */
+    /** Divides rows of {@code width} floats each among the threads. */
     public void rows(int rows, long width, CpuThreads.RangeBody body) {
         if (rows * width < WORTH_SHARING) {
             if (rows > 0) {
@@ -29,7 +30,7 @@ public record CpuLoops(CpuThreads threads, RowKernels kernels) {
         void run(int at, int count);
     }
 
-    /** Shares [0, count) in blocks of {@link #BLOCK}. */
+    /** Divides [0, count) among the threads in blocks of {@link #BLOCK}. */
     public void flat(int count, FlatBody body) {
         int blocks = blocks(count);
         rows(blocks, BLOCK, (worker, from, to) -> {

@@ -2,7 +2,10 @@ package dev.kindling.device.cpu.rows;
 
 import dev.kindling.device.StepInputs;
 
-/** What changes between steps, as the ops see it: the inputs, the dropout stream at hand and the clip scale. */
+/**
+ * The values that change between steps, as the ops use them: the step's inputs, the current dropout stream and the clip
+ * scale.
+ */
 public final class CpuStep {
     private StepInputs inputs = new StepInputs(0, 0, 0, 1, 1, 1);
     private long stream;

@@ -7,13 +7,13 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.IntConsumer;
 
 /**
- * A fixed pool for loops of a few microseconds. The calling thread is worker 0; the others spin for a moment after
- * each dispatch and then park. Work is split statically: worker w of n takes items [w i / n, (w + 1) i / n), so that the
- * same item always meets the same worker.
+ * A fixed pool of threads for loops of a few microseconds. The calling thread is worker 0. The others spin for a moment
+ * after each call, then park. Work is divided statically: worker w of n takes items [w i / n, (w + 1) i / n), so that
+ * an item always meets the same worker.
  *
- * <p>Safe for several callers, which take turns. A dispatch from inside a body runs inline, on the thread that asked.
- * Workers are daemons. An exception in a body reaches the caller after all workers have stopped; further ones are
- * suppressed into it. A worker that is gone is an {@link IllegalStateException}, never an endless wait.
+ * <p>Several callers may use it; they take turns. A call from inside a body runs inline, on the thread that makes it.
+ * Workers are daemons. An exception in a body reaches the caller after all workers have stopped; further ones are added
+ * to it as suppressed. A worker that is gone is an {@link IllegalStateException}, never an endless wait.
  */
 public final class CpuThreads implements AutoCloseable {
     /** Long enough to bridge the serial code between two operations, short enough not to burn an idle core. */

@@ -5,8 +5,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Decides once per JVM whether the Vector API is there, and says so once. Nothing that names a Vector class is loaded
- * before the answer is yes.
+ * Decides once per JVM whether the Vector API can be used, and logs it once. No class that names a Vector class is
+ * loaded before the answer is yes.
  */
 public final class CpuVectors {
     private static final String MODULE = "jdk.incubator.vector";
@@ -15,7 +15,7 @@ public final class CpuVectors {
 
     private CpuVectors() {}
 
-    /** Why the Vector API cannot be used, and which flag would help; empty if it can. */
+    /** Why the Vector API cannot be used, and which JVM flag would help; empty if it can. */
     public static Optional<String> whyNot() {
         return REFUSAL;
     }

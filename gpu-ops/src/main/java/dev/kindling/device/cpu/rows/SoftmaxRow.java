@@ -5,10 +5,11 @@ import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
 
 /**
- * The columns that a row of scores may see before any mask: {@code first .. first+count-1}.
+ * The columns that a row of scores sees before any mask: {@code first .. first+count-1}.
  *
  * @param row within (b, h) of the scores
- * @param dropoutRow the row's number in the dropout mask, {@code blocksPerRow} calls a row over 4
+ * @param dropoutRow the number of the row in the dropout mask, see {@link dev.kindling.device.Dropout}
+ * @param blocksPerRow ceil(Tk / 32): groups of four random draws in a row of the dropout mask
  */
 public record SoftmaxRow(int b, int h, int row, int first, int count, long dropoutRow, int blocksPerRow) {
 

@@ -12,7 +12,9 @@ import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
-/** {@link VectorRows}' loops over bf16. Each does as many elements as fill vectors, and says how many. */
+/**
+ * The bf16 loops of {@link VectorRows}. Each processes as many elements as fill whole vectors, and returns how many.
+ */
 final class VectorBf16 {
     private static final VectorSpecies<Integer> INTS = IntVector.SPECIES_PREFERRED;
     private static final VectorSpecies<Short> SHORTS =

@@ -15,7 +15,10 @@ import static jdk.incubator.vector.VectorOperators.LT;
 
 import jdk.incubator.vector.FloatVector;
 
-/** {@link VectorRows}' loops over gelu's two forms and their gradients: {@code whole} elements, which fill vectors. */
+/**
+ * The GELU loops of {@link VectorRows}: both forms and their gradients, over {@code whole} elements, a multiple of the
+ * vector length.
+ */
 final class VectorGelu {
     private VectorGelu() {}
 

@@ -6,7 +6,7 @@ import dev.kindling.device.cpu.rows.RowKernels.NormalizedGradient;
 import dev.kindling.device.cpu.rows.RowKernels.NormalizedRow;
 import jdk.incubator.vector.FloatVector;
 
-/** {@link VectorRows}' loops over layernorm and its gradient. */
+/** The layernorm loops of {@link VectorRows}, forward and gradient. */
 final class VectorLayerNorm {
     /** Read in place of what is not there: vectors that come from a choice would be kept on the heap. */
     private static final float[] NONE = new float[LANES.length()];

@@ -69,27 +69,25 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     @Override
     public void run(EvaluateOptions options) throws IOException {
         Configuration hadoop = Storage.settings();
-        Path out = RunPath.absolute(options.out(), hadoop);
-        StagedDirectory results = new StagedDirectory(out, Storage.of(out, hadoop));
+        StagedDirectory results = StagedDirectory.at(options.out(), hadoop);
         Subject subject = Subject.of(options.checkpoint(), hadoop);
         Documents documents = documents(options, subject, hadoop);
         ScoringSettings scoring = scoring(options, subject, documents);
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = options.elastic().executors(gpus);
         Work work = new Work(options, subject, scoring, documents, executors);
-        try (SparkSessions.Application application = sessions.openWithoutBarriers("evaluate", executors, gpus)) {
-            results.write(staged -> JobWatch.over(application.spark().sc(), () -> {
-                evaluate(work, application.session(), staged, results.storage());
-                return staged;
-            }));
+        try (results;
+                SparkSessions.Application application = sessions.openWithoutBarriers("evaluate", executors, gpus)) {
+            JobWatch.over(application.spark().sc(), () -> evaluate(work, application.session(), results));
+            results.publish();
         }
-        System.out.println("results: " + out);
+        System.out.println("results: " + results.out());
     }
 
     private record Work(
             EvaluateOptions options, Subject subject, ScoringSettings scoring, Documents documents, int executors) {}
 
-    private static void evaluate(Work work, SparkSession session, Path staged, Storage storage) throws IOException {
+    private static Totals evaluate(Work work, SparkSession session, StagedDirectory results) throws IOException {
         long began = System.nanoTime();
         Measurements measurements = new Measurements(session.sparkContext());
         int slots = Math.max(
@@ -100,7 +98,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 measurements,
                 work.options().elastic().partitions().orElse(0),
                 slots);
-        String table = staged + "/documents";
+        String table = results.path("documents").toString();
         DocumentScores.of(work.documents(), session, tasks).write().parquet(table);
         double seconds = (System.nanoTime() - began) / 1e9;
         Dataset<Row> written = session.read().parquet(table);
@@ -122,8 +120,8 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 .put("device", measurements.devices())
                 .put("attention", measurements.attention())
                 .put("batch", work.scoring().batch());
-        storage.write(
-                new Path(staged, "summary.json"),
+        results.write(
+                "summary.json",
                 JsonMapper.builder().build().writerWithDefaultPrettyPrinter().writeValueAsString(summary) + "\n");
         System.out.printf(
                 "evaluated %,d document(s), %,d tokens: loss %.6f, perplexity %.4f, %.4f bits per byte%n",
@@ -139,6 +137,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
             System.out.printf("skipped %,d document(s), for example:%n", totals.skipped());
             problems.forEach(problem -> System.out.println("  " + problem));
         }
+        return totals;
     }
 
     /**

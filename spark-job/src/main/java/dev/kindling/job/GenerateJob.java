@@ -100,8 +100,7 @@ final class GenerateJob implements Job<GenerateOptions> {
     private void continueFile(
             GenerateOptions options, GenerateOptions.PromptFile file, GenerationSettings writing, Configuration hadoop)
             throws IOException {
-        Path out = RunPath.absolute(file.out(), hadoop);
-        StagedDirectory results = new StagedDirectory(out, Storage.of(out, hadoop));
+        StagedDirectory results = StagedDirectory.at(file.out(), hadoop);
         Path checkpoint = new Path(writing.model().checkpoint());
         CheckpointState state = CheckpointStore.around(checkpoint, hadoop).loadState(checkpoint);
         Tokenizer tokenizer = Tokenizers.fromJson(state.tokenizer(), checkpoint + "/state.json");
@@ -109,27 +108,24 @@ final class GenerateJob implements Job<GenerateOptions> {
                 Prompts.read(file.path(), tokenizer, file.elastic().skipBad(), hadoop);
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = file.elastic().executors(gpus);
-        try (SparkSessions.Application application = sessions.openWithoutBarriers("generate", executors, gpus)) {
+        try (results;
+                SparkSessions.Application application = sessions.openWithoutBarriers("generate", executors, gpus)) {
             int slots = Math.max(executors, application.spark().defaultParallelism());
             int tasks = Math.min(prompts.size(), file.elastic().partitions().orElse(slots));
-            results.write(staged -> JobWatch.over(application.spark().sc(), () -> {
-                complete(
-                        new Completions(writing, prompts),
-                        file,
-                        tasks,
-                        new Output(application.session(), staged, results.storage()));
-                return staged;
-            }));
+            Output output = new Output(application.session(), results);
+            JobWatch.over(
+                    application.spark().sc(), () -> complete(new Completions(writing, prompts), file, tasks, output));
+            results.publish();
         }
-        System.out.println("results: " + out);
+        System.out.println("results: " + results.out());
     }
 
-    private record Output(SparkSession session, Path staged, Storage storage) {}
+    private record Output(SparkSession session, StagedDirectory results) {}
 
-    private static void complete(Completions completions, GenerateOptions.PromptFile file, int tasks, Output output)
+    private static Row complete(Completions completions, GenerateOptions.PromptFile file, int tasks, Output output)
             throws IOException {
         long began = System.nanoTime();
-        String table = output.staged() + "/completions";
+        String table = output.results().path("completions").toString();
         completions.of(output.session(), tasks).write().format(file.format()).save(table);
         double seconds = (System.nanoTime() - began) / 1e9;
         Dataset<Row> written = output.session()
@@ -149,9 +145,9 @@ final class GenerateJob implements Job<GenerateOptions> {
                 .put("seed", completions.writing().seed())
                 .put("seconds", seconds)
                 .put("tokens_per_second", tokens / seconds);
-        output.storage()
+        output.results()
                 .write(
-                        new Path(output.staged(), "summary.json"),
+                        "summary.json",
                         JsonMapper.builder()
                                         .build()
                                         .writerWithDefaultPrettyPrinter()
@@ -165,5 +161,6 @@ final class GenerateJob implements Job<GenerateOptions> {
                     counts.getLong(1),
                     written.filter("skipped is not null").first().<String>getAs("skipped"));
         }
+        return counts;
     }
 }

@@ -6,10 +6,10 @@ import dev.kindling.data.shard.ShardSet;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.prepare.ShardPreparation;
-import dev.kindling.run.RunPath;
+import dev.kindling.run.StagedDirectory;
 import dev.kindling.session.SparkSessions;
+import dev.kindling.storage.Storage;
 import java.io.IOException;
-import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /** Tokenises a corpus into shards, for runs that name their folder as data.corpus. */
@@ -24,16 +24,18 @@ final class PrepareJob implements Job<PrepareOptions> {
 
     @Override
     public void run(PrepareOptions options) throws IOException {
+        StagedDirectory results = StagedDirectory.at(options.out(), Storage.settings());
         double valFraction = TrainConfig.defaults().data().valFraction();
-        try (SparkSessions.Application application = sessions.openWithoutBarriers("prepare", EXECUTORS, 0)) {
+        try (results;
+                SparkSessions.Application application = sessions.openWithoutBarriers("prepare", EXECUTORS, 0)) {
             JavaSparkContext spark = application.spark();
-            Path out = RunPath.absolute(options.out(), spark.hadoopConfiguration());
             ShardSet set = JobWatch.over(
                     spark.sc(),
                     () -> new ShardPreparation(spark)
                             .prepare(
                                     new ShardPreparation.Request(options.corpus(), options.tokenizer(), valFraction),
-                                    out));
+                                    results.path()));
+            results.publish();
             System.out.printf(
                     "prepared %s: %,d training and %,d validation tokens, vocabulary %,d (%s), in %s%n",
                     set.corpus(),
@@ -41,7 +43,7 @@ final class PrepareJob implements Job<PrepareOptions> {
                     set.tokens(CorpusSplit.VAL).length(),
                     set.tokenizer().vocabSize(),
                     set.tokenizer().id(),
-                    out);
+                    results.out());
         }
     }
 }

@@ -3,7 +3,6 @@ package dev.kindling.job;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigSource;
 import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.TrainConfig;
@@ -14,7 +13,7 @@ import dev.kindling.job.options.ProfileOptions;
 import dev.kindling.profile.ChromeTrace;
 import dev.kindling.profile.OperatorTable;
 import dev.kindling.profile.Profiler;
-import dev.kindling.run.RunPath;
+import dev.kindling.run.StagedDirectory;
 import dev.kindling.session.DriverDevice;
 import dev.kindling.storage.Storage;
 import dev.kindling.train.ProfiledTraining;
@@ -23,7 +22,6 @@ import java.io.PrintStream;
 import java.time.Duration;
 import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 
 /**
  * Times the operators of a training step on the driver's device; prints the longest, and writes a trace and a table.
@@ -42,14 +40,11 @@ final class ProfileJob implements Job<ProfileOptions> {
     @Override
     public void run(ProfileOptions options) throws IOException {
         Configuration hadoop = Storage.settings();
-        Path directory = RunPath.absolute(options.out(), hadoop);
-        Storage storage = Storage.of(directory, hadoop);
-        if (storage.files().exists(directory)) {
-            throw new ConfigException("%s exists already; choose another --out".formatted(directory));
-        }
+        StagedDirectory results = StagedDirectory.at(options.out(), hadoop);
         TrainConfig config = configuration(options, new ConfigSource(hadoop, TrainConfig.defaults()));
         boolean cuda = DriverDevice.isCuda(config.cluster().device());
-        try (Device device = DriverDevice.open(cuda, config.train().precision());
+        try (results;
+                Device device = DriverDevice.open(cuda, config.train().precision());
                 Profiler profiler = new Profiler(device)) {
             int vocabulary = config.data().tokenizer() == TokenizerKind.CHAR ? 65 : 50257;
             ProfiledTraining.ProfiledRun outcome = train(config, vocabulary, profiler, options.steps());
@@ -57,13 +52,13 @@ final class ProfileJob implements Job<ProfileOptions> {
             print(options, device, outcome, table);
             StringBuilder trace = new StringBuilder();
             new ChromeTrace(device.description(), outcome.spans()).writeTo(trace);
-            storage.files().mkdirs(directory);
-            storage.write(new Path(directory, "trace.json"), trace.toString());
-            storage.write(
-                    new Path(directory, "operators.json"),
+            results.write("trace.json", trace.toString());
+            results.write(
+                    "operators.json",
                     JSON.writerWithDefaultPrettyPrinter()
                             .writeValueAsString(operators(options, device, outcome, table)));
-            out.printf("trace: %s/trace.json (open it in chrome://tracing or ui.perfetto.dev)%n", directory);
+            results.publish();
+            out.printf("trace: %s/trace.json (open it in chrome://tracing or ui.perfetto.dev)%n", results.out());
         }
     }
 

@@ -4,6 +4,9 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.StandardOpenOption;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
@@ -102,6 +105,61 @@ public final class Storage {
         }
     }
 
+    /** Writes a file that is not there yet; false, and nothing is changed, if it is. One of many writers succeeds. */
+    public boolean writeNew(Path path, String text) throws IOException {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        try {
+            if (isLocal()) { // Hadoop looks first and creates then, with time between
+                Files.write(local(path), bytes, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+            } else {
+                try (FSDataOutputStream out = files.create(path, false)) {
+                    out.write(bytes);
+                }
+            }
+            return true;
+        } catch (FileAlreadyExistsException | org.apache.hadoop.fs.FileAlreadyExistsException e) {
+            return false;
+        }
+    }
+
+    /** Makes a directory that is not there yet, and its parents; false if it is. Of many, one succeeds on a local disk. */
+    public boolean makeNew(Path directory) throws IOException {
+        if (!isLocal()) {
+            return !files.exists(directory) && files.mkdirs(directory);
+        }
+        try {
+            Files.createDirectories(local(directory).getParent());
+            Files.createDirectory(local(directory));
+            return true;
+        } catch (FileAlreadyExistsException e) {
+            if (Files.isDirectory(local(directory))) {
+                return false;
+            }
+            throw e;
+        }
+    }
+
+    /** Moves a directory to a name that nothing has; false, and nothing is moved, if something has it. */
+    public boolean publish(Path from, Path to) throws IOException {
+        if (isLocal()) { // a rename of Hadoop's would copy into a directory that is there
+            try {
+                Files.move(local(from), local(to)); // refuses what is there, and the system what has come since
+            } catch (FileSystemException e) {
+                if (Files.exists(local(to)) && Files.exists(local(from))) {
+                    return false;
+                }
+                throw e;
+            }
+            syncDirectory(to.getParent());
+            return true;
+        }
+        if (files.exists(to)) {
+            return false;
+        }
+        rename(from, to);
+        return true;
+    }
+
     /** Renames, and forces the directory entry to disk where the file system is local. */
     public void rename(Path from, Path to) throws IOException {
         if (!files.rename(from, to)) {
@@ -115,7 +173,7 @@ public final class Storage {
      * Deletes what a failure left behind, if possible; if that fails too, the second failure is added to the first as
      * suppressed.
      */
-    public void deleteQuietly(Path path, Exception failure) {
+    public void deleteQuietly(Path path, Throwable failure) {
         try {
             files.delete(path, true);
         } catch (IOException e) {
@@ -138,14 +196,18 @@ public final class Storage {
 
     private void syncDirectory(Path directory) throws IOException {
         if (isLocal()) {
-            java.nio.file.Path local = java.nio.file.Path.of(directory.toUri().getPath());
-            try (FileChannel channel = FileChannel.open(local.toAbsolutePath(), StandardOpenOption.READ)) {
+            try (FileChannel channel = FileChannel.open(local(directory), StandardOpenOption.READ)) {
                 channel.force(true);
             }
         }
     }
 
-    private boolean isLocal() {
+    private static java.nio.file.Path local(Path path) {
+        return java.nio.file.Path.of(path.toUri().getPath()).toAbsolutePath();
+    }
+
+    /** Are these files on a disk (or a mount) of this host? */
+    public boolean isLocal() {
         return "file".equals(files.getUri().getScheme());
     }
 }

@@ -45,11 +45,6 @@ public final class CheckpointStore {
         this.files = new CheckpointFiles(storage);
     }
 
-    /** The store in {@code runDirectory/checkpoints}. */
-    public static CheckpointStore ofRun(Path runDirectory, int keep, Configuration hadoop) throws IOException {
-        return new CheckpointStore(Storage.of(runDirectory, hadoop), new Path(runDirectory, "checkpoints"), keep);
-    }
-
     /** {@link #stage}, then {@link #commit}. */
     public Path save(Checkpoint checkpoint) throws IOException {
         return commit(stage(checkpoint), checkpoint.state().step());

@@ -15,16 +15,16 @@ import dev.kindling.coordinate.GenerationPlan;
 import dev.kindling.coordinate.Generations;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.shard.ShardSet;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.CompareOptions;
-import dev.kindling.job.options.TrainOptions;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.report.BackendJson;
 import dev.kindling.report.BackendPage;
 import dev.kindling.report.BackendReport;
 import dev.kindling.report.BackendTable;
 import dev.kindling.report.RankMeasurement;
-import dev.kindling.run.RunPath;
+import dev.kindling.run.StagedDirectory;
 import dev.kindling.session.DriverDevice;
 import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
@@ -35,10 +35,8 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.UUID;
 import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
@@ -46,6 +44,9 @@ import org.apache.spark.api.java.JavaSparkContext;
  * directory appears whole or not at all.
  */
 final class CompareJob implements Job<CompareOptions> {
+    /** Shards for the time of the comparison, beside the report. */
+    private static final String SHARDS = "data";
+
     private final SparkSessions sessions;
     private final PrintStream out;
 
@@ -57,28 +58,20 @@ final class CompareJob implements Job<CompareOptions> {
     @Override
     public void run(CompareOptions options) throws Exception {
         Configuration hadoop = Storage.settings();
-        Path directory = RunPath.absolute(options.out(), hadoop);
-        Storage storage = Storage.of(directory, hadoop);
-        if (storage.files().exists(directory)) {
-            throw new ConfigException("%s exists already; choose another --out".formatted(directory));
-        }
-        Comparison comparison = settle(options, directory, storage, hadoop);
-        TrainConfig config = comparison.config();
-        int most = config.cluster().executors();
-        Path staged = new Path(directory.getParent(), "." + directory.getName() + "." + UUID.randomUUID());
-        try (SparkSessions.Application application = sessions.openForBarriers(
-                "compare", most, DriverDevice.gpus(config.cluster().device()))) {
-            BackendReport report = measure(comparison, staged, application.spark());
-            out.print(BackendTable.format(report));
-            write(report, staged, storage);
-            storage.rename(staged, directory);
-            out.printf("%nreport: %s/report.html%n", directory);
-            requireSense(report);
-        } catch (Exception | Error e) {
-            if (storage.files().exists(staged)) {
-                storage.files().delete(staged, true);
+        try (StagedDirectory results = StagedDirectory.at(options.out(), hadoop)) {
+            Comparison comparison = settle(options, hadoop);
+            ClusterSection cluster = comparison.config().cluster();
+            try (SparkSessions.Application application =
+                    sessions.openForBarriers("compare", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
+                BackendReport report = measure(comparison, results, application.spark());
+                out.print(BackendTable.format(report));
+                results.write("report.json", BackendJson.format(report));
+                results.write("report.html", BackendPage.format(report));
+                results.delete(SHARDS);
+                results.publish();
+                out.printf("%nreport: %s/report.html%n", results.out());
+                requireSense(report);
             }
-            throw e;
         }
     }
 
@@ -91,15 +84,12 @@ final class CompareJob implements Job<CompareOptions> {
      */
     private record Comparison(TrainConfig config, List<Integer> executors, ComparisonPlan plan, List<String> notes) {}
 
-    private static Comparison settle(CompareOptions options, Path run, Storage storage, Configuration hadoop)
-            throws IOException {
+    private static Comparison settle(CompareOptions options, Configuration hadoop) throws IOException {
         CompareOptions.Series series = options.series();
         ConfigOverrides overrides = series.executors().isEmpty()
                 ? options.overrides()
                 : options.overrides().withExecutors(Collections.max(series.executors()));
-        TrainOptions asTraining =
-                new TrainOptions(options.config(), options.out(), false, overrides, options.verbose());
-        TrainConfig asked = TrainJob.configuration(asTraining, run, storage, hadoop);
+        TrainConfig asked = TrainingSettings.resolve(options.config(), overrides, hadoop);
         if (asked.data().packing() != DataSection.Packing.WINDOWS) {
             throw new ConfigException(
                     "data.packing is documents, but compare measures windows of one length; set it to windows");
@@ -110,7 +100,7 @@ final class CompareJob implements Job<CompareOptions> {
         }
         List<String> notes = new ArrayList<>();
         TrainConfig config = withMicroBatches(asked, notes);
-        TrainJob.requireEnoughMicroBatches(config);
+        TrainingSettings.requireEnoughMicroBatches(config);
         ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
         CompareOptions.Timing timing = options.timing();
         ComparisonPlan plan = new ComparisonPlan(
@@ -142,11 +132,12 @@ final class CompareJob implements Job<CompareOptions> {
         return config.withTrain(train -> train.withMicroBatch(share));
     }
 
-    private BackendReport measure(Comparison comparison, Path staged, JavaSparkContext spark) throws IOException {
+    private BackendReport measure(Comparison comparison, StagedDirectory results, JavaSparkContext spark)
+            throws IOException {
         TrainConfig config = comparison.config();
-        Path shards = TrainJob.shards(config, staged, spark);
-        int vocabulary = TrainJob.vocabulary(shards, spark);
-        requireTokens(comparison.plan(), shards, spark.hadoopConfiguration());
+        PreparedCorpus corpus = PreparedCorpus.of(config.data(), results.path(SHARDS), spark);
+        int vocabulary = corpus.vocabulary();
+        requireTokens(comparison.plan(), corpus.shards());
         Map<Integer, List<RankMeasurement>> measured = new TreeMap<>();
         for (int executors : comparison.executors()) {
             TrainConfig own = config.withCluster(
@@ -156,7 +147,10 @@ final class CompareJob implements Job<CompareOptions> {
             try (Coordinator coordinator = new Coordinator(spark, record)) {
                 GenerationPlan plan = TrainJob.plan(longest(own, comparison.plan()), vocabulary, spark.getConf());
                 new Generations(spark, coordinator, plan)
-                        .run(new ComparisonBody(own, comparison.plan(), shards.toString()), () -> 0);
+                        .run(
+                                new ComparisonBody(
+                                        own, comparison.plan(), corpus.folder().toString()),
+                                () -> 0);
             }
             measured.put(executors, record.measurements());
         }
@@ -169,10 +163,8 @@ final class CompareJob implements Job<CompareOptions> {
                 measured);
     }
 
-    private static void requireTokens(ComparisonPlan plan, Path shards, Configuration hadoop) throws IOException {
-        long tokens = ShardPreparation.open(shards.toString(), hadoop)
-                .tokens(CorpusSplit.TRAIN)
-                .length();
+    private static void requireTokens(ComparisonPlan plan, ShardSet shards) {
+        long tokens = shards.tokens(CorpusSplit.TRAIN).length();
         int longest = Collections.max(plan.lengths());
         if (longest >= tokens) {
             throw new ConfigException(
@@ -184,13 +176,6 @@ final class CompareJob implements Job<CompareOptions> {
     /** The configuration with the longest sequences of the series, and so the most weights. */
     private static TrainConfig longest(TrainConfig config, ComparisonPlan plan) {
         return config.withModel(model -> model.withBlockSize(Collections.max(plan.lengths())));
-    }
-
-    private static void write(BackendReport report, Path staged, Storage storage) throws IOException {
-        storage.files().mkdirs(staged);
-        storage.write(new Path(staged, "report.json"), BackendJson.format(report));
-        storage.write(new Path(staged, "report.html"), BackendPage.format(report));
-        storage.files().delete(new Path(staged, "data"), true);
     }
 
     /** Fails if nothing was measured or backends disagree: the report has been written, but that is no success. */

@@ -1,43 +1,33 @@
 package dev.kindling.run;
 
-import dev.kindling.config.ConfigException;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.StandardOpenOption;
+import java.util.Optional;
 import org.apache.hadoop.fs.Path;
 
 /**
- * Lets only one training at a time use a run directory: two would delete each other's checkpoints. The operating system
- * holds the lock for the driver's process and releases it however the process ends, which works on local disks only.
- * The lock file is never deleted: otherwise a process that had just opened it could lock a file without a name, while
- * the next one locks a new file.
+ * The lock of a run directory on a local disk, which one training at a time can hold. The operating system holds it for
+ * the driver's process and releases it however the process ends. The lock file is never deleted: otherwise a process that
+ * had just opened it could lock a file without a name, while the next one locks a new file.
  */
-public final class RunLock implements AutoCloseable {
+final class RunLock implements AutoCloseable {
     private final FileChannel channel;
 
     private RunLock(FileChannel channel) {
         this.channel = channel;
     }
 
-    /**
-     * Takes the lock of an existing run directory.
-     *
-     * @return null where the directory is not on a local disk
-     * @throws ConfigException when another training has it
-     */
-    public static RunLock take(Path run) throws IOException {
-        if (!"file".equals(run.toUri().getScheme())) {
-            return null;
-        }
+    /** Takes the lock of an existing run directory; empty when another training has it. */
+    static Optional<RunLock> take(Path run) throws IOException {
         java.nio.file.Path file = java.nio.file.Path.of(run.toUri().getPath(), ".lock");
         FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
         if (!locked(channel)) {
             channel.close();
-            throw new ConfigException(
-                    "another training is writing to %s; wait for its end, or choose another --out".formatted(run));
+            return Optional.empty();
         }
-        return new RunLock(channel);
+        return Optional.of(new RunLock(channel));
     }
 
     private static boolean locked(FileChannel channel) throws IOException {

@@ -1,14 +1,12 @@
 package dev.kindling.run;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.report.Stragglers;
-import dev.kindling.storage.Storage;
-import java.io.IOException;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
-import org.apache.hadoop.fs.Path;
 
 /**
  * {@code summary.json}: how a run ended.
@@ -36,8 +34,8 @@ public record RunSummary(
         OptionalDouble paddingSaved,
         Map<String, String> ran) {
 
-    /** Writes the file as a whole: a reader sees the old one or the new one. */
-    public void write(Storage storage, Path file) throws IOException {
+    /** The text of the file. */
+    String toJson() throws JsonProcessingException {
         JsonMapper json = JsonMapper.builder().build();
         ObjectNode node = json.createObjectNode();
         node.put("steps", steps).put("train_loss", trainLoss);
@@ -52,6 +50,6 @@ public record RunSummary(
         stragglers.slowest().ifPresent(slowest -> node.put("straggler", slowest));
         paddingSaved.ifPresent(share -> node.put("padding_saved", share));
         new TreeMap<>(ran).forEach(node::put);
-        storage.write(file, json.writerWithDefaultPrettyPrinter().writeValueAsString(node) + "\n");
+        return json.writerWithDefaultPrettyPrinter().writeValueAsString(node) + "\n";
     }
 }

@@ -16,12 +16,12 @@ import dev.kindling.device.cuda.nccl.NcclException;
 import dev.kindling.exchange.NcclRendezvous;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.run.RunDirectory;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 
 /**
  * What every rank of a training run does: opens its device, its shards and the checkpoint to start from, and trains.
@@ -40,7 +40,7 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
                         NcclRendezvous.open(config, member, allReduce, device).orElse(null)) {
             ShardSet set = ShardPreparation.open(shards, hadoop);
             CheckpointStore store =
-                    CheckpointStore.ofRun(new Path(run), config.checkpoint().keep(), hadoop);
+                    RunDirectory.at(run, hadoop).checkpoints(config.checkpoint().keep());
             Trainer.Rank rank = new Trainer.Rank(member, allReduce, Optional.ofNullable(nccl), device, set, store);
             return new Trainer(config, rank, arena).run().encode();
         } catch (CheckpointException | DataException e) {

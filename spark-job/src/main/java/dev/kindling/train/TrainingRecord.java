@@ -16,11 +16,10 @@ import dev.kindling.report.StepMetrics;
 import dev.kindling.report.Stragglers;
 import dev.kindling.report.TensorBoard;
 import dev.kindling.report.TrainProgress;
-import dev.kindling.storage.Storage;
+import dev.kindling.run.RunDirectory;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.time.Clock;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -44,8 +43,7 @@ public final class TrainingRecord implements RequestHandler, Progress, AutoClose
     private static final int STRAGGLER_STEPS = 100;
 
     private final TrainConfig config;
-    private final Storage storage;
-    private final Path run;
+    private final RunDirectory run;
     private final CheckpointStore store;
     private final SparkMonitor monitor;
     private final TreeMap<Long, Pending> pending = new TreeMap<>();
@@ -61,12 +59,10 @@ public final class TrainingRecord implements RequestHandler, Progress, AutoClose
     private long tokens;
     private double trainingMillis;
 
-    public TrainingRecord(
-            TrainConfig config, Storage storage, Path run, CheckpointStore store, JavaSparkContext spark) {
+    public TrainingRecord(TrainConfig config, RunDirectory run, JavaSparkContext spark) {
         this.config = config;
-        this.storage = storage;
         this.run = run;
-        this.store = store;
+        this.store = run.checkpoints(config.checkpoint().keep());
         this.monitor = new SparkMonitor(spark, run.toString(), config.train().maxSteps(), facts(config));
     }
 
@@ -129,8 +125,8 @@ public final class TrainingRecord implements RequestHandler, Progress, AutoClose
         stragglerNamed = false;
         announceSize(from);
         closeFiles();
-        metrics = MetricsLog.resume(storage, new Path(run, "metrics.jsonl"), from.startStep());
-        tensorBoard = new TensorBoard(storage, run, Clock.systemUTC());
+        metrics = run.metrics(from.startStep());
+        tensorBoard = run.tensorBoard();
         progress = new TrainProgress(
                 from.startStep(), config.train().maxSteps(), TrainProgress.onTerminal(), System.out, LINE_PERIOD);
     }

@@ -30,7 +30,11 @@ class CheckpointStoreTest {
 
     @BeforeEach
     void open() throws IOException {
-        store = CheckpointStore.ofRun(hadoop(run), 3, HADOOP);
+        store = keeping(3);
+    }
+
+    private CheckpointStore keeping(int keep) throws IOException {
+        return new CheckpointStore(Storage.of(hadoop(run), HADOOP), hadoop(run.resolve("checkpoints")), keep);
     }
 
     @Test
@@ -95,7 +99,7 @@ class CheckpointStoreTest {
 
     @Test
     void aRunThatWentBackKeepsWhatItCommitsNow() throws IOException {
-        CheckpointStore one = CheckpointStore.ofRun(hadoop(run), 1, HADOOP);
+        CheckpointStore one = keeping(1);
         one.save(checkpoint(750, OptionalDouble.empty()));
         one.save(checkpoint(500, OptionalDouble.empty()));
 

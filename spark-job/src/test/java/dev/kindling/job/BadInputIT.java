@@ -2,8 +2,11 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.config.ConfigOverrides;
 import dev.kindling.job.CommandRuns.Printed;
-import dev.kindling.run.RunLock;
+import dev.kindling.run.OwnedRun;
+import dev.kindling.run.RunDirectory;
+import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -142,8 +145,14 @@ class BadInputIT {
         assertOneLine(runs.train(trained, corpus.toString()), 2, "exists already", "--resume");
         assertThat(Files.getLastModifiedTime(trained.resolve("metrics.jsonl")).toMillis())
                 .isEqualTo(before);
-        try (RunLock lock = RunLock.take(new org.apache.hadoop.fs.Path(trained.toUri()))) {
-            assertOneLine(resume(trained), 2, "another training is writing to", "choose another --out");
+        RunDirectory run = RunDirectory.at(trained.toString(), Storage.settings());
+        try (OwnedRun owned = run.own(run.config(ConfigOverrides.NONE), true)) {
+            assertOneLine(
+                    resume(trained),
+                    2,
+                    "another training is writing to",
+                    "process " + ProcessHandle.current().pid());
+            owned.keep();
         }
         assertOneLine(runs.train(corpus.resolve("run"), "" + corpus), 2, "cannot write to", "choose another --out");
         Path none = folder.resolve("none");

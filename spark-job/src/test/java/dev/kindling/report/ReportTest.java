@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.kindling.run.RunDirectory;
 import dev.kindling.run.RunSummary;
 import dev.kindling.storage.Storage;
 import java.io.ByteArrayOutputStream;
@@ -86,7 +87,8 @@ class ReportTest {
 
     @Test
     void theSummaryHasTheDocumentedKeys() throws IOException {
-        new RunSummary(
+        RunDirectory.at(run.toString(), new Configuration(false))
+                .write(new RunSummary(
                         2000,
                         1.5,
                         OptionalDouble.of(1.875),
@@ -96,8 +98,7 @@ class ReportTest {
                         1 << 20,
                         new Stragglers(List.of("rank 0", "rank 1")),
                         OptionalDouble.of(0.25),
-                        Map.of("device", "cpu", "attention", "flash", "allreduce", "ring"))
-                .write(storage, hadoop(run.resolve("summary.json")));
+                        Map.of("device", "cpu", "attention", "flash", "allreduce", "ring")));
         JsonNode summary = JSON.readTree(run.resolve("summary.json").toFile());
         assertThat(summary.properties())
                 .extracting(Map.Entry::getKey)

@@ -1,0 +1,40 @@
+package dev.kindling.job;
+
+import dev.kindling.config.DataSection;
+import dev.kindling.data.shard.ShardSet;
+import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.run.RunPath;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
+
+/**
+ * The shards of a configuration's corpus, every one verified.
+ *
+ * @param folder where they are
+ */
+record PreparedCorpus(Path folder, ShardSet shards) {
+    /** {@code data.corpus} itself where it has been prepared, else {@code own}, which is prepared from it if need be. */
+    static PreparedCorpus of(DataSection data, Path own, JavaSparkContext spark) throws IOException {
+        Configuration hadoop = spark.hadoopConfiguration();
+        ShardPreparation preparation = new ShardPreparation(spark);
+        Path folder = own;
+        if (ShardPreparation.isPrepared(data.corpus(), hadoop)) {
+            folder = RunPath.absolute(data.corpus(), hadoop);
+        } else if (!ShardPreparation.isPrepared(own.toString(), hadoop)) {
+            Storage.of(own, hadoop).files().delete(own, true); // what a killed preparation has left
+            ShardPreparation.Request request =
+                    new ShardPreparation.Request(data.corpus(), data.tokenizer(), data.valFraction());
+            JobWatch.over(spark.sc(), () -> preparation.prepare(request, own));
+        }
+        Path found = folder;
+        return new PreparedCorpus(folder, JobWatch.over(spark.sc(), () -> preparation.openVerified(found)));
+    }
+
+    /** Ids in the tokenizer's vocabulary. */
+    int vocabulary() {
+        return shards.tokenizer().vocabSize();
+    }
+}

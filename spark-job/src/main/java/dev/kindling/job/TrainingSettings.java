@@ -1,0 +1,51 @@
+package dev.kindling.job;
+
+import dev.kindling.config.ClusterSection;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigOverrides;
+import dev.kindling.config.ConfigSource;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.session.DriverDevice;
+import java.io.IOException;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+
+/** The configuration that a command trains with: the one that it names, else the one that comes with the device. */
+final class TrainingSettings {
+    private TrainingSettings() {}
+
+    /**
+     * @param location path, URI or built-in name; without it the built-in one that fits this host
+     */
+    static TrainConfig resolve(Optional<String> location, ConfigOverrides overrides, Configuration hadoop)
+            throws IOException {
+        ConfigSource source = new ConfigSource(hadoop, DriverDevice.defaults());
+        if (location.isPresent()) {
+            return source.load(location.get(), overrides);
+        }
+        TrainConfig cpu = source.builtIn("shakespeare-char-cpu", overrides);
+        return DriverDevice.gpus(cpu.cluster().device()) == 0 ? cpu : forGpus(source, overrides);
+    }
+
+    /** The GPU configuration, with micro-batches small enough that every executor has one. */
+    private static TrainConfig forGpus(ConfigSource source, ConfigOverrides overrides) {
+        TrainConfig config = source.builtIn("shakespeare-char", overrides);
+        int share = config.train().globalBatch() / config.cluster().executors();
+        return share < config.train().microBatch() && config.train().globalBatch() % share == 0
+                ? config.withTrain(train -> train.withMicroBatch(share)).with(overrides)
+                : config;
+    }
+
+    static void requireEnoughMicroBatches(TrainConfig config) {
+        ClusterSection cluster = config.cluster();
+        if (config.train().microBatches() < cluster.executors()) {
+            throw new ConfigException(
+                    "%d executors would share %d micro-batch(es), so some would idle; lower train.micro_batch to %d or less, or --executors to %d"
+                            .formatted(
+                                    cluster.executors(),
+                                    config.train().microBatches(),
+                                    Math.max(1, config.train().globalBatch() / cluster.executors()),
+                                    config.train().microBatches()));
+        }
+    }
+}

@@ -1,0 +1,171 @@
+package dev.kindling.run;
+
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigOverrides;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.storage.Storage;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.util.ShutdownHookManager;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A run directory while this process trains in it: two trainings would delete each other's checkpoints. The marker
+ * {@code .owner} is made without overwrite, and goes when the training ends, also by SIGINT or SIGTERM; what deletes the
+ * directory looks first whether the marker is still its own. On a local disk the operating system's lock tells the marker
+ * of a killed training from that of a running one; elsewhere a marker holds until somebody deletes it.
+ *
+ * <p>A training that has no step to show for itself leaves nothing: closed without {@link #keep}, a new directory is
+ * deleted, and a resumed run has its {@code config.yaml} back.
+ */
+public final class OwnedRun implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(OwnedRun.class);
+
+    private final RunDirectory run;
+    private final OwnerMarker owner;
+    private final RunLock lock; // null elsewhere than on a local disk
+    private final Runnable onShutdown = this::release;
+    private RunLog log; // null elsewhere than on a local disk
+    private TrainConfig former; // null for a new run
+    private boolean kept;
+
+    private OwnedRun(RunDirectory run, OwnerMarker owner, RunLock lock) {
+        this.run = run;
+        this.owner = owner;
+        this.lock = lock;
+    }
+
+    static OwnedRun take(RunDirectory run, TrainConfig config, boolean resume) throws IOException {
+        run.require(resume);
+        OwnedRun owned;
+        try {
+            if (!resume && !run.storage().makeNew(run.path())) {
+                throw run.occupied();
+            }
+            owned = mark(run, resume);
+        } catch (IOException e) {
+            throw new ConfigException(
+                    "cannot write to %s (%s); check its permissions, or choose another --out"
+                            .formatted(run.path(), e.getMessage()),
+                    e);
+        }
+        try {
+            owned.begin(config, resume);
+            return owned;
+        } catch (IOException | RuntimeException e) {
+            try {
+                owned.close();
+            } catch (IOException closing) {
+                e.addSuppressed(closing);
+            }
+            throw e;
+        }
+    }
+
+    private static OwnedRun mark(RunDirectory run, boolean resume) throws IOException {
+        Storage storage = run.storage();
+        Path marker = marker(run);
+        RunLock lock = null;
+        if (storage.isLocal()) {
+            lock = RunLock.take(run.path()).orElseThrow(() -> owned(run, "wait for its end"));
+        }
+        try {
+            OwnerMarker owner = OwnerMarker.ofThisProcess();
+            if (!storage.writeNew(marker, owner.toJson())) {
+                if (lock == null) {
+                    throw owned(run, "wait for its end; if that process is gone, delete %s".formatted(marker));
+                }
+                storage.write(marker, owner.toJson()); // left by a process that was killed, as the lock is ours
+            }
+            return new OwnedRun(run, owner, lock);
+        } catch (IOException | RuntimeException e) {
+            if (lock != null) {
+                lock.close();
+            }
+            if (!resume && storage.isLocal()) { // made by this process alone
+                storage.deleteQuietly(run.path(), e);
+            }
+            throw e;
+        }
+    }
+
+    private static ConfigException owned(RunDirectory run, String remedy) {
+        String who;
+        try {
+            who = OwnerMarker.describe(run.storage().read(marker(run)));
+        } catch (IOException e) { // it has just ended, or just begun
+            who = "another process";
+        }
+        return new ConfigException("another training is writing to %s: %s; %s, or choose another --out"
+                .formatted(run.path(), who, remedy));
+    }
+
+    private static Path marker(RunDirectory run) {
+        return new Path(run.path(), ".owner");
+    }
+
+    private void begin(TrainConfig config, boolean resume) throws IOException {
+        ShutdownHookManager.get().addShutdownHook(onShutdown, FileSystem.SHUTDOWN_HOOK_PRIORITY + 1);
+        if (resume) {
+            former = run.config(ConfigOverrides.NONE);
+        }
+        if (run.storage().isLocal()) {
+            log = RunLog.open(java.nio.file.Path.of(run.path().toUri().getPath()));
+        }
+        run.write(config);
+    }
+
+    /** The training has a step to show: what it has written stays. */
+    public void keep() {
+        kept = true;
+    }
+
+    @Override
+    public void close() throws IOException {
+        if (log != null) {
+            log.close();
+        }
+        try {
+            if (!kept && isOurs()) {
+                leaveAsFound();
+            }
+        } finally {
+            release();
+            if (lock != null) {
+                lock.close();
+            }
+        }
+    }
+
+    private void leaveAsFound() throws IOException {
+        if (former == null) {
+            run.storage().files().delete(run.path(), true);
+        } else {
+            run.write(former);
+        }
+    }
+
+    private boolean isOurs() throws IOException {
+        try {
+            return owner.isIn(run.storage().read(marker(run)));
+        } catch (FileNotFoundException e) {
+            return false;
+        }
+    }
+
+    private void release() {
+        try {
+            if (isOurs()) {
+                run.storage().files().delete(marker(run), false);
+            }
+        } catch (IOException e) {
+            LOG.warn("could not delete {}; delete it before the run is resumed", marker(run), e);
+        }
+        if (!ShutdownHookManager.get().isShutdownInProgress()) {
+            ShutdownHookManager.get().removeShutdownHook(onShutdown);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+package dev.kindling.run;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.net.InetAddress;
+import java.net.UnknownHostException;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.UUID;
+
+/**
+ * Who trains in a run directory: the text of {@code .owner}.
+ *
+ * @param id of one training, unlike any other's
+ * @param process its driver's process id on {@code host}
+ * @param since when it began, in UTC
+ */
+record OwnerMarker(String id, String user, String host, long process, String since) {
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+
+    static OwnerMarker ofThisProcess() {
+        return new OwnerMarker(
+                UUID.randomUUID().toString(),
+                System.getProperty("user.name"),
+                hostName(),
+                ProcessHandle.current().pid(),
+                Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
+    }
+
+    private static String hostName() {
+        try {
+            return InetAddress.getLocalHost().getHostName();
+        } catch (UnknownHostException e) { // a host that does not know itself
+            return "unknown host";
+        }
+    }
+
+    /** Whether {@code text} is a marker of this training. */
+    boolean isIn(String text) {
+        return text.equals(toJson());
+    }
+
+    String toJson() {
+        try {
+            return JSON.writeValueAsString(this);
+        } catch (JsonProcessingException e) {
+            throw new IllegalStateException("a record of text and numbers can always be written", e);
+        }
+    }
+
+    /** The owner that {@code text} names, for people: "process 4711 of anna on node7 since 2026-11-29T19:45:07Z". */
+    static String describe(String text) {
+        try {
+            OwnerMarker owner = JSON.readValue(text, OwnerMarker.class);
+            return "process %d of %s on %s since %s".formatted(owner.process, owner.user, owner.host, owner.since);
+        } catch (JsonProcessingException e) { // torn by a crash
+            return "an owner that its .owner does not name";
+        }
+    }
+}

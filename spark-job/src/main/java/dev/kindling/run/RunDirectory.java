@@ -1,0 +1,118 @@
+package dev.kindling.run;
+
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigOverrides;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.report.MetricsLog;
+import dev.kindling.report.TensorBoard;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.time.Clock;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * The directory of a training run, on any Hadoop file system: {@code config.yaml} (without it there is no run),
+ * {@code data/} (the shards, where the corpus had not been prepared), {@code metrics.jsonl}, TensorBoard's event files,
+ * {@code checkpoints/}, {@code summary.json}; on a local disk also {@code kindling.log} and {@code .lock}. Who trains in
+ * it {@linkplain #own owns} it, by {@code .owner}.
+ */
+public final class RunDirectory {
+    private final Path path;
+    private final Storage storage;
+
+    private RunDirectory(Path path, Storage storage) {
+        this.path = path;
+        this.storage = storage;
+    }
+
+    /** The run directory that a user names so, see {@link RunPath}; it need not be there. */
+    public static RunDirectory at(String location, Configuration hadoop) throws IOException {
+        Path path = RunPath.absolute(location, hadoop);
+        return new RunDirectory(path, Storage.of(path, hadoop));
+    }
+
+    public Path path() {
+        return path;
+    }
+
+    Storage storage() {
+        return storage;
+    }
+
+    /**
+     * Fails early where {@link #own} would fail.
+     *
+     * @throws ConfigException if a new run is to begin where something is already, or there is no run to resume
+     */
+    public void require(boolean resume) throws IOException {
+        if (!resume && storage.files().exists(path)) {
+            throw occupied();
+        }
+        if (resume && !storage.files().exists(configFile())) {
+            throw new ConfigException(
+                    "there is no run at %s to resume (no config.yaml); check --out, or leave out --resume"
+                            .formatted(path));
+        }
+    }
+
+    ConfigException occupied() {
+        return new ConfigException(
+                "%s exists already; add --resume to go on with that run, or choose another --out".formatted(path));
+    }
+
+    /**
+     * Makes this process the one that trains here, until what is returned is closed. A new run's directory is made, and
+     * {@code config.yaml} in it.
+     *
+     * @param config as resolved
+     * @throws ConfigException as {@link #require}, or if another training owns the directory or it cannot be written
+     */
+    public OwnedRun own(TrainConfig config, boolean resume) throws IOException {
+        return OwnedRun.take(this, config, resume);
+    }
+
+    private Path configFile() {
+        return new Path(path, "config.yaml");
+    }
+
+    /** The run's configuration as recorded, with overrides. */
+    public TrainConfig config(ConfigOverrides overrides) throws IOException {
+        return TrainConfig.parse(storage.read(configFile()), configFile().toString(), overrides);
+    }
+
+    void write(TrainConfig config) throws IOException {
+        storage.write(configFile(), config.toYaml());
+    }
+
+    /** Where the shards of a corpus are that had not been prepared. */
+    public Path shards() {
+        return new Path(path, "data");
+    }
+
+    /** @param keep how many of the newest checkpoints stay, 1 or more */
+    public CheckpointStore checkpoints(int keep) {
+        return new CheckpointStore(storage, new Path(path, "checkpoints"), keep);
+    }
+
+    /** Opens {@code metrics.jsonl} for the steps after {@code step}, see {@link MetricsLog#resume}. */
+    public MetricsLog metrics(long step) throws IOException {
+        return MetricsLog.resume(storage, new Path(path, "metrics.jsonl"), step);
+    }
+
+    /** Begins a TensorBoard event file. */
+    public TensorBoard tensorBoard() throws IOException {
+        return new TensorBoard(storage, path, Clock.systemUTC());
+    }
+
+    /** Writes {@code summary.json}. */
+    public void write(RunSummary summary) throws IOException {
+        storage.write(new Path(path, "summary.json"), summary.toJson());
+    }
+
+    @Override
+    public String toString() {
+        return path.toString();
+    }
+}

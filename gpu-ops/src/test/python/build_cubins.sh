@@ -59,7 +59,9 @@ out=$(cd "$1" && pwd)
     done
     for case in "bf16 768" "bf16 384" "f32 207" "bf16 1600"; do
         set -- $case
-        echo "-DACTIVATION=$1 -DCHANNELS=$2 -o $out/residual_layernorm.$1.$2.cubin residual_layernorm.cu"
+        for file in residual_layernorm_forward residual_layernorm_backward; do
+            echo "-DACTIVATION=$1 -DCHANNELS=$2 -o $out/$file.$1.$2.cubin $file.cu"
+        done
     done
     for case in "bf16 3072" "bf16 1536" "f32 207"; do
         set -- $case

@@ -8,30 +8,18 @@ import torch
 import torch.nn.functional as F
 from ctypes import c_longlong, c_uint
 
-from kernel_driver import Module, Report, elementwise_factor, micros, pointer, relative, step_state, tensor_map
+from kernel_driver import (GRADIENT, LIMIT, TYPES, Module, Report, elementwise_factor, nan_like, pointer, randn, relative,
+                           step_state, timing)
 
 report = Report()
-TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "f32": torch.float32}
-LIMIT = {"bf16": 5e-3, "fp16": 1e-3, "f32": 2e-6}
-GRADIENT = {"bf16": 1e-2, "fp16": 2e-3, "f32": 1e-5}
-
-
-def randn(*shape, dtype=torch.float32):
-    return torch.randn(*shape, device="cuda").to(dtype)
-
-
-def nan_like(x, dtype=None):
-    return torch.full_like(x, float("nan"), dtype=dtype or x.dtype)
-
-
-def timing(what, run, moved):
-    t = micros(run)
-    print(f"  {what}: {t:.1f} us, {moved / t / 1e3:.0f} GB/s", flush=True)
 
 
 class LayerNorm:
-    def __init__(self, mod, rows, c, dtype, p=0.0, bias=True, branch=True, blocks=528):
-        self.mod, self.rows, self.c, self.threshold, self.blocks, self.dtype = mod, rows, c, round(p * 65536), blocks, dtype
+    def __init__(self, directory, type_name, rows, c, p=0.0, bias=True, branch=True, blocks=528):
+        self.forward_mod, self.backward_mod = (
+            Module(f"{directory}/residual_layernorm_{way}.{type_name}.{c}.cubin") for way in ("forward", "backward"))
+        dtype = TYPES[type_name]
+        self.rows, self.c, self.threshold, self.blocks = rows, c, round(p * 65536), blocks
         self.res, self.branch = randn(rows, c, dtype=dtype), randn(rows, c, dtype=dtype) if branch else None
         self.bb = randn(c, dtype=dtype) if branch else None
         self.w, self.b = randn(c, dtype=dtype), randn(c, dtype=dtype) if bias else None
@@ -42,8 +30,8 @@ class LayerNorm:
 
     def forward(self):
         packed = struct.pack("<10Qif2I", *[pointer(x) for x in (self.out, self.y, self.mean, self.rstd, self.res, self.branch, self.bb, self.w, self.b, self.state)], self.rows, 1e-5, self.threshold, self.site)
-        grid = -(-self.rows // self.mod.constant("residual_layernorm_rows"))
-        return lambda: self.mod.launch("residual_layernorm_forward", grid, 128, packed)
+        grid = -(-self.rows // self.forward_mod.constant("residual_layernorm_rows"))
+        return lambda: self.forward_mod.launch("residual_layernorm_forward", grid, 128, packed)
 
     def backward(self, dres, dbranch, dy, grads):
         x = self.out if self.branch is not None else self.res
@@ -51,18 +39,18 @@ class LayerNorm:
         biases = "" if all(g is None for g in grads[1:]) else "_biases"
 
         def run():
-            self.mod.launch("residual_layernorm_backward" + biases, self.blocks, 128, packed)
-            self.mod.launch("residual_layernorm_reduce", (-(-self.c // 32), 3), (32, 32), *grads, self.partial, self.blocks)
+            self.backward_mod.launch("residual_layernorm_backward" + biases, self.blocks, 128, packed)
+            self.backward_mod.launch("residual_layernorm_reduce", (-(-self.c // 32), 3), (32, 32), *grads, self.partial, self.blocks)
 
         return run
 
 
 def layernorm(directory):
     for dt, c in (("bf16", 768), ("bf16", 384), ("f32", 207), ("bf16", 1600)):
-        mod, T = Module(f"{directory}/residual_layernorm.{dt}.{c}.cubin"), TYPES[dt]
+        T = TYPES[dt]
         for p, bias, branch, rows in ((0.0, True, True, 1037), (0.2, False, True, 64), (0.0, True, False, 13)):
             torch.manual_seed(1)
-            ln = LayerNorm(mod, rows, c, T, p, bias, branch)
+            ln = LayerNorm(directory, dt, rows, c, p, bias, branch)
             ln.forward()()
             x = ln.res.double()
             factor = elementwise_factor(rows * c, ln.threshold, ln.site).view(rows, c) if p else 1.0
@@ -90,7 +78,7 @@ def layernorm(directory):
                 if g is not None:
                     report.expect(f"layernorm {dt} {c} p{p} {name}", relative(g, s + e), GRADIENT[dt])
     rows, c = 32768, 768
-    ln = LayerNorm(Module(f"{directory}/residual_layernorm.bf16.768.cubin"), rows, c, torch.bfloat16)
+    ln = LayerNorm(directory, "bf16", rows, c)
     timing("residual_layernorm forward 32768x768 bf16", ln.forward(), rows * c * 8)
     dy, dres, grads = randn(rows, c, dtype=torch.bfloat16), randn(rows, c, dtype=torch.bfloat16), [randn(c) for _ in range(3)]
     for blocks, biases in ((528, False), (396, True)):
@@ -124,67 +112,6 @@ def gelu(directory):
                 mod.launch("gelu_backward", (12, groups), (32, 8), dy, partial, dy, x, bias, rows)
                 mod.launch("gelu_reduce", 96, (32, 32), dbias, partial, groups)
             timing(f"gelu {form} backward, {groups} groups", run, rows * c * 6)
-
-
-class MatmulGelu:
-    """matmul_gelu_hopper.cu; b is (N, K) where the cubin takes its transpose."""
-
-    def __init__(self, directory, dtype, n, k, form, transposed):
-        self.mod = Module(f"{directory}/matmul_gelu.{dtype}.{n}.{k}.{form}.t{transposed}.cubin")
-        self.box, self.blocks = 128 if transposed else 64, torch.cuda.get_device_properties(0).multi_processor_count // 2 * 2
-
-    def run(self, kernel, a, b, x, out, bias=None, partial=None):
-        maps = tensor_map(a, 128), tensor_map(b, self.box)
-        packed = struct.pack("<4Qi4x", *[pointer(t) for t in (x, out, bias, partial)], a.shape[0])
-        shared = self.mod.constant("matmul_gelu_shared")
-        return lambda: self.mod.launch(f"matmul_gelu_{kernel}", self.blocks, 640, *maps, packed, shared=shared)
-
-
-def matmul_gelu(directory):
-    for dt, n, k, rows in (("bf16", 3072, 768, 1), ("bf16", 3072, 768, 333), ("bf16", 1536, 384, 16384), ("fp16", 320, 192, 16901)):
-        for form in ("erf", "tanh"):
-            for transposed in (0, 1):
-                torch.manual_seed(3)
-                ours, T, what = MatmulGelu(directory, dt, n, k, form, transposed), TYPES[dt], f"matmul_gelu {form} {dt} {rows} t{transposed}"
-                a, b, bias = randn(rows, k, dtype=T), randn(k, n, dtype=T) / 32, randn(n, dtype=T)
-                stored = b.t().contiguous() if transposed else b
-                beyond = 3  # rows that must stay as they are
-                x, y, dx = (torch.full((rows + beyond, n), float("nan"), device="cuda", dtype=T) for _ in range(3))
-                groups = -(-rows // 64)
-                partial = torch.full((groups + 1, n), float("nan"), device="cuda")
-                ours.run("forward", a, stored, x, y, bias)()
-                z = (x[:rows].double() + bias.double()).requires_grad_()
-                exact = F.gelu(z, approximate="tanh" if form == "tanh" else "none")
-                product = a.double() @ b.double()
-                exact.backward(product)
-                report.expect(f"{what} x", relative(x[:rows], product), LIMIT[dt])
-                report.expect(f"{what} y", relative(y[:rows], exact), LIMIT[dt])
-                ours.run("backward", a, stored, x, dx, bias, partial)()
-                report.expect(f"{what} dx", relative(dx[:rows], z.grad), LIMIT[dt])
-                report.expect(f"{what} dbias", relative(partial[:groups].sum(0), z.grad.sum(0)), GRADIENT[dt])
-                for t, end in ((x, rows), (y, rows), (dx, rows), (partial, groups)):
-                    report.expect(f"{what} rows beyond", (~t[end:].isnan()).sum().item(), 0)
-                first = dx.clone()
-                for _ in range(50):
-                    dx[:rows] = float("nan")
-                    ours.run("backward", a, stored, x, dx, bias)()
-                    report.expect(f"{what} same bits", 0.0 if torch.equal(dx[:rows], first[:rows]) else 1.0, 0.0)
-    for rows, n, k in ((32768, 3072, 768), (16384, 1536, 384)):
-        a, b, bt = randn(rows, k, dtype=torch.bfloat16), randn(k, n, dtype=torch.bfloat16) / 32, randn(n, k, dtype=torch.bfloat16) / 32
-        x, y, gelu_mod = torch.empty(rows, n, device="cuda", dtype=torch.bfloat16), randn(rows, n, dtype=torch.bfloat16), Module(f"{directory}/gelu.bf16.{n}.erf.cubin")
-
-        def two_forward():
-            torch.matmul(a, b, out=x)
-            gelu_mod.launch("gelu_forward", rows * n // 2048, 256, y, x, None, c_longlong(rows * n))
-
-        def two_backward():
-            torch.matmul(a, bt.t(), out=y)
-            gelu_mod.launch("gelu_backward", (n // 256, 128), (32, 8), y, None, y, x, None, rows)
-
-        forward, backward = MatmulGelu(directory, "bf16", n, k, "erf", 0), MatmulGelu(directory, "bf16", n, k, "erf", 1)
-        for what, two, one in (("forward", two_forward, forward.run("forward", a, b, x, y)), ("backward", two_backward, backward.run("backward", a, bt, x, y))):
-            times = micros(two), micros(one)
-            print(f"  matmul_gelu {what} {rows}x{n}x{k}: cuBLAS and gelu {times[0]:.1f} us, one kernel {times[1]:.1f} us, {2 * rows * n * k / times[1] / 1e6:.0f} TFLOP/s", flush=True)
 
 
 def cross_entropy(directory):
@@ -293,7 +220,7 @@ def elementwise(directory):
 
 
 if __name__ == "__main__":
-    for judge in (layernorm, gelu, matmul_gelu, cross_entropy, embedding, optimizer, elementwise):
+    for judge in (layernorm, gelu, cross_entropy, embedding, optimizer, elementwise):
         failed = report.failures
         judge(sys.argv[1])
         torch.cuda.synchronize()

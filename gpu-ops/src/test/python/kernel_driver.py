@@ -11,6 +11,11 @@ _first @ _first  # the context and cuBLAS are up before a graph is captured
 _cuda = ctypes.CDLL("libcuda.so.1")
 _MAX_DYNAMIC_SHARED = 8
 
+# By a type's name in the kernels: torch's, and the relative error allowed to results and to sums of gradients.
+TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "f32": torch.float32}
+LIMIT = {"bf16": 5e-3, "fp16": 1e-3, "f32": 2e-6}
+GRADIENT = {"bf16": 1e-2, "fp16": 2e-3, "f32": 1e-5}
+
 
 def check(code, call):
     if code:
@@ -150,6 +155,19 @@ def micros(run, repeats=20, rounds=5):
         end.synchronize()
         times.append(begin.elapsed_time(end) * 1000 / repeats)
     return statistics.median(times)
+
+
+def randn(*shape, dtype=torch.float32):
+    return torch.randn(*shape, device="cuda").to(dtype)
+
+
+def nan_like(x, dtype=None):
+    return torch.full_like(x, float("nan"), dtype=dtype or x.dtype)
+
+
+def timing(what, run, moved):
+    t = micros(run)
+    print(f"  {what}: {t:.1f} us, {moved / t / 1e3:.0f} GB/s", flush=True)
 
 
 def relative(out, reference):

@@ -10,17 +10,17 @@
 // adamw   grid (ceil(count / 1024))   block 256; pointers aligned to 16 bytes (working: 4 elements)
 #include "common.cuh"
 
-#define ADAM_W(FIELD) \
-    FIELD(float *, master) \
-    FIELD(float *, m) \
-    FIELD(float *, v) \
-    FIELD(Activation *, working) \
-    FIELD(const float *, gradient) \
+#define ADAM_W(FIELD)               \
+    FIELD(float *, master)          \
+    FIELD(float *, m)               \
+    FIELD(float *, v)               \
+    FIELD(Activation *, working)    \
+    FIELD(const float *, gradient)  \
     FIELD(const StepState *, state) \
-    FIELD(i64, count) \
-    FIELD(float, beta1) \
-    FIELD(float, beta2) \
-    FIELD(float, epsilon) \
+    FIELD(i64, count)               \
+    FIELD(float, beta1)             \
+    FIELD(float, beta2)             \
+    FIELD(float, epsilon)           \
     FIELD(float, weightDecay)
 HOST_STRUCT(AdamW, ADAM_W)
 

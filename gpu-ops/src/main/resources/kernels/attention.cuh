@@ -12,33 +12,33 @@ struct Strides {
 };
 
 // What the structs of the flash and efficient kernels have in common: HOST_STRUCT's fields.
-#define ATTENTION_TENSORS(FIELD) \
-    FIELD(const Activation *, q) \
-    FIELD(const Activation *, k) \
-    FIELD(const Activation *, v) \
-    FIELD(Activation *, o) \
-    FIELD(float *, lse) \
+#define ATTENTION_TENSORS(FIELD)  \
+    FIELD(const Activation *, q)  \
+    FIELD(const Activation *, k)  \
+    FIELD(const Activation *, v)  \
+    FIELD(Activation *, o)        \
+    FIELD(float *, lse)           \
     FIELD(const Activation *, dO) \
-    FIELD(Activation *, dq) \
-    FIELD(Activation *, dk) \
+    FIELD(Activation *, dq)       \
+    FIELD(Activation *, dk)       \
     FIELD(Activation *, dv)
 #define ATTENTION_STRIDES(FIELD) \
-    FIELD(Strides, qAt) \
-    FIELD(Strides, kAt) \
-    FIELD(Strides, vAt) \
-    FIELD(Strides, oAt) \
-    FIELD(Strides, dOAt) \
-    FIELD(Strides, dqAt) \
-    FIELD(Strides, dkAt) \
+    FIELD(Strides, qAt)          \
+    FIELD(Strides, kAt)          \
+    FIELD(Strides, vAt)          \
+    FIELD(Strides, oAt)          \
+    FIELD(Strides, dOAt)         \
+    FIELD(Strides, dqAt)         \
+    FIELD(Strides, dkAt)         \
     FIELD(Strides, dvAt)
 #define ATTENTION_SIZES(FIELD) \
-    FIELD(int, batch) \
-    FIELD(int, heads) \
-    FIELD(int, queryLength) \
+    FIELD(int, batch)          \
+    FIELD(int, heads)          \
+    FIELD(int, queryLength)    \
     FIELD(int, keyLength)
 #define ATTENTION_SCALE(FIELD) \
-    FIELD(float, scale) \
-    FIELD(u32, threshold) \
+    FIELD(float, scale)        \
+    FIELD(u32, threshold)      \
     FIELD(u32, site)
 
 // The (Tq, Tk) plane of one head in the numbering of dropout blocks.
@@ -54,14 +54,16 @@ __device__ __forceinline__ DropoutPlane dropoutPlane(int b, int h, int heads, in
     return plane;
 }
 
-__device__ __forceinline__ uint4 attentionDraw(const Dropout &drop, const DropoutPlane &plane, int row, int group, int q) {
+__device__ __forceinline__ uint4 attentionDraw(
+    const Dropout &drop, const DropoutPlane &plane, int row, int group, int q) {
     return philox(drop.seed, ((plane.firstRow + row) * plane.groups + group) * 4 + q, drop.site, drop.stream);
 }
 
 // Drops scores s[.][nt][half * 2 + e] of row firstRow + half * 8 + g, column column0 + nt * 8 + 2t + e; the factor of
 // the kept ones is left to the caller. column0 is a multiple of 32.
 template <int NT>
-__device__ __forceinline__ void dropRows(float (&s)[NT][4], const Dropout &drop, const DropoutPlane &plane, int firstRow, int column0) {
+__device__ __forceinline__ void dropRows(
+    float (&s)[NT][4], const Dropout &drop, const DropoutPlane &plane, int firstRow, int column0) {
     const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
 #pragma unroll
     for (int half = 0; half < 2; half++)
@@ -88,7 +90,7 @@ __device__ __forceinline__ u32 keptBits(const Dropout &drop, const DropoutPlane 
     const u32 other1 = __shfl_xor_sync(0xffffffffu, odd ? low1 : high1, 4);
     const u32 even0 = odd ? other0 : keep0, even1 = odd ? other1 : keep1; // row 2t: 4 decisions
     const u32 odd0 = odd ? keep0 : other0, odd1 = odd ? keep1 : other1;   // row 2t + 1
-    const int shift = KT == 1 ? (key0 / 16) & 1 : 0; // which half of the 32-column group
+    const int shift = KT == 1 ? (key0 / 16) & 1 : 0;                      // which half of the 32-column group
     u32 bits = 0;
 #pragma unroll
     for (int i = 0; i < KT * 2; i++) {

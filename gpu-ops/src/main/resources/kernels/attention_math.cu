@@ -30,25 +30,25 @@
 #define MANY 0
 #endif
 
-#define ATTENTION_MATH(FIELD) \
-    FIELD(Activation *, scores) \
-    FIELD(Activation *, dropped) \
-    FIELD(Activation *, gradient) \
-    FIELD(const void *, mask) \
-    FIELD(const int *, cumulative) /* PACKED: sequences + 1 */ \
-    FIELD(const StepState *, state) \
-    FIELD(i64, maskBatch) \
-    FIELD(i64, maskHead) \
-    FIELD(i64, maskRow) \
-    FIELD(i64, maskColumn) \
+#define ATTENTION_MATH(FIELD)                                                                  \
+    FIELD(Activation *, scores)                                                                \
+    FIELD(Activation *, dropped)                                                               \
+    FIELD(Activation *, gradient)                                                              \
+    FIELD(const void *, mask)                                                                  \
+    FIELD(const int *, cumulative) /* PACKED: sequences + 1 */                                 \
+    FIELD(const StepState *, state)                                                            \
+    FIELD(i64, maskBatch)                                                                      \
+    FIELD(i64, maskHead)                                                                       \
+    FIELD(i64, maskRow)                                                                        \
+    FIELD(i64, maskColumn)                                                                     \
     FIELD(u64, firstRow) /* MANY: in the numbering of dropout, of this launch's first batch */ \
-    FIELD(int, batch) \
-    FIELD(int, heads) \
-    FIELD(int, rows) /* of the matrices */ \
-    FIELD(int, columns) \
-    FIELD(int, sequences) \
-    FIELD(int, queryLength) \
-    FIELD(int, keyLength) \
+    FIELD(int, batch)                                                                          \
+    FIELD(int, heads)                                                                          \
+    FIELD(int, rows) /* of the matrices */                                                     \
+    FIELD(int, columns)                                                                        \
+    FIELD(int, sequences)                                                                      \
+    FIELD(int, queryLength)                                                                    \
+    FIELD(int, keyLength)                                                                      \
     ATTENTION_SCALE(FIELD)
 HOST_STRUCT(AttentionMath, ATTENTION_MATH)
 
@@ -107,8 +107,7 @@ template <int N> __device__ __forceinline__ void scoresAt(float (&x)[N], const A
 
 // Multiplies N values of a row from column c on by their dropout factors. A pair of columns shares a draw, if it begins at
 // an even place of its sequence.
-template <int N>
-__device__ __forceinline__ void dropColumns(float (&x)[N], const Dropout &drop, const Row &r, int c) {
+template <int N> __device__ __forceinline__ void dropColumns(float (&x)[N], const Dropout &drop, const Row &r, int c) {
     constexpr int PAIR = N == 1 || PACKED ? 1 : 2;
 #pragma unroll
     for (int j = 0; j < N; j += PAIR) {

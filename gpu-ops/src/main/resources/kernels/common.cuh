@@ -29,15 +29,15 @@ struct fp16 {
 #endif
 typedef ACTIVATION Activation;
 
-#define STEP_STATE(FIELD) \
-    FIELD(u64, seed) \
-    FIELD(u64, stream) /* micro-batch number; its low 32 bits enter the dropout counter */ \
-    FIELD(float, lr) \
-    FIELD(float, beta1Correction) /* 1 - beta1^step */ \
-    FIELD(float, beta2Correction) /* 1 - beta2^step */ \
-    FIELD(float, lossScale) /* factor of dlogits, e.g. 1 / targets of the whole step */ \
-    FIELD(float, gradNorm) /* written by global_norm_finish */ \
-    FIELD(float, clipScale) /* written by global_norm_finish, read by adamw */
+#define STEP_STATE(FIELD)                                                                     \
+    FIELD(u64, seed)                                                                          \
+    FIELD(u64, stream) /* micro-batch number; its low 32 bits enter the dropout counter */    \
+    FIELD(float, lr)                                                                          \
+    FIELD(float, beta1Correction) /* 1 - beta1^step */                                        \
+    FIELD(float, beta2Correction) /* 1 - beta2^step */                                        \
+    FIELD(float, lossScale)       /* factor of dlogits, e.g. 1 / targets of the whole step */ \
+    FIELD(float, gradNorm)        /* written by global_norm_finish */                         \
+    FIELD(float, clipScale)       /* written by global_norm_finish, read by adamw */
 HOST_STRUCT(StepState, STEP_STATE)
 
 #define INFINITY_F __int_as_float(0x7f800000)
@@ -106,7 +106,10 @@ template <typename T, int N> __device__ __forceinline__ void load(float (&out)[N
     typedef typename Word<PER * sizeof(T)>::type W;
 #pragma unroll
     for (int i = 0; i < N; i += PER) {
-        union { W word; T values[PER]; } u;
+        union {
+            W word;
+            T values[PER];
+        } u;
         u.word = *reinterpret_cast<const W *>(from + i);
 #pragma unroll
         for (int j = 0; j < PER; j++) out[i + j] = toFloat(u.values[j]);
@@ -118,7 +121,10 @@ template <typename T, int N> __device__ __forceinline__ void store(T *to, const 
     typedef typename Word<PER * sizeof(T)>::type W;
 #pragma unroll
     for (int i = 0; i < N; i += PER) {
-        union { W word; T values[PER]; } u;
+        union {
+            W word;
+            T values[PER];
+        } u;
         if constexpr (sizeof(T) == 2 && PER % 2 == 0) {
             __align__(16) u32 pairs[PER / 2]; // one conversion instruction a pair
 #pragma unroll
@@ -133,9 +139,7 @@ template <typename T, int N> __device__ __forceinline__ void store(T *to, const 
 }
 
 // The widest vector (at most 8) that divides n.
-__host__ __device__ constexpr int vectorOf(int n) {
-    return n % 8 == 0 ? 8 : n % 4 == 0 ? 4 : n % 2 == 0 ? 2 : 1;
-}
+__host__ __device__ constexpr int vectorOf(int n) { return n % 8 == 0 ? 8 : n % 4 == 0 ? 4 : n % 2 == 0 ? 2 : 1; }
 
 // ---- reductions, fixed order ---------------------------------------------------------------------
 
@@ -235,15 +239,12 @@ template <int N> __device__ __forceinline__ void dropout(float (&x)[N], u64 e, c
     const uint4 draw = philox(d.seed, e >> 3, d.site, d.stream);
     const int first = (int)(e & 7);
 #pragma unroll
-    for (int i = 0; i < N; i++)
-        x[i] = decision(draw, first + i) >= d.threshold ? x[i] * d.keepScale : 0.0f;
+    for (int i = 0; i < N; i++) x[i] = decision(draw, first + i) >= d.threshold ? x[i] * d.keepScale : 0.0f;
 }
 
 // ---- asynchronous copies and matrix instructions (sm_80 and later) -----------------------------
 
-__device__ __forceinline__ u32 sharedAddress(const void *p) {
-    return (u32)__cvta_generic_to_shared(p);
-}
+__device__ __forceinline__ u32 sharedAddress(const void *p) { return (u32)__cvta_generic_to_shared(p); }
 
 // 16 bytes from global to shared memory; zeros where valid is false.
 __device__ __forceinline__ void copyAsync16(u32 to, const void *from, bool valid) {
@@ -269,21 +270,18 @@ __device__ __forceinline__ void loadMatrixTransposed(u32 (&r)[4], u32 address) {
 }
 
 // c (16 x 8, f32) += a (16 x 16) b (16 x 8). Lane = 4 g + t holds c[g][2t, 2t+1], c[g + 8][2t, 2t+1].
-template <typename T>
-__device__ __forceinline__ void multiply(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1);
-template <>
-__device__ __forceinline__ void multiply<bf16>(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+template <typename T> __device__ __forceinline__ void multiply(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1);
+template <> __device__ __forceinline__ void multiply<bf16>(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-                 "{%0,%1,%2,%3};"
-                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+        "{%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
-template <>
-__device__ __forceinline__ void multiply<fp16>(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
+template <> __device__ __forceinline__ void multiply<fp16>(float (&c)[4], const u32 (&a)[4], u32 b0, u32 b1) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-                 "{%0,%1,%2,%3};"
-                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+        "{%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
 // Byte offset of a 16-byte chunk in a shared tile of 16-bit values with COLUMNS (32, 64, 128, 256)

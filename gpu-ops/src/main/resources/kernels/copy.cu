@@ -15,11 +15,11 @@
 constexpr int RANK = 5;
 typedef i64 PerDimension[RANK];
 
-#define COPY(FIELD) \
-    FIELD(TO *, to) \
-    FIELD(const FROM *, from) \
-    FIELD(i64, count) \
-    FIELD(PerDimension, extents) \
+#define COPY(FIELD)                \
+    FIELD(TO *, to)                \
+    FIELD(const FROM *, from)      \
+    FIELD(i64, count)              \
+    FIELD(PerDimension, extents)   \
     FIELD(PerDimension, toStrides) \
     FIELD(PerDimension, fromStrides)
 HOST_STRUCT(Copy, COPY)

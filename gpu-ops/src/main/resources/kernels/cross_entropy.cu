@@ -43,7 +43,8 @@ __device__ __forceinline__ void logitsAt(float (&x)[V], const Activation *row, i
 }
 
 template <bool GRADIENT>
-__device__ __forceinline__ void classify(float *losses, Activation *logits, const int *targets, int rows, const float *scale) {
+__device__ __forceinline__ void classify(
+    float *losses, Activation *logits, const int *targets, int rows, const float *scale) {
     extern __shared__ __align__(16) u8 shared[];
     __shared__ float scratch[WARPS];
     const int lane = threadIdx.x % ROW_THREADS, group = threadIdx.x / ROW_THREADS;
@@ -56,7 +57,8 @@ __device__ __forceinline__ void classify(float *losses, Activation *logits, cons
     if (target == -1) {
         if (lane == 0) losses[rowIndex] = 0.0f;
         if (GRADIENT)
-            for (int i = lane; i < VECTORS; i += ROW_THREADS) reinterpret_cast<uint4 *>(row)[i] = make_uint4(0, 0, 0, 0);
+            for (int i = lane; i < VECTORS; i += ROW_THREADS)
+                reinterpret_cast<uint4 *>(row)[i] = make_uint4(0, 0, 0, 0);
         return;
     }
     if (STAGED) {
@@ -92,17 +94,18 @@ __device__ __forceinline__ void classify(float *losses, Activation *logits, cons
         float x[V];
         logitsAt(x, from, i);
 #pragma unroll
-        for (int j = 0; j < V; j++) x[j] = exp2Fast(fmaf(x[j], LOG2_E, shift)) * factor - (i * V + j == target ? hit : 0.0f);
+        for (int j = 0; j < V; j++)
+            x[j] = exp2Fast(fmaf(x[j], LOG2_E, shift)) * factor - (i * V + j == target ? hit : 0.0f);
         store<Activation, V>(row + i * V, x);
     }
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
-cross_entropy_loss(float *losses, Activation *logits, const int *targets, int rows) {
+    cross_entropy_loss(float *losses, Activation *logits, const int *targets, int rows) {
     classify<false>(losses, logits, targets, rows, nullptr);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
-cross_entropy_backward(float *losses, Activation *logits, const int *targets, int rows, const float *scale) {
+    cross_entropy_backward(float *losses, Activation *logits, const int *targets, int rows, const float *scale) {
     classify<true>(losses, logits, targets, rows, scale);
 }

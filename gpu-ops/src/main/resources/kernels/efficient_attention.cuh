@@ -40,23 +40,23 @@
 #define STRICT 0
 #endif
 
-#define EFFICIENT_ATTENTION(FIELD) \
-    ATTENTION_TENSORS(FIELD) \
-    FIELD(float *, delta) \
-    FIELD(const void *, mask) \
+#define EFFICIENT_ATTENTION(FIELD)  \
+    ATTENTION_TENSORS(FIELD)        \
+    FIELD(float *, delta)           \
+    FIELD(const void *, mask)       \
     FIELD(const StepState *, state) \
-    ATTENTION_STRIDES(FIELD) \
-    FIELD(i64, maskBatch) \
-    FIELD(i64, maskHead) \
-    FIELD(i64, maskRow) \
-    FIELD(i64, maskColumn) \
-    ATTENTION_SIZES(FIELD) \
+    ATTENTION_STRIDES(FIELD)        \
+    FIELD(i64, maskBatch)           \
+    FIELD(i64, maskHead)            \
+    FIELD(i64, maskRow)             \
+    FIELD(i64, maskColumn)          \
+    ATTENTION_SIZES(FIELD)          \
     ATTENTION_SCALE(FIELD)
 HOST_STRUCT(EfficientAttention, EFFICIENT_ATTENTION)
 
 constexpr int SIZE = (int)sizeof(Activation);
-constexpr int EACH = 16 / SIZE;   // elements of a 16-byte chunk
-constexpr int STEP = 2 * EACH;    // k of one matrix instruction: 16 or 8
+constexpr int EACH = 16 / SIZE; // elements of a 16-byte chunk
+constexpr int STEP = 2 * EACH;  // k of one matrix instruction: 16 or 8
 constexpr int TILE = 64, THREADS = 128, NT = TILE / 8;
 // Widths padded so that a row holds 8, 16, 32 or 64 chunks.
 __host__ __device__ constexpr int padded(int width) {
@@ -77,14 +77,15 @@ template <int WIDTH> __device__ __forceinline__ u32 chunkOffset(int row, int chu
 // TILE rows, PAD wide, of which WIDTH columns exist; rows at `rows` and beyond become zeros.
 template <int PAD, int WIDTH>
 __device__ __forceinline__ void loadTile(u32 to, const Activation *from, i64 stride, int row, int rows) {
-    constexpr int CHUNKS = PAD / EACH, USED = (WIDTH + STEP - 1) / STEP * 2 > (WIDTH + 15) / 16 * 16 / EACH
-            ? (WIDTH + STEP - 1) / STEP * 2
-            : (WIDTH + 15) / 16 * 16 / EACH;
+    constexpr int CHUNKS = PAD / EACH,
+                  USED = (WIDTH + STEP - 1) / STEP * 2 > (WIDTH + 15) / 16 * 16 / EACH ? (WIDTH + STEP - 1) / STEP * 2
+                                                                                       : (WIDTH + 15) / 16 * 16 / EACH;
     for (int i = threadIdx.x; i < TILE * CHUNKS; i += THREADS) {
         const int r = i / CHUNKS, chunk = i % CHUNKS;
         if (chunk >= USED) continue;
         const bool valid = row + r < rows && chunk * EACH < WIDTH;
-        copyAsync16(to + chunkOffset<PAD>(r, chunk), from + (valid ? (i64)(row + r) * stride + chunk * EACH : 0), valid);
+        copyAsync16(
+            to + chunkOffset<PAD>(r, chunk), from + (valid ? (i64)(row + r) * stride + chunk * EACH : 0), valid);
     }
 }
 
@@ -114,7 +115,8 @@ struct Split {
 };
 
 // Two accumulators += a times two operands b.
-template <typename T> __device__ __forceinline__ void multiplyPair(float (&c)[4], float (&d)[4], const u32 (&a)[4], const u32 (&b)[4]) {
+template <typename T>
+__device__ __forceinline__ void multiplyPair(float (&c)[4], float (&d)[4], const u32 (&a)[4], const u32 (&b)[4]) {
     if constexpr (sizeof(T) == 2) {
         multiply<T>(c, a, b[0], b[1]);
         multiply<T>(d, a, b[2], b[3]);
@@ -166,7 +168,7 @@ __device__ __forceinline__ void accumulate(float (&acc)[COLUMNS][4], const float
 #pragma unroll
         for (int kk = 0; kk < NT / 2; kk++) {
             const u32 a[4] = {pack<T>(x[kk * 2][0], x[kk * 2][1]), pack<T>(x[kk * 2][2], x[kk * 2][3]),
-                    pack<T>(x[kk * 2 + 1][0], x[kk * 2 + 1][1]), pack<T>(x[kk * 2 + 1][2], x[kk * 2 + 1][3])};
+                pack<T>(x[kk * 2 + 1][0], x[kk * 2 + 1][1]), pack<T>(x[kk * 2 + 1][2], x[kk * 2 + 1][3])};
 #pragma unroll
             for (int dd = 0; dd < COLUMNS / 2; dd++) {
                 u32 b[4];
@@ -185,13 +187,15 @@ __device__ __forceinline__ void accumulate(float (&acc)[COLUMNS][4], const float
                 for (int e = 0; e < 4; e++) sum[i][e] = STRICT ? 0.0f : acc[first + i][e];
 #pragma unroll
             for (int kk = 0; kk < NT; kk++) {
-                const u32 a[4] = {__float_as_uint(x[kk][0]), __float_as_uint(x[kk][2]), __float_as_uint(x[kk][1]), __float_as_uint(x[kk][3])};
+                const u32 a[4] = {__float_as_uint(x[kk][0]), __float_as_uint(x[kk][2]), __float_as_uint(x[kk][1]),
+                    __float_as_uint(x[kk][3])};
 #pragma unroll
                 for (int i = 0; i < N; i += 2) {
                     u32 b[4];
 #pragma unroll
                     for (int j = 0; j < 4; j++)
-                        b[j] = loadWord(y + chunkOffset<PAD>(kk * 8 + t * 2 + j % 2, (first + i + j / 2) * 2 + (g >> 2)) + (g & 3) * 4);
+                        b[j] = loadWord(y +
+                            chunkOffset<PAD>(kk * 8 + t * 2 + j % 2, (first + i + j / 2) * 2 + (g >> 2)) + (g & 3) * 4);
                     multiplyPair<T>(sum[i], sum[i + 1], a, b);
                 }
             }
@@ -212,7 +216,8 @@ template <int COLUMNS> __device__ __forceinline__ void clear(float (&acc)[COLUMN
 
 // Writes 16 rows of accumulators; row and column pairs that do not exist are left alone.
 template <int COLUMNS, int WIDTH>
-__device__ __forceinline__ void writeRows(const float (&acc)[COLUMNS][4], Activation *to, i64 stride, int row0, int rows, float upper, float lower) {
+__device__ __forceinline__ void writeRows(
+    const float (&acc)[COLUMNS][4], Activation *to, i64 stride, int row0, int rows, float upper, float lower) {
     const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
@@ -229,8 +234,8 @@ __device__ __forceinline__ void writeRows(const float (&acc)[COLUMNS][4], Activa
 }
 
 struct Plane {
-    const u8 *bytes;             // boolean mask of this head
-    const Activation *additive;  // additive mask of this head
+    const u8 *bytes;            // boolean mask of this head
+    const Activation *additive; // additive mask of this head
     i64 row, column;
     int queries, keys, offset;
 };

@@ -27,7 +27,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) efficient_attention_backwa
     sum = warpSum(sum);
     if (lane == 0)
         p.delta[((i64)blockIdx.z * p.heads + blockIdx.y) * p.queryLength + row] =
-                sum * (DROPOUT ? (float)(65536u - p.threshold) * (1.0f / 65536.0f) : 1.0f);
+            sum * (DROPOUT ? (float)(65536u - p.threshold) * (1.0f / 65536.0f) : 1.0f);
 }
 
 // dq = scale * ds k, with ds = p (dp - delta) recomputed.
@@ -157,5 +157,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) efficient_attention_backwa
         }
     }
     writeRows<VT, VALUE_DIM>(dv, headOf(p.dv, p.dvAt), p.dvAt.row, key0 + warpKey, m.keys, keep, keep);
-    writeRows<DT, HEAD_DIM>(dk, headOf(p.dk, p.dkAt), p.dkAt.row, key0 + warpKey, m.keys, p.scale * keep, p.scale * keep);
+    writeRows<DT, HEAD_DIM>(
+        dk, headOf(p.dk, p.dkAt), p.dkAt.row, key0 + warpKey, m.keys, p.scale * keep, p.scale * keep);
 }

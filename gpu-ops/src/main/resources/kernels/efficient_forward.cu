@@ -79,7 +79,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) efficient_attention_forwar
         factor[half] = empty ? 0.0f : (DROPOUT ? drop.keepScale : 1.0f) / sum[half];
         const int row = row0 + warpRow + half * 8 + g;
         if (t == 0 && row < m.queries)
-            p.lse[((i64)blockIdx.z * p.heads + blockIdx.y) * m.queries + row] = empty ? INFINITY_F : best[half] * LN_2 + __logf(sum[half]);
+            p.lse[((i64)blockIdx.z * p.heads + blockIdx.y) * m.queries + row] =
+                empty ? INFINITY_F : best[half] * LN_2 + __logf(sum[half]);
     }
     writeRows<VT, VALUE_DIM>(o, headOf(p.o, p.oAt), p.oAt.row, row0 + warpRow, m.queries, factor[0], factor[1]);
 }

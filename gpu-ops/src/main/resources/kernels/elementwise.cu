@@ -11,11 +11,13 @@
 
 __device__ __forceinline__ i64 flatIndex() { return (i64)blockIdx.x * 256 + threadIdx.x; }
 
-extern "C" __global__ void __launch_bounds__(256) accumulate_f32(float *to, const float *from, float factor, i64 count) {
+extern "C" __global__ void __launch_bounds__(256)
+    accumulate_f32(float *to, const float *from, float factor, i64 count) {
     if (flatIndex() < count) to[flatIndex()] = fmaf(from[flatIndex()], factor, to[flatIndex()]);
 }
 
-extern "C" __global__ void __launch_bounds__(256) column_sum(float *partial, const Activation *x, int rows, int channels) {
+extern "C" __global__ void __launch_bounds__(256)
+    column_sum(float *partial, const Activation *x, int rows, int channels) {
     __shared__ float shared[8][32];
     const int c = blockIdx.x * 32 + threadIdx.x;
     const int per = (rows + gridDim.y - 1) / gridDim.y, begin = blockIdx.y * per, end = min(rows, begin + per);
@@ -33,7 +35,8 @@ extern "C" __global__ void __launch_bounds__(256) column_sum(float *partial, con
     }
 }
 
-extern "C" __global__ void __launch_bounds__(1024) column_sum_reduce(float *to, const float *partial, int slices, int channels) {
+extern "C" __global__ void __launch_bounds__(1024)
+    column_sum_reduce(float *to, const float *partial, int slices, int channels) {
     __shared__ float shared[32][33];
     const int c = blockIdx.x * 32 + threadIdx.x;
     float sum = 0.0f;

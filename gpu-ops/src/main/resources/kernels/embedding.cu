@@ -37,8 +37,9 @@
 constexpr int C = CHANNELS, V = vectorOf(C), CHUNK = 1024, GROUPS = 16, RARE = 64;
 extern "C" __device__ const int embedding_vector = V;
 
-extern "C" __global__ void __launch_bounds__(256) embedding_forward(Activation *x, const int *tokens, const int *positions,
-        const Activation *wte, const Activation *wpe, i64 rows, u32 threshold, u32 site, const StepState *state) {
+extern "C" __global__ void __launch_bounds__(256)
+    embedding_forward(Activation *x, const int *tokens, const int *positions, const Activation *wte,
+        const Activation *wpe, i64 rows, u32 threshold, u32 site, const StepState *state) {
     const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * V;
     if (e >= rows * C) return;
     const i64 row = e / C;
@@ -53,7 +54,8 @@ extern "C" __global__ void __launch_bounds__(256) embedding_forward(Activation *
     store<Activation, V>(x + e, a);
 }
 
-extern "C" __global__ void __launch_bounds__(CHUNK) embedding_count(int *rank, int *counts, const int *tokens, int positions) {
+extern "C" __global__ void __launch_bounds__(CHUNK)
+    embedding_count(int *rank, int *counts, const int *tokens, int positions) {
     __shared__ __align__(16) int shared[CHUNK];
     const int i = blockIdx.x * CHUNK + threadIdx.x;
     const int token = i < positions ? tokens[i] : -1;
@@ -144,7 +146,7 @@ extern "C" __global__ void __launch_bounds__(1024) embedding_scan(int *starts, i
 }
 
 extern "C" __global__ void __launch_bounds__(CHUNK) embedding_place(
-        int *order, const int *starts, const int *counts, const int *rank, const int *tokens, int positions) {
+    int *order, const int *starts, const int *counts, const int *rank, const int *tokens, int positions) {
     const int i = blockIdx.x * CHUNK + threadIdx.x;
     if (i >= positions) return;
     const int token = tokens[i];
@@ -153,8 +155,8 @@ extern "C" __global__ void __launch_bounds__(CHUNK) embedding_place(
 }
 
 // sum += the rows of positions order[begin + first], ... in steps: 32 at a time, `stride` apart, in order.
-__device__ __forceinline__ void addRows(float (&sum)[V], const Activation *dx, const int *order, int first, int end, int stride,
-        int c, const Dropout &drop) {
+__device__ __forceinline__ void addRows(float (&sum)[V], const Activation *dx, const int *order, int first, int end,
+    int stride, int c, const Dropout &drop) {
     for (int base = first; base < end; base += stride) {
         const int mine = base + threadIdx.x < end ? order[base + threadIdx.x] : 0;
         const int number = min(32, end - base);
@@ -182,7 +184,7 @@ __device__ __forceinline__ void addRows(float (&sum)[V], const Activation *dx, c
 // Rare tokens take a warp each, frequent ones a block each. Frequent tokens are neighbours in most vocabularies, so
 // consecutive ones go to different blocks.
 extern "C" __global__ void __launch_bounds__(32 * GROUPS) embedding_backward_tokens(float *dwte, const Activation *dx,
-        const int *order, const int *starts, const int *present, u32 threshold, u32 site, const StepState *state) {
+    const int *order, const int *starts, const int *present, u32 threshold, u32 site, const StepState *state) {
     __shared__ float shared[GROUPS][32 * V];
     const int c = (blockIdx.y * 32 + threadIdx.x) * V;
     const Dropout drop = dropoutOf(state, threshold, site);
@@ -230,7 +232,7 @@ extern "C" __global__ void __launch_bounds__(32 * GROUPS) embedding_backward_tok
 
 // A warp sums every eighth sequence, so that short sequences fill the GPU too.
 extern "C" __global__ void __launch_bounds__(256) embedding_backward_positions(
-        float *dwpe, const Activation *dx, int batch, int length, u32 threshold, u32 site, const StepState *state) {
+    float *dwpe, const Activation *dx, int batch, int length, u32 threshold, u32 site, const StepState *state) {
     __shared__ float shared[8][32 * V];
     const i64 count = (i64)length * C, first = (i64)blockIdx.x * 32 * V, e = first + threadIdx.x * V;
     const Dropout drop = dropoutOf(state, threshold, site);

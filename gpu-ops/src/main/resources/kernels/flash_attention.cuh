@@ -51,19 +51,19 @@
 #define DROPOUT 0
 #endif
 
-#define FLASH_ATTENTION(FIELD) \
-    ATTENTION_TENSORS(FIELD) \
-    FIELD(float2 *, stats) \
-    FIELD(float *, partial) \
-    FIELD(u32 *, kept) \
-    FIELD(const int *, cuQ) \
-    FIELD(const int *, cuK) \
+#define FLASH_ATTENTION(FIELD)      \
+    ATTENTION_TENSORS(FIELD)        \
+    FIELD(float2 *, stats)          \
+    FIELD(float *, partial)         \
+    FIELD(u32 *, kept)              \
+    FIELD(const int *, cuQ)         \
+    FIELD(const int *, cuK)         \
     FIELD(const StepState *, state) \
-    ATTENTION_STRIDES(FIELD) \
-    FIELD(Strides, lseAt) \
-    ATTENTION_SIZES(FIELD) \
-    FIELD(int, statsRows) \
-    FIELD(int, splits) \
+    ATTENTION_STRIDES(FIELD)        \
+    FIELD(Strides, lseAt)           \
+    ATTENTION_SIZES(FIELD)          \
+    FIELD(int, statsRows)           \
+    FIELD(int, splits)              \
     ATTENTION_SCALE(FIELD)
 HOST_STRUCT(FlashAttention, FLASH_ATTENTION)
 

@@ -28,6 +28,7 @@ constexpr int QT = BM / QWM / 16, DT = D / QWD / 8;
 static_assert(BM / WM % CHUNK == 0 && DT % 2 == 0, "tile shape");
 
 #include "flash_backward.cuh"
+#include "flash_backward_products.cuh"
 
 __device__ __forceinline__ void loadRows(const FlashAttention &p, const Head &head, u32 stage, int row0) {
     loadTile<BM, 256>(stage, head.q, p.qAt.row, row0, head.seq.queries);
@@ -36,58 +37,10 @@ __device__ __forceinline__ void loadRows(const FlashAttention &p, const Head &he
         copyAsync16(stage + 2 * Q_BYTES + threadIdx.x * 16, head.stats + row0 + threadIdx.x * 2, true);
 }
 
-// acc (key rows x CHUNK rows of q) = x y^T, x the warp's key rows, y the chunk, both D wide in shared memory.
-__device__ __forceinline__ void transposedScores(float (&acc)[KT][CT][4], u32 xTile, u32 yTile) {
-    const int lane = threadIdx.x & 31;
-    const int bRow = (lane & 7) + ((lane >> 4) << 3), bChunk = (lane >> 3) & 1;
-#pragma unroll
-    for (int kt = 0; kt < KT; kt++)
-#pragma unroll
-        for (int ct = 0; ct < CT; ct++)
-#pragma unroll
-            for (int e = 0; e < 4; e++) acc[kt][ct][e] = 0.0f;
-#pragma unroll
-    for (int kk = 0; kk < D / 16; kk++) {
-        u32 a[KT][4];
-#pragma unroll
-        for (int kt = 0; kt < KT; kt++)
-            loadMatrix(a[kt], xTile + tileOffset<D>(kt * 16 + (lane & 15), kk * 2 + (lane >> 4)));
-#pragma unroll
-        for (int cc = 0; cc < CT / 2; cc++) {
-            u32 b[4];
-            loadMatrix(b, yTile + tileOffset<D>(cc * 16 + bRow, kk * 2 + bChunk));
-#pragma unroll
-            for (int kt = 0; kt < KT; kt++) {
-                multiply<Activation>(acc[kt][cc * 2], a[kt], b[0], b[1]);
-                multiply<Activation>(acc[kt][cc * 2 + 1], a[kt], b[2], b[3]);
-            }
-        }
-    }
-}
-
-// acc (key rows x D) += half(x) y, x (key rows x CHUNK) in registers, y the chunk in shared memory.
-__device__ __forceinline__ void accumulate(float (&acc)[KT][D / 8][4], const u32 (&x)[KT][CT][2], u32 yTile) {
-    const int lane = threadIdx.x & 31;
-#pragma unroll
-    for (int cc = 0; cc < CT / 2; cc++) {
-#pragma unroll
-        for (int dd = 0; dd < D / 16; dd++) {
-            u32 b[4];
-            loadMatrixTransposed(b, yTile + tileOffset<D>(cc * 16 + (lane & 15), dd * 2 + (lane >> 4)));
-#pragma unroll
-            for (int kt = 0; kt < KT; kt++) {
-                const u32 a[4] = {x[kt][cc * 2][0], x[kt][cc * 2][1], x[kt][cc * 2 + 1][0], x[kt][cc * 2 + 1][1]};
-                multiply<Activation>(acc[kt][dd * 2], a, b[0], b[1]);
-                multiply<Activation>(acc[kt][dd * 2 + 1], a, b[2], b[3]);
-            }
-        }
-    }
-}
-
 // s becomes p (undropped); p and its dropped copy are rounded where they feed a product.
 template <bool MASKED>
 __device__ __forceinline__ void probabilities(
-        float (&s)[KT][CT][4], const float4 *stats, const Sequence &seq, int key0, int row0, float c) {
+    float (&s)[KT][CT][4], const float4 *stats, const Sequence &seq, int key0, int row0, float c) {
     const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
 #pragma unroll
     for (int ct = 0; ct < CT; ct++) {
@@ -106,24 +59,15 @@ __device__ __forceinline__ void probabilities(
     }
 }
 
-__device__ __forceinline__ void packTile(u32 (&to)[KT][CT][2], const float (&x)[KT][CT][4]) {
-#pragma unroll
-    for (int kt = 0; kt < KT; kt++)
-#pragma unroll
-        for (int ct = 0; ct < CT; ct++) {
-            to[kt][ct][0] = pack<Activation>(x[kt][ct][0], x[kt][ct][1]);
-            to[kt][ct][1] = pack<Activation>(x[kt][ct][2], x[kt][ct][3]);
-        }
-}
-
 struct Gradients {
     float dk[KT][D / 8][4], dv[KT][D / 8][4];
 };
 
 // One key tile against one chunk of rows: dv, dk in registers, ds (BN x BM, swizzled) in shared memory.
 template <bool MASKED>
-__device__ __forceinline__ void chunkStep(const FlashAttention &p, const Sequence &seq, const Dropout &drop, const DropoutPlane &plane,
-        Gradients &grad, u8 *shared, u32 stage, const u8 *stagePointer, u32 dsTile, int key0, int row0, int chunkRow) {
+__device__ __forceinline__ void chunkStep(const FlashAttention &p, const Sequence &seq, const Dropout &drop,
+    const DropoutPlane &plane, Gradients &grad, u8 *shared, u32 stage, const u8 *stagePointer, u32 dsTile, int key0,
+    int row0, int chunkRow) {
     const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
     const int warpKey = ((threadIdx.x >> 5) % WN) * KT * 16;
     const u32 kTile = sharedAddress(shared);
@@ -170,72 +114,10 @@ __device__ __forceinline__ void chunkStep(const FlashAttention &p, const Sequenc
 #pragma unroll
             for (int i = 0; i < 2; i++)
                 asm volatile("st.shared.u32 [%0], %1;" ::"r"(
-                                     dsTile + tileOffset<BM>(warpKey + kt * 16 + i * 8 + g, chunkRow / 8 + ct) + t * 4),
-                        "r"(half[kt][ct][i])
-                        : "memory");
+                                 dsTile + tileOffset<BM>(warpKey + kt * 16 + i * 8 + g, chunkRow / 8 + ct) + t * 4),
+                             "r"(half[kt][ct][i])
+                             : "memory");
     accumulate(grad.dk, half, stage + chunkAt);
-}
-
-// dq (QT * 16 rows x DT * 8 columns of the warp) = ds k.
-__device__ __forceinline__ void queryGradient(float (&dq)[QT][DT][4], u32 dsTile, u32 kTile) {
-    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    const int rowChunk = (warp % QWM) * QT * 2, dChunk = (warp / QWM) * DT;
-#pragma unroll
-    for (int qt = 0; qt < QT; qt++)
-#pragma unroll
-        for (int dt = 0; dt < DT; dt++)
-#pragma unroll
-            for (int e = 0; e < 4; e++) dq[qt][dt][e] = 0.0f;
-#pragma unroll
-    for (int kk = 0; kk < BN / 16; kk++) {
-        u32 a[QT][4];
-#pragma unroll
-        for (int qt = 0; qt < QT; qt++)
-            loadMatrixTransposed(a[qt], dsTile + tileOffset<BM>(kk * 16 + (lane & 7) + ((lane >> 4) << 3),
-                                                        rowChunk + qt * 2 + ((lane >> 3) & 1)));
-#pragma unroll
-        for (int dd = 0; dd < DT / 2; dd++) {
-            u32 b[4];
-            loadMatrixTransposed(b, kTile + tileOffset<D>(kk * 16 + (lane & 15), dChunk + dd * 2 + (lane >> 4)));
-#pragma unroll
-            for (int qt = 0; qt < QT; qt++) {
-                multiply<Activation>(dq[qt][dd * 2], a[qt], b[0], b[1]);
-                multiply<Activation>(dq[qt][dd * 2 + 1], a[qt], b[2], b[3]);
-            }
-        }
-    }
-}
-
-// The two warps that share key rows (WM = 2) each hold a partial sum: one finishes dv, the other dk.
-__device__ __forceinline__ void writeRows(const FlashAttention &p, const float (&x)[KT][D / 8][4], const float *other,
-        Activation *to, i64 stride, int key0, int keys, float factor) {
-    const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
-    const int warpKey = ((threadIdx.x >> 5) % WN) * KT * 16;
-#pragma unroll
-    for (int kt = 0; kt < KT; kt++)
-#pragma unroll
-        for (int dt = 0; dt < D / 8; dt++) {
-            float4 y = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-            if (WM == 2)
-                y = reinterpret_cast<const float4 *>(other)[(((threadIdx.x >> 5) % WN) * KT * (D / 8) + kt * (D / 8) + dt) * 32 + lane];
-            const int key = key0 + warpKey + kt * 16 + g;
-            if (key < keys)
-                *reinterpret_cast<u32 *>(to + (i64)key * stride + dt * 8 + t * 2) =
-                        pack<Activation>((x[kt][dt][0] + y.x) * factor, (x[kt][dt][1] + y.y) * factor);
-            if (key + 8 < keys)
-                *reinterpret_cast<u32 *>(to + (i64)(key + 8) * stride + dt * 8 + t * 2) =
-                        pack<Activation>((x[kt][dt][2] + y.z) * factor, (x[kt][dt][3] + y.w) * factor);
-        }
-}
-
-__device__ __forceinline__ void handOver(const float (&x)[KT][D / 8][4], float *to) {
-    const int lane = threadIdx.x & 31;
-#pragma unroll
-    for (int kt = 0; kt < KT; kt++)
-#pragma unroll
-        for (int dt = 0; dt < D / 8; dt++)
-            reinterpret_cast<float4 *>(to)[(((threadIdx.x >> 5) % WN) * KT * (D / 8) + kt * (D / 8) + dt) * 32 + lane] =
-                    make_float4(x[kt][dt][0], x[kt][dt][1], x[kt][dt][2], x[kt][dt][3]);
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) flash_attention_backward(const FlashAttention p) {
@@ -282,15 +164,18 @@ extern "C" __global__ void __launch_bounds__(256, 1) flash_attention_backward(co
 #pragma unroll 1
             for (int piece = 0; piece < BM / WM; piece += CHUNK) {
                 if (masked)
-                    chunkStep<true>(p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
+                    chunkStep<true>(
+                        p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
                 else
-                    chunkStep<false>(p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
+                    chunkStep<false>(
+                        p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
             }
             __syncthreads();
             float dq[QT][DT][4];
             queryGradient(dq, dsTile, kTile);
             const int lastSeen = CAUSAL ? min(keyTiles - 1, (row0 + BM - 1 + seq.offset) / BN) : keyTiles - 1;
-            storeQueryGradient(p, head, dq, row0, tile == split, p.splits == 1 && tile == lastSeen, p.scale * keepScale);
+            storeQueryGradient(
+                p, head, dq, row0, tile == split, p.splits == 1 && tile == lastSeen, p.scale * keepScale);
         }
         copyAsyncWait<0>();
         __syncthreads();
@@ -303,8 +188,12 @@ extern "C" __global__ void __launch_bounds__(256, 1) flash_attention_backward(co
             else handOver(grad.dv, exchange + BN * D);
             __syncthreads();
         }
-        if (WM == 1 || warp < WN) writeRows(p, grad.dv, exchange + BN * D, ownHead(p, p.dv, p.dvAt, p.cuK), p.dvAt.row, key0, seq.keys, keepScale);
-        if (WM == 1 || warp >= WN) writeRows(p, grad.dk, exchange, ownHead(p, p.dk, p.dkAt, p.cuK), p.dkAt.row, key0, seq.keys, p.scale * keepScale);
+        if (WM == 1 || warp < WN)
+            writeRows(
+                p, grad.dv, exchange + BN * D, ownHead(p, p.dv, p.dvAt, p.cuK), p.dvAt.row, key0, seq.keys, keepScale);
+        if (WM == 1 || warp >= WN)
+            writeRows(
+                p, grad.dk, exchange, ownHead(p, p.dk, p.dkAt, p.cuK), p.dkAt.row, key0, seq.keys, p.scale * keepScale);
         if (WM == 2) __syncthreads();
     }
 }

@@ -20,10 +20,12 @@ extern "C" __device__ const int flash_attention_backward_threads = BACKWARD_THRE
 // Behind the one dq buffer: the number of key tiles that have added to each row tile (H, statsRows / BM); then how many of
 // its key tiles each head has given to blocks (B, H).
 __device__ __forceinline__ int *turnsOf(const FlashAttention &p, int b, int h, const Sequence &seq) {
-    return reinterpret_cast<int *>(p.partial + (i64)p.heads * p.statsRows * D) + ((i64)h * p.statsRows + statsStart(p, b, seq)) / BM;
+    return reinterpret_cast<int *>(p.partial + (i64)p.heads * p.statsRows * D) +
+        ((i64)h * p.statsRows + statsStart(p, b, seq)) / BM;
 }
 __device__ __forceinline__ int *ticketOf(const FlashAttention &p, int b, int h) {
-    return reinterpret_cast<int *>(p.partial + (i64)p.heads * p.statsRows * D) + (i64)p.heads * p.statsRows / BM + (i64)b * p.heads + h;
+    return reinterpret_cast<int *>(p.partial + (i64)p.heads * p.statsRows * D) + (i64)p.heads * p.statsRows / BM +
+        (i64)b * p.heads + h;
 }
 
 extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_rows_sum(const FlashAttention p) {
@@ -37,7 +39,8 @@ extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_rows_
 
 // The tensor's rows of this block's head, cu the cumulative lengths of its rows if packed. Worked out where it is used: the
 // backward loops have no registers to spare.
-__device__ __forceinline__ Activation *ownHead(const FlashAttention &p, Activation *base, const Strides &at, const int *cu) {
+__device__ __forceinline__ Activation *ownHead(
+    const FlashAttention &p, Activation *base, const Strides &at, const int *cu) {
     return headOf(base, at, p, blockIdx.z, blockIdx.y, cu == nullptr ? 0 : cu[blockIdx.z]);
 }
 
@@ -69,31 +72,38 @@ __device__ __forceinline__ i64 fragmentAt(int warp, int f, int lane) {
 }
 
 __device__ __forceinline__ void writeQueryGradient(
-        const FlashAttention &p, Activation *dq, int row, int column, float x, float y, int rows) {
-    if (row < rows)
-        *reinterpret_cast<u32 *>(dq + (i64)row * p.dqAt.row + column) = pack<Activation>(x, y);
+    const FlashAttention &p, Activation *dq, int row, int column, float x, float y, int rows) {
+    if (row < rows) *reinterpret_cast<u32 *>(dq + (i64)row * p.dqAt.row + column) = pack<Activation>(x, y);
 }
 
 __device__ __forceinline__ float4 loadPartial(const float *at) {
     float4 x;
-    asm volatile("ld.relaxed.gpu.global.v4.f32 {%0,%1,%2,%3}, [%4];" : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w) : "l"(at) : "memory");
+    asm volatile("ld.relaxed.gpu.global.v4.f32 {%0,%1,%2,%3}, [%4];"
+                 : "=f"(x.x), "=f"(x.y), "=f"(x.z), "=f"(x.w)
+                 : "l"(at)
+                 : "memory");
     return x;
 }
 __device__ __forceinline__ void storePartial(float *at, const float (&x)[4]) {
-    asm volatile("st.relaxed.gpu.global.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(at), "f"(x[0]), "f"(x[1]), "f"(x[2]), "f"(x[3]) : "memory");
+    asm volatile(
+        "st.relaxed.gpu.global.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(at), "f"(x[0]), "f"(x[1]), "f"(x[2]), "f"(x[3])
+        : "memory");
 }
 __device__ __forceinline__ void addPartial(float *at, const float (&x)[4]) {
 #if __CUDA_ARCH__ >= 900
-    asm volatile("red.relaxed.gpu.global.add.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(at), "f"(x[0]), "f"(x[1]), "f"(x[2]), "f"(x[3]) : "memory");
+    asm volatile(
+        "red.relaxed.gpu.global.add.v4.f32 [%0], {%1,%2,%3,%4};" ::"l"(at), "f"(x[0]), "f"(x[1]), "f"(x[2]), "f"(x[3])
+        : "memory");
 #else
 #pragma unroll
-    for (int e = 0; e < 4; e++) asm volatile("red.relaxed.gpu.global.add.f32 [%0], %1;" ::"l"(at + e), "f"(x[e]) : "memory");
+    for (int e = 0; e < 4; e++)
+        asm volatile("red.relaxed.gpu.global.add.f32 [%0], %1;" ::"l"(at + e), "f"(x[e]) : "memory");
 #endif
 }
 
 // Adds the tile to this split's partial sums (first: stores it), or, when it is the last of them, writes dq.
-__device__ __forceinline__ void storeQueryGradient(
-        const FlashAttention &p, const Head &head, const float (&dq)[QT][DT][4], int row0, bool first, bool last, float factor) {
+__device__ __forceinline__ void storeQueryGradient(const FlashAttention &p, const Head &head,
+    const float (&dq)[QT][DT][4], int row0, bool first, bool last, float factor) {
     constexpr int BATCH = 4; // loads in flight
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
     float *tile = head.partial + (i64)row0 * D + fragmentAt(warp, 0, lane);
@@ -144,7 +154,8 @@ extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_sum(c
     const Sequence seq = sequenceOf(p, b);
     if (row0 >= seq.queries) return;
     const int keyTiles = (seq.keys + BN - 1) / BN;
-    const int seen = CAUSAL ? (row0 + BM - 1 + seq.offset < 0 ? 0 : min(keyTiles, (row0 + BM - 1 + seq.offset) / BN + 1)) : keyTiles;
+    const int seen =
+        CAUSAL ? (row0 + BM - 1 + seq.offset < 0 ? 0 : min(keyTiles, (row0 + BM - 1 + seq.offset) / BN + 1)) : keyTiles;
     const float *tile = p.partial + ((i64)h * p.statsRows + statsStart(p, b, seq) + row0) * D;
     Activation *dq = headOf(p.dq, p.dqAt, p, b, h, seq.queryStart);
     const float factor = p.scale * (DROPOUT ? 65536.0f / (float)(65536u - p.threshold) : 1.0f);
@@ -170,7 +181,8 @@ extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_sum(c
         for (int half = 0; half < 2; half++) {
 #pragma unroll
             for (int j = 0; j < 8; j++) sum[half][j] *= factor;
-            if (row + half * 8 < seq.queries) store<Activation, 8>(dq + (i64)(row + half * 8) * p.dqAt.row + column, sum[half]);
+            if (row + half * 8 < seq.queries)
+                store<Activation, 8>(dq + (i64)(row + half * 8) * p.dqAt.row + column, sum[half]);
         }
     }
 }

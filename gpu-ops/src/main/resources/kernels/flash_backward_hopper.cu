@@ -6,49 +6,7 @@
 // No product is in flight from one turn of a loop to the next: ptxas would serialize them all (C7514).
 // On other architectures this file is empty.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#include "flash_backward_keys.cuh"
-#include "flash_backward_rows.cuh"
-#include "flash_dropout.cuh"
-#include "wgmma.cuh"
-
-static_assert(D == 32 || D == 64, "head dimension");
-constexpr int TILE = 64, THREADS = 128, STAGES = 2; // rows and keys of a tile
-constexpr int NT = TILE / 8, DT = D / 8;
-constexpr int ROW_BYTES = D * 2, TILE_BYTES = TILE * ROW_BYTES, STATS_BYTES = TILE * 8;
-constexpr int KEPT_WORDS = TILE * 2, KEPT_BYTES = DROPOUT ? KEPT_WORDS * 4 : 0; // a bit a score
-// own: k and v, or q and dO; others: the tiles walked over, {q, dO} or {k, v}
-constexpr int OTHERS_AT = 2 * TILE_BYTES, STATS_AT = OTHERS_AT + STAGES * 2 * TILE_BYTES;
-constexpr int KEPT_AT = STATS_AT + STAGES * STATS_BYTES, BACKWARD_SHARED = KEPT_AT + STAGES * KEPT_BYTES;
-
-extern "C" __device__ const int flash_attention_backward_shared = BACKWARD_SHARED;
-extern "C" __device__ const int flash_attention_backward_keys = TILE;
-extern "C" __device__ const int flash_attention_backward_threads = THREADS;
-
-// What one thread block works on.
-struct Head {
-    const Activation *q, *k, *v, *dO;
-    const float2 *stats;
-    Sequence seq;
-};
-
-__device__ __forceinline__ Head headOfBlock(const FlashAttention &p) {
-    const int b = blockIdx.z, h = blockIdx.y;
-    Head head;
-    head.seq = sequenceOf(p, b);
-    head.q = headOf(p.q, p.qAt, p, b, h, head.seq.queryStart);
-    head.dO = headOf(p.dO, p.dOAt, p, b, h, head.seq.queryStart);
-    head.k = headOf(p.k, p.kAt, p, b, h, head.seq.keyStart);
-    head.v = headOf(p.v, p.vAt, p, b, h, head.seq.keyStart);
-    head.stats = p.stats + (i64)h * p.statsRows + statsStart(p, b, head.seq);
-    return head;
-}
-
-// Which scores of a tile of 64 rows and 64 keys are kept, drawn ahead of the loops, which have no time for Philox: word
-// 2 row + key / 32. In the workspace: (H, statsRows / 64, ceil(Tk / 64)) tiles; those that causal hides are never written.
-__device__ __forceinline__ u32 *keptTile(const FlashAttention &p, const Sequence &seq, int row0, int key0) {
-    const i64 row = ((i64)blockIdx.y * p.statsRows + statsStart(p, blockIdx.z, seq) + row0) / TILE;
-    return p.kept + (row * ((p.keyLength + TILE - 1) / TILE) + key0 / TILE) * KEPT_WORDS;
-}
+#include "flash_backward_hopper.cuh"
 
 // The row statistics, by the blocks of the first keys, and with dropout the kept scores of 128 rows and 128 keys.
 extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_rows_sum(const FlashAttention p) {
@@ -68,78 +26,12 @@ extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_rows_
     *reinterpret_cast<uint2 *>(keptTile(p, seq, row, key0) + row % TILE * 2) = make_uint2(first, second);
 }
 
-__device__ __forceinline__ void loadRows(const FlashAttention &p, const Head &head, u32 to, int row0) {
-    loadTile<TILE, THREADS>(to, head.q, p.qAt.row, row0, head.seq.queries);
-    loadTile<TILE, THREADS>(to + TILE_BYTES, head.dO, p.dOAt.row, row0, head.seq.queries);
-}
-
-__device__ __forceinline__ void loadKeys(const FlashAttention &p, const Head &head, u32 to, int key0) {
-    loadTile<TILE, THREADS>(to, head.k, p.kAt.row, key0, head.seq.keys);
-    loadTile<TILE, THREADS>(to + TILE_BYTES, head.v, p.vAt.row, key0, head.seq.keys);
-}
-
-__device__ __forceinline__ void loadStats(const Head &head, u32 to, int row0) {
-    if (threadIdx.x < TILE / 2) copyAsync16(to + threadIdx.x * 16, head.stats + row0 + threadIdx.x * 2, true);
-}
-
-__device__ __forceinline__ void clear(float (&x)[DT][4]) {
-#pragma unroll
-    for (int dt = 0; dt < DT; dt++)
-#pragma unroll
-        for (int e = 0; e < 4; e++) x[dt][e] = 0.0f;
-}
-
-// s (64 x 64) = own others^T.
-__device__ __forceinline__ void scores(float (&s)[NT][4], u32 own, u32 others) {
-    const u64 a = operandAt<ROW_BYTES>(own), b = operandAt<ROW_BYTES>(others);
-    wgmmaFence();
-#pragma unroll
-    for (int kk = 0; kk < D / 16; kk++) multiplyShared<Activation, 0, 0>(s, along(a, kk), along(b, kk), kk > 0);
-    wgmmaCommit();
-}
-
-// sum (64 x D) += x (64 x 64, in registers) others.
-__device__ __forceinline__ void accumulate(float (&sum)[DT][4], const u32 (&x)[NT][2], u32 others) {
-    const u64 b = operandAt<ROW_BYTES>(others);
-    wgmmaFence();
-#pragma unroll
-    for (int kk = 0; kk < TILE / 16; kk++)
-        multiplyRegisters<Activation, 1>(sum, x[kk * 2][0], x[kk * 2][1], x[kk * 2 + 1][0], x[kk * 2 + 1][1],
-                alongTransposed<ROW_BYTES>(b, kk), 1);
-    wgmmaCommit();
-}
-
-// sum * factor to rows row0 to row0 + 63 by way of a tile in shared memory that nobody reads any more.
-__device__ __forceinline__ void writeGradient(
-        Activation *to, i64 stride, const float (&sum)[DT][4], float factor, u8 *tile, int row0, int rows) {
-    const int lane = threadIdx.x & 31, warpRow = threadIdx.x / 32 * 16;
-#pragma unroll
-    for (int dt = 0; dt < DT; dt += 2) {
-        u32 x[2][2];
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            x[i / 2][i % 2] = pack<Activation>(
-                    sum[dt + i / 2][i % 2 * 2] * factor, sum[dt + i / 2][i % 2 * 2 + 1] * factor);
-        const u32 at = sharedAddress(tile) + tileOffset<D>(warpRow + (lane & 15), dt + (lane >> 4));
-        storeMatrix(at, x[0][0], x[0][1], x[1][0], x[1][1]);
-    }
-    __syncwarp();
-    u8 *column = reinterpret_cast<u8 *>(to + lane % CHUNKS * 8);
-#pragma unroll
-    for (int i = 0; i < 16; i += 32 / CHUNKS) {
-        const int local = warpRow + i + lane / CHUNKS;
-        if (row0 + local < rows)
-            *reinterpret_cast<uint4 *>(column + (u64)(u32)(row0 + local) * ((u32)stride * 2)) =
-                    *reinterpret_cast<const uint4 *>(tile + tileOffset<D>(local, lane % CHUNKS));
-    }
-}
-
 // ---- dk and dv of 64 keys: scores are (keys, rows) -------------------------------------------------
 
 // Packed: dropped p, and ds = p (dropped dp - delta). Both at once, so that they take the registers of p and dp. kept: of
 // the lane's first key, a word for 32 rows; its second key is 8 further.
 __device__ __forceinline__ void keyScoreGradient(u32 (&dropped)[NT][2], u32 (&ds)[NT][2], const float (&p)[NT][4],
-        const float (&dp)[NT][4], const float4 *stats, const u32 *kept) {
+    const float (&dp)[NT][4], const float4 *stats, const u32 *kept) {
 #pragma unroll
     for (int nt = 0; nt < NT; nt++) {
         const float4 st = stats[nt * 4 + (threadIdx.x & 3)];
@@ -257,7 +149,7 @@ __device__ __forceinline__ void maskRows(float (&p)[NT][4], const Sequence &seq,
 
 // ds = p (dropped dp - delta), packed.
 __device__ __forceinline__ void rowScoreGradient(u32 (&ds)[NT][2], const float (&p)[NT][4], const float (&dp)[NT][4],
-        const float2 (&stats)[2], const uint2 (&kept)[2]) {
+    const float2 (&stats)[2], const uint2 (&kept)[2]) {
 #pragma unroll
     for (int nt = 0; nt < NT; nt++)
 #pragma unroll
@@ -285,7 +177,7 @@ __device__ __forceinline__ void rowGradient(const FlashAttention &p, u8 *shared,
     if (seen > 0) loadKeys(p, head, others, 0);
     copyAsyncCommit();
     const float2 stats[2] = {head.stats[warpRow + g], head.stats[warpRow + 8 + g]};
-    const auto loadKept = [&](uint2 (&kept)[2], int key0) { // words of the lane's two rows
+    const auto loadKept = [&](uint2(&kept)[2], int key0) { // words of the lane's two rows
         const uint2 *tile = reinterpret_cast<const uint2 *>(keptTile(p, seq, row0, key0)) + warpRow - row0 + g;
         kept[0] = tile[0];
         kept[1] = tile[8];

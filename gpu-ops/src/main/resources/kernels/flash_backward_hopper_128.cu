@@ -21,9 +21,10 @@
 
 constexpr int BM = 64, BN = 128;
 constexpr int CT = BM / 8;
-constexpr int KEYS_BYTES = BN * D * 2, ROWS_BYTES = BM * D * 2, KEYS_PANEL = KEYS_BYTES / 2, ROWS_PANEL = ROWS_BYTES / 2;
+constexpr int KEYS_BYTES = BN * D * 2, ROWS_BYTES = BM * D * 2, KEYS_PANEL = KEYS_BYTES / 2,
+              ROWS_PANEL = ROWS_BYTES / 2;
 constexpr int DS_BYTES = BN * BM * 2; // (128 keys, 64 rows)
-constexpr int DQ_BYTES = BM * D * 4; // as in the sums
+constexpr int DQ_BYTES = BM * D * 4;  // as in the sums
 constexpr int STATS_BYTES = BM * 8;
 // two stages of everything but the keys
 constexpr int ROWS_AT = 2 * KEYS_BYTES, DS_AT = ROWS_AT + 4 * ROWS_BYTES, DQ_AT = DS_AT + 2 * DS_BYTES;
@@ -36,111 +37,7 @@ static_assert(D == 128 && !DROPOUT, "flash_backward.cu takes the rest");
 #define BACKWARD_TURNS 1
 #define BACKWARD_THREADS 384
 #include "flash_backward.cuh"
-
-// The barriers of a stage, between those who fill it and those who empty it.
-struct Barriers {
-    u32 at;
-    __device__ __forceinline__ u32 rowsFull(int stage) const { return at + stage * 48; }
-    __device__ __forceinline__ u32 rowsEmpty(int stage) const { return at + stage * 48 + 8; }
-    __device__ __forceinline__ u32 dsFull(int stage) const { return at + stage * 48 + 16; }
-    __device__ __forceinline__ u32 dsEmpty(int stage) const { return at + stage * 48 + 24; }
-    __device__ __forceinline__ u32 dqFull(int stage) const { return at + stage * 48 + 32; }
-    __device__ __forceinline__ u32 dqEmpty(int stage) const { return at + stage * 48 + 40; }
-};
-
-__device__ __forceinline__ int loadAcquire(const int *from) {
-    int x;
-    asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(x) : "l"(from) : "memory");
-    return x;
-}
-__device__ __forceinline__ void addRelease(int *to) { asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(to) : "memory"); }
-
-// s (64 keys x BM rows) = keys rows^T.
-__device__ __forceinline__ void transposedScores(float (&s)[CT][4], u32 keys, u32 rows) {
-    const u64 a = operandAt<128>(keys), b = operandAt<128>(rows);
-    wgmmaFence();
-#pragma unroll
-    for (int kk = 0; kk < D / 16; kk++)
-        multiplyShared<Activation, 0, 0>(s, alongPanels<KEYS_PANEL>(a, kk), alongPanels<ROWS_PANEL>(b, kk), kk > 0);
-    wgmmaCommit();
-}
-
-// acc (64 keys x D) += x rows, x (64 keys x BM rows) in registers.
-__device__ __forceinline__ void accumulate(float (&acc)[D / 8][4], const u32 (&x)[CT][2], u32 rows, int keep) {
-    const u64 b = panelsAt<ROWS_PANEL>(rows);
-    wgmmaFence();
-#pragma unroll
-    for (int kk = 0; kk < BM / 16; kk++)
-        multiplyRegisters<Activation, 1>(acc, x[kk * 2][0], x[kk * 2][1], x[kk * 2 + 1][0], x[kk * 2 + 1][1],
-                alongTransposed<128>(b, kk), kk > 0 ? 1 : keep);
-    wgmmaCommit();
-}
-
-// dq (BM rows x 64 columns) = ds k over the BN keys of the tile; columns: their panel of k.
-__device__ __forceinline__ void queryGradient(float (&dq)[DT][4], u32 ds, u32 columns) {
-    const u64 a = operandAt<128>(ds), b = operandAt<128>(columns);
-    wgmmaFence();
-#pragma unroll
-    for (int kk = 0; kk < BN / 16; kk++)
-        multiplyShared<Activation, 1, 1>(dq, alongTransposed<128>(a, kk), alongTransposed<128>(b, kk), kk > 0);
-    wgmmaCommit();
-}
-
-__device__ __forceinline__ void packTile(u32 (&to)[CT][2], const float (&x)[CT][4]) {
-#pragma unroll
-    for (int ct = 0; ct < CT; ct++)
-#pragma unroll
-        for (int half = 0; half < 2; half++) to[ct][half] = pack<Activation>(x[ct][half * 2], x[ct][half * 2 + 1]);
-}
-
-// ds = p (dp - delta), packed.
-__device__ __forceinline__ void scoreGradient(u32 (&ds)[CT][2], const float (&p)[CT][4], const float (&dp)[CT][4], const float4 *stats) {
-#pragma unroll
-    for (int ct = 0; ct < CT; ct++) {
-        const float4 st = stats[ct * 4 + (threadIdx.x & 3)];
-        float x[4];
-#pragma unroll
-        for (int e = 0; e < 4; e++) x[e] = p[ct][e] * (dp[ct][e] - ((e & 1) ? st.w : st.y));
-        ds[ct][0] = pack<Activation>(x[0], x[1]);
-        ds[ct][1] = pack<Activation>(x[2], x[3]);
-    }
-}
-
-// ds^T to shared memory: (keys, BM rows), 128 bytes a key.
-__device__ __forceinline__ void storeScoreGradient(u32 to, const u32 (&ds)[CT][2], int warpKey) {
-    const int lane = threadIdx.x & 31;
-#pragma unroll
-    for (int ct = 0; ct < CT; ct += 2)
-        storeMatrix(to + tileOffset<64>(warpKey + (lane & 15), ct + (lane >> 4)), ds[ct][0], ds[ct][1], ds[ct + 1][0], ds[ct + 1][1]);
-}
-
-__device__ __forceinline__ void writeKeyGradient(Activation *to, i64 stride, const float (&x)[D / 8][4], int key, int keys, float factor) {
-    const int t = threadIdx.x & 3;
-#pragma unroll
-    for (int dt = 0; dt < D / 8; dt++)
-#pragma unroll
-        for (int half = 0; half < 2; half++)
-            if (key + half * 8 < keys)
-                *reinterpret_cast<u32 *>(to + (key + half * 8) * stride + dt * 8 + t * 2) =
-                        pack<Activation>(x[dt][half * 2] * factor, x[dt][half * 2 + 1] * factor);
-}
-
-// dq fragments of a warp to a stage, as they lie in the sums.
-__device__ __forceinline__ void stageQueryGradient(u8 *stage, const float (&dq)[DT][4]) {
-    float4 *to = reinterpret_cast<float4 *>(stage) + fragmentAt(threadIdx.x >> 5, 0, threadIdx.x & 31) / 4;
-#pragma unroll
-    for (int f = 0; f < DT; f++) to[f * 32] = make_float4(dq[f][0], dq[f][1], dq[f][2], dq[f][3]);
-}
-
-// No row sees the keys of this tile: dk = dv = 0.
-__device__ __forceinline__ void clearKeyGradients(const FlashAttention &p, const Head &head, int key0) {
-    Activation *dk = ownHead(p, p.dk, p.dkAt, p.cuK), *dv = ownHead(p, p.dv, p.dvAt, p.cuK);
-    for (int i = threadIdx.x; i < min(BN, head.seq.keys - key0) * CHUNKS; i += BACKWARD_THREADS) {
-        const i64 key = key0 + i / CHUNKS;
-        *reinterpret_cast<uint4 *>(dk + key * p.dkAt.row + i % CHUNKS * 8) = make_uint4(0, 0, 0, 0);
-        *reinterpret_cast<uint4 *>(dv + key * p.dvAt.row + i % CHUNKS * 8) = make_uint4(0, 0, 0, 0);
-    }
-}
+#include "flash_backward_hopper_128.cuh"
 
 // What a block works on: one key tile and the row tiles that see it.
 struct Work {
@@ -149,7 +46,7 @@ struct Work {
 
 // The loading warps: the keys with the first rows.
 __device__ __forceinline__ void loadTiles(
-        const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
+    const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
     loadPanels<BN, LOADERS>(shared, head.k, p.kAt.row, work.tile * BN, head.seq.keys);
     loadPanels<BN, LOADERS>(shared + KEYS_BYTES, head.v, p.vAt.row, work.tile * BN, head.seq.keys);
 #pragma unroll 1
@@ -171,23 +68,28 @@ __device__ __forceinline__ void loadTiles(
 
 // The adding warp: each dq tile in its turn.
 __device__ __forceinline__ void addTiles(
-        const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
+    const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
     int *turns = turnsOf(p, blockIdx.z, blockIdx.y, head.seq);
 #pragma unroll 1
     for (int row = work.begin, i = 0; row < work.rowTiles; row++, i++) {
         const int stage = i & 1;
-        const int last = CAUSAL ? min(work.keyTiles - 1, (row * BM + BM - 1 + head.seq.offset) / BN) : work.keyTiles - 1;
+        const int last =
+            CAUSAL ? min(work.keyTiles - 1, (row * BM + BM - 1 + head.seq.offset) / BN) : work.keyTiles - 1;
         const int before = last - work.tile; // as many tiles add to this row tile before this one
         const u32 dq = shared + DQ_AT + stage * DQ_BYTES;
         float *sum = head.partial + (i64)row * (BM * D);
         barrierWait(barriers.dqFull(stage), i >> 1 & 1);
         if ((threadIdx.x & 31) == 0) {
             if (before == 0) {
-                asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(sum), "r"(dq), "n"(DQ_BYTES) : "memory");
+                asm volatile(
+                    "cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(sum), "r"(dq), "n"(DQ_BYTES)
+                    : "memory");
             } else {
-                while (loadAcquire(turns + row) < before) {}
+                while (loadAcquire(turns + row) < before) {
+                }
                 asm volatile("fence.proxy.async.global;" ::: "memory");
-                asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(sum), "r"(dq), "n"(DQ_BYTES)
+                asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(sum),
+                             "r"(dq), "n"(DQ_BYTES)
                              : "memory");
             }
             asm volatile("cp.async.bulk.commit_group;\ncp.async.bulk.wait_group.read 0;" ::: "memory");
@@ -202,7 +104,7 @@ __device__ __forceinline__ void addTiles(
 
 // The multiplying warpgroups.
 __device__ __forceinline__ void multiplyTiles(
-        const FlashAttention &p, const Sequence &seq, const Work &work, u8 *shared, const Barriers &barriers) {
+    const FlashAttention &p, const Sequence &seq, const Work &work, u8 *shared, const Barriers &barriers) {
     const u32 base = sharedAddress(shared);
     const int warp = threadIdx.x >> 5, group = __shfl_sync(0xffffffffu, warp >> 2, 0);
     const int key0 = work.tile * BN, warpKey = warp * 16, g = (threadIdx.x & 31) >> 2;
@@ -211,7 +113,8 @@ __device__ __forceinline__ void multiplyTiles(
     float dk[D / 8][4], dv[D / 8][4];
 #pragma unroll 1
     for (int i = 0; i < steps; i++) {
-        const int stage = i & 1, other = stage ^ 1, turn = i >> 1 & 1, turnBefore = (i - 1) >> 1 & 1, row0 = (work.begin + i) * BM;
+        const int stage = i & 1, other = stage ^ 1, turn = i >> 1 & 1, turnBefore = (i - 1) >> 1 & 1,
+                  row0 = (work.begin + i) * BM;
         const u32 rows = base + ROWS_AT + stage * 2 * ROWS_BYTES;
         const float4 *stats = reinterpret_cast<const float4 *>(shared + STATS_AT + stage * STATS_BYTES);
         float s[CT][4], dp[CT][4], dq[DT][4];
@@ -223,7 +126,8 @@ __device__ __forceinline__ void multiplyTiles(
         wgmmaWait<1>();
         settle(s);
         keyProbabilities(s, stats, p.scale * LOG2_E);
-        if (key0 + BN > seq.keys || (CAUSAL && key0 + BN - 1 > row0 + seq.offset)) maskKeys(s, seq, key0 + warpKey, row0);
+        if (key0 + BN > seq.keys || (CAUSAL && key0 + BN - 1 > row0 + seq.offset))
+            maskKeys(s, seq, key0 + warpKey, row0);
         packTile(half, s);
         accumulate(dv, half, rows + ROWS_BYTES, i > 0);
         if (group == 0 || i + 1 < steps) groupArrive(2 - group, MULTIPLIERS);

@@ -14,7 +14,8 @@ template <int NT> __device__ __forceinline__ void keyProbabilities(float (&s)[NT
 }
 
 // What the causal mask or the end of the keys hides of a warp's 16 keys becomes 0.
-template <int NT> __device__ __forceinline__ void maskKeys(float (&p)[NT][4], const Sequence &seq, int warpKey, int row0) {
+template <int NT>
+__device__ __forceinline__ void maskKeys(float (&p)[NT][4], const Sequence &seq, int warpKey, int row0) {
     const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
 #pragma unroll
     for (int half = 0; half < 2; half++) {

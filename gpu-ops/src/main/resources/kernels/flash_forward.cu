@@ -73,7 +73,7 @@ __device__ __forceinline__ void values(Rows &rows, const float (&p)[FORWARD_MT][
 // One key tile; the next key tile loads behind the softmax, this value tile behind the scores.
 template <bool MASKED>
 __device__ __forceinline__ void forwardStep(const FlashAttention &p, const Sequence &seq, const Dropout &drop,
-        const DropoutPlane &plane, Rows &rows, const Activation *k, const Activation *v, u32 qTile, int tile, int warpRow) {
+    const DropoutPlane &plane, Rows &rows, const Activation *k, const Activation *v, u32 qTile, int tile, int warpRow) {
     constexpr int THREADS = FORWARD_WARPS * 32;
     const u32 kTile = qTile + FORWARD_M * D * 2, vTile = kTile + FORWARD_N * D * 2;
     const int column0 = tile * FORWARD_N;
@@ -95,7 +95,7 @@ __device__ __forceinline__ void forwardStep(const FlashAttention &p, const Seque
 }
 
 extern "C" __global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
-flash_attention_forward(const FlashAttention p) {
+    flash_attention_forward(const FlashAttention p) {
     extern __shared__ __align__(1024) u8 shared[];
     constexpr int THREADS = FORWARD_WARPS * 32;
     const Sequence seq = sequenceOf(p, blockIdx.z);
@@ -123,8 +123,7 @@ flash_attention_forward(const FlashAttention p) {
     for (; tile >= 0 && tile >= unmasked; tile--)
         forwardStep<true>(p, seq, drop, plane, rows, k, v, qTile, tile, warpRow);
 #pragma unroll 1
-    for (; tile >= 0; tile--)
-        forwardStep<false>(p, seq, drop, plane, rows, k, v, qTile, tile, warpRow);
+    for (; tile >= 0; tile--) forwardStep<false>(p, seq, drop, plane, rows, k, v, qTile, tile, warpRow);
     copyAsyncWait<0>();
     __syncwarp();
     finishRows(p, rows, seq, row0, shared, DROPOUT ? drop.keepScale : 1.0f);

@@ -34,7 +34,7 @@ __device__ __forceinline__ void clear(Rows &rows) {
 
 template <bool MASKED>
 __device__ __forceinline__ void softmaxStep(
-        float (&s)[FORWARD_MT][FORWARD_NT][4], Rows &rows, int firstRow, int column0, const Sequence &seq, float c) {
+    float (&s)[FORWARD_MT][FORWARD_NT][4], Rows &rows, int firstRow, int column0, const Sequence &seq, float c) {
     const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
 #pragma unroll
     for (int mt = 0; mt < FORWARD_MT; mt++) {
@@ -79,7 +79,7 @@ __device__ __forceinline__ void softmaxStep(
 
 // One warp's rows: normalize, write lse, stage o in the warp's own part of the q tile, write 16-byte pieces.
 __device__ __forceinline__ void finishRows(
-        const FlashAttention &p, Rows &rows, const Sequence &seq, int row0, u8 *tile, float keepScale) {
+    const FlashAttention &p, Rows &rows, const Sequence &seq, int row0, u8 *tile, float keepScale) {
     const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
     const int warpRow = (threadIdx.x >> 5) * FORWARD_MT * 16;
     float *lse = p.lse + lseOf(p, blockIdx.z, blockIdx.y, seq);
@@ -93,12 +93,11 @@ __device__ __forceinline__ void finishRows(
             const bool empty = !(sum != 0.0f); // a NaN sum is not empty
             const float factor = empty ? 0.0f : keepScale / sum;
             const int local = warpRow + mt * 16 + half * 8 + g, row = row0 + local;
-            if (t == 0 && row < seq.queries)
-                lse[row] = empty ? INFINITY_F : rows.max[mt][half] * p.scale + __logf(sum);
+            if (t == 0 && row < seq.queries) lse[row] = empty ? INFINITY_F : rows.max[mt][half] * p.scale + __logf(sum);
 #pragma unroll
             for (int nt = 0; nt < D / 8; nt++)
-                *reinterpret_cast<u32 *>(tile + tileOffset<D>(local, nt) + t * 4) = pack<Activation>(
-                        rows.o[mt][nt][half * 2] * factor, rows.o[mt][nt][half * 2 + 1] * factor);
+                *reinterpret_cast<u32 *>(tile + tileOffset<D>(local, nt) + t * 4) =
+                    pack<Activation>(rows.o[mt][nt][half * 2] * factor, rows.o[mt][nt][half * 2 + 1] * factor);
         }
     }
     __syncwarp();
@@ -108,6 +107,6 @@ __device__ __forceinline__ void finishRows(
         const int local = warpRow + (i + lane) / CHUNKS, chunk = (i + lane) % CHUNKS;
         if (row0 + local < seq.queries)
             *reinterpret_cast<uint4 *>(o + (i64)(row0 + local) * p.oAt.row + chunk * 8) =
-                    *reinterpret_cast<const uint4 *>(tile + tileOffset<D>(local, chunk));
+                *reinterpret_cast<const uint4 *>(tile + tileOffset<D>(local, chunk));
     }
 }

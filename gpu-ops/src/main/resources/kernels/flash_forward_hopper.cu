@@ -38,8 +38,8 @@ __device__ __forceinline__ void values(float (&o)[D / 8][4], const float (&p)[FO
     wgmmaFence();
 #pragma unroll
     for (int kk = 0; kk < FORWARD_N / 16; kk++)
-        multiplyRegisters<Activation, 1>(o, a[kk * 2][0], a[kk * 2][1], a[kk * 2 + 1][0], a[kk * 2 + 1][1],
-                alongTransposed<ROW_BYTES>(b, kk), 1);
+        multiplyRegisters<Activation, 1>(
+            o, a[kk * 2][0], a[kk * 2][1], a[kk * 2 + 1][0], a[kk * 2 + 1][1], alongTransposed<ROW_BYTES>(b, kk), 1);
     wgmmaCommit();
     wgmmaWait<0>();
     settle(o);

@@ -45,7 +45,7 @@ __device__ __forceinline__ void values(float (&o)[D / 8][4], const u32 (&p)[FORW
 #pragma unroll
     for (int kk = 0; kk < FORWARD_N / 16; kk++)
         multiplyRegisters<Activation, 1>(
-                o, p[kk * 2][0], p[kk * 2][1], p[kk * 2 + 1][0], p[kk * 2 + 1][1], alongTransposed<128>(b, kk), 1);
+            o, p[kk * 2][0], p[kk * 2][1], p[kk * 2 + 1][0], p[kk * 2 + 1][1], alongTransposed<128>(b, kk), 1);
     wgmmaCommit();
 }
 
@@ -53,8 +53,8 @@ __device__ __forceinline__ void values(float (&o)[D / 8][4], const u32 (&p)[FORW
 // warp would pass 2^MOST_GROWTH: most tiles need no exchange between lanes and leave o alone. Returns whether they have moved:
 // then o is to shrink by `shrink`, as the sums have.
 template <bool MASKED>
-__device__ __forceinline__ bool probabilities(
-        float (&s)[FORWARD_NT][4], Rows &rows, float (&shrink)[2], int firstRow, int column0, const Sequence &seq, float c) {
+__device__ __forceinline__ bool probabilities(float (&s)[FORWARD_NT][4], Rows &rows, float (&shrink)[2], int firstRow,
+    int column0, const Sequence &seq, float c) {
     const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
     float best[2][2];
 #pragma unroll
@@ -73,7 +73,7 @@ __device__ __forceinline__ bool probabilities(
     }
     float *max = rows.max[0], *sum = rows.sum[0];
     const bool moved =
-            __any_sync(0xffffffffu, (best[0][0] - max[0]) * c > MOST_GROWTH || (best[1][0] - max[1]) * c > MOST_GROWTH);
+        __any_sync(0xffffffffu, (best[0][0] - max[0]) * c > MOST_GROWTH || (best[1][0] - max[1]) * c > MOST_GROWTH);
     if (moved) {
 #pragma unroll
         for (int half = 0; half < 2; half++) {
@@ -118,7 +118,8 @@ __device__ __forceinline__ void packRows(u32 (&to)[FORWARD_NT][2], const float (
 }
 
 // The loading warpgroup: k of each tile, then v of the one before. A tile is announced when the next is on its way.
-__device__ __forceinline__ void loadTiles(const FlashAttention &p, const Sequence &seq, const Stages &stages, int tiles) {
+__device__ __forceinline__ void loadTiles(
+    const FlashAttention &p, const Sequence &seq, const Stages &stages, int tiles) {
     const Activation *k = headOf(p.k, p.kAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
     const Activation *v = headOf(p.v, p.vAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
     u32 announce = 0;
@@ -128,7 +129,7 @@ __device__ __forceinline__ void loadTiles(const FlashAttention &p, const Sequenc
         const int turn = value ? (i - 1) / 2 : (i + 1) / 2, stage = turn & 1;
         barrierWait(stages.empty(value, stage), (turn >> 1 & 1) ^ 1);
         loadPanels<FORWARD_N, 128>(stages.tile(value, stage), value ? v : k, value ? p.vAt.row : p.kAt.row,
-                (tiles - 1 - turn) * FORWARD_N, seq.keys);
+            (tiles - 1 - turn) * FORWARD_N, seq.keys);
         copyAsyncCommit();
         copyAsyncWait<1>();
         asyncProxyFence();
@@ -141,8 +142,8 @@ __device__ __forceinline__ void loadTiles(const FlashAttention &p, const Sequenc
 }
 
 // A multiplying warpgroup: its 64 rows against all tiles, the last first.
-__device__ __forceinline__ void multiplyTiles(
-        const FlashAttention &p, const Sequence &seq, const Stages &stages, int tiles, int row0, int group, Rows &rows, u32 qRows) {
+__device__ __forceinline__ void multiplyTiles(const FlashAttention &p, const Sequence &seq, const Stages &stages,
+    int tiles, int row0, int group, Rows &rows, u32 qRows) {
     const int warpRow = row0 + (threadIdx.x >> 5) * 16, groupRow = row0 + group * 64;
     const int unmasked = min(seq.keys, CAUSAL ? groupRow + seq.offset + 1 : seq.keys) / FORWARD_N; // tiles seen whole
     const float c = p.scale * LOG2_E;
@@ -211,7 +212,7 @@ extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, 1) flash_attention
         clear(rows);
         if (tiles > 0) {
             loadPanels<64, 128>(qRows, headOf(p.q, p.qAt, p, blockIdx.z, blockIdx.y, seq.queryStart), p.qAt.row,
-                    row0 + group * 64, seq.queries);
+                row0 + group * 64, seq.queries);
             copyAsyncCommit();
             copyAsyncWait<0>();
             asyncProxyFence();

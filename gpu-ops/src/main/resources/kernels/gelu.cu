@@ -22,7 +22,7 @@ constexpr int V = vectorOf(F), AHEAD = 2;
 extern "C" __device__ const int gelu_vector = V;
 
 extern "C" __global__ void __launch_bounds__(256)
-gelu_forward(Activation *y, const Activation *x, const Activation *bias, i64 count) {
+    gelu_forward(Activation *y, const Activation *x, const Activation *bias, i64 count) {
     const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * V;
     if (e >= count) return;
     float v[V];
@@ -39,7 +39,7 @@ gelu_forward(Activation *y, const Activation *x, const Activation *bias, i64 cou
 }
 
 extern "C" __global__ void __launch_bounds__(256) gelu_backward(
-        Activation *dx, float *partial, const Activation *dy, const Activation *x, const Activation *bias, int rows) {
+    Activation *dx, float *partial, const Activation *dy, const Activation *x, const Activation *bias, int rows) {
     __shared__ float shared[8][32 * V];
     const int c = (blockIdx.x * 32 + threadIdx.x) * V;
     const int per = (rows + gridDim.y - 1) / gridDim.y, begin = blockIdx.y * per, end = min(rows, begin + per);

@@ -19,7 +19,8 @@ __device__ __forceinline__ double blockSumDouble(double x, double *shared) {
     return shared[0];
 }
 
-extern "C" __global__ void __launch_bounds__(256) global_norm_partial(double *partial, const float *gradient, i64 count) {
+extern "C" __global__ void __launch_bounds__(256)
+    global_norm_partial(double *partial, const float *gradient, i64 count) {
     __shared__ double shared[256];
     double total = 0.0;
     const i64 vectors = count / 4, stride = (i64)gridDim.x * 256;
@@ -44,7 +45,7 @@ extern "C" __global__ void __launch_bounds__(256) global_norm_partial(double *pa
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-global_norm_finish(StepState *state, const double *partial, int blocks, float maxNorm, float gradientScale) {
+    global_norm_finish(StepState *state, const double *partial, int blocks, float maxNorm, float gradientScale) {
     __shared__ double shared[256];
     double total = 0.0;
     for (int i = threadIdx.x; i < blocks; i += 256) total += partial[i];

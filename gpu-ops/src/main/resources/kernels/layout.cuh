@@ -15,11 +15,11 @@ struct Field {
 // NVRTC knows __builtin_offsetof from 13.4 on alone; __INTADDR__ is what nvcc and NVRTC have in all versions.
 #define STRUCT_MEMBER(TYPE, NAME) TYPE NAME;
 #define LAYOUT_ENTRY(TYPE, NAME) {#NAME, (int)__INTADDR__(&((Self *)0)->NAME), (int)sizeof(Self::NAME)},
-#define HOST_STRUCT(NAME, FIELDS)                                                                                       \
-    struct NAME {                                                                                                       \
-        FIELDS(STRUCT_MEMBER)                                                                                           \
-    };                                                                                                                  \
-    namespace layout_of_##NAME {                                                                                        \
-        typedef NAME Self;                                                                                              \
-        extern "C" __device__ const Field layout_##NAME[] = {FIELDS(LAYOUT_ENTRY){"sizeof", 0, (int)sizeof(Self)}};     \
+#define HOST_STRUCT(NAME, FIELDS)                                                                                   \
+    struct NAME {                                                                                                   \
+        FIELDS(STRUCT_MEMBER)                                                                                       \
+    };                                                                                                              \
+    namespace layout_of_##NAME {                                                                                    \
+        typedef NAME Self;                                                                                          \
+        extern "C" __device__ const Field layout_##NAME[] = {FIELDS(LAYOUT_ENTRY){"sizeof", 0, (int)sizeof(Self)}}; \
     }

@@ -29,19 +29,21 @@
 #define TRANSPOSED 0
 #endif
 
-constexpr int N = CHANNELS, K = SUMMED, M_TILE = 128, N_TILE = 256, K_TILE = 64, PART_ROWS = 64, CLUSTER = 2, STAGES = 3;
+constexpr int N = CHANNELS, K = SUMMED, M_TILE = 128, N_TILE = 256, K_TILE = 64, PART_ROWS = 64, CLUSTER = 2,
+              STAGES = 3;
 constexpr int STEPS = (K + K_TILE - 1) / K_TILE, COLUMN_TILES = (N + N_TILE - 1) / N_TILE;
 constexpr int ROW_BYTES = 128, PANEL_COLUMNS = 64, PANEL_BYTES = K_TILE * ROW_BYTES; // panels: of b, unless transposed
 constexpr int A_BYTES = M_TILE * ROW_BYTES, B_BYTES = N_TILE * ROW_BYTES, STAGE_BYTES = A_BYTES + B_BYTES;
-constexpr int PART_BYTES = PART_ROWS * N_TILE * 2, PARTS_AT = STAGES * STAGE_BYTES, BARRIERS_AT = PARTS_AT + 2 * PART_BYTES;
+constexpr int PART_BYTES = PART_ROWS * N_TILE * 2, PARTS_AT = STAGES * STAGE_BYTES,
+              BARRIERS_AT = PARTS_AT + 2 * PART_BYTES;
 constexpr int MULTIPLYING_WARPS = 8, COPYING_WARP = 16, THREADS = 640, ROWS_AT_ONCE = 2;
 extern "C" __device__ const int matmul_gelu_shared = BARRIERS_AT + STAGES * 16;
 
-#define MATMUL_GELU(FIELD) \
-    FIELD(Activation *, x) \
-    FIELD(Activation *, out) \
+#define MATMUL_GELU(FIELD)          \
+    FIELD(Activation *, x)          \
+    FIELD(Activation *, out)        \
     FIELD(const Activation *, bias) \
-    FIELD(float *, partial) \
+    FIELD(float *, partial)         \
     FIELD(int, rows)
 HOST_STRUCT(MatmulGelu, MATMUL_GELU)
 
@@ -118,8 +120,8 @@ __device__ __forceinline__ void multiplyTiles(int rows, int part, u32 shared) {
 #pragma unroll
                 for (int half = 0; half < 2; half++)
                     multiplyShared<Activation, 0, !TRANSPOSED>(d[half], along(a, kk),
-                            (TRANSPOSED ? along(b, kk) : alongTransposed<ROW_BYTES>(b, kk)) + half * (B_BYTES / 2 / 16),
-                            step + kk > 0);
+                        (TRANSPOSED ? along(b, kk) : alongTransposed<ROW_BYTES>(b, kk)) + half * (B_BYTES / 2 / 16),
+                        step + kk > 0);
             wgmmaCommit();
             if (step > 0) { // the step before is done with: its stage may be overwritten, in both blocks by both
                 wgmmaWait<1>();
@@ -137,7 +139,7 @@ __device__ __forceinline__ void multiplyTiles(int rows, int part, u32 shared) {
         for (int j = 0; j < N_TILE / 8; j += 2) {
             const float(&l)[4] = d[j * 8 / HALF][j % (HALF / 8)], (&r)[4] = d[j * 8 / HALF][j % (HALF / 8) + 1];
             storeMatrix(result + tileOffset<N_TILE>(resultRow, j + resultChunk), pack<Activation>(l[0], l[1]),
-                    pack<Activation>(l[2], l[3]), pack<Activation>(r[0], r[1]), pack<Activation>(r[2], r[3]));
+                pack<Activation>(l[2], l[3]), pack<Activation>(r[0], r[1]), pack<Activation>(r[2], r[3]));
         }
         groupArrive(PART_FULL + part, 256);
     }
@@ -150,8 +152,8 @@ __device__ __forceinline__ void stream(Activation *to, u32 a, u32 b, u32 c, u32 
 
 // partial = column sums over a warpgroup's part of the tile; sum: of 8 columns over every fourth row. Through shared memory
 // that all of the warpgroup have read.
-__device__ __forceinline__ void addWarps(const MatmulGelu &p, int row0, int tileColumn, int part, int warp,
-        const float (&sum)[8], float *shared) {
+__device__ __forceinline__ void addWarps(
+    const MatmulGelu &p, int row0, int tileColumn, int part, int warp, const float (&sum)[8], float *shared) {
     const int lane = threadIdx.x & 31;
     groupSync(SUMS + part, 128);
 #pragma unroll
@@ -168,7 +170,8 @@ __device__ __forceinline__ void addWarps(const MatmulGelu &p, int row0, int tile
 
 // A warpgroup: its part of one tile. A lane has 8 columns of every fourth row.
 template <bool BACKWARD>
-__device__ __forceinline__ void finishPart(const MatmulGelu &p, int row0, int tileColumn, int part, int warp, u8 *result) {
+__device__ __forceinline__ void finishPart(
+    const MatmulGelu &p, int row0, int tileColumn, int part, int warp, u8 *result) {
     const int lane = threadIdx.x & 31, column = tileColumn + lane * 8;
     const int rows = column < N ? min(PART_ROWS, p.rows - row0) : 0; // that this lane has
     const i64 e0 = (i64)row0 * N + column;
@@ -218,7 +221,7 @@ __device__ __forceinline__ void finishPart(const MatmulGelu &p, int row0, int ti
             }
             if (!BACKWARD) stream(p.x + e0 + row * N, products[0], products[1], products[2], products[3]);
             stream(p.out + e0 + row * N, pack<Activation>(v[0], v[1]), pack<Activation>(v[2], v[3]),
-                    pack<Activation>(v[4], v[5]), pack<Activation>(v[6], v[7]));
+                pack<Activation>(v[4], v[5]), pack<Activation>(v[6], v[7]));
         }
     }
     if (BACKWARD && p.partial != nullptr)
@@ -264,12 +267,12 @@ __device__ __forceinline__ void matmulGelu(const TensorMap &a, const TensorMap &
 }
 
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THREADS, 1)
-matmul_gelu_forward(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, const MatmulGelu p) {
+    matmul_gelu_forward(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, const MatmulGelu p) {
     matmulGelu<false>(a, b, p);
 }
 
 extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(THREADS, 1)
-matmul_gelu_backward(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, const MatmulGelu p) {
+    matmul_gelu_backward(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap b, const MatmulGelu p) {
     matmulGelu<true>(a, b, p);
 }
 #endif

@@ -38,7 +38,8 @@ template <typename T> __device__ __forceinline__ void put(T *to, const float (&i
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) round_with_feedback(WIRE *wire, float *residual, const float *x, i64 count) {
+extern "C" __global__ void __launch_bounds__(256)
+    round_with_feedback(WIRE *wire, float *residual, const float *x, i64 count) {
     const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * 4;
     const int n = (int)min((i64)4, count - e);
     if (n <= 0) return;
@@ -55,8 +56,8 @@ extern "C" __global__ void __launch_bounds__(256) round_with_feedback(WIRE *wire
     put(residual + e, r, n);
 }
 
-extern "C" __global__ void __launch_bounds__(256) sum_of_ranks(
-        WIRE *own, const WIRE *others, float *residual, i64 stride, int rank, int ranks, i64 count) {
+extern "C" __global__ void __launch_bounds__(256)
+    sum_of_ranks(WIRE *own, const WIRE *others, float *residual, i64 stride, int rank, int ranks, i64 count) {
     const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * 4;
     const int n = (int)min((i64)4, count - e);
     if (n <= 0) return;

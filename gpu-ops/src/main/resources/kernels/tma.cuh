@@ -21,19 +21,23 @@ __device__ __forceinline__ void barrierExpect(u32 barrier, int bytes) {
 // waits for all earlier stores, and what it would order, reads by products that are done, needs none.
 __device__ __forceinline__ void barrierArriveAt(u32 barrier, int block) {
     asm volatile("{ .reg .b32 there; mapa.shared::cluster.u32 there, %0, %1;\n"
-                 "mbarrier.arrive.shared::cluster.b64 _, [there]; }" ::"r"(barrier), "r"(block)
+                 "mbarrier.arrive.shared::cluster.b64 _, [there]; }" ::"r"(barrier),
+                 "r"(block)
                  : "memory");
 }
 
 // The box whose first element is at (x, y), x along rows, to shared memory of this block.
 __device__ __forceinline__ void copyBox(u32 to, const TensorMap &map, int x, int y, u32 barrier) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3}], [%4];"
-                 ::"r"(to), "l"(&map), "r"(x), "r"(y), "r"(barrier)
+    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, "
+                 "%3}], [%4];" ::"r"(to),
+                 "l"(&map), "r"(x), "r"(y), "r"(barrier)
                  : "memory");
 }
 // The same to the blocks of the cluster whose bits are set in blocks.
 __device__ __forceinline__ void copyBox(u32 to, const TensorMap &map, int x, int y, u32 barrier, u16 blocks) {
-    asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
-                 "[%1, {%2, %3}], [%4], %5;" ::"r"(to), "l"(&map), "r"(x), "r"(y), "r"(barrier), "h"(blocks)
-                 : "memory");
+    asm volatile(
+        "cp.async.bulk.tensor.2d.shared::cluster.global.tile.mbarrier::complete_tx::bytes.multicast::cluster [%0], "
+        "[%1, {%2, %3}], [%4], %5;" ::"r"(to),
+        "l"(&map), "r"(x), "r"(y), "r"(barrier), "h"(blocks)
+        : "memory");
 }

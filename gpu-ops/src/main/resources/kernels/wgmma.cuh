@@ -47,8 +47,8 @@ template <int NT> __device__ __forceinline__ void settle(float (&d)[NT][4]) {
 
 #define WGMMA_16 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
 #define WGMMA_32 WGMMA_16 ",%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
-#define WGMMA_64                                                                                                       \
-    WGMMA_32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,"       \
+#define WGMMA_64                                                                                                 \
+    WGMMA_32 ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55," \
              "%56,%57,%58,%59,%60,%61,%62,%63"
 #define WGMMA_D(j) "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3])
 #define WGMMA_D4(j) WGMMA_D(j), WGMMA_D(j + 1), WGMMA_D(j + 2), WGMMA_D(j + 3)
@@ -56,17 +56,17 @@ template <int NT> __device__ __forceinline__ void settle(float (&d)[NT][4]) {
 #define WGMMA_D16 WGMMA_D8(0), WGMMA_D8(8)
 
 // n columns; the numbers of the operands that follow the accumulators
-#define WGMMA_SHARED(type, n, list, outputs, a_, b_, keep_, ta_, tb_)                                                  \
-    asm volatile("{ .reg .pred p; setp.ne.b32 p, %" keep_ ", 0;\n"                                                     \
-                 "wgmma.mma_async.sync.aligned.m64n" n "k16.f32." type "." type " {" list "}, %" a_ ", %" b_           \
-                 ", p, 1, 1, %" ta_ ", %" tb_ "; }"                                                                    \
-                 : outputs                                                                                             \
+#define WGMMA_SHARED(type, n, list, outputs, a_, b_, keep_, ta_, tb_)                                        \
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %" keep_ ", 0;\n"                                           \
+                 "wgmma.mma_async.sync.aligned.m64n" n "k16.f32." type "." type " {" list "}, %" a_ ", %" b_ \
+                 ", p, 1, 1, %" ta_ ", %" tb_ "; }"                                                          \
+                 : outputs                                                                                   \
                  : "l"(a), "l"(b), "r"(keep), "n"(TA), "n"(TB))
-#define WGMMA_REGISTERS(type, n, list, outputs, a0_, a1_, a2_, a3_, b_, keep_, tb_)                                    \
-    asm volatile("{ .reg .pred p; setp.ne.b32 p, %" keep_ ", 0;\n"                                                     \
-                 "wgmma.mma_async.sync.aligned.m64n" n "k16.f32." type "." type " {" list "}, {%" a0_ ",%" a1_ ",%" a2_  \
-                 ",%" a3_ "}, %" b_ ", p, 1, 1, %" tb_ "; }"                                                           \
-                 : outputs                                                                                             \
+#define WGMMA_REGISTERS(type, n, list, outputs, a0_, a1_, a2_, a3_, b_, keep_, tb_)                            \
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %" keep_ ", 0;\n"                                             \
+                 "wgmma.mma_async.sync.aligned.m64n" n "k16.f32." type "." type " {" list "}, {%" a0_ ",%" a1_ \
+                 ",%" a2_ ",%" a3_ "}, %" b_ ", p, 1, 1, %" tb_ "; }"                                          \
+                 : outputs                                                                                     \
                  : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(b), "r"(keep), "n"(TB))
 
 template <typename T> constexpr bool IS_BF16 = false;
@@ -83,8 +83,7 @@ __device__ __forceinline__ void multiplyShared(float (&d)[NT][4], u64 a, u64 b, 
         if constexpr (IS_BF16<T>) WGMMA_SHARED("bf16", "64", WGMMA_32, WGMMA_D8(0), "32", "33", "34", "35", "36");
         else WGMMA_SHARED("f16", "64", WGMMA_32, WGMMA_D8(0), "32", "33", "34", "35", "36");
     } else {
-        if constexpr (IS_BF16<T>)
-            WGMMA_SHARED("bf16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68");
+        if constexpr (IS_BF16<T>) WGMMA_SHARED("bf16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68");
         else WGMMA_SHARED("f16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68");
     }
 }
@@ -94,20 +93,24 @@ template <typename T, int TB, int NT>
 __device__ __forceinline__ void multiplyRegisters(float (&d)[NT][4], u32 a0, u32 a1, u32 a2, u32 a3, u64 b, int keep) {
     static_assert(NT == 4 || NT == 8 || NT == 16, "32, 64 or 128 columns");
     if constexpr (NT == 4) {
-        if constexpr (IS_BF16<T>) WGMMA_REGISTERS("bf16", "32", WGMMA_16, WGMMA_D4(0), "16", "17", "18", "19", "20", "21", "22");
+        if constexpr (IS_BF16<T>)
+            WGMMA_REGISTERS("bf16", "32", WGMMA_16, WGMMA_D4(0), "16", "17", "18", "19", "20", "21", "22");
         else WGMMA_REGISTERS("f16", "32", WGMMA_16, WGMMA_D4(0), "16", "17", "18", "19", "20", "21", "22");
     } else if constexpr (NT == 8) {
-        if constexpr (IS_BF16<T>) WGMMA_REGISTERS("bf16", "64", WGMMA_32, WGMMA_D8(0), "32", "33", "34", "35", "36", "37", "38");
+        if constexpr (IS_BF16<T>)
+            WGMMA_REGISTERS("bf16", "64", WGMMA_32, WGMMA_D8(0), "32", "33", "34", "35", "36", "37", "38");
         else WGMMA_REGISTERS("f16", "64", WGMMA_32, WGMMA_D8(0), "32", "33", "34", "35", "36", "37", "38");
     } else {
-        if constexpr (IS_BF16<T>) WGMMA_REGISTERS("bf16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68", "69", "70");
+        if constexpr (IS_BF16<T>)
+            WGMMA_REGISTERS("bf16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68", "69", "70");
         else WGMMA_REGISTERS("f16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68", "69", "70");
     }
 }
 
 // Four 8 x 8 matrices to shared memory: lane l gives the address of row l % 8 of matrix l / 8.
 __device__ __forceinline__ void storeMatrix(u32 address, u32 r0, u32 r1, u32 r2, u32 r3) {
-    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(r0), "r"(r1), "r"(r2), "r"(r3)
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(r0), "r"(r1),
+                 "r"(r2), "r"(r3)
                  : "memory");
 }
 
@@ -131,7 +134,8 @@ __device__ __forceinline__ void barrierArriveEach(u32 barrier) {
 __device__ __forceinline__ void barrierWait(u32 barrier, u32 parity) {
     asm volatile("{ .reg .pred done;\n"
                  "again: mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
-                 "@!done bra again; }" ::"r"(barrier), "r"(parity)
+                 "@!done bra again; }" ::"r"(barrier),
+                 "r"(parity)
                  : "memory");
 }
 // Barrier id (1 to 15) of `threads` threads, of which some only arrive.

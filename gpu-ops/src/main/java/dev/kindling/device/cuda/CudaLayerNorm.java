@@ -6,7 +6,7 @@ import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 
-/** residual_layernorm.cu. */
+/** residual_layernorm_forward.cu and residual_layernorm_backward.cu. */
 final class CudaLayerNorm {
     private static final int THREADS = 128;
     // Four blocks, with biases three, fill a multiprocessor of an H100, which has 132; fixed, since sums depend on it.
@@ -21,7 +21,7 @@ final class CudaLayerNorm {
 
     void forward(ResidualLayerNorm op) {
         check(op);
-        CudaModule module = module(op);
+        CudaModule module = module("residual_layernorm_forward", op);
         int rows = rows(op);
         StructValue struct = context.arguments()
                 .struct(KernelStructs.RESIDUAL_LAYERNORM)
@@ -49,7 +49,7 @@ final class CudaLayerNorm {
         Checks.count(op.y().count(), gradients.dy(), gradients.dResidual(), gradients.dBranch());
         Checks.dense(gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
         Checks.type(DType.F32, gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
-        CudaModule module = module(op);
+        CudaModule module = module("residual_layernorm_backward", op);
         int rows = rows(op);
         int channels = op.y().size(-1);
         boolean biases = gradients.dBias() != null || gradients.dBranchBias() != null;
@@ -90,9 +90,8 @@ final class CudaLayerNorm {
         return Checks.rows(op.y(), op.y().size(-1));
     }
 
-    private CudaModule module(ResidualLayerNorm op) {
-        return context.module(
-                "residual_layernorm", op.y().dtype(), "CHANNELS", op.y().size(-1));
+    private CudaModule module(String stem, ResidualLayerNorm op) {
+        return context.module(stem, op.y().dtype(), "CHANNELS", op.y().size(-1));
     }
 
     private static void check(ResidualLayerNorm op) {

@@ -56,7 +56,8 @@ final class KernelStructs {
             Map.entry("flash_forward_hopper", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward_hopper_128", List.of(FLASH_ATTENTION)),
             Map.entry("matmul_gelu_hopper", List.of(MATMUL_GELU)),
-            Map.entry("residual_layernorm", List.of(RESIDUAL_LAYERNORM, RESIDUAL_LAYERNORM_BACKWARD)));
+            Map.entry("residual_layernorm_backward", List.of(RESIDUAL_LAYERNORM_BACKWARD)),
+            Map.entry("residual_layernorm_forward", List.of(RESIDUAL_LAYERNORM)));
 
     private KernelStructs() {}
 

@@ -55,7 +55,7 @@ public final class PackedBatchSampler {
         }
         if (count == 0) {
             throw new DataException(
-                    "none of the split's %,d documents has two tokens, so there is nothing to predict; use more text, or data.packing windows"
+                    "none of the training split's %,d documents has two tokens, so there is nothing to predict; use more text, or data.packing windows"
                             .formatted(documents.count()));
         }
         this.numbers = Arrays.copyOf(kept, count);

@@ -13,8 +13,8 @@ record Windows(TokenSequence tokens, int B, int T) {
         }
         if (tokens.length() < T + 1L) {
             throw new DataException(
-                    "a split of %,d tokens is shorter than one window of block_size + 1 = %,d; use more text, another data.val_fraction, or a smaller model.block_size"
-                            .formatted(tokens.length(), T + 1L));
+                    "%s has %,d tokens, fewer than one window of block_size + 1 = %,d; use more text, another data.val_fraction, or a smaller model.block_size"
+                            .formatted(tokens.name(), tokens.length(), T + 1L));
         }
     }
 

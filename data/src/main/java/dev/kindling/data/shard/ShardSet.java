@@ -42,7 +42,7 @@ public final class ShardSet {
         Map<String, Split> splits = new LinkedHashMap<>();
         manifest.splits().forEach((split, shards) -> {
             long[] lengths = shards.stream().mapToLong(ShardInfo::tokens).toArray();
-            SplitTokens tokens = new SplitTokens(lengths, index -> read(folder, tokenizer, shards.get(index)));
+            SplitTokens tokens = new SplitTokens(split, lengths, index -> read(folder, tokenizer, shards.get(index)));
             splits.put(split, new Split(tokens, () -> documents(shards)));
         });
         return new ShardSet(folder.name(), manifest.corpus(), tokenizer, splits);

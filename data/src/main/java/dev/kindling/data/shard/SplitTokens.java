@@ -6,15 +6,18 @@ import java.util.function.IntFunction;
 
 /** The shards of a split as one sequence. A shard is read, and checked, when a token of it is first asked for. */
 final class SplitTokens implements TokenSequence {
+    private final String split;
     private final long[] starts;
     private final IntFunction<Shard> reader;
     private final Shard[] shards;
 
     /**
+     * @param split its name
      * @param lengths tokens in each shard, none of them 0
      * @param reader reads shard number i with every check
      */
-    SplitTokens(long[] lengths, IntFunction<Shard> reader) {
+    SplitTokens(String split, long[] lengths, IntFunction<Shard> reader) {
+        this.split = split;
         this.reader = reader;
         this.shards = new Shard[lengths.length];
         this.starts = new long[lengths.length + 1];
@@ -26,6 +29,11 @@ final class SplitTokens implements TokenSequence {
     @Override
     public long length() {
         return starts[shards.length];
+    }
+
+    @Override
+    public String name() {
+        return "the " + split + " split";
     }
 
     @Override

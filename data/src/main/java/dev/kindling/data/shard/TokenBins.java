@@ -40,7 +40,7 @@ public final class TokenBins {
             }
             shards.forEach(shard -> shard.requireVocabulary(tokenizer));
             long[] lengths = shards.stream().mapToLong(Shard::length).toArray();
-            SplitTokens tokens = new SplitTokens(lengths, shards::get);
+            SplitTokens tokens = new SplitTokens(split, lengths, shards::get);
             splits.put(split, new ShardSet.Split(tokens, () -> documents(tokens, tokenizer.endOfText())));
         }
         return new ShardSet(folder.toString(), folder.toString(), tokenizer, splits);

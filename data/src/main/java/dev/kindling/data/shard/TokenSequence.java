@@ -7,6 +7,11 @@ public interface TokenSequence {
     /** Number of tokens. */
     long length();
 
+    /** What they are, for messages: {@code the val split}. */
+    default String name() {
+        return "the sequence";
+    }
+
     /**
      * Overwrites {@code dst[dstOffset, dstOffset + length)} with the tokens from {@code offset} on.
      *

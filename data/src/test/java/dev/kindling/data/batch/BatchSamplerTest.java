@@ -89,7 +89,7 @@ class BatchSamplerTest {
                 .isEqualTo(999);
         assertThatThrownBy(() -> new BatchSampler(TOKENS, 2, 1000, 1))
                 .isInstanceOf(DataException.class)
-                .hasMessageContaining("a split of 1,000 tokens is shorter than one window of block_size + 1 = 1,001");
+                .hasMessageContaining("the sequence has 1,000 tokens, fewer than one window of block_size + 1 = 1,001");
         assertThatThrownBy(() -> new BatchSampler(TOKENS, 0, 5, 1)).isInstanceOf(DataException.class);
         assertThatThrownBy(() -> new BatchSampler(TOKENS, 1, 0, 1)).isInstanceOf(DataException.class);
     }

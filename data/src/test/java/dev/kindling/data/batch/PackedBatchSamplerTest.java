@@ -147,7 +147,7 @@ class PackedBatchSamplerTest {
         assertThatThrownBy(() -> new PackedBatchSampler(
                         new Documents(TokenSequence.of(1, 2), DocumentIndex.ofLengths(1, 1)), 1, 4, 0))
                 .isInstanceOf(DataException.class)
-                .hasMessageContaining("none of the split's 2 documents has two tokens");
+                .hasMessageContaining("none of the training split's 2 documents has two tokens");
         assertThatThrownBy(() -> sampler(0, 4, 0)).isInstanceOf(DataException.class);
     }
 

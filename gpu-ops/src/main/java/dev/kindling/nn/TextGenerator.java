@@ -1,7 +1,6 @@
 package dev.kindling.nn;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.IntPredicate;
@@ -76,37 +75,44 @@ public final class TextGenerator {
     private final class Text {
         private final Request request;
         private final SplittableRandom random;
-        private final int[] tokens;
+        private final int[] context;
         private int length;
-        private int start;
+        private int left;
         private boolean done;
 
         Text(Request request, int count, int capacity) {
             this.request = request;
             random = new SplittableRandom(request.seed());
-            length = request.prompt().length;
-            tokens = Arrays.copyOf(request.prompt(), length + count);
-            start = Math.max(0, length - capacity);
+            context = new int[capacity + 1];
+            keepLast(Math.min(capacity, request.prompt().length), request.prompt(), request.prompt().length);
+            left = count;
             done = count == 0;
         }
 
         void startAgain(int capacity) {
-            start = length - Math.max(1, capacity / 2);
+            if (!done) {
+                keepLast(Math.max(1, capacity / 2), context, length);
+            }
+        }
+
+        private void keepLast(int kept, int[] from, int end) {
+            System.arraycopy(from, end - kept, context, 0, kept);
+            length = kept;
         }
 
         /** The token at a position of the context. */
         int token(int position) {
-            return done ? 0 : tokens[start + position];
+            return done ? 0 : context[position];
         }
 
         /** Draws the next token, if the one at {@code position} is the last known so far. */
         void draw(int position, float[] logits, int offset, Sampling sampling) {
-            if (done || start + position + 1 < length) {
+            if (done || position + 1 < length) {
                 return;
             }
             int token = sampling.draw(logits, offset, vocabulary, random);
-            tokens[length++] = token;
-            done = !request.onToken().test(token) || length == tokens.length;
+            context[length++] = token;
+            done = !request.onToken().test(token) || --left == 0;
         }
     }
 }

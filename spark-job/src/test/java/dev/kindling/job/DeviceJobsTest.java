@@ -50,6 +50,17 @@ class DeviceJobsTest {
         assertThat(printed).doesNotContain("DISAGREES");
     }
 
+    /** The gradients of queries and keys are zero there, but for rounding. */
+    @Test
+    void backendsAgreeOnASequenceOfOneToken() {
+        new AttentionJob(out)
+                .run(new AttentionOptions(
+                        4, 2, List.of(1), 64, Optional.empty(), true, true, 0, DeviceChoice.CPU, false));
+        assertThat(bytes.toString(StandardCharsets.UTF_8))
+                .containsPattern("1 +FLASH .+")
+                .doesNotContain("DISAGREES");
+    }
+
     @Test
     void attentionInHalfPrecisionNeedsAGpu() {
         assertThatThrownBy(() -> new AttentionJob(out).run(attention(Optional.of(DType.BF16), 0)))

@@ -1,5 +1,6 @@
 package dev.kindling.checkpoint;
 
+import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -180,7 +181,7 @@ public final class CheckpointStore {
     public static Path resolve(Path path, Configuration hadoop) throws IOException {
         Storage storage = Storage.of(path, hadoop);
         if (!storage.files().exists(path)) {
-            throw new CheckpointException(path + " does not exist; give a run directory or a checkpoint directory");
+            throw new PathException(path + " does not exist; give a run directory or a checkpoint directory");
         }
         if (storage.files().exists(new Path(path, CheckpointFiles.STATE))) {
             return path;
@@ -191,7 +192,7 @@ public final class CheckpointStore {
                 return latest.get();
             }
         }
-        throw new CheckpointException(
+        throw new PathException(
                 path + " holds no committed checkpoint; give a run directory or a checkpoint directory");
     }
 

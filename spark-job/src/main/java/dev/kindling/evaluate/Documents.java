@@ -3,6 +3,7 @@ package dev.kindling.evaluate;
 import dev.kindling.config.ConfigException;
 import dev.kindling.data.DataException;
 import dev.kindling.prepare.CorpusListing;
+import dev.kindling.storage.PathException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.Serializable;
@@ -91,7 +92,7 @@ public final class Documents {
                 Path root = CorpusListing.resolve(data, hadoop);
                 return new Listing(root, CorpusListing.walk(root, hadoop));
             } catch (FileNotFoundException e) {
-                throw new DataException("--data %s does not exist; give text files or a table".formatted(data), e);
+                throw new PathException("--data %s does not exist; give text files or a table".formatted(data), e);
             } catch (IOException e) {
                 throw new DataException(
                         "cannot list --data %s (%s); check the path and its permissions"

@@ -9,6 +9,7 @@ import dev.kindling.data.corpus.TextCorpus;
 import dev.kindling.data.corpus.TextSource;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.prepare.CorpusListing;
+import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -62,6 +63,9 @@ public final class Prompts {
     private static String text(String location, Configuration hadoop) {
         try {
             Path path = CorpusListing.resolve(location, hadoop);
+            if (!Storage.of(path, hadoop).files().exists(path)) {
+                throw new PathException("--prompts %s does not exist; give a file of prompts".formatted(location));
+            }
             Document whole = TextCorpus.read(
                     location,
                     new TextSource(

@@ -5,6 +5,7 @@ import dev.kindling.data.corpus.Document;
 import dev.kindling.data.corpus.ShakespeareCorpus;
 import dev.kindling.data.corpus.TextCorpus;
 import dev.kindling.data.corpus.TextSource;
+import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -28,7 +29,7 @@ public final class CorpusListing {
 
     private CorpusListing() {}
 
-    /** @throws DataException if there is no such corpus, or it has no text files */
+    /** @throws PathException if there is no such corpus; DataException if it has no text files */
     static List<SourceDocument> of(String corpus, Configuration hadoop) {
         if (corpus.equals(SHAKESPEARE)) {
             ShakespeareCorpus plays = new ShakespeareCorpus();
@@ -40,7 +41,7 @@ public final class CorpusListing {
         try {
             return files(corpus, resolve(corpus, hadoop), hadoop);
         } catch (FileNotFoundException e) {
-            throw new DataException(
+            throw new PathException(
                     "corpus %s does not exist; set data.corpus to shakespeare, a text file, or a folder of text or shards"
                             .formatted(corpus),
                     e);

@@ -1,20 +1,37 @@
 package dev.kindling.run;
 
+import dev.kindling.storage.Storage;
 import java.io.File;
 import java.io.IOException;
+import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
 /** Directories as users name them. */
 public final class RunPath {
+    /** A scheme and a path. Other names may hold colons, too: run_12:30:05. */
+    private static final Pattern URI = Pattern.compile("[a-zA-Z][a-zA-Z0-9+.-]*:/.*");
+
     private RunPath() {}
 
     /** The qualified path: without a scheme and on a local default file system, relative to the working directory. */
     public static Path absolute(String location, Configuration hadoop) throws IOException {
-        Path path = new Path(location);
-        boolean local = path.toUri().getScheme() == null
-                && "file".equals(path.getFileSystem(hadoop).getScheme());
-        Path anchored = local ? new Path(new File(location).getAbsoluteFile().toURI()) : path;
-        return anchored.getFileSystem(hadoop).makeQualified(anchored);
+        Path path = anchored(location, hadoop);
+        return Storage.of(path, hadoop).files().makeQualified(path);
+    }
+
+    private static Path anchored(String location, Configuration hadoop) {
+        if (URI.matcher(location).matches()) {
+            return new Path(location);
+        }
+        return "file".equals(FileSystem.getDefaultUri(hadoop).getScheme())
+                ? new Path(new File(location).getAbsoluteFile().toURI())
+                : new Path(null, null, location);
+    }
+
+    /** The entry of that name, which may hold colons, in {@code directory}. */
+    public static Path child(Path directory, String name) {
+        return new Path(directory, new Path(null, null, name));
     }
 }

@@ -19,7 +19,7 @@ public final class StagedDirectory implements AutoCloseable {
 
     private StagedDirectory(Path out, Storage storage) {
         this.out = out;
-        this.staged = new Path(out.getParent(), "." + out.getName() + "." + UUID.randomUUID());
+        this.staged = RunPath.child(out.getParent(), "." + out.getName() + "." + UUID.randomUUID());
         this.storage = storage;
     }
 

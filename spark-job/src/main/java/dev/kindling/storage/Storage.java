@@ -17,6 +17,7 @@ import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.UnsupportedFileSystemException;
+import org.apache.hadoop.util.VersionInfo;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.deploy.SparkHadoopUtil;
 
@@ -35,13 +36,31 @@ public final class Storage {
         this.hadoop = hadoop;
     }
 
-    /** The storage that holds {@code path}; a path without a scheme is on Hadoop's default file system. */
+    /**
+     * The storage that holds {@code path}; a path without a scheme is on Hadoop's default file system.
+     *
+     * @throws PathException if Spark's class path has no file system of that scheme
+     */
     public static Storage of(Path path, Configuration hadoop) throws IOException {
         try {
             return new Storage(path.getFileSystem(hadoop), hadoop);
         } catch (IllegalArgumentException e) { // Hadoop's for a host that nobody knows
             throw new IOException(e.getMessage(), e);
+        } catch (UnsupportedFileSystemException e) {
+            throw without(path, e);
+        } catch (RuntimeException e) {
+            if (e.getCause() instanceof ClassNotFoundException) {
+                throw without(path, e);
+            }
+            throw e;
         }
+    }
+
+    private static PathException without(Path path, Exception cause) {
+        return new PathException(
+                "%s: there is no file system for %s: on Spark's class path; correct the path, or add the jar that brings it (for s3a: --conf spark.jars.packages=org.apache.hadoop:hadoop-aws:%s)"
+                        .formatted(path, path.toUri().getScheme(), VersionInfo.getVersion()),
+                cause);
     }
 
     /**

@@ -129,7 +129,7 @@ class BadInputIT {
     @Test
     void corpora() throws IOException {
         Path missing = folder.resolve("nowhere.txt");
-        assertRefused(1, missing.toString(), set("train.seed=1"), missing + " does not exist", "set data.corpus");
+        assertRefused(2, missing.toString(), set("train.seed=1"), missing + " does not exist", "set data.corpus");
         Path empty = Files.writeString(folder.resolve("empty.txt"), "");
         assertRefused(1, empty.toString(), set("train.seed=1"), "empty.txt");
         Path small = Files.writeString(folder.resolve("small.txt"), "To be, or not.");
@@ -174,7 +174,7 @@ class BadInputIT {
         assertOneLine(generate(last, "ROMEO:"), 1, "model.safetensors is damaged", "use another checkpoint");
         Files.write(last.resolve("model.safetensors"), new byte[] {1, 2, 3});
         assertOneLine(generate(last, "ROMEO:"), 1, "it has 3 bytes", "use another checkpoint");
-        assertOneLine(generate(folder.resolve("none"), "ROMEO:"), 1, "does not exist", "give a run directory");
+        assertOneLine(generate(folder.resolve("none"), "ROMEO:"), 2, "does not exist", "give a run directory");
         assertThat(resume(run).code()).isZero();
     }
 

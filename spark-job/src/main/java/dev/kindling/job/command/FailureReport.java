@@ -4,6 +4,7 @@ import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.config.ConfigException;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.DataException;
+import dev.kindling.storage.PathException;
 import java.io.PrintWriter;
 import java.util.Optional;
 
@@ -32,13 +33,14 @@ public final class FailureReport {
             failure.printStackTrace(err);
         }
         err.flush();
-        return told instanceof ConfigException ? ExitCode.USAGE : ExitCode.FAILURE;
+        return told instanceof ConfigException || told instanceof PathException ? ExitCode.USAGE : ExitCode.FAILURE;
     }
 
     /** The first of the causes that Kindling has worded for the user; another attempt would meet it again. */
     public static Optional<Exception> worded(Throwable failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof ConfigException
+                    || cause instanceof PathException
                     || cause instanceof DataException
                     || cause instanceof CheckpointException
                     || cause instanceof FatalJobException) {

@@ -1,0 +1,17 @@
+package dev.kindling.storage;
+
+/**
+ * A path, as a user named it, that leads nowhere: no such file, no such file system. The message is one line: what is
+ * wrong, why, and what to do.
+ */
+public final class PathException extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+
+    public PathException(String message) {
+        super(message);
+    }
+
+    public PathException(String message, Throwable cause) {
+        super(message, cause);
+    }
+}

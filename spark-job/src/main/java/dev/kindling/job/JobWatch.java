@@ -1,5 +1,6 @@
 package dev.kindling.job;
 
+import dev.kindling.coordinate.CoordinatorPlugin;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.job.command.FailureReport;
@@ -21,9 +22,7 @@ import scala.jdk.javaapi.OptionConverters;
  * four times), and when the cluster has given no executor for {@value Limits#SLOTS} (Spark would wait without end).
  */
 final class JobWatch extends SparkListener {
-    /** The local property that marks the Spark jobs being watched. */
-    private static final String WATCHED = "spark.kindling.watched";
-
+    private static final String INTERRUPT = "spark.job.interruptOnCancel";
     private static final long POLL_MILLIS = 200;
 
     /** Code that runs Spark jobs from the thread that calls it. */
@@ -47,7 +46,8 @@ final class JobWatch extends SparkListener {
         Thread poll = new Thread(watch::awaitExecutors, "kindling-job-watch");
         poll.setDaemon(true);
         spark.addSparkListener(watch);
-        spark.setLocalProperty(WATCHED, watch.id);
+        spark.setLocalProperty(CoordinatorPlugin.WATCHED, watch.id);
+        spark.setLocalProperty(INTERRUPT, "true");
         poll.start();
         try {
             return work.run();
@@ -56,7 +56,8 @@ final class JobWatch extends SparkListener {
             throw e;
         } finally {
             poll.interrupt();
-            spark.setLocalProperty(WATCHED, null);
+            spark.setLocalProperty(CoordinatorPlugin.WATCHED, null);
+            spark.setLocalProperty(INTERRUPT, null);
             spark.removeSparkListener(watch);
         }
     }
@@ -97,7 +98,7 @@ final class JobWatch extends SparkListener {
     @Override
     public synchronized void onJobStart(SparkListenerJobStart job) {
         Properties properties = job.properties();
-        if (properties != null && id.equals(properties.getProperty(WATCHED))) {
+        if (properties != null && id.equals(properties.getProperty(CoordinatorPlugin.WATCHED))) {
             jobs.add(job.jobId());
             CollectionConverters.asJava(job.stageInfos()).forEach(stage -> stages.add(stage.stageId()));
             if (failure != null) {

@@ -2,13 +2,25 @@
 # The front door: ./submit.sh COMMAND [options]. Builds on first use, finds or resolves Spark, starts its launcher.
 set -euo pipefail
 
-here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+unset CDPATH # with it, cd prints where it went
+here="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)"
 target="$here/spark-job/target"
 jar="$target/kindling.jar"
 
 fail() { # MESSAGE EXIT_CODE
   echo "kindling: $1" >&2
   exit "$2"
+}
+
+# A JVM takes the encoding of file names, arguments and output from its locale: UTF-8, here and on the executors.
+use_utf8() {
+  [ "$(locale charmap 2>/dev/null)" = UTF-8 ] || export LC_ALL=C.UTF-8
+}
+
+# Hadoop asks for the user's name, and ends with a null pointer where there is none.
+require_user_name() {
+  id -un >/dev/null 2>&1 || fail "user id $(id -u) has no name on this host, and Hadoop asks for one; run as a user that \
+/etc/passwd lists, or add a line such as kindling:x:$(id -u):$(id -g)::/tmp:/bin/sh to it" 1
 }
 
 find_java() {
@@ -40,8 +52,9 @@ build() {
 # Sets spark_jars to a folder of Spark's jars: $SPARK_HOME/jars, $SPARK_JARS, or the ones that Maven resolves.
 find_spark() {
   if [ -n "${SPARK_HOME:-}" ]; then
+    [ -d "$SPARK_HOME/jars" ] || fail "SPARK_HOME is $SPARK_HOME, but there is no jars folder in it; unset it or correct it" 1
+    SPARK_HOME="$(cd "$SPARK_HOME" && pwd)"
     spark_jars="$SPARK_HOME/jars"
-    [ -d "$spark_jars" ] || fail "SPARK_HOME is $SPARK_HOME, but there is no jars folder in it; unset it or correct it" 1
     return
   fi
   if [ -n "${SPARK_JARS:-}" ]; then
@@ -84,9 +97,13 @@ split() {
         kindling_options+=("$1")
         shift
         ;;
-      *)
+      --resume | --causal | --backward | -v | --verbose | --*=* | [!-]* | "")
         kindling_options+=("$1")
         shift
+        ;;
+      *) # an option with a value, which may look like an option of Spark's
+        kindling_options+=("${@:1:2}")
+        shift $(($# > 1 ? 2 : 1))
         ;;
     esac
   done
@@ -117,18 +134,26 @@ launch() {
   return "$code"
 }
 
-# Work directories of the embedded cluster; kept after a failure, for the executors' logs.
+# The work directory of this run, and the logs of its executors after a failure; those of the last few are kept.
+parent="$target"
 work=""
-clean=()
+kept_logs=5
 clean_up() {
   # Executors may still be closing their files.
-  [ ${#clean[@]} -eq 0 ] || rm -rf "${clean[@]}" 2>/dev/null || { sleep 1 && rm -rf "${clean[@]}"; } || true
+  rm -rf "$work" 2>/dev/null || { sleep 1 && rm -rf "$work"; } || true
+}
+keep_logs() {
+  local logs="$work.logs" old
+  find "$work/spark/work" -name '*.jar' -delete
+  mv "$work/spark/work" "$logs"
+  echo "kindling: the executors' logs are in $logs" >&2
+  while IFS= read -r old; do
+    [ ! -O "$old" ] || rm -rf "$old"
+  done < <(ls -dt "$parent"/run.*.logs | tail -n "+$((kept_logs + 1))")
 }
 make_work() {
-  local parent="$target"
   [ -w "$parent" ] || parent="${TMPDIR:-/tmp}"
   work="$(mktemp -d "$parent/run.XXXXXX")"
-  clean=("$work")
   trap clean_up EXIT
   mkdir -p "$work/spark/work" "$work/local"
   ln -s "$spark_jars" "$work/spark/jars"
@@ -143,6 +168,8 @@ make_work() {
     spark_options+=(--conf spark.kindling.embedded=true)
   else
     export SPARK_HOME="${SPARK_HOME:-$work/spark}"
+    # Where the driver runs in the cluster; executors get theirs from the driver.
+    spark_options=(--conf spark.yarn.appMasterEnv.LC_ALL=C.UTF-8 --conf spark.kubernetes.driverEnv.LC_ALL=C.UTF-8 "${spark_options[@]}")
   fi
   export SPARK_SCALA_VERSION=2.13
   # These drivers only coordinate, on the executors' cores, which optimising compilation would take for seconds.
@@ -159,19 +186,20 @@ make_work() {
 
 main() {
   split "$@"
+  use_utf8
   find_java
   build
   if [ "$help" = true ]; then
     [ ${#kindling_options[@]} -gt 0 ] || kindling_options=(--help)
     exec "$java" -cp "$jar" dev.kindling.job.Kindling "${kindling_options[@]}"
   fi
+  require_user_name
   find_spark
   make_work
   local code=0
   launch "${spark_options[@]}" --class dev.kindling.job.Kindling "$jar" "${kindling_options[@]}" || code=$?
   if [ "$code" -eq 1 ] && [ -n "$(find "$work/spark/work" -name stderr -size +0 -print -quit)" ]; then
-    echo "kindling: the executors' logs are in $work/spark/work" >&2
-    clean=("$work/local")
+    keep_logs
   fi
   exit "$code"
 }

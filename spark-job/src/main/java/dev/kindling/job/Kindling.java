@@ -28,12 +28,16 @@ import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
+import java.util.Optional;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.MissingParameterException;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.RunLast;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
@@ -81,8 +85,10 @@ public final class Kindling {
                 .addSubcommand(new DoctorCommand(jobs.doctor()))
                 .setOut(out)
                 .setErr(err)
+                .setExpandAtFiles(false) // @ begins a prompt as any other character does
                 .setAbbreviatedOptionsAllowed(false)
                 .setAbbreviatedSubcommandsAllowed(false)
+                .setExecutionStrategy(Kindling::execute)
                 .setParameterExceptionHandler(Kindling::usageError)
                 .setExecutionExceptionHandler((e, command, parsed) -> failure(e, command));
     }
@@ -91,6 +97,11 @@ public final class Kindling {
     public static void main(String[] args) {
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+        Optional<String> reason = NameEncoding.whyNot(System.getProperty("sun.jnu.encoding"));
+        if (reason.isPresent() && !List.of(args).contains("--help")) {
+            err.println("kindling: " + reason.get());
+            System.exit(ExitCode.USAGE);
+        }
         System.exit(new Kindling(jobs(), Clock.system(ZoneId.systemDefault()), out, err).run(args));
     }
 
@@ -106,9 +117,9 @@ public final class Kindling {
                 options -> new CompareJob(new SparkSessions(), System.out).run(options));
     }
 
-    /** The names of all commands. */
-    Set<String> commands() {
-        return commandLine.getSubcommands().keySet();
+    /** All commands by their names. */
+    Map<String, CommandLine> commands() {
+        return commandLine.getSubcommands();
     }
 
     /** Runs one command; returns the exit code: 0 done, 2 usage or configuration error, 1 any other failure. */
@@ -116,8 +127,8 @@ public final class Kindling {
         if (args.length == 0) {
             commandLine
                     .getErr()
-                    .println("kindling: a command is missing; it may be " + String.join(", ", commands())
-                            + " (--help says more)");
+                    .println("kindling: a command is missing; it may be "
+                            + String.join(", ", commands().keySet()) + " (--help says more)");
             return ExitCode.USAGE;
         }
         try {
@@ -125,6 +136,17 @@ public final class Kindling {
         } catch (Error e) { // out of memory, a class that is not there
             return FailureReport.print(e, List.of(args).contains("-v"), commandLine.getErr());
         }
+    }
+
+    private static int execute(ParseResult parsed) {
+        ParseResult command = parsed.hasSubcommand() ? parsed.subcommand() : parsed;
+        for (OptionSpec option : command.matchedOptions()) {
+            if (option.stringValues().contains("")) {
+                throw new ParameterException(
+                        command.commandSpec().commandLine(), option.longestName() + " is empty; give it a value");
+            }
+        }
+        return new RunLast().execute(parsed);
     }
 
     private static int failure(Exception e, CommandLine command) {

@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.time.Instant;
@@ -27,10 +28,14 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
+import picocli.CommandLine.Model.OptionSpec;
 
 class KindlingTest {
     private final List<Object> ran = new ArrayList<>();
@@ -144,11 +149,52 @@ class KindlingTest {
             profile | --out
             profile --out o --steps 0 | --steps is 0
             generate --checkpoint r --prompt p --num-samples 0 | --num-samples is 0
+            train --out=                | --out is empty; give it a value
+            train --config=             | --config is empty
+            train --set=                | --set is empty
+            prepare --corpus= --tokenizer char --out y | --corpus is empty
+            evaluate --checkpoint= --data d --out o | --checkpoint is empty
+            evaluate --checkpoint r --data= --out o | --data is empty
+            evaluate --checkpoint r --data d --column= --out o | --column is empty
+            generate --checkpoint r --prompt= | --prompt is empty
+            generate --checkpoint r --prompts= --out o | --prompts is empty
+            generate --checkpoint r --prompt p --stop= | --stop is empty
+            compare --out=              | --out is empty
+            profile --out=              | --out is empty
+            doctor --out=               | --out is empty
             """)
     void wrongUsageIsOneLineAndExitCode2(String args, String message) {
         assertThat(run(ran::add, args.split(" +"))).isEqualTo(2);
         assertThat(err.toString()).startsWith("kindling: ").contains(message).hasLineCount(1);
         assertThat(ran).isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"@README.md", "@@x", "--conf", "-x", "Gr\u00f6\u00dfe"})
+    void aPromptIsTakenAsItIs(String prompt) {
+        assertThat(run(ran::add, "generate", "--checkpoint", "r", "--prompt", prompt))
+                .isZero();
+        assertThat(((GenerateOptions) ran.get(0)).prompt()).contains(prompt);
+    }
+
+    /** submit.sh takes what follows an option for its value, but for these. */
+    @Test
+    void submitKnowsTheOptionsWithoutAValue() throws IOException {
+        Kindling kindling =
+                new Kindling(Kindling.jobs(), Clock.systemUTC(), new PrintWriter(out), new PrintWriter(err));
+        String submit = Files.readString(Path.of("..", "submit.sh"));
+        for (CommandLine command : kindling.commands().values()) {
+            for (OptionSpec option : command.getCommandSpec().options()) {
+                for (String name : option.names()) {
+                    boolean listed = Pattern.compile("^ *([^\"\n]* )?" + name + "( \\| .*)?\\)$", Pattern.MULTILINE)
+                            .matcher(submit)
+                            .find();
+                    assertThat(listed)
+                            .as("is %s of %s in submit.sh's list", name, command.getCommandName())
+                            .isEqualTo(option.arity().max() == 0);
+                }
+            }
+        }
     }
 
     @Test
@@ -186,7 +232,7 @@ class KindlingTest {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         Kindling kindling =
                 new Kindling(Kindling.jobs(), Clock.systemUTC(), new PrintWriter(out), new PrintWriter(err));
-        for (String command : kindling.commands()) {
+        for (String command : kindling.commands().keySet()) {
             Process help = new ProcessBuilder(
                             java,
                             "-cp",
@@ -200,6 +246,29 @@ class KindlingTest {
             assertThat(help.waitFor()).as(printed).isZero();
             assertThat(printed).startsWith("Usage: kindling " + command);
         }
+    }
+
+    /** The locale of containers: what is not ASCII is lost before any code of ours runs. */
+    @Test
+    void aJvmThatLosesCharactersIsRefused() throws Exception {
+        assertThat(NameEncoding.whyNot("UTF-8")).isEmpty();
+        assertThat(NameEncoding.whyNot("ANSI_X3.4-1968").orElseThrow()).contains("ANSI_X3.4-1968", "LC_ALL=C.UTF-8");
+        ProcessBuilder plain = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                Kindling.class.getName(),
+                "generate",
+                "--checkpoint",
+                "nowhere",
+                "--prompt",
+                "Gr\u00f6\u00dfe");
+        plain.environment().put("LC_ALL", "C");
+        Process refused = plain.redirectErrorStream(true).start();
+        assertThat(new String(refused.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+                .startsWith("kindling: arguments and file names reach this JVM in ")
+                .hasLineCount(1);
+        assertThat(refused.waitFor()).isEqualTo(2);
     }
 
     @Test

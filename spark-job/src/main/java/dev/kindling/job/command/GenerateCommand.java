@@ -98,9 +98,6 @@ public final class GenerateCommand implements Callable<Integer> {
                 (prompt == null) != (prompts == null),
                 "give either --prompt TEXT or --prompts FILE, to say what to continue");
         check((prompts == null) == (out == null), "--prompts FILE and --out DIR go together; give both or neither");
-        check(
-                prompt == null || !prompt.isEmpty(),
-                "--prompt is empty, but a text needs a first character; try --prompt 'ROMEO:'");
         check(maxTokens >= 1, "--max-tokens is " + maxTokens + "; set it to 1 or more");
         check(
                 temperature >= 0 && Double.isFinite(temperature),
@@ -108,7 +105,6 @@ public final class GenerateCommand implements Callable<Integer> {
         check(topK >= 0, "--top-k is " + topK + "; set it to 1 or more, or to 0 for all tokens");
         check(topP > 0 && topP <= 1, "--top-p is " + topP + ", but it is a probability; set it in (0, 1]");
         check(numSamples >= 1, "--num-samples is " + numSamples + "; set it to 1 or more");
-        check(stops.stream().noneMatch(String::isEmpty), "--stop is empty, so every text would be; give it a string");
         check(
                 format == null || format.equals("json") || format.equals("parquet"),
                 "--format is '" + format + "'; it may be json or parquet");

@@ -6,7 +6,6 @@ import dev.kindling.coordinate.message.Reply;
 import dev.kindling.coordinate.message.Wire;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
-import org.apache.spark.TaskContext;
 import org.apache.spark.api.plugin.DriverPlugin;
 import org.apache.spark.api.plugin.ExecutorPlugin;
 import org.apache.spark.api.plugin.PluginContext;
@@ -17,12 +16,6 @@ import org.apache.spark.api.plugin.SparkPlugin;
  * to reach them, hence the two references per JVM, which are the only static state of Kindling's control plane.
  */
 public final class CoordinatorPlugin implements SparkPlugin {
-    /** Set on the tasks of a Spark job that its driver ends at the first error that another attempt does not cure. */
-    public static final String WATCHED = "spark.kindling.watched";
-
-    /** For the driver to hear of such an error and to act. */
-    private static final long SECOND_ATTEMPT_MILLIS = 500;
-
     private static final AtomicReference<Executor> EXECUTOR = new AtomicReference<>();
     private static final AtomicReference<Coordinator> DRIVER = new AtomicReference<>();
 
@@ -58,14 +51,6 @@ public final class CoordinatorPlugin implements SparkPlugin {
         return executor;
     }
 
-    private static void pause(long millis) {
-        try {
-            Thread.sleep(millis);
-        } catch (InterruptedException e) { // the driver has ended the job
-            Thread.currentThread().interrupt();
-        }
-    }
-
     @Override
     public DriverPlugin driverPlugin() {
         return new DriverPlugin() {
@@ -86,14 +71,6 @@ public final class CoordinatorPlugin implements SparkPlugin {
             @Override
             public void init(PluginContext context, Map<String, String> extra) {
                 EXECUTOR.set(new Executor(context, new AtomicReference<>()));
-            }
-
-            @Override
-            public void onTaskStart() {
-                TaskContext task = TaskContext.get();
-                if (task.attemptNumber() > 0 && task.getLocalProperty(WATCHED) != null) {
-                    pause(SECOND_ATTEMPT_MILLIS);
-                }
             }
         };
     }

@@ -1,9 +1,9 @@
 package dev.kindling.job;
 
-import dev.kindling.coordinate.CoordinatorPlugin;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.job.command.FailureReport;
+import dev.kindling.session.RetryPause;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.Properties;
@@ -46,7 +46,7 @@ final class JobWatch extends SparkListener {
         Thread poll = new Thread(watch::awaitExecutors, "kindling-job-watch");
         poll.setDaemon(true);
         spark.addSparkListener(watch);
-        spark.setLocalProperty(CoordinatorPlugin.WATCHED, watch.id);
+        spark.setLocalProperty(RetryPause.WATCHED, watch.id);
         spark.setLocalProperty(INTERRUPT, "true");
         poll.start();
         try {
@@ -56,7 +56,7 @@ final class JobWatch extends SparkListener {
             throw e;
         } finally {
             poll.interrupt();
-            spark.setLocalProperty(CoordinatorPlugin.WATCHED, null);
+            spark.setLocalProperty(RetryPause.WATCHED, null);
             spark.setLocalProperty(INTERRUPT, null);
             spark.removeSparkListener(watch);
         }
@@ -98,7 +98,7 @@ final class JobWatch extends SparkListener {
     @Override
     public synchronized void onJobStart(SparkListenerJobStart job) {
         Properties properties = job.properties();
-        if (properties != null && id.equals(properties.getProperty(CoordinatorPlugin.WATCHED))) {
+        if (properties != null && id.equals(properties.getProperty(RetryPause.WATCHED))) {
             jobs.add(job.jobId());
             CollectionConverters.asJava(job.stageInfos()).forEach(stage -> stages.add(stage.stageId()));
             if (failure != null) {

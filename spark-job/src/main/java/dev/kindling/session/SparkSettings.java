@@ -99,7 +99,10 @@ public final class SparkSettings {
     private static void setCommon(SparkConf conf, String name, EmbeddedShare share) {
         conf.setAppName("kindling " + name);
         if (conf.getBoolean(EMBEDDED, false)) {
-            embed(conf, share);
+            embed(conf, share); // executors inherit the driver's locale
+        } else {
+            conf.setIfMissing(
+                    "spark.executorEnv.LC_ALL", "C.UTF-8"); // else POSIX, which loses characters of file names
         }
         String master = conf.get("spark.master", "local[*]");
         if (master.startsWith("local[") && conf.contains("spark.executor.resource.gpu.amount")) {
@@ -116,6 +119,7 @@ public final class SparkSettings {
         conf.set("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
         conf.set("spark.kryo.registrationRequired", "true");
         conf.set("spark.kryo.registrator", KryoRegistrations.class.getName());
+        addPlugin(conf, RetryPause.class.getName());
     }
 
     /** What an embedded cluster offers. */

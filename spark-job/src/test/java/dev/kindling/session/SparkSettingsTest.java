@@ -18,7 +18,9 @@ class SparkSettingsTest {
 
         assertThat(conf.get("spark.master")).isEqualTo("local-cluster[3,1,1024]");
         assertThat(conf.get("spark.cores.max")).isEqualTo("3");
-        assertThat(conf.get("spark.plugins")).isEqualTo("dev.kindling.coordinate.CoordinatorPlugin");
+        assertThat(conf.get("spark.plugins"))
+                .isEqualTo("dev.kindling.session.RetryPause,dev.kindling.coordinate.CoordinatorPlugin");
+        assertThat(conf.contains("spark.executorEnv.LC_ALL")).isFalse();
         assertThat(conf.get("spark.kryo.registrationRequired")).isEqualTo("true");
         assertThat(ExecutorDevice.cpuThreads(conf)).isPositive();
     }
@@ -36,7 +38,10 @@ class SparkSettingsTest {
         assertThat(conf.get("spark.master")).isEqualTo("spark://h:7077");
         assertThat(conf.get("spark.cores.max")).isEqualTo("8");
         assertThat(conf.get("spark.ui.showConsoleProgress")).isEqualTo("true");
-        assertThat(conf.get("spark.plugins")).isEqualTo("org.example.Theirs,dev.kindling.coordinate.CoordinatorPlugin");
+        assertThat(conf.get("spark.plugins"))
+                .isEqualTo(
+                        "org.example.Theirs,dev.kindling.session.RetryPause,dev.kindling.coordinate.CoordinatorPlugin");
+        assertThat(conf.get("spark.executorEnv.LC_ALL")).isEqualTo("C.UTF-8");
         assertThat(ExecutorDevice.cpuThreads(conf)).isEqualTo(4);
     }
 
@@ -74,7 +79,7 @@ class SparkSettingsTest {
         assertThat(fixed.get("spark.cores.max")).isEqualTo("3");
         assertThat(fixed.contains("spark.scheduler.minRegisteredResourcesRatio"))
                 .isFalse();
-        assertThat(fixed.contains("spark.plugins")).isFalse();
+        assertThat(fixed.get("spark.plugins")).doesNotContain("CoordinatorPlugin");
     }
 
     @Test

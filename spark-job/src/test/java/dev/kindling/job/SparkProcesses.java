@@ -64,6 +64,7 @@ final class SparkProcesses implements AutoCloseable {
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().put("SPARK_HOME", folder.resolve("spark").toString());
         builder.environment().put("SPARK_LOCAL_DIRS", folder.resolve("local").toString());
+        builder.environment().put("LC_ALL", "C.UTF-8"); // a driver refuses a locale that loses characters
         Process process = builder.redirectError(err(name).toFile())
                 .redirectOutput(out(name).toFile())
                 .start();

@@ -31,7 +31,7 @@ public final class Documents {
     }
 
     private interface WindowLength {
-        int of(int block, int bytesAToken);
+        int of(int block, int bytesPerToken);
     }
 
     /** Divides documents among tasks. */
@@ -64,7 +64,7 @@ public final class Documents {
             Table table = new Table(data, found.root(), column.get(), idColumn);
             return new Documents(
                     (session, partitions, slots) -> rows(table.documents(format.get(), session), partitions),
-                    (block, bytesAToken) -> 0);
+                    (block, bytesPerToken) -> 0);
         }
         TextFiles files = TextFiles.of(data, found.files());
         return new Documents(
@@ -83,7 +83,7 @@ public final class Documents {
         return new Documents(
                 (session, partitions, slots) ->
                         segments(session, tasks(session, of.segments(), partitions, slots), of::passages),
-                (block, bytesAToken) -> block);
+                (block, bytesPerToken) -> block);
     }
 
     private record Listing(Path root, List<CorpusListing.Found> files) {
@@ -105,8 +105,8 @@ public final class Documents {
     /**
      * The approximate mean length of windows of {@code block} tokens; 0 if the sizes of the documents are not known.
      */
-    public int windowTokens(int block, int bytesAToken) {
-        return windowLength.of(block, bytesAToken);
+    public int windowTokens(int block, int bytesPerToken) {
+        return windowLength.of(block, bytesPerToken);
     }
 
     /**

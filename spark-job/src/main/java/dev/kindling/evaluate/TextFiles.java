@@ -45,11 +45,11 @@ record TextFiles(String data, List<File> files) implements Serializable {
     }
 
     /** The approximate mean length of windows of {@code block} tokens, by the sizes of the files. */
-    int windowTokens(int block, int bytesAToken) {
+    int windowTokens(int block, int bytesPerToken) {
         long tokens = 0;
         long windows = 0;
         for (File file : files) {
-            long own = Math.max(1, file.bytes() / bytesAToken);
+            long own = Math.max(1, file.bytes() / bytesPerToken);
             tokens += own;
             windows += (own + block - 1) / block;
         }

@@ -187,13 +187,17 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 hardware.attention(),
                 options.batch().orElse(subject.config().train().microBatch()),
                 stride,
-                documents.windowTokens(block, bytesAToken(subject)),
+                documents.windowTokens(
+                        block, bytesPerToken(subject.config().data().tokenizer())),
                 options.elastic().skipBad());
     }
 
-    /** The approximate bytes per token: one for characters, four for English text with GPT-2's vocabulary. */
-    private static int bytesAToken(Subject subject) {
-        return subject.config().data().tokenizer() == TokenizerKind.CHAR ? 1 : 4;
+    /** About how many bytes of English text a token stands for. */
+    static int bytesPerToken(TokenizerKind tokenizer) {
+        return switch (tokenizer) {
+            case CHAR -> 1;
+            case GPT2 -> 4;
+        };
     }
 
     private static Documents documents(EvaluateOptions options, Subject subject, Configuration hadoop)

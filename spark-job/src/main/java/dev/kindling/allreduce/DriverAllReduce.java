@@ -173,6 +173,7 @@ public final class DriverAllReduce implements AllReduce {
         }
     }
 
+    @SuppressWarnings("WaitNotInLoop") // the callers loop, each over what it waits for
     private void pause(Deadline deadline) {
         group.liveness().check();
         if (failure != null) {

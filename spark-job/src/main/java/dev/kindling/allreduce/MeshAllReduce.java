@@ -262,6 +262,7 @@ public final class MeshAllReduce implements AllReduce {
     }
 
     /** Waits once, briefly, for rank {@code from}; throws if waiting longer is pointless. The caller holds the lock. */
+    @SuppressWarnings("WaitNotInLoop") // the callers loop, each over what it waits for
     private void pause(int from, Deadline deadline) {
         try {
             group.liveness().check();

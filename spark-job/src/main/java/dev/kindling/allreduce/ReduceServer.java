@@ -141,7 +141,8 @@ public final class ReduceServer implements AutoCloseable {
         SumOrder order = SumOrder.of(code, worldSize);
         Rounding rounding = order.rounding();
         int count = first.remaining() / (order.operands(0) * rounding.bytes());
-        if (rounding != Rounding.NONE && (from < 0 || from + count > maxStagedBytes / (worldSize * Float.BYTES))) {
+        if (rounding != Rounding.NONE
+                && (from < 0 || (long) from + count > maxStagedBytes / ((long) worldSize * Float.BYTES))) {
             throw new AllReduceException(0, "rank 0 sums positions from " + from + " on, which do not exist");
         }
         PartialSums sums = new PartialSums();

@@ -19,6 +19,9 @@ public final class SumOrder {
     /** More leaves than any step has micro-batches. */
     static final int MAX_LEAVES = 1 << 20;
 
+    /** By their {@link #code}, negated. */
+    private static final List<Rounding> ROUNDINGS = List.of(Rounding.NONE, Rounding.BF16, Rounding.SETTLED);
+
     private final int leaves;
     private final int[][] joins;
     private final Rounding rounding;
@@ -119,17 +122,17 @@ public final class SumOrder {
 
     /** The order as one number, for the wire: the number of leaves of a tree, or 0 or less for {@link #byRank}. */
     int code() {
-        return leaves == 0 ? -rounding.ordinal() : leaves;
+        return leaves == 0 ? -ROUNDINGS.indexOf(rounding) : leaves;
     }
 
     /** Whether {@code code} is the {@link #code} of an order for this world size. */
     static boolean isCode(int code, int worldSize) {
-        return code <= 0 ? code > -Rounding.values().length : code >= worldSize && code <= MAX_LEAVES;
+        return code <= 0 ? code > -ROUNDINGS.size() : code >= worldSize && code <= MAX_LEAVES;
     }
 
     /** The inverse of {@link #code()}. */
     static SumOrder of(int code, int worldSize) {
-        return code <= 0 ? byRank(worldSize, Rounding.values()[-code]) : tree(code, worldSize);
+        return code <= 0 ? byRank(worldSize, ROUNDINGS.get(-code)) : tree(code, worldSize);
     }
 
     /** How many operands a rank contributes: 1 or more. */

@@ -39,7 +39,7 @@ public final class RankSession implements AutoCloseable {
     private String where = "";
     private volatile long step = -1;
     private volatile String stage = "start";
-    private volatile long moves;
+    private final AtomicLong moves = new AtomicLong();
     private volatile long waitedAt = System.nanoTime() - WAITING_NANOS;
     private volatile String stopReason;
     private volatile boolean closed;
@@ -96,7 +96,7 @@ public final class RankSession implements AutoCloseable {
     }
 
     private void move() {
-        moves++; // by the rank's thread only
+        moves.incrementAndGet();
         check();
     }
 
@@ -261,7 +261,7 @@ public final class RankSession implements AutoCloseable {
             try {
                 boolean waiting = System.nanoTime() - waitedAt < WAITING_NANOS;
                 Reply reply = CoordinatorPlugin.ask(
-                        new Message.Heartbeat(generation.number(), rank, step, stage, moves, waiting));
+                        new Message.Heartbeat(generation.number(), rank, step, stage, moves.get(), waiting));
                 lastAnswer = System.nanoTime();
                 if (reply instanceof Reply.Stop stop) {
                     stop(stop.reason());

@@ -27,6 +27,7 @@ final class ReportQueue implements AutoCloseable {
     private volatile RuntimeException failure;
 
     /** @param carrier takes reports to the driver, and throws when that failed */
+    @SuppressWarnings("FutureReturnValueIgnored") // send keeps its failure, for add and flush to throw
     ReportQueue(String threadName, Consumer<List<Message.Report>> carrier) {
         this.carrier = carrier;
         thread = Executors.newSingleThreadScheduledExecutor(task -> {

@@ -9,6 +9,8 @@ import dev.kindling.coordinate.message.Generation;
 @FunctionalInterface
 public interface RequestHandler {
     /**
+     * Takes a report, or answers a request.
+     *
      * @param generation the generation of the rank that asks
      * @param rank the rank that asks
      * @param topic what about, as the two sides have agreed

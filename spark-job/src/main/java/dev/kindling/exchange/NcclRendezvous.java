@@ -87,8 +87,8 @@ public final class NcclRendezvous {
             return Optional.of("train.zero is 1 and cluster.compression is bf16, which together go over the hosts");
         }
         boolean ordered = train.reduction() == TrainSection.Reduction.RANK
-                || worldSize == 2
-                        && SumOrder.tree(train.microBatches(), worldSize).mostOperands() == 1;
+                || (worldSize == 2
+                        && SumOrder.tree(train.microBatches(), worldSize).mostOperands() == 1);
         return ordered
                 ? Optional.empty()
                 : Optional.of(

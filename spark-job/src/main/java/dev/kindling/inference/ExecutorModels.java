@@ -89,6 +89,7 @@ public final class ExecutorModels {
         }
     }
 
+    @SuppressWarnings("FutureReturnValueIgnored") // closeIdle logs its own failure
     private static void release(Optional<Integer> gpu, Entry entry) {
         synchronized (BY_DEVICE) {
             entry.users--;

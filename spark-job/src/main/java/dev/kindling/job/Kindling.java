@@ -60,6 +60,7 @@ public final class Kindling {
             names = {"-h", "--help"},
             usageHelp = true,
             description = "Show this help.")
+    @SuppressWarnings("unused") // picocli sets it and shows the help
     private boolean help;
 
     /** The jobs that the commands run. */

@@ -25,7 +25,7 @@ public record Estimate(double mean, double halfWidth, List<Double> samples) {
                 ? Double.NaN
                 : new TDistribution(n - 1.0).inverseCumulativeProbability(1 - (1 - CONFIDENCE) / 2)
                         * statistics.getStandardDeviation()
-                        / Math.sqrt(n);
+                        / Math.sqrt((double) n);
         return new Estimate(statistics.getMean(), halfWidth, List.copyOf(samples));
     }
 

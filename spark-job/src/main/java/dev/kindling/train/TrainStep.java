@@ -170,7 +170,7 @@ public final class TrainStep implements AutoCloseable {
             this.work = work;
         }
 
-        public void run() {
+        void run() {
             if (!compile || !warm) {
                 work.run();
                 warm = true;

@@ -56,7 +56,7 @@ class MeshAllReduceTest {
         int rounds = 400;
         int length = 1 << 16;
         int[] bounds = {0, length, length};
-        List<MeshEndpoint> endpoints = endpoints(2, rounds * length);
+        List<MeshEndpoint> endpoints = endpoints(2, (long) rounds * length);
         List<Peer> peers = peers(endpoints);
         Thread leaver = new Thread(() -> {
             try (MeshAllReduce ring = new MeshAllReduce(new Group(1, 1, peers, 10_000, () -> {}), endpoints.get(1))) {

@@ -4,6 +4,7 @@ import dev.kindling.allreduce.AllReduce;
 import dev.kindling.coordinate.RankSession;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.StandardSocketOptions;
 import java.nio.ByteBuffer;
@@ -33,10 +34,12 @@ final class SocketYardstick {
     /** The body of both ranks; rank 0's table is the result. */
     static byte[] time(RankSession member, AllReduce allReduce) throws IOException {
         StringBuilder table = new StringBuilder();
-        try (ServerSocketChannel server = ServerSocketChannel.open().bind(new InetSocketAddress("127.0.0.1", 0))) {
+        try (ServerSocketChannel server =
+                ServerSocketChannel.open().bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0))) {
             double[][] ports = allReduce.allGather(new double[] {server.socket().getLocalPort()});
             int port = (int) ports[1 - member.rank()][0];
-            try (SocketChannel outgoing = SocketChannel.open(new InetSocketAddress("127.0.0.1", port));
+            try (SocketChannel outgoing =
+                            SocketChannel.open(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
                     SocketChannel incoming = server.accept()) {
                 outgoing.setOption(StandardSocketOptions.TCP_NODELAY, true);
                 SocketYardstick yardstick = new SocketYardstick(outgoing, incoming);

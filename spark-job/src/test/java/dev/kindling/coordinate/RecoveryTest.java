@@ -194,7 +194,7 @@ class RecoveryTest {
                 new GenerationPlan(3, 2, Transport.RING, 2_000_000, 2, hurried),
                 (member, allReduce) -> {
                     for (long step = member.startStep() + 1;
-                            step <= 2000 && member.worldSize() < 3 || step <= 20;
+                            (step <= 2000 && member.worldSize() < 3) || step <= 20;
                             step++) {
                         if (member.generation().number() == 1 && member.rank() == 2 && step == 7) {
                             Runtime.getRuntime().halt(9);

@@ -73,7 +73,8 @@ public final class PackedBatchSampler {
             tokens += (double) length * Math.min(length, T);
         }
         double meanLength = tokens / starts[numbers.length];
-        return (int) Math.min(size / shortest + 2, 2 * Math.ceil((double) size / meanLength) + SPARE_SEQUENCES);
+        return (int)
+                Math.min((double) (size / shortest + 2), 2 * Math.ceil((double) size / meanLength) + SPARE_SEQUENCES);
     }
 
     /** The most sequences in a batch. A model captured for fixed shapes is built for that many. */

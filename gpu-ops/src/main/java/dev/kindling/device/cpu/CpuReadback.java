@@ -10,7 +10,7 @@ final class CpuReadback implements Readback {
     private final float[] copy;
 
     CpuReadback(Tensor from) {
-        CpuArguments.requireFloats("what is read back", from, Math.toIntExact(from.count()));
+        CpuArguments.requireFloats("what is read back", from, from.count());
         this.from = from;
         copy = new float[Math.toIntExact(from.count())];
     }

@@ -99,7 +99,7 @@ final class CudaAttentionSoftmax {
                 "CAUSAL",
                 inputs.causal() ? 1 : 0,
                 "MASK",
-                inputs.shape().mask().ordinal(),
+                CudaContext.kernelMask(inputs.shape().mask()),
                 "MASK_TYPE",
                 CudaContext.kernelType(maskType),
                 "PACKED",

@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.AttentionShape;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.device.cuda.library.CudaException;
 import dev.kindling.device.cuda.library.KernelCache;
@@ -120,6 +121,15 @@ public final class CudaContext implements AutoCloseable {
             case F16 -> "fp16";
             case I32 -> "int";
             case BOOL -> "u8";
+        };
+    }
+
+    /** A kind of mask in the kernels, MASK. */
+    static int kernelMask(AttentionShape.MaskKind mask) {
+        return switch (mask) {
+            case NONE -> 0;
+            case BOOLEAN -> 1;
+            case ADDITIVE -> 2;
         };
     }
 

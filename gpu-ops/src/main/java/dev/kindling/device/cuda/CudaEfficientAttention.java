@@ -146,7 +146,7 @@ final class CudaEfficientAttention implements FusedAttention {
                 "DROPOUT",
                 inputs.dropout().active() ? 1 : 0,
                 "MASK",
-                shape.mask().ordinal(),
+                CudaContext.kernelMask(shape.mask()),
                 "STRICT",
                 shape.dtype() == DType.F32 && !tf32 ? 1 : 0);
     }

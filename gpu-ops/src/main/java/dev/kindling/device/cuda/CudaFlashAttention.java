@@ -193,8 +193,8 @@ final class CudaFlashAttention implements FusedAttention {
         int processors = context.info().multiprocessors();
         int best = 1;
         for (int splits = 2; splits <= Math.min(tiles, (processors + heads - 1) / heads); splits++) {
-            long rounds = (heads * splits + processors - 1) / processors;
-            long bestRounds = (heads * best + processors - 1) / processors;
+            long rounds = ((long) heads * splits + processors - 1) / processors;
+            long bestRounds = ((long) heads * best + processors - 1) / processors;
             if (rounds * best < bestRounds * splits) {
                 best = splits;
             }

@@ -28,7 +28,11 @@ public final class DeviceMemory {
         return peak;
     }
 
-    /** @throws DeviceMemoryException if the device has too little */
+    /**
+     * Memory of at least so many bytes, aligned to {@link #ALIGNMENT}; not emptied.
+     *
+     * @throws DeviceMemoryException if the device has too little
+     */
     public Block allocate(String name, long bytes) {
         context.bind();
         if (context.capturing() && !context.rehearsing()) {

@@ -1,6 +1,7 @@
 package dev.kindling.allreduce.link;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 
 /**
  * What precedes every payload on the wire: magic, generation, sender, kind, sequence, payload bytes. Big-endian, 29
@@ -16,6 +17,8 @@ public record Header(int generation, int from, Kind kind, long sequence, int byt
 
     static final int MAX_BYTES = MAX_GATHER_BYTES + Integer.BYTES;
     private static final int MAGIC = 0x4b4e4c31;
+    /** By their number on the wire. */
+    private static final List<Kind> KINDS = List.of(Kind.HELLO, Kind.CONTRIBUTION, Kind.RESULT, Kind.GATHER);
 
     public enum Kind {
         HELLO,
@@ -31,7 +34,7 @@ public record Header(int generation, int from, Kind kind, long sequence, int byt
     }
 
     public void write(ByteBuffer out) {
-        out.putInt(MAGIC).putInt(generation).putInt(from).put((byte) kind.ordinal());
+        out.putInt(MAGIC).putInt(generation).putInt(from).put((byte) KINDS.indexOf(kind));
         out.putLong(sequence).putInt(bytes);
     }
 
@@ -49,7 +52,7 @@ public record Header(int generation, int from, Kind kind, long sequence, int byt
         int kind = in.get();
         long sequence = in.getLong();
         int bytes = in.getInt();
-        if (from < 0 || from >= worldSize || kind < 0 || kind >= Kind.values().length || sequence < 0) {
+        if (from < 0 || from >= worldSize || kind < 0 || kind >= KINDS.size() || sequence < 0) {
             throw new IllegalArgumentException("malformed gradient message: rank " + from + " of " + worldSize
                     + ", kind " + kind + ", sequence " + sequence);
         }
@@ -57,6 +60,6 @@ public record Header(int generation, int from, Kind kind, long sequence, int byt
             throw new IllegalArgumentException(
                     "gradient message of " + bytes + " bytes refused; the bound is " + MAX_BYTES);
         }
-        return new Header(generation, from, Kind.values()[kind], sequence, bytes);
+        return new Header(generation, from, KINDS.get(kind), sequence, bytes);
     }
 }

@@ -78,6 +78,7 @@ public final class Mailbox {
     }
 
     /** Waits for something new, at most {@code millis}, or until {@link #wake()}. */
+    @SuppressWarnings("WaitNotInLoop") // a wait that ends early is a look too many, no more
     synchronized void awaitNews(long millis) {
         try {
             if (!news) {

@@ -13,6 +13,8 @@ public sealed interface Message extends Serializable {
     record Join(int generation, int rank, Peer peer) implements Message {}
 
     /**
+     * A sign of life, sent at a fixed pace.
+     *
      * @param moves counts the signs of progress: every step and every stage
      * @param waiting in a collective, for its peers
      */

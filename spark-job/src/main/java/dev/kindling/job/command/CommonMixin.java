@@ -15,6 +15,7 @@ final class CommonMixin {
             names = {"-h", "--help"},
             usageHelp = true,
             description = "Show this help.")
+    @SuppressWarnings("unused") // picocli sets it and shows the help
     private boolean help;
 
     boolean verbose() {

@@ -12,7 +12,11 @@ import java.util.OptionalInt;
 public record TaskSettings(OptionalInt executors, OptionalInt partitions, boolean skipBad) {
     private static final int WITHOUT_GPUS = 2;
 
-    /** @param gpus of this host; 0 for a job on the CPU */
+    /**
+     * How many executors to start: as asked for, or what suits the host.
+     *
+     * @param gpus of this host; 0 for a job on the CPU
+     */
     public int executors(int gpus) {
         return executors.orElse(gpus > 0 ? gpus : WITHOUT_GPUS);
     }

@@ -33,14 +33,14 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
 
     /** One worker's inputs and results of a chunk, small enough to stay in its second-level cache. */
     private static final class Staging implements AutoCloseable {
-        private final stream stream;
+        private final stream queue;
         private final Bf16Memory a = new Bf16Memory();
         private FloatPointer c = new FloatPointer();
         private FloatBuffer cBuffer = FloatBuffer.allocate(0);
         private float[] row = new float[0];
 
         Staging(engine cpu) {
-            stream = new stream(cpu);
+            queue = new stream(cpu);
         }
 
         void reserve(int aCount, int rows, int n) {
@@ -59,7 +59,7 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
         public void close() {
             a.close();
             c.close();
-            stream.close();
+            queue.close();
         }
     }
 
@@ -98,7 +98,7 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
         OneDnnProduct product = prepared.computeIfAbsent(shape, missing -> new OneDnnProduct(missing, cpu));
         dropOldest();
         convertShared(call);
-        product.prepareB(sharedB.pointer(), staging[0].stream);
+        product.prepareB(sharedB.pointer(), staging[0].queue);
         threads.ranges(shape.chunks(), (worker, from, to) -> {
             for (int chunk = from; chunk < to; chunk++) {
                 run(call, product, chunk, staging[worker]);
@@ -139,7 +139,7 @@ public final class OneDnnMatmul implements CpuMatmul, AutoCloseable {
         if (!shared) {
             copyRows(call.a(), call.k(), first, end, own.a.buffer(), 0);
         }
-        product.run(chunk, shared ? sharedA.pointer().getPointer(first) : own.a.pointer(), own.c, own.stream);
+        product.run(chunk, shared ? sharedA.pointer().getPointer(first) : own.a.pointer(), own.c, own.queue);
         finish(call, own, first, end);
     }
 

@@ -95,10 +95,10 @@ final class OneDnnProduct implements AutoCloseable {
     }
 
     /** Brings B (bf16, without gaps) into the layout that the chunks read. */
-    void prepareB(ShortPointer b, stream stream) {
+    void prepareB(ShortPointer b, stream queue) {
         OneDnnLibrary.keepToThisThread();
         plainB.set_data_handle(b);
-        reorderB.execute(stream, plainB, orderedB);
+        reorderB.execute(queue, plainB, orderedB);
     }
 
     /**
@@ -107,12 +107,12 @@ final class OneDnnProduct implements AutoCloseable {
      * @param a where the chunk's first row of A starts; no gaps between stored rows
      * @param c where its first row of C goes; no gaps
      */
-    void run(int chunk, ShortPointer a, FloatPointer c, stream stream) {
+    void run(int chunk, ShortPointer a, FloatPointer c, stream queue) {
         OneDnnLibrary.keepToThisThread();
         Chunk one = chunks[chunk];
         one.a().set_data_handle(a);
         one.c().set_data_handle(c);
-        one.primitive().execute(stream, one.arguments());
+        one.primitive().execute(queue, one.arguments());
     }
 
     @Override

@@ -13,7 +13,11 @@ import java.util.regex.Pattern;
 public record KernelSource(String name, String text, Map<String, String> headers) {
     private static final Pattern INCLUDE = Pattern.compile("(?m)^\\s*#\\s*include\\s*\"([^\"]+)\"");
 
-    /** @param stem e.g. "gelu" for kernels/gelu.cu */
+    /**
+     * Reads a kernel file and all that it includes from the class path.
+     *
+     * @param stem e.g. "gelu" for kernels/gelu.cu
+     */
     public static KernelSource of(String stem) {
         String name = stem + ".cu";
         String text = read(name);

@@ -1,5 +1,6 @@
 package dev.kindling.nn;
 
+import com.google.errorprone.annotations.FormatMethod;
 import dev.kindling.device.Gelu;
 
 /**
@@ -37,6 +38,7 @@ public record GptConfig(
         check(dropout >= 0 && dropout < 1, "dropout %s is not in [0, 1); change model.dropout", dropout);
     }
 
+    @FormatMethod
     private static void check(boolean ok, String message, Object... values) {
         if (!ok) {
             throw new IllegalArgumentException(message.formatted(values));

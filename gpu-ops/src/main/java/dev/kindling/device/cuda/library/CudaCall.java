@@ -1,5 +1,7 @@
 package dev.kindling.device.cuda.library;
 
+import com.google.errorprone.annotations.FormatMethod;
+import com.google.errorprone.annotations.FormatString;
 import java.util.Map;
 import jcuda.driver.CUresult;
 import jcuda.jcublas.cublasStatus;
@@ -29,6 +31,7 @@ public final class CudaCall {
     private CudaCall() {}
 
     /** Throws a {@link CudaException} unless a driver call's result is success. */
+    @FormatMethod
     public static void check(int result, String what, Object... arguments) {
         if (result != CUresult.CUDA_SUCCESS) {
             throw failure("CUDA driver", CUresult.stringFor(result), result, ADVICE.get(result), what, arguments);
@@ -36,6 +39,7 @@ public final class CudaCall {
     }
 
     /** The same for NVRTC. */
+    @FormatMethod
     static void checkNvrtc(int result, String what, Object... arguments) {
         if (result != nvrtcResult.NVRTC_SUCCESS) {
             throw failure("NVRTC", nvrtcResult.stringFor(result), result, null, what, arguments);
@@ -43,6 +47,7 @@ public final class CudaCall {
     }
 
     /** The same for cuBLAS. */
+    @FormatMethod
     public static void checkCublas(int result, String what, Object... arguments) {
         if (result != cublasStatus.CUBLAS_STATUS_SUCCESS) {
             String advice = result == cublasStatus.CUBLAS_STATUS_ALLOC_FAILED
@@ -52,10 +57,10 @@ public final class CudaCall {
         }
     }
 
+    @FormatMethod
     private static CudaException failure(
-            String library, String name, int code, String advice, String what, Object... arguments) {
-        String action = arguments.length == 0 ? what : what.formatted(arguments);
+            String library, String name, int code, String advice, @FormatString String what, Object... arguments) {
         return new CudaException("%s could not %s: %s (%d)%s"
-                .formatted(library, action, name, code, advice == null ? "" : "; " + advice));
+                .formatted(library, what.formatted(arguments), name, code, advice == null ? "" : "; " + advice));
     }
 }

@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda.nccl;
 
+import com.google.errorprone.annotations.FormatMethod;
 import com.sun.jna.Memory;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Pointer;
@@ -233,6 +234,7 @@ final class NcclLibrary {
         return library.getFunction(function).invokeInt(arguments);
     }
 
+    @FormatMethod
     private void check(int result, String what, Object... arguments) {
         if (result != SUCCESS) {
             throw new NcclException(

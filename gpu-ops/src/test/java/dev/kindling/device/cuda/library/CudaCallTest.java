@@ -32,11 +32,6 @@ class CudaCallTest {
     }
 
     @Test
-    void textWithoutArgumentsIsNotAFormat() {
-        assertThatThrownBy(() -> CudaCall.check(1, "use 100% of it")).hasMessageContaining("use 100% of it");
-    }
-
-    @Test
     void compilerAndCublasCodesAreDecoded() {
         assertThatThrownBy(() -> CudaCall.checkNvrtc(6, "compile %s", "gelu.cu"))
                 .hasMessageContaining("NVRTC could not compile gelu.cu: NVRTC_ERROR_COMPILATION (6)");

@@ -49,16 +49,10 @@ public record ClusterSection(
 
     /** One attention backend by name, or any of them. */
     public enum AttentionChoice {
-        AUTO(EnumSet.allOf(AttentionBackend.Kind.class)),
-        MATH(EnumSet.of(AttentionBackend.Kind.MATH)),
-        FLASH(EnumSet.of(AttentionBackend.Kind.FLASH)),
-        EFFICIENT(EnumSet.of(AttentionBackend.Kind.EFFICIENT));
-
-        private final Set<AttentionBackend.Kind> kinds;
-
-        AttentionChoice(Set<AttentionBackend.Kind> kinds) {
-            this.kinds = kinds;
-        }
+        AUTO,
+        MATH,
+        FLASH,
+        EFFICIENT;
 
         /** The choice of one backend. */
         public static AttentionChoice of(AttentionBackend.Kind kind) {
@@ -71,7 +65,12 @@ public record ClusterSection(
 
         /** The backends that may run. */
         public Set<AttentionBackend.Kind> kinds() {
-            return EnumSet.copyOf(kinds);
+            return switch (this) {
+                case AUTO -> EnumSet.allOf(AttentionBackend.Kind.class);
+                case MATH -> EnumSet.of(AttentionBackend.Kind.MATH);
+                case FLASH -> EnumSet.of(AttentionBackend.Kind.FLASH);
+                case EFFICIENT -> EnumSet.of(AttentionBackend.Kind.EFFICIENT);
+            };
         }
     }
 

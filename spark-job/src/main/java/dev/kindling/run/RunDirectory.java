@@ -91,7 +91,11 @@ public final class RunDirectory {
         return new Path(path, "data");
     }
 
-    /** @param keep how many of the newest checkpoints stay, 1 or more */
+    /**
+     * The run's checkpoints.
+     *
+     * @param keep how many of the newest checkpoints stay, 1 or more
+     */
     public CheckpointStore checkpoints(int keep) {
         return new CheckpointStore(storage, new Path(path, "checkpoints"), keep);
     }

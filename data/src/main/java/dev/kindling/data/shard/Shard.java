@@ -202,6 +202,7 @@ public final class Shard implements TokenSequence {
     }
 
     /** What errors call the shard. */
+    @Override
     public String name() {
         return name;
     }

@@ -12,6 +12,7 @@ import dev.kindling.data.batch.BatchSampler;
 import dev.kindling.data.shard.TokenSequence;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.Device;
+import dev.kindling.exchange.RankGroup;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.report.RankMeasurement.Case;
 import dev.kindling.tensor.Arena;
@@ -36,19 +37,24 @@ final class BackendComparison {
     private final ComparisonPlan plan;
     private final TokenSequence tokens;
     private final int vocabulary;
-    private final BackendTrial.Rank rank;
+    private final RankGroup group;
     private final Device device;
     private final RankSession member;
     private long stepsDone;
 
     /** @param tokens to train on */
     BackendComparison(
-            ComparisonPlan plan, TokenSequence tokens, int vocabulary, BackendTrial.Rank rank, RankSession member) {
+            ComparisonPlan plan,
+            TokenSequence tokens,
+            int vocabulary,
+            RankGroup group,
+            Device device,
+            RankSession member) {
         this.plan = plan;
         this.tokens = tokens;
         this.vocabulary = vocabulary;
-        this.rank = rank;
-        this.device = rank.device();
+        this.group = group;
+        this.device = device;
         this.member = member;
     }
 
@@ -57,11 +63,10 @@ final class BackendComparison {
         int length = config.model().blockSize();
         Map<AttentionBackend.Kind, BackendTrial> trials = new EnumMap<>(AttentionBackend.Kind.class);
         Map<AttentionBackend.Kind, String> refusals = new EnumMap<>(AttentionBackend.Kind.class);
-        Map<AttentionBackend.Kind, Double> shares = new EnumMap<>(AttentionBackend.Kind.class);
         try {
             for (AttentionBackend.Kind kind : plan.backends()) {
                 say("length %d, %s: building", length, EnumText.of(kind));
-                String reason = build(config, kind, trials, shares);
+                String reason = build(config, kind, trials);
                 String common = common(reason);
                 if (!common.isEmpty()) {
                     refusals.put(kind, common);
@@ -71,15 +76,15 @@ final class BackendComparison {
                     }
                 }
             }
-            Map<BackendTrial.Mode, Times> times = time(config, trials);
+            Map<BackendTrial.TimedStep, Times> times = time(config, trials);
             List<Case> cases = new ArrayList<>();
             for (AttentionBackend.Kind kind : plan.backends()) {
-                for (int i = 0; i < compile().size(); i++) {
-                    cases.add(
-                            refusals.containsKey(kind)
-                                    ? Case.refused(
-                                            length, EnumText.of(kind), compile().get(i), refusals.get(kind))
-                                    : result(config, kind, trials.get(kind), i, times, shares.get(kind)));
+                if (refusals.containsKey(kind)) {
+                    compile()
+                            .forEach(compiled ->
+                                    cases.add(Case.refused(length, EnumText.of(kind), compiled, refusals.get(kind))));
+                } else {
+                    trials.get(kind).timedSteps().forEach(timed -> cases.add(measured(config, kind, timed, times)));
                 }
             }
             return cases;
@@ -93,35 +98,31 @@ final class BackendComparison {
         return device.kind() == Device.Kind.CUDA ? plan.compile() : List.of(false);
     }
 
-    private Case result(
+    private static Case measured(
             TrainConfig config,
             AttentionBackend.Kind kind,
-            BackendTrial trial,
-            int mode,
-            Map<BackendTrial.Mode, Times> times,
-            double share) {
-        Times measured = times.get(trial.modes().get(mode));
+            BackendTrial.TimedStep timed,
+            Map<BackendTrial.TimedStep, Times> times) {
+        BackendTrial trial = timed.trial();
+        Times measured = times.get(timed);
         return new Case(
                 config.model().blockSize(),
                 EnumText.of(kind),
-                compile().get(mode),
+                timed.compiled(),
                 "",
                 trial.sdpa().chosen(),
-                trial.modes().get(mode).transport(),
+                timed.transport(),
                 trial.share().count() * config.train().microBatch(),
                 measured.step,
                 measured.forward,
                 measured.lossSums,
                 trial.bytes(),
-                share);
+                trial.attentionShare());
     }
 
     /** Returns why the backend cannot run here, or empty when its trial is built. */
     private String build(
-            TrainConfig config,
-            AttentionBackend.Kind kind,
-            Map<AttentionBackend.Kind, BackendTrial> trials,
-            Map<AttentionBackend.Kind, Double> shares) {
+            TrainConfig config, AttentionBackend.Kind kind, Map<AttentionBackend.Kind, BackendTrial> trials) {
         member.enter("building the " + EnumText.of(kind) + " backend");
         TrainConfig own = config.withCluster(cluster -> cluster.withAttention(AttentionChoice.of(kind)));
         try (Arena arena = device.arena("question")) {
@@ -129,13 +130,7 @@ final class BackendComparison {
             if (reason.isPresent()) {
                 return reason.get();
             }
-            RankShare share = RankShare.of(
-                    own.train().microBatches(),
-                    rank.allReduce().rank(),
-                    rank.allReduce().worldSize(),
-                    own.train().seed());
-            shares.put(kind, BackendTrial.attentionShare(own, vocabulary, share, device));
-            trials.put(kind, new BackendTrial(own, compile(), vocabulary, rank));
+            trials.put(kind, new BackendTrial(own, compile(), vocabulary, group, device));
             return "";
         } catch (UnsupportedOperationException | DeviceMemoryException e) {
             return e.getMessage().lines().map(String::strip).collect(Collectors.joining(" "));
@@ -161,7 +156,7 @@ final class BackendComparison {
 
     /** The first reason that a rank gave, and which gave one if not all did; the same on every rank. */
     private String common(String reason) {
-        byte[][] all = rank.allReduce().allGather(reason.getBytes(StandardCharsets.UTF_8));
+        byte[][] all = group.allReduce().allGather(reason.getBytes(StandardCharsets.UTF_8));
         List<Integer> refusing = IntStream.range(0, all.length)
                 .filter(i -> all[i].length > 0)
                 .boxed()
@@ -173,38 +168,39 @@ final class BackendComparison {
         return refusing.size() == all.length ? first : first + " (on ranks " + refusing + " only)";
     }
 
-    /** A mode's times, a value a round, and its losses. */
+    /** What was measured of one backend's step: times in milliseconds, a value a round, and losses. */
     private static final class Times {
         private List<Double> lossSums = List.of();
         private final List<Double> step = new ArrayList<>();
         private final List<Double> forward = new ArrayList<>();
     }
 
-    private Map<BackendTrial.Mode, Times> time(TrainConfig config, Map<AttentionBackend.Kind, BackendTrial> trials) {
-        Map<BackendTrial.Mode, Times> times = new LinkedHashMap<>();
-        List<BackendTrial.Mode> modes = plan.backends().stream()
+    private Map<BackendTrial.TimedStep, Times> time(
+            TrainConfig config, Map<AttentionBackend.Kind, BackendTrial> trials) {
+        Map<BackendTrial.TimedStep, Times> times = new LinkedHashMap<>();
+        List<BackendTrial.TimedStep> all = plan.backends().stream()
                 .filter(trials::containsKey)
-                .flatMap(kind -> trials.get(kind).modes().stream())
+                .flatMap(kind -> trials.get(kind).timedSteps().stream())
                 .toList();
-        if (modes.isEmpty()) {
+        if (all.isEmpty()) {
             return times;
         }
-        List<List<Batch>> batches = batches(config, modes.get(0).trial().share());
-        for (BackendTrial.Mode mode : modes) {
+        List<List<Batch>> batches = batches(config, all.get(0).trial().share());
+        for (BackendTrial.TimedStep timed : all) {
             say("length %d: warming up", config.model().blockSize());
             Times own = new Times();
-            own.lossSums = mode.warmUp(batches.subList(0, plan.warmUp()), this::stepDone);
-            times.put(mode, own);
+            own.lossSums = timed.warmUp(batches.subList(0, plan.warmUp()), this::stepDone);
+            times.put(timed, own);
         }
         List<List<Batch>> turn = batches.subList(batches.size() - plan.steps(), batches.size());
         for (int round = 0; round < plan.rounds(); round++) {
             say("length %d: round %d of %d", config.model().blockSize(), round + 1, plan.rounds());
-            for (int i = 0; i < modes.size(); i++) {
-                BackendTrial.Mode mode = modes.get((i + round) % modes.size());
-                rank.allReduce().barrier();
-                times.get(mode).step.add(mode.stepMillis(turn, this::stepDone));
-                rank.allReduce().barrier();
-                times.get(mode).forward.add(mode.forwardMillis(turn, this::stepDone));
+            for (int i = 0; i < all.size(); i++) {
+                BackendTrial.TimedStep timed = all.get((i + round) % all.size());
+                group.allReduce().barrier();
+                times.get(timed).step.add(timed.stepMillis(turn, this::stepDone));
+                group.allReduce().barrier();
+                times.get(timed).forward.add(timed.forwardMillis(turn, this::stepDone));
             }
         }
         return times;

@@ -1,12 +1,12 @@
 package dev.kindling.compare;
 
-import dev.kindling.allreduce.AllReduce;
 import dev.kindling.attention.Sdpa;
 import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
 import dev.kindling.data.batch.Batch;
 import dev.kindling.device.Device;
 import dev.kindling.device.Replay;
-import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.exchange.RankGroup;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.nn.Gpt;
 import dev.kindling.profile.OperatorTable;
@@ -19,7 +19,6 @@ import dev.kindling.train.TrainStep;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * One attention backend on one rank: a replica that stays, so that backends take turns without being built again. Eager
@@ -34,31 +33,33 @@ final class BackendTrial implements AutoCloseable {
     private final Arena arena;
     private final Replica replica;
     private final Gpt inference;
-    private final List<Mode> modes;
+    private final List<TimedStep> timedSteps;
     private final long bytes;
-
-    /** Where a trial runs. */
-    record Rank(AllReduce allReduce, Optional<NcclCommunicator> nccl, Device device) {}
+    private final double attentionShare;
 
     /**
-     * Builds the replica and runs one micro-batch, so that all memory is taken.
+     * Profiles the backend, then builds the replica and runs one micro-batch, so that all memory is taken.
      *
      * @param config with the backend by name
      * @param compile whether steps are captured: true, false or both
      * @throws UnsupportedOperationException if the backend cannot run
      * @throws dev.kindling.tensor.DeviceMemoryException if the device has too little memory
      */
-    BackendTrial(TrainConfig config, List<Boolean> compile, int vocabulary, Rank rank) {
+    BackendTrial(TrainConfig config, List<Boolean> compile, int vocabulary, RankGroup group, Device device) {
         this.config = config;
-        device = rank.device();
+        this.device = device;
+        attentionShare = profiledAttentionShare(config, vocabulary, group, device);
         long before = device.allocatedBytes();
         arena = device.arena("comparison, " + config.cluster().attention());
         try {
-            replica =
-                    new Replica(config, vocabulary, rank.allReduce(), rank.nccl(), new Gpt.DeviceMemory(device, arena));
+            replica = new Replica(
+                    config,
+                    Replica.ModelInputs.windows(config, vocabulary),
+                    group,
+                    new Gpt.DeviceMemory(device, arena));
             restart();
             replica.rehearse();
-            modes = compile.stream().map(Mode::new).toList();
+            timedSteps = compile.stream().map(TimedStep::new).toList();
             bytes = device.allocatedBytes() - before;
             inference = replica.inference();
         } catch (RuntimeException | Error e) {
@@ -67,14 +68,22 @@ final class BackendTrial implements AutoCloseable {
         }
     }
 
-    /** Attention's share of an eager step's operators, with as many sequences as a rank has. */
-    static double attentionShare(TrainConfig config, int vocabulary, RankShare share, Device device) {
-        TrainConfig alone = config.withTrain(train -> train.withGlobalBatch(share.count() * train.microBatch()));
+    /** Attention's share of the time of an eager step's operators, on this rank alone, with as many sequences as it has. */
+    private static double profiledAttentionShare(TrainConfig config, int vocabulary, RankGroup group, Device device) {
+        TrainSection train = config.train();
+        int microBatches = RankShare.of(train.microBatches(), group.rank(), group.worldSize(), train.seed())
+                .count();
+        TrainConfig alone = config.withTrain(section -> section.withGlobalBatch(microBatches * section.microBatch()));
         try (Profiler profiler = new Profiler(device)) {
             ProfiledTraining.ProfiledRun outcome =
                     ProfiledTraining.run(alone, vocabulary, profiler, PROFILED_WARM_UP, PROFILED_STEPS);
             return OperatorTable.of(outcome.spans()).attentionShare();
         }
+    }
+
+    /** Attention's share of the time of a step's operators, in [0, 1]. */
+    double attentionShare() {
+        return attentionShare;
     }
 
     /** Device memory that the training step holds. */
@@ -97,27 +106,27 @@ final class BackendTrial implements AutoCloseable {
         device.ops().fill(replica.adamW().secondMoments(), 0);
     }
 
-    /** This backend's steps, for each of the values of {@code compile}. */
-    List<Mode> modes() {
-        return modes;
+    /** This backend's step for each of the values of {@code compile}, in their order. */
+    List<TimedStep> timedSteps() {
+        return timedSteps;
     }
 
     @Override
     public void close() {
-        modes.forEach(Mode::close);
+        timedSteps.forEach(TimedStep::close);
         arena.close();
     }
 
-    /** The steps of this backend, eager or compiled. */
-    final class Mode {
+    /** The training step and the forward pass of this backend, eager or compiled, as they are timed. */
+    final class TimedStep {
         private final boolean compiled;
         private final TrainStep step;
         private Replay forward;
         private long next;
 
-        private Mode(boolean compiled) {
+        private TimedStep(boolean compiled) {
             this.compiled = compiled;
-            step = replica.step(compiled);
+            step = new TrainStep(replica, compiled);
         }
 
         boolean compiled() {

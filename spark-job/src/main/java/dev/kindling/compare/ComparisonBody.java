@@ -15,6 +15,7 @@ import dev.kindling.device.PeakRate;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.NcclException;
 import dev.kindling.exchange.NcclRendezvous;
+import dev.kindling.exchange.RankGroup;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.report.RankMeasurement;
@@ -49,7 +50,8 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
                     plan,
                     set.tokens(CorpusSplit.TRAIN),
                     set.tokenizer().vocabSize(),
-                    new BackendTrial.Rank(allReduce, Optional.ofNullable(nccl), device),
+                    new RankGroup(allReduce, Optional.ofNullable(nccl)),
+                    device,
                     member);
             List<RankMeasurement.Case> cases = new ArrayList<>();
             for (int length : plan.lengths()) {

@@ -1,30 +1,82 @@
 package dev.kindling.exchange;
 
 import dev.kindling.allreduce.Rounding;
+import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.Parameters;
+import dev.kindling.optim.GradientClip;
+import dev.kindling.tensor.Tensor;
 
-/** How the gradients of all ranks become their sums, in place: over host memory, or from device to device. */
+/**
+ * What the ranks exchange in a step: their gradients, which become the sums over all ranks in place, and with ZeRO the
+ * updated weights. A step calls {@link #bucketReady} for each bucket during the backward pass, then {@link #joinDevice},
+ * {@link #awaitHost}, {@link #clip}, {@link #updated} for each range and {@link #shareWeights}.
+ *
+ * <p>Implementations go over host memory or from GPU to GPU (NCCL), with the whole optimizer on every rank or with
+ * {@link ZeroExchange ZeRO}. Used by the training thread alone.
+ */
 public interface GradientExchange {
-    /** What carries the gradients: driver, ring, nccl; single where there is one rank. */
-    String name();
+    /**
+     * The exchange without ZeRO: all ranks get all sums.
+     *
+     * @param sum of this rank's micro-batches
+     */
+    static GradientExchange of(
+            RankGroup group, Gpt.DeviceMemory memory, Parameters parameters, GradientSum sum, Compression compression) {
+        if (group.nccl().isEmpty()) {
+            return new HostGradientExchange(
+                    group.allReduce(),
+                    memory,
+                    parameters,
+                    sum,
+                    GradientResidual.of(compression, group, memory, parameters));
+        }
+        return compression == Compression.BF16
+                ? NcclGradientExchange.rounded(group.nccl().get(), parameters, memory)
+                : NcclGradientExchange.whole(group.nccl().get(), parameters);
+    }
 
-    /** Do the calls only enqueue work on the device, so that they are captured with the backward pass? */
-    boolean onDevice();
+    /** What carries the gradients: driver, ring or nccl; single where there is one rank. */
+    String transport();
 
     /**
-     * The gradient of one of {@link dev.kindling.nn.Parameters#buckets} is complete on this rank.
+     * The gradient of one of {@link Parameters#buckets} is complete on this rank, or will be when the work that is enqueued
+     * on the device is done. Only enqueues, so that it can be captured.
      *
      * @param rounding of this step, the same for all its buckets
      */
-    void bucketReady(int index, Rounding rounding);
+    void bucketReady(int bucket, Rounding rounding);
 
     /**
-     * All buckets are complete on this rank: returns when the gradients are, or on the device will be, the sums over all
-     * ranks.
+     * All buckets are ready: device work that is enqueued after this call sees the sums, where they are made from device to
+     * device. Only enqueues, so that it is captured with the backward pass. Nothing to do where sums are made on the hosts.
      */
-    void finish(Rounding rounding);
+    default void joinDevice() {}
 
-    /** Nanoseconds that the last step waited here on the host; 0 where gradients travel between devices. */
+    /**
+     * Returns when the gradients are the sums, where these are made on the hosts: waits for the other ranks. Nothing to do
+     * where sums are made from device to device. Never captured.
+     */
+    default void awaitHost(Rounding rounding) {}
+
+    /** How long the last step waited for other ranks on the host, in nanoseconds; 0 where nothing is summed there. */
     default long waitedNanos() {
         return 0;
+    }
+
+    /** Finds the norm of the gradients of all weights and from it the step's clip scale, the same on every rank. */
+    default void clip(GradientClip clip, Tensor gradients) {
+        clip.apply(gradients);
+    }
+
+    /** The update of one of {@link Parameters#own} is enqueued; with ZeRO its weights can travel to the other ranks. */
+    default void updated(int range) {}
+
+    /** All updates are enqueued: with ZeRO, returns when the weights of all ranks are here, or on a GPU will be. */
+    default void shareWeights() {}
+
+    /** Whether clip, update and sharing only enqueue work on the device, so that they can be captured. */
+    default boolean updatesOnDevice() {
+        return true;
     }
 }

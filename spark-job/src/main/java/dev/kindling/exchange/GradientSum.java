@@ -8,14 +8,15 @@ import dev.kindling.tensor.Tensor;
 import java.util.List;
 
 /**
- * How the gradients of a rank's micro-batches become its operands of the sum over all ranks. Backward adds each
- * micro-batch's gradient to the parameters' gradients, which are 0 at the start of a step.
+ * How the gradients of a rank's micro-batches are summed, before they are summed over all ranks. The backward pass adds the
+ * gradient of each micro-batch to the parameters' gradients, which are 0 at the start of a step. What a rank then gives
+ * to the sum over all ranks are its operands: one tensor, or several where the order of the sum asks for it.
  */
 public interface GradientSum {
     /**
-     * The sum that {@code train.reduction} says.
+     * The sum in the order of {@code train.reduction}.
      *
-     * @param lossSum the model's, which backward adds to
+     * @param lossSum the model's, to which the backward pass adds
      */
     static GradientSum of(
             Reduction reduction, Gpt.DeviceMemory memory, Tensor gradients, Tensor lossSum, RankShare share) {
@@ -25,16 +26,19 @@ public interface GradientSum {
         };
     }
 
-    /** Of the sum over all ranks. */
+    /** The order of the sum over all ranks. */
     SumOrder order();
 
-    /** This rank's operands of a step's sum, complete after its last micro-batch. The last are the gradients. */
+    /** This rank's operands of the sum over all ranks, (count) F32 each; the last one is the gradients' own tensor. */
     List<Tensor> operands();
 
-    /** After backward of any micro-batch but the rank's last. */
+    /** Called after the backward pass of each micro-batch but the rank's last. */
     void next(int microBatch);
 
-    /** In backward of the rank's last micro-batch: a range of the flat gradients is complete. Only enqueues. */
+    /**
+     * Called during the backward pass of the rank's last micro-batch, when a range of the flat gradients has all of it: the
+     * operands are then complete in that range. Only enqueues work on the device.
+     */
     void complete(Range range);
 
     /** The sum of the rank's losses in a step. */

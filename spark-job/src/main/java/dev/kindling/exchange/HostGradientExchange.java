@@ -7,21 +7,17 @@ import dev.kindling.device.Device;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
-import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.DoubleStream;
-import java.util.stream.Stream;
 
 /**
- * Exchanges over host memory. Where gradients lie there (CPU), they are handed to the {@link AllReduce} as soon as backward
- * has completed {@value #MIN_FLOATS} of them, and travel while backward goes on; device memory is staged through the
- * host when backward is done, bucket after bucket.
+ * Sums over host memory. Where gradients lie there (CPU), they are handed to the {@link AllReduce} as soon as the backward
+ * pass has completed {@value #MIN_FLOATS} of them, and travel while it goes on. Device memory is copied to the host when
+ * the backward pass is done, bucket after bucket; each travels while the next one is copied.
  */
-public final class HostGradientExchange implements ZeroExchange {
-    /** Smaller pieces would cost more in messages than they hide behind backward. */
+sealed class HostGradientExchange implements GradientExchange permits HostZeroExchange {
+    /** Smaller pieces would cost more in messages than they hide behind the backward pass. */
     private static final int MIN_FLOATS = 256 << 10;
 
     private final Device device;
@@ -30,41 +26,30 @@ public final class HostGradientExchange implements ZeroExchange {
     private final SumOrder order;
     private final Optional<GradientResidual> residual;
     private final List<Tensor> operands;
+    /** This rank's operands of the sum, in host memory; the last are the gradients. Null where there is one rank. */
     private final float[][] host;
+    /** Whether the gradients lie in host memory, so that nothing is copied. */
     private final boolean inPlace;
-    private final Range own;
-    /** Where the range of each rank starts, and the end; null where every rank updates all weights. */
-    private final int[] bounds;
 
     private long submitted;
     private long waitedNanos;
 
     /** @param residual of this rank's rounding, with {@code cluster.compression} */
-    public HostGradientExchange(
-            Gpt.DeviceMemory memory,
+    HostGradientExchange(
             AllReduce allReduce,
+            Gpt.DeviceMemory memory,
             Parameters parameters,
             GradientSum sum,
             Optional<GradientResidual> residual) {
         device = memory.device();
+        this.allReduce = allReduce;
         this.parameters = parameters;
         this.residual = residual;
-        this.allReduce = allReduce;
         order = sum.order();
         operands = sum.operands();
-        own = parameters.own().get(0);
-        bounds = own.equals(parameters.all()) ? null : bounds();
         inPlace = device.hostArray(parameters.gradients()).isPresent();
         boolean alone = allReduce.worldSize() == 1;
         host = alone ? null : operands.stream().map(this::hostArray).toArray(float[][]::new);
-    }
-
-    private int[] bounds() {
-        int[] starts = new int[allReduce.worldSize() + 1];
-        for (int r = 0; r < allReduce.worldSize(); r++) {
-            starts[r + 1] = Math.toIntExact(parameters.ranges(r).get(0).end());
-        }
-        return starts;
     }
 
     private float[] hostArray(Tensor flat) {
@@ -75,41 +60,35 @@ public final class HostGradientExchange implements ZeroExchange {
     }
 
     @Override
-    public String name() {
+    public final String transport() {
         return allReduce.name();
     }
 
     @Override
-    public boolean onDevice() {
-        return false;
-    }
-
-    @Override
-    public void bucketReady(int index, Rounding rounding) {
+    public final void bucketReady(int bucket, Rounding rounding) {
         if (host == null) {
             return;
         }
-        Range bucket = parameters.buckets().get(index);
-        residual.ifPresent(left -> left.apply(rounding, bucket));
-        if (inPlace && bucket.end() - submitted >= MIN_FLOATS) {
-            submitUpTo(bucket.end(), rounding);
+        Range range = parameters.buckets().get(bucket);
+        residual.ifPresent(left -> left.apply(rounding, range));
+        if (inPlace && range.end() - submitted >= MIN_FLOATS) {
+            submitUpTo(range.end(), rounding);
         }
     }
 
     private void submitUpTo(long end, Rounding rounding) {
         SumOrder rounded = rounding == Rounding.NONE ? order : SumOrder.byRank(allReduce.worldSize(), rounding);
-        int from = Math.toIntExact(submitted);
-        int length = Math.toIntExact(end - submitted);
-        if (bounds == null) {
-            allReduce.submit(rounded, host, from, length);
-        } else {
-            allReduce.submitScatter(rounded, host, from, length, bounds);
-        }
+        submit(rounded, host, Math.toIntExact(submitted), Math.toIntExact(end - submitted));
         submitted = end;
     }
 
+    /** Starts the sum of a range of the operands. */
+    void submit(SumOrder rounded, float[][] from, int offset, int length) {
+        allReduce.submit(rounded, from, offset, length);
+    }
+
     @Override
-    public void finish(Rounding rounding) {
+    public final void awaitHost(Rounding rounding) {
         if (host == null) {
             return;
         }
@@ -118,12 +97,11 @@ public final class HostGradientExchange implements ZeroExchange {
         } else {
             parameters.buckets().forEach(bucket -> stage(bucket, rounding));
         }
-        long began = System.nanoTime();
-        allReduce.await();
-        waitedNanos = System.nanoTime() - began;
+        waitedNanos = 0;
+        awaiting(allReduce::await);
         submitted = 0;
         if (!inPlace) {
-            uploadOwn(host[host.length - 1], parameters.gradients());
+            upload(staged(), parameters.gradients());
         }
     }
 
@@ -136,59 +114,30 @@ public final class HostGradientExchange implements ZeroExchange {
         submitUpTo(bucket.end(), rounding);
     }
 
-    @Override
-    public long waitedNanos() {
-        return waitedNanos;
+    /** Copies the sums that this rank has got to the gradients on the device. */
+    void upload(float[] sums, Tensor gradients) {
+        device.upload(sums, gradients);
     }
 
-    private void uploadOwn(float[] flat, Tensor to) {
-        float[] part = bounds == null ? flat : Arrays.copyOfRange(flat, (int) own.offset(), (int) own.end());
-        device.upload(part, to.slice(0, own.offset(), own.length()));
+    /** The gradients in host memory. */
+    final float[] staged() {
+        return host[host.length - 1];
     }
 
-    /**
-     * From the partial sums of all slices in their order. On the CPU they are the partial sums of one pass, so that the
-     * weights have the bits of {@code train.zero: 0}; on a GPU the norm may differ from it in the last bit.
-     */
-    @Override
-    public void clip(GradientClip clip) {
-        Tensor slice = parameters.gradients().slice(0, own.offset(), own.length());
-        double[][] squares = allReduce.allGather(clip.ops().squares(slice));
-        double[] inOrder = Stream.of(squares).flatMapToDouble(DoubleStream::of).toArray();
-        clip.ops().gradientNorm(inOrder, clip.maxNorm());
+    /** Whether weights and gradients lie in host memory. */
+    final boolean inPlace() {
+        return inPlace;
     }
 
-    @Override
-    public void updated(int index) {}
-
-    @Override
-    public void shareWeights() {
-        Tensor working = parameters.working();
-        if (inPlace) {
-            gather(hostArray(working));
-            return;
-        }
-        float[] staged = host[host.length - 1];
-        device.download(parameters.master(own), staged, Math.toIntExact(own.offset()));
-        gather(staged);
-        // Rounded by the device, by way of the gradients, which are spent.
-        device.upload(staged, parameters.gradients());
-        device.ops().copy(parameters.gradients(), working);
-    }
-
-    private void gather(float[] weights) {
+    /** Adds the time that {@code exchange} takes to what this step has waited. */
+    final void awaiting(Runnable exchange) {
         long began = System.nanoTime();
-        allReduce.allGather(weights, bounds);
+        exchange.run();
         waitedNanos += System.nanoTime() - began;
     }
 
     @Override
-    public Optional<float[]> collect(Tensor ofOwn) {
-        boolean root = allReduce.rank() == 0;
-        float[] whole = new float[root ? Math.toIntExact(parameters.count()) : 0];
-        float[] part = new float[Math.toIntExact(own.length())];
-        device.download(ofOwn, part);
-        allReduce.gather(part, whole, bounds);
-        return root ? Optional.of(whole) : Optional.empty();
+    public final long waitedNanos() {
+        return waitedNanos;
     }
 }

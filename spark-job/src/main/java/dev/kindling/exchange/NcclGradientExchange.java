@@ -10,8 +10,8 @@ import dev.kindling.nn.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 
-/** Sums from GPU to GPU, bucket after bucket beside the backward pass. */
-public final class NcclGradientExchange implements GradientExchange {
+/** Sums from GPU to GPU by NCCL: each bucket as soon as it is complete, beside the backward pass of the blocks below. */
+final class NcclGradientExchange implements GradientExchange {
     private final NcclCommunicator communicator;
     private final List<Tensor> buckets;
     private final List<RankedSum> sums;
@@ -24,14 +24,13 @@ public final class NcclGradientExchange implements GradientExchange {
                 .toList();
     }
 
-    /** In F32, summed by NCCL. */
-    public static NcclGradientExchange whole(NcclCommunicator communicator, Parameters parameters) {
+    /** Gradients travel in F32 and NCCL sums them. */
+    static NcclGradientExchange whole(NcclCommunicator communicator, Parameters parameters) {
         return new NcclGradientExchange(communicator, parameters, List.of());
     }
 
-    /** With {@code cluster.compression: bf16}. */
-    public static NcclGradientExchange rounded(
-            NcclCommunicator communicator, Parameters parameters, Gpt.DeviceMemory memory) {
+    /** {@code cluster.compression: bf16}: gradients travel in bf16, with error feedback, and are summed in F32. */
+    static NcclGradientExchange rounded(NcclCommunicator communicator, Parameters parameters, Gpt.DeviceMemory memory) {
         long longest =
                 parameters.buckets().stream().mapToLong(Range::length).max().orElseThrow();
         RankedSum.Wire wire = new RankedSum.Wire(communicator, memory.arena(), longest);
@@ -47,26 +46,21 @@ public final class NcclGradientExchange implements GradientExchange {
     }
 
     @Override
-    public String name() {
+    public String transport() {
         return "nccl";
     }
 
     @Override
-    public boolean onDevice() {
-        return true;
-    }
-
-    @Override
-    public void bucketReady(int index, Rounding rounding) {
+    public void bucketReady(int bucket, Rounding rounding) {
         switch (rounding) {
-            case NONE -> communicator.allReduce(buckets.get(index));
-            case BF16 -> sums.get(index).rounded();
-            case SETTLED -> sums.get(index).settled();
+            case NONE -> communicator.allReduce(buckets.get(bucket));
+            case BF16 -> sums.get(bucket).rounded();
+            case SETTLED -> sums.get(bucket).settled();
         }
     }
 
     @Override
-    public void finish(Rounding rounding) {
+    public void joinDevice() {
         communicator.join();
     }
 }

@@ -11,16 +11,17 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * {@code train.zero: 1} from GPU to GPU: a reduce-scatter of every bucket beside the backward pass, and an all-gather of
- * its working weights beside the updates of those that follow. Every rank owns a piece of each bucket.
+ * ZeRO from GPU to GPU by NCCL: each bucket's gradients are reduce-scattered beside the backward pass of the blocks below,
+ * and its updated weights all-gathered beside the updates of the buckets that follow. Every rank owns a piece of each
+ * bucket ({@link dev.kindling.nn.OptimizerShard.Cut#BUCKETS}).
  */
-public final class NcclZeroExchange implements ZeroExchange {
+final class NcclZeroExchange implements ZeroExchange {
     private final NcclCommunicator communicator;
     private final Device device;
     private final Parameters parameters;
     private final boolean root;
 
-    public NcclZeroExchange(NcclCommunicator communicator, Device device, Parameters parameters, boolean root) {
+    NcclZeroExchange(NcclCommunicator communicator, Device device, Parameters parameters, boolean root) {
         this.communicator = communicator;
         this.device = device;
         this.parameters = parameters;
@@ -28,39 +29,34 @@ public final class NcclZeroExchange implements ZeroExchange {
     }
 
     @Override
-    public String name() {
+    public String transport() {
         return "nccl";
     }
 
     @Override
-    public boolean onDevice() {
-        return true;
-    }
-
-    @Override
-    public void bucketReady(int index, Rounding rounding) {
+    public void bucketReady(int bucket, Rounding rounding) {
         if (rounding != Rounding.NONE) {
             throw new IllegalStateException("cluster.compression is bf16, which NCCL does not carry with train.zero 1");
         }
-        communicator.reduceScatter(bucket(parameters.gradients(), index), own(parameters.gradients(), index));
+        Tensor gradients = parameters.gradients();
+        communicator.reduceScatter(bucket(gradients, bucket), own(gradients, bucket));
     }
 
     @Override
-    public void finish(Rounding rounding) {
+    public void joinDevice() {
         communicator.join();
     }
 
     @Override
-    public void clip(GradientClip clip) {
-        List<Tensor> pieces = parameters.own().stream()
-                .map(range -> part(parameters.gradients(), range))
-                .toList();
+    public void clip(GradientClip clip, Tensor gradients) {
+        List<Tensor> pieces =
+                parameters.own().stream().map(range -> part(gradients, range)).toList();
         communicator.gradientNorm(pieces, clip.maxNorm());
     }
 
     @Override
-    public void updated(int index) {
-        gather(parameters.working(), index);
+    public void updated(int range) {
+        gather(parameters.working(), range);
     }
 
     @Override

@@ -6,7 +6,10 @@ import dev.kindling.nn.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 
-/** {@code train.reduction: rank}: one sum a rank, micro-batch after micro-batch, added in the order of the ranks. */
+/**
+ * {@code train.reduction: rank}: a rank adds up its micro-batches in their order, as the backward pass does by itself, and
+ * the ranks' sums are added in the order of the ranks.
+ */
 final class RunningGradientSum implements GradientSum {
     private final Device device;
     private final Tensor gradients;

@@ -1,28 +1,35 @@
 package dev.kindling.exchange;
 
-import dev.kindling.optim.GradientClip;
+import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.Parameters;
 import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
 /**
- * What {@code train.zero: 1} exchanges: after {@link #finish} the gradients are the sums over all ranks in {@link
- * dev.kindling.nn.Parameters#own} alone, which this rank updates and shares.
+ * {@code train.zero: 1}, ZeRO stage 1 (Rajbhandari et al., arXiv:1910.02054): a rank gets the sums of {@link
+ * Parameters#own} alone, updates those weights and gives them to the others.
  */
 public interface ZeroExchange extends GradientExchange {
-    /** Finds norm and clip scale of the gradients of all ranks, the same on each. */
-    void clip(GradientClip clip);
-
-    /** This rank's update of one of {@link dev.kindling.nn.Parameters#own} is enqueued. */
-    void updated(int index);
-
-    /** All are: returns when the weights of all ranks are, or on the device will be, here. */
-    void shareWeights();
+    /** The exchange over NCCL where the group has it, else over the hosts. */
+    static ZeroExchange of(
+            RankGroup group, Gpt.DeviceMemory memory, Parameters parameters, GradientSum sum, Compression compression) {
+        return group.nccl().isPresent()
+                ? new NcclZeroExchange(group.nccl().get(), memory.device(), parameters, group.rank() == 0)
+                : new HostZeroExchange(
+                        group.allReduce(),
+                        memory,
+                        parameters,
+                        sum,
+                        GradientResidual.of(compression, group, memory, parameters));
+    }
 
     /**
-     * What the ranks hold of their own weights each, in the layout of the flat buffers, on rank 0; empty on the others,
-     * who call it together with it. The gradients are lost.
+     * Gathers on rank 0 what every rank holds for its own weights: F32 weights or moments. All ranks call it together. The
+     * gradients are overwritten.
      *
      * @param own (own count) F32
+     * @return (count), in the layout of the flat buffers, on rank 0; empty on the others
      */
     Optional<float[]> collect(Tensor own);
 }

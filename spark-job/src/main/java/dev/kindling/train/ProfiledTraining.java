@@ -1,10 +1,10 @@
 package dev.kindling.train;
 
-import dev.kindling.allreduce.SingleRank;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.data.batch.Batch;
 import dev.kindling.device.Device;
+import dev.kindling.exchange.RankGroup;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
@@ -13,7 +13,6 @@ import dev.kindling.profile.Span;
 import dev.kindling.tensor.Arena;
 import java.time.Duration;
 import java.util.List;
-import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Stream;
 
@@ -48,9 +47,10 @@ public final class ProfiledTraining {
         int tokens = train.globalBatch() * model.blockSize();
         try (Arena arena = device.arena("profile")) {
             Gpt.DeviceMemory memory = new Gpt.DeviceMemory(device, arena);
-            Replica replica = new Replica(config, vocabulary, new SingleRank(), Optional.empty(), memory);
+            Replica replica =
+                    new Replica(config, Replica.ModelInputs.windows(config, vocabulary), RankGroup.alone(), memory);
             replica.parameters().initialise(train.seed());
-            try (TrainStep step = replica.step(false)) {
+            try (TrainStep step = new TrainStep(replica, false)) {
                 StepBatches batches = StepBatches.windows(batches(train, model), replica.share());
                 int untimed = warmUp(step, batches, profiler, warmUp);
                 long began = System.nanoTime();

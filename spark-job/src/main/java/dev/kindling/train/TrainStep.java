@@ -1,50 +1,42 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.Rounding;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
 import dev.kindling.data.batch.MicroBatch;
 import dev.kindling.device.Device;
-import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.exchange.GradientExchange;
 import dev.kindling.exchange.GradientSum;
 import dev.kindling.exchange.RankShare;
-import dev.kindling.exchange.WeightUpdate;
+import dev.kindling.exchange.RoundingSchedule;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
+import dev.kindling.optim.GradientClip;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.LongFunction;
 
 /**
- * One step of one rank: forward and backward over its micro-batches, the sum of gradients over all ranks, the update.
- * The gradient is the mean over all targets of the global batch.
+ * One step of one rank:
  *
- * <p>On CUDA with {@code compile} each stage of a step runs eagerly the first time, which loads its kernels and libraries; the
- * second time it is captured, and from then on replayed. Sums from device to device are captured with the backward pass
- * that they run beside.
+ * <pre>
+ * g = 0
+ * for each micro-batch of this rank:
+ *     loss = forward(micro-batch)
+ *     g += backward(loss / targets of the global batch)
+ * g = sum of g over all ranks            (from the last micro-batch's backward pass on)
+ * s = min(1, max norm / |g|)             clip
+ * weights = AdamW(weights, s g, learning rate)
+ * </pre>
+ *
+ * <p>With {@code compile} on CUDA each line is part of a graph that is captured in the second step and replayed from then
+ * on, see {@link StepStage}: zero, forward and backward, the same with the sum, clip and update. Sums from device to device
+ * are captured with the backward pass that they run beside.
  */
 public final class TrainStep implements AutoCloseable {
-    /**
-     * The parts of a step.
-     *
-     * @param rounding of a step's gradients on their way, by its number
-     * @param compile whether to capture the stages
-     */
-    record Parts(
-            Device device,
-            Gpt gpt,
-            Parameters parameters,
-            AdamW adamW,
-            WeightUpdate update,
-            CosineSchedule schedule,
-            GradientSum sum,
-            GradientExchange exchange,
-            LongFunction<Rounding> rounding,
-            boolean compile) {}
-
     /**
      * What a step gave.
      *
@@ -54,65 +46,81 @@ public final class TrainStep implements AutoCloseable {
      */
     public record StepResult(double lossSum, float gradientNorm, float learningRate, long waitedNanos) {}
 
-    private final Parts parts;
+    private final Device device;
+    private final Gpt gpt;
+    private final Parameters parameters;
+    private final GradientSum sum;
+    private final GradientExchange exchange;
+    private final RoundingSchedule roundings;
+    private final GradientClip clip;
+    private final AdamW adamW;
+    private final CosineSchedule learningRates;
     private final RankShare share;
-    private final boolean compile;
-    private final Stage begin = new Stage(this::begin);
-    private final Stage microBatch = new Stage(this::microBatch);
-    private final Map<Rounding, Stage> lastMicroBatch = new EnumMap<>(Rounding.class);
-    private final Stage update = new Stage(this::update);
 
-    TrainStep(Parts parts, RankShare share) {
-        this.parts = parts;
-        this.share = share;
-        compile = parts.compile() && parts.device().kind() == Device.Kind.CUDA;
+    private final StepStage zero;
+    private final StepStage forwardBackward;
+    private final Map<Rounding, StepStage> forwardBackwardSum = new EnumMap<>(Rounding.class);
+    private final StepStage clipUpdate;
+
+    /**
+     * A step over a replica, as its configuration says.
+     *
+     * @param compile whether to capture the step where the device can
+     */
+    public TrainStep(Replica replica, boolean compile) {
+        TrainConfig config = replica.config();
+        TrainSection train = config.train();
+        device = replica.device();
+        gpt = replica.gpt();
+        parameters = replica.parameters();
+        sum = replica.sum();
+        exchange = replica.exchange();
+        roundings = RoundingSchedule.of(config);
+        clip = new GradientClip(device.ops(), (float) train.gradClip());
+        adamW = replica.adamW();
+        learningRates = new CosineSchedule(
+                (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps());
+        share = replica.share();
+        boolean captured = compile && device.kind() == Device.Kind.CUDA;
+        zero = new StepStage(device, captured, this::zero);
+        forwardBackward = new StepStage(device, captured, this::forwardBackward);
         for (Rounding rounding : Rounding.values()) {
-            lastMicroBatch.put(rounding, new Stage(() -> lastMicroBatch(rounding)));
+            forwardBackwardSum.put(rounding, new StepStage(device, captured, () -> forwardBackwardSum(rounding)));
         }
+        clipUpdate = new StepStage(device, captured && exchange.updatesOnDevice(), this::clipUpdate);
     }
 
     /**
      * Runs step number {@code step}, counted from 0.
      *
-     * @param stepBatches this rank's part of the global batch
+     * @param batches this rank's part of the global batch
      */
-    public StepResult run(long step, StepBatches stepBatches) {
-        List<? extends MicroBatch> batches = stepBatches.microBatches();
-        if (batches.size() != share.count()) {
+    public StepResult run(long step, StepBatches batches) {
+        List<? extends MicroBatch> microBatches = batches.microBatches();
+        if (microBatches.size() != share.count()) {
             throw new IllegalArgumentException(
-                    "rank has %d micro-batches and got %d".formatted(share.count(), batches.size()));
+                    "rank has %d micro-batches and got %d".formatted(share.count(), microBatches.size()));
         }
-        float learningRate = parts.schedule().at(step);
-        Rounding rounding = parts.rounding().apply(step);
-        parts.device().setStep(inputs(step, learningRate, stepBatches.targets()));
-        begin.run();
-        for (int i = 0; i < batches.size(); i++) {
-            StepBatches.load(parts.gpt(), batches.get(i));
-            if (i == batches.size() - 1) {
-                lastMicroBatch.get(rounding).run();
-            } else {
-                microBatch.run();
-                parts.sum().next(i);
-            }
+        float learningRate = learningRates.at(step);
+        Rounding rounding = roundings.at(step);
+        device.setStep(inputs(step, learningRate, batches.targets()));
+        zero.run();
+        int last = share.count() - 1;
+        for (int i = 0; i < last; i++) {
+            StepBatches.load(gpt, microBatches.get(i));
+            forwardBackward.run();
+            sum.next(i);
         }
-        if (!parts.exchange().onDevice()) {
-            parts.exchange().finish(rounding);
-        }
-        if (parts.update().onDevice()) {
-            update.run();
-        } else {
-            update();
-        }
-        return new StepResult(
-                parts.sum().lossSum(),
-                parts.device().gradientNorm(),
-                learningRate,
-                parts.exchange().waitedNanos());
+        StepBatches.load(gpt, microBatches.get(last));
+        forwardBackwardSum.get(rounding).run();
+        exchange.awaitHost(rounding);
+        clipUpdate.run();
+        return new StepResult(sum.lossSum(), device.gradientNorm(), learningRate, exchange.waitedNanos());
     }
 
-    /** What carries the gradients: driver, ring, nccl; single where there is one rank. */
+    /** What carries the gradients: driver, ring or nccl; single where there is one rank. */
     public String transport() {
-        return parts.exchange().name();
+        return exchange.transport();
     }
 
     private StepInputs inputs(long step, float learningRate, long targets) {
@@ -120,72 +128,43 @@ public final class TrainStep implements AutoCloseable {
                 share.seed(),
                 step * share.microBatches() + share.first(),
                 learningRate,
-                parts.adamW().beta1Correction(step),
-                parts.adamW().beta2Correction(step),
+                adamW.beta1Correction(step),
+                adamW.beta2Correction(step),
                 1f / targets);
     }
 
-    private void begin() {
-        parts.device().ops().fill(parts.parameters().gradients(), 0);
-        parts.device().ops().fill(parts.gpt().lossSum(), 0);
+    private void zero() {
+        device.ops().fill(parameters.gradients(), 0);
+        device.ops().fill(gpt.lossSum(), 0);
     }
 
-    private void microBatch() {
-        parts.gpt().forward();
-        parts.gpt().backward(bucket -> {});
-        parts.device().ops().nextMicroBatch();
+    private void forwardBackward() {
+        gpt.forward();
+        gpt.backward(bucket -> {});
+        device.ops().nextMicroBatch();
     }
 
-    private void lastMicroBatch(Rounding rounding) {
-        parts.gpt().forward();
-        parts.gpt().backward(bucket -> {
-            parts.sum().complete(parts.parameters().buckets().get(bucket));
-            parts.exchange().bucketReady(bucket, rounding);
+    private void forwardBackwardSum(Rounding rounding) {
+        gpt.forward();
+        gpt.backward(bucket -> {
+            sum.complete(parameters.buckets().get(bucket));
+            exchange.bucketReady(bucket, rounding);
         });
-        parts.device().ops().nextMicroBatch();
-        if (parts.exchange().onDevice()) {
-            parts.exchange().finish(rounding);
-        }
+        device.ops().nextMicroBatch();
+        exchange.joinDevice();
     }
 
-    private void update() {
-        parts.update().run();
+    private void clipUpdate() {
+        exchange.clip(clip, parameters.gradients());
+        adamW.step(exchange::updated);
+        exchange.shareWeights();
     }
 
     @Override
     public void close() {
-        begin.close();
-        microBatch.close();
-        lastMicroBatch.values().forEach(Stage::close);
-        update.close();
-    }
-
-    /** A part of the step that is captured when it has run once. */
-    private final class Stage {
-        private final Runnable work;
-        private boolean warm;
-        private Replay replay;
-
-        Stage(Runnable work) {
-            this.work = work;
-        }
-
-        void run() {
-            if (!compile || !warm) {
-                work.run();
-                warm = true;
-                return;
-            }
-            if (replay == null) {
-                replay = parts.device().capture(work);
-            }
-            replay.run();
-        }
-
-        void close() {
-            if (replay != null) {
-                replay.close();
-            }
-        }
+        zero.close();
+        forwardBackward.close();
+        forwardBackwardSum.values().forEach(StepStage::close);
+        clipUpdate.close();
     }
 }

@@ -12,7 +12,7 @@ import dev.kindling.data.batch.Prefetcher;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
-import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.exchange.RankGroup;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.model.Snapshot;
@@ -41,18 +41,13 @@ final class Trainer {
     /**
      * What a rank works with; the trainer closes none of it.
      *
-     * @param nccl the group of GPUs that sums the gradients; without it {@code allReduce} does
+     * @param group the ranks of the generation
      */
-    record Rank(
-            RankSession member,
-            AllReduce allReduce,
-            Optional<NcclCommunicator> nccl,
-            Device device,
-            ShardSet shards,
-            CheckpointStore store) {}
+    record Rank(RankSession member, RankGroup group, Device device, ShardSet shards, CheckpointStore store) {}
 
     private final TrainConfig config;
     private final Rank rank;
+    private final AllReduce allReduce;
     private final Device device;
     private final BatchSource source;
     private final Sdpa sdpa;
@@ -70,6 +65,7 @@ final class Trainer {
     Trainer(TrainConfig config, Rank rank, Arena arena) {
         this.config = config;
         this.rank = rank;
+        allReduce = rank.group().allReduce();
         device = rank.device();
         source = BatchSource.of(config, rank.shards());
         replica = replica(arena);
@@ -77,7 +73,7 @@ final class Trainer {
         parameters = replica.parameters();
         weights = new ModelWeights(parameters);
         share = replica.share();
-        step = replica.step(config.train().compile());
+        step = new TrainStep(replica, config.train().compile());
         evaluation = new Evaluation(device, replica.inference(), source.validation());
         padding = new PaddingCount(
                 config.data().packing(),
@@ -98,9 +94,8 @@ final class Trainer {
         try {
             return new Replica(
                     config,
-                    new Replica.Inputs(rank.shards().tokenizer().vocabSize(), source.shape()),
-                    rank.allReduce(),
-                    rank.nccl(),
+                    new Replica.ModelInputs(rank.shards().tokenizer().vocabSize(), source.shape()),
+                    rank.group(),
                     new Gpt.DeviceMemory(device, arena));
         } catch (UnsupportedOperationException e) { // the attention backends' refusals, which no other attempt changes
             throw new FatalJobException(e.getMessage(), e);
@@ -207,7 +202,7 @@ final class Trainer {
 
     private double evaluate() {
         RankSession member = rank.member();
-        double loss = evaluation.run(rank.allReduce(), () -> member.enter("evaluation"));
+        double loss = evaluation.run(allReduce, () -> member.enter("evaluation"));
         bestValLoss = Math.min(bestValLoss, loss);
         member.enter("training");
         return loss;
@@ -215,11 +210,11 @@ final class Trainer {
 
     /** All ranks agree, through rank 0, whether they end here because executors have come back. */
     private boolean endsForMoreRanks() {
-        if (rank.allReduce().worldSize() == config.cluster().executors()) {
+        if (allReduce.worldSize() == config.cluster().executors()) {
             return false;
         }
         boolean mayEnd = rank.member().rank() == 0 && rank.member().mayEnd();
-        return rank.allReduce().broadcast(new byte[] {(byte) (mayEnd ? 1 : 0)})[0] == 1;
+        return allReduce.broadcast(new byte[] {(byte) (mayEnd ? 1 : 0)})[0] == 1;
     }
 
     private void requireFinite(TrainStep.StepResult outcome, long done) {
@@ -239,7 +234,7 @@ final class Trainer {
         rank.member().enter("waiting for the checkpoint before that of step " + done);
         writer.finish();
         if (held.on()) {
-            rank.allReduce().barrier(); // no rank lets go of the checkpoint before until that is committed
+            allReduce.barrier(); // no rank lets go of the checkpoint before until that is committed
         }
         rank.member().enter("checkpoint");
         Optional<Snapshot> snapshot = replica.snapshot(held.on());
@@ -261,7 +256,7 @@ final class Trainer {
                 rank.shards().tokenizer().toJson(),
                 config.train().seed(),
                 done * config.train().globalBatch(),
-                rank.allReduce().worldSize(),
+                allReduce.worldSize(),
                 Double.isInfinite(bestValLoss) ? OptionalDouble.empty() : OptionalDouble.of(bestValLoss));
     }
 

@@ -14,6 +14,7 @@ import dev.kindling.device.Device;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.NcclException;
 import dev.kindling.exchange.NcclRendezvous;
+import dev.kindling.exchange.RankGroup;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.run.RunDirectory;
@@ -41,7 +42,8 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
             ShardSet set = ShardPreparation.open(shards, hadoop);
             CheckpointStore store =
                     RunDirectory.at(run, hadoop).checkpoints(config.checkpoint().keep());
-            Trainer.Rank rank = new Trainer.Rank(member, allReduce, Optional.ofNullable(nccl), device, set, store);
+            Trainer.Rank rank =
+                    new Trainer.Rank(member, new RankGroup(allReduce, Optional.ofNullable(nccl)), device, set, store);
             return new Trainer(config, rank, arena).run().encode();
         } catch (CheckpointException | DataException e) {
             // Files that do not fit will not fit at the next attempt.

@@ -112,12 +112,16 @@ class NcclZeroExchangeTest {
             Parameters parameters = new Parameters(MODEL, device, arena, true, shard);
             AdamW adamW = adamW(parameters, device, arena);
             NcclZeroExchange exchange = new NcclZeroExchange(communicator, device, parameters, shard.rank() == 0);
-            ZeroUpdate update = new ZeroUpdate(new GradientClip(device.ops(), maxNorm), adamW, exchange);
+            Runnable update = () -> {
+                exchange.clip(new GradientClip(device.ops(), maxNorm), parameters.gradients());
+                adamW.step(exchange::updated);
+                exchange.shareWeights();
+            };
             Runnable reduce = () -> {
                 for (int i = 0; i < parameters.buckets().size(); i++) {
                     exchange.bucketReady(i, Rounding.NONE);
                 }
-                exchange.finish(Rounding.NONE);
+                exchange.joinDevice();
             };
             float[] norms = new float[STEPS];
             step(0, parameters, adamW, device, List.of(shard.rank()));
@@ -125,7 +129,7 @@ class NcclZeroExchangeTest {
             update.run();
             norms[0] = device.gradientNorm();
             try (Replay reduction = device.capture(reduce);
-                    Replay replay = device.capture(update::run)) {
+                    Replay replay = device.capture(update)) {
                 for (int step = 1; step < STEPS; step++) {
                     step(step, parameters, adamW, device, List.of(shard.rank()));
                     reduction.run();

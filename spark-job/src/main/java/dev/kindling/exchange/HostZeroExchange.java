@@ -1,0 +1,104 @@
+package dev.kindling.exchange;
+
+import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.SumOrder;
+import dev.kindling.device.Device;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.Parameters;
+import dev.kindling.nn.Parameters.Range;
+import dev.kindling.optim.GradientClip;
+import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
+import java.util.Optional;
+import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
+
+/**
+ * ZeRO over host memory: the sums are reduce-scattered, the updated weights all-gathered. Every rank owns one slice of the
+ * flat buffers ({@link dev.kindling.nn.OptimizerShard.Cut#SLICES}).
+ */
+final class HostZeroExchange extends HostGradientExchange implements ZeroExchange {
+    private final Device device;
+    private final AllReduce allReduce;
+    private final Parameters parameters;
+    private final Range own;
+    /** Where the slice of each rank starts, and the end. */
+    private final int[] bounds;
+
+    HostZeroExchange(
+            AllReduce allReduce,
+            Gpt.DeviceMemory memory,
+            Parameters parameters,
+            GradientSum sum,
+            Optional<GradientResidual> residual) {
+        super(allReduce, memory, parameters, sum, residual);
+        device = memory.device();
+        this.allReduce = allReduce;
+        this.parameters = parameters;
+        own = parameters.own().get(0);
+        bounds = new int[allReduce.worldSize() + 1];
+        for (int rank = 0; rank < allReduce.worldSize(); rank++) {
+            bounds[rank + 1] = Math.toIntExact(parameters.ranges(rank).get(0).end());
+        }
+    }
+
+    @Override
+    void submit(SumOrder rounded, float[][] from, int offset, int length) {
+        allReduce.submitScatter(rounded, from, offset, length, bounds);
+    }
+
+    @Override
+    void upload(float[] sums, Tensor gradients) {
+        device.upload(Arrays.copyOfRange(sums, (int) own.offset(), (int) own.end()), slice(gradients));
+    }
+
+    private Tensor slice(Tensor flat) {
+        return flat.slice(0, own.offset(), own.length());
+    }
+
+    /**
+     * From the partial sums of all slices in their order. On the CPU they are the partial sums of one pass, so that the
+     * weights have the bits of {@code train.zero: 0}; on a GPU the norm may differ from it in the last bit.
+     */
+    @Override
+    public void clip(GradientClip clip, Tensor gradients) {
+        double[][] squares = allReduce.allGather(clip.ops().squares(slice(gradients)));
+        double[] inOrder = Stream.of(squares).flatMapToDouble(DoubleStream::of).toArray();
+        clip.ops().gradientNorm(inOrder, clip.maxNorm());
+    }
+
+    @Override
+    public void shareWeights() {
+        Tensor working = parameters.working();
+        if (inPlace()) {
+            gather(device.hostArray(working).orElseThrow());
+            return;
+        }
+        float[] weights = staged();
+        device.download(parameters.master(own), weights, Math.toIntExact(own.offset()));
+        gather(weights);
+        // Rounded by the device, by way of the gradients, which are no longer needed.
+        device.upload(weights, parameters.gradients());
+        device.ops().copy(parameters.gradients(), working);
+    }
+
+    private void gather(float[] weights) {
+        awaiting(() -> allReduce.allGather(weights, bounds));
+    }
+
+    /** The weights travel over the hosts, between the work of two parts of the device. */
+    @Override
+    public boolean updatesOnDevice() {
+        return false;
+    }
+
+    @Override
+    public Optional<float[]> collect(Tensor ofOwn) {
+        boolean root = allReduce.rank() == 0;
+        float[] whole = new float[root ? Math.toIntExact(parameters.count()) : 0];
+        float[] part = new float[Math.toIntExact(own.length())];
+        device.download(ofOwn, part);
+        allReduce.gather(part, whole, bounds);
+        return root ? Optional.of(whole) : Optional.empty();
+    }
+}

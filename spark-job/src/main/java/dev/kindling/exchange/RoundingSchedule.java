@@ -1,0 +1,28 @@
+package dev.kindling.exchange;
+
+import dev.kindling.allreduce.Rounding;
+import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.config.TrainConfig;
+
+/**
+ * How gradients are rounded in each step. With {@code cluster.compression: bf16} the step before a checkpoint sends the
+ * residuals of all ranks as well, so that no checkpoint need hold them: training from one goes on as if it had not
+ * stopped, on any number of ranks.
+ */
+public record RoundingSchedule(Compression compression, int checkpointInterval, int maxSteps) {
+    public static RoundingSchedule of(TrainConfig config) {
+        return new RoundingSchedule(
+                config.cluster().compression(),
+                config.checkpoint().interval(),
+                config.train().maxSteps());
+    }
+
+    /** The rounding of step {@code step}, counted from 0. */
+    public Rounding at(long step) {
+        if (compression == Compression.NONE) {
+            return Rounding.NONE;
+        }
+        long done = step + 1;
+        return done % checkpointInterval == 0 || done == maxSteps ? Rounding.SETTLED : Rounding.BF16;
+    }
+}

@@ -30,8 +30,8 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * One rank's part of a comparison of attention backends. All ranks run the same cases in the same order; a backend that
- * any rank refuses is left out by all. Every backend that runs stays on the device, and they take turns.
+ * One rank's part of a comparison of attention backends. All ranks run the same cases in the same order and leave out a
+ * backend that cannot run on one of them. All backends stay on the device and take turns, round after round.
  */
 final class BackendComparison {
     private final ComparisonPlan plan;
@@ -154,7 +154,7 @@ final class BackendComparison {
                 false);
     }
 
-    /** The first reason that a rank gave, and which gave one if not all did; the same on every rank. */
+    /** The first reason that a rank gives, and the ranks that give one unless all do; empty without any; the same on all. */
     private String common(String reason) {
         byte[][] all = group.allReduce().allGather(reason.getBytes(StandardCharsets.UTF_8));
         List<Integer> refusing = IntStream.range(0, all.length)

@@ -21,8 +21,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * One attention backend on one rank: a replica that stays, so that backends take turns without being built again. Eager
- * and compiled steps share it; each starts from the same weights.
+ * One attention backend on one rank: a replica that stays on the device until all rounds are measured. Eager and compiled
+ * steps share the replica; the warm-up of each starts from the same initial weights.
  */
 final class BackendTrial implements AutoCloseable {
     private static final ProfiledTraining.WarmUp PROFILED_WARM_UP = new ProfiledTraining.WarmUp(2, Duration.ZERO);
@@ -41,7 +41,7 @@ final class BackendTrial implements AutoCloseable {
      * Profiles the backend, then builds the replica and runs one micro-batch, so that all memory is taken.
      *
      * @param config with the backend by name
-     * @param compile whether steps are captured: true, false or both
+     * @param compile for each of its values there is a timed step, compiled or eager
      * @throws UnsupportedOperationException if the backend cannot run
      * @throws dev.kindling.tensor.DeviceMemoryException if the device has too little memory
      */
@@ -99,7 +99,7 @@ final class BackendTrial implements AutoCloseable {
         return replica.share();
     }
 
-    /** Back to the initial weights, as every backend has them, and to an optimizer that has not seen a gradient. */
+    /** Sets the weights to the initial ones, the same for every backend, and the moments of AdamW to 0. */
     private void restart() {
         replica.parameters().initialise(config.train().seed());
         device.ops().fill(replica.adamW().firstMoments(), 0);
@@ -142,7 +142,11 @@ final class BackendTrial implements AutoCloseable {
             return BackendTrial.this;
         }
 
-        /** Steps from the common weights; returns each one's loss, summed over this rank's tokens. */
+        /**
+         * Trains from the initial weights, untimed, then runs forward until it is captured.
+         *
+         * @return for each step the sum of the losses of this rank's tokens, in nats
+         */
         List<Double> warmUp(List<List<Batch>> steps, Runnable betweenSteps) {
             restart();
             List<Double> lossSums = new ArrayList<>();
@@ -160,7 +164,7 @@ final class BackendTrial implements AutoCloseable {
             return lossSums;
         }
 
-        /** Runs a step a list of batches; returns the mean wall time of one in milliseconds. */
+        /** Runs one training step for each list of batches; returns the mean wall time of a step in milliseconds. */
         double stepMillis(List<List<Batch>> steps, Runnable betweenSteps) {
             long began = System.nanoTime();
             for (List<Batch> batches : steps) {

@@ -5,11 +5,11 @@ import dev.kindling.allreduce.SumOrder;
 /**
  * The micro-batches of every step that one rank computes.
  *
- * @param microBatches of a step over all ranks
- * @param worldSize number of ranks
- * @param first number of this rank's first micro-batch in a step
- * @param count of this rank's micro-batches
- * @param seed of dropout
+ * @param microBatches the number of micro-batches in a step over all ranks
+ * @param worldSize the number of ranks
+ * @param first the number, counted from 0, of this rank's first micro-batch in a step
+ * @param count the number of this rank's micro-batches, 1 or more
+ * @param seed the seed of dropout
  */
 public record RankShare(int microBatches, int worldSize, int first, int count, long seed) {
     /** Contiguous shares in rank order, as even as they can be. */

@@ -13,12 +13,16 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * {@code train.reduction: tree}: the gradient of each micro-batch, computed alone from 0, is a leaf of a tree that
- * depends on the number of micro-batches of a step alone, so that every world size gives the same bits. A rank holds its
- * subtrees' sums as a stack, the newest in the gradients themselves; below them are at most log2 of its micro-batches,
- * rounded up, further buffers, and a few more where its share is not one subtree.
+ * {@code train.reduction: tree}: the micro-batches of a step are the leaves of a binary tree, and gradients are added along
+ * its branches. The tree depends on the number of micro-batches alone, so every number of ranks gives the same bits.
  *
- * <p>Losses are floats by micro-batch, added in double, which is exact unless they differ by a factor of millions.
+ * <p>The gradient of each micro-batch is computed from 0 and then added to its neighbours as the tree says. Sums of subtrees
+ * that still wait for their neighbours form a stack: the newest is in the gradients' own tensor, the older ones are in
+ * buffers of the same size, at most log2 of the rank's micro-batches (rounded up), and a few more where the rank's
+ * micro-batches are not one subtree.
+ *
+ * <p>Losses are kept as a float for each micro-batch and added in double, which is exact unless they differ by a factor of
+ * millions.
  */
 final class TreeGradientSum implements GradientSum {
     private final Device device;
@@ -28,7 +32,7 @@ final class TreeGradientSum implements GradientSum {
     private final int[] joins;
     private final List<Tensor> older = new ArrayList<>();
     private final Tensor losses;
-    /** How many sums are older than the gradients when a micro-batch has been added. */
+    /** After each micro-batch, before it is added to its neighbours: the number of older sums on the stack. */
     private final int[] held;
 
     TreeGradientSum(Gpt.DeviceMemory memory, Tensor gradients, Tensor lossSum, RankShare share) {

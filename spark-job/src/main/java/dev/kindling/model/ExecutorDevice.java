@@ -17,8 +17,8 @@ import org.apache.spark.TaskContext;
 import org.apache.spark.resource.ResourceInformation;
 
 /**
- * Opens what a rank computes on: the GPU that Spark gave its task, or the CPU.
- * {@code auto} takes the GPU where Spark gave one. One rank owns one GPU, which the driver checks by its UUID.
+ * Opens the device of a rank: the GPU that Spark gave to its task, or the CPU. {@code cluster.device: auto} takes the GPU
+ * if there is one. A GPU belongs to one rank, which the driver checks by the GPU's UUID.
  */
 public final class ExecutorDevice {
     /** Spark's setting for the threads of an executor's CPU device; by default its cores. */

@@ -5,7 +5,7 @@ import dev.kindling.config.ModelSection.Activation;
 import dev.kindling.device.Gelu;
 import dev.kindling.nn.GptConfig;
 
-/** What the configuration's {@code model} section means for a vocabulary. */
+/** From the {@code model} section of a configuration to the model's own {@link GptConfig}. */
 public final class GptConfigs {
     private GptConfigs() {}
 

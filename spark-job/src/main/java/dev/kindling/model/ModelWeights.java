@@ -58,7 +58,11 @@ public final class ModelWeights {
         parameters.load(flat("", checkpoint.model(), parameters.all()));
     }
 
-    /** Weights, and the moments of those that {@code adamW} updates. */
+    /**
+     * Overwrites all weights, and the moments of those that {@code adamW} updates on this rank.
+     *
+     * @throws CheckpointException as the other
+     */
     public void load(Checkpoint checkpoint, AdamW adamW, Device device) throws CheckpointException {
         load(checkpoint);
         for (Range range : parameters.own()) {

@@ -1,8 +1,9 @@
 package dev.kindling.model;
 
 /**
- * What a checkpoint keeps of the weights, in the layout of the flat buffers.
+ * The state of training that a checkpoint keeps, each array (count) F32 in the layout of the flat buffers.
  *
+ * @param weights in F32
  * @param first AdamW's first moments
  * @param second AdamW's second moments
  */

@@ -26,10 +26,10 @@ import java.util.stream.IntStream;
  * configuration, the seed and the step alone, whatever the number of ranks.
  */
 interface BatchSource {
-    /** Of all batches, for training and for validation. */
+    /** The shape of all batches, for training and for validation. */
     BatchShape shape();
 
-    /** A rank's part of step {@code step}, counted from 0. */
+    /** The batches of a rank for step {@code step}, counted from 0. */
     StepBatches step(long step, RankShare share);
 
     ValidationSet validation();
@@ -77,7 +77,7 @@ interface BatchSource {
         }
     }
 
-    /** Documents side by side. */
+    /** Whole documents packed side by side. */
     final class OfDocuments implements BatchSource {
         private final TrainSection train;
         private final int T;

@@ -30,7 +30,12 @@ public final class ProfiledTraining {
      */
     public record ProfiledRun(List<Span> spans, double loss, double stepMillis, int tokensPerStep, String attention) {}
 
-    /** Untimed steps before: at least so many, and at least so long, while the JVM compiles what runs often. */
+    /**
+     * Untimed steps before the timed ones, in which the JVM compiles what runs often.
+     *
+     * @param steps the least number of them
+     * @param time the least time that they take together
+     */
     public record WarmUp(int steps, Duration time) {}
 
     private ProfiledTraining() {}

@@ -10,10 +10,10 @@ import java.util.List;
 /**
  * A rank's part of a step's global batch.
  *
- * @param microBatches this rank's
- * @param own targets in those
- * @param targets in the micro-batches of all ranks: what the loss is the mean over
- * @param sequences in the micro-batches of all ranks
+ * @param microBatches the micro-batches that this rank computes
+ * @param own the number of targets in those
+ * @param targets the number of targets in the micro-batches of all ranks, over which the loss is a mean
+ * @param sequences the number of sequences in the micro-batches of all ranks
  */
 public record StepBatches(List<? extends MicroBatch> microBatches, long own, long targets, long sequences) {
 

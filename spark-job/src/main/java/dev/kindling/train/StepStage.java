@@ -4,8 +4,8 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Replay;
 
 /**
- * A part of a step that is the same work in every step. Where it is compiled it runs as it is the first time, which loads
- * its kernels and libraries, is captured the second time (CUDA: as a graph) and replayed from then on; else it just runs.
+ * A part of a step, the same operations in every step. If it is compiled, the first run is eager and loads its kernels and
+ * libraries, the second one captures it (on CUDA as a graph), and this and all later runs replay it. If not, all are eager.
  */
 final class StepStage implements AutoCloseable {
     private final Device device;

@@ -32,17 +32,18 @@ import java.util.Map;
  * weights = AdamW(weights, s g, learning rate)
  * </pre>
  *
- * <p>With {@code compile} on CUDA each line is part of a graph that is captured in the second step and replayed from then
- * on, see {@link StepStage}: zero, forward and backward, the same with the sum, clip and update. Sums from device to device
- * are captured with the backward pass that they run beside.
+ * <p>With {@code compile} on CUDA the step is a few graphs, see {@link StepStage}: one that zeroes, one for forward and
+ * backward, one for forward, backward and sum of the last micro-batch, one for clip and update. Sums from GPU to GPU are
+ * captured with the backward pass beside which they run; sums over the hosts are made between two graphs.
  */
 public final class TrainStep implements AutoCloseable {
     /**
      * What a step gave.
      *
-     * @param lossSum over this rank's rows
-     * @param gradientNorm of the summed gradient, before clipping
-     * @param waitedNanos for the gradients of other ranks, on the host
+     * @param lossSum the sum of the losses of this rank's tokens, in nats
+     * @param gradientNorm the norm of the summed gradient, before clipping
+     * @param learningRate the one that this step used
+     * @param waitedNanos how long the host waited for other ranks
      */
     public record StepResult(double lossSum, float gradientNorm, float learningRate, long waitedNanos) {}
 

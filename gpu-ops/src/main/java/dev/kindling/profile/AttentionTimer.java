@@ -17,8 +17,8 @@ import java.util.function.BiFunction;
 import java.util.stream.IntStream;
 
 /**
- * Runs one attention backend on about normally distributed inputs, the same for every backend, and times it on the device.
- * Give each timer a device of its own if {@link Result#ownBytes} is to count that backend's memory alone.
+ * Runs one attention backend on the same, nearly normally distributed inputs as every other, and times it on the
+ * device. Give each timer a device of its own if {@link Result#ownBytes} is to count that backend's memory alone.
  */
 public final class AttentionTimer implements AutoCloseable {
     private static final long SEED = 1337;

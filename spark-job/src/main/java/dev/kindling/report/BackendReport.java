@@ -32,7 +32,7 @@ public record BackendReport(About about, List<Row> rows) {
             Method method,
             List<String> notes) {}
 
-    /** How it was measured; see {@code ComparePlan}. */
+    /** How it was measured; see {@code compare.ComparisonPlan}. */
     public record Method(int warmUp, int rounds, int steps) {}
 
     /**

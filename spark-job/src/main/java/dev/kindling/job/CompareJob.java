@@ -44,7 +44,7 @@ import org.apache.spark.api.java.JavaSparkContext;
  * directory appears whole or not at all.
  */
 final class CompareJob implements Job<CompareOptions> {
-    /** Shards for the time of the comparison, beside the report. */
+    /** The folder of temporary shards, beside the report; deleted after the comparison. */
     private static final String SHARDS = "data";
 
     private final SparkSessions sessions;

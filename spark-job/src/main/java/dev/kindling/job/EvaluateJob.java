@@ -44,7 +44,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         this.sessions = sessions;
     }
 
-    /** What to evaluate with. */
+    /** The checkpoint to evaluate, with its configuration. */
     private record Subject(Path checkpoint, CheckpointState state, TrainConfig config) {
         static Subject of(String location, Configuration hadoop) throws IOException {
             Path directory = CheckpointStore.resolve(RunPath.absolute(location, hadoop), hadoop);
@@ -192,7 +192,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 options.elastic().skipBad());
     }
 
-    /** About how many bytes of English text a token stands for. */
+    /** The approximate number of bytes of English text per token. */
     static int bytesPerToken(TokenizerKind tokenizer) {
         return switch (tokenizer) {
             case CHAR -> 1;

@@ -7,14 +7,18 @@ import java.nio.charset.UnsupportedCharsetException;
 import java.util.Optional;
 
 /**
- * How arguments and file names reach this JVM. It takes their encoding from the locale when it starts, and in that of a
- * container (POSIX) all but ASCII is lost before any code of ours runs: folders seem to hold fewer files, prompts other
- * characters.
+ * Checks the encoding of arguments and file names, which the JVM takes from the locale when it starts. In a container's
+ * locale (POSIX) everything but ASCII is lost before any of our code runs: folders seem to hold fewer files, and
+ * prompts other characters.
  */
 final class NameEncoding {
     private NameEncoding() {}
 
-    /** @param encoding the JVM's {@code sun.jnu.encoding} */
+    /**
+     * Why arguments and file names cannot be relied on, or empty if they can.
+     *
+     * @param encoding the JVM's {@code sun.jnu.encoding}
+     */
     static Optional<String> whyNot(String encoding) {
         return isUtf8(encoding)
                 ? Optional.empty()

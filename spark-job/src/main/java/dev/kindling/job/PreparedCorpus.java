@@ -11,12 +11,15 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
- * The shards of a configuration's corpus, every one verified.
+ * The shards of a configuration's corpus, all of them verified.
  *
- * @param folder where they are
+ * @param folder of the shards
  */
 record PreparedCorpus(Path folder, ShardSet shards) {
-    /** {@code data.corpus} itself where it has been prepared, else {@code own}, which is prepared from it if need be. */
+    /**
+     * The shards of {@code data.corpus}: that folder itself if it holds prepared shards, otherwise {@code own}, which
+     * is prepared from it if needed.
+     */
     static PreparedCorpus of(DataSection data, Path own, JavaSparkContext spark) throws IOException {
         Configuration hadoop = spark.hadoopConfiguration();
         ShardPreparation preparation = new ShardPreparation(spark);
@@ -33,7 +36,7 @@ record PreparedCorpus(Path folder, ShardSet shards) {
         return new PreparedCorpus(folder, JobWatch.over(spark.sc(), () -> preparation.openVerified(found)));
     }
 
-    /** Ids in the tokenizer's vocabulary. */
+    /** The size of the vocabulary. */
     int vocabulary() {
         return shards.tokenizer().vocabSize();
     }

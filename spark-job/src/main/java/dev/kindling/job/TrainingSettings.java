@@ -10,12 +10,16 @@ import java.io.IOException;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 
-/** The configuration that a command trains with: the one that it names, else the one that comes with the device. */
+/**
+ * Finds the configuration that a command trains with: the one that it names, or the built-in one that fits the device.
+ */
 final class TrainingSettings {
     private TrainingSettings() {}
 
     /**
-     * @param location path, URI or built-in name; without it the built-in one that fits this host
+     * Loads the configuration and applies the overrides.
+     *
+     * @param location path, URI or built-in name; empty for the built-in one that fits this host
      */
     static TrainConfig resolve(Optional<String> location, ConfigOverrides overrides, Configuration hadoop)
             throws IOException {

@@ -6,7 +6,8 @@
  * vocabulary, the driver places the cut between training and validation, the second stage writes shards, and the driver
  * commits them.
  *
- * <p>Called on the driver by {@code train}, {@code prepare}, {@code evaluate} and {@code compare}; {@link
- * dev.kindling.prepare.CorpusListing} also serves those that read text or prompts. Starts no threads of its own.
+ * <p>Called on the driver by {@code train}, {@code prepare}, {@code evaluate} and {@code compare}; ranks and tasks only
+ * open shards. {@link dev.kindling.prepare.CorpusListing} also serves those that read text or prompts. Starts no
+ * threads of its own.
  */
 package dev.kindling.prepare;

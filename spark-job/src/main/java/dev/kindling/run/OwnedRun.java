@@ -13,13 +13,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A run directory while this process trains in it: two trainings would delete each other's checkpoints. The marker
- * {@code .owner} is made without overwrite, and goes when the training ends, also by SIGINT or SIGTERM; what deletes the
- * directory looks first whether the marker is still its own. On a local disk the operating system's lock tells the marker
- * of a killed training from that of a running one; elsewhere a marker holds until somebody deletes it.
+ * A run directory owned by this process while it trains there; two trainings would delete each other's checkpoints. The
+ * marker {@code .owner} is created without overwriting, and removed when the training ends, also by SIGINT or SIGTERM.
+ * Before the directory is deleted, the marker is checked to be still this training's own. On a local disk, a lock of
+ * the operating system tells the marker of a killed training from that of a running one; elsewhere a marker holds until
+ * somebody deletes it.
  *
- * <p>A training that has no step to show for itself leaves nothing: closed without {@link #keep}, a new directory is
- * deleted, and a resumed run has its {@code config.yaml} back.
+ * <p>A training that has not completed a step leaves nothing behind: closed without {@link #keep}, a new directory is
+ * deleted, and a resumed run gets its former {@code config.yaml} back.
  */
 public final class OwnedRun implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(OwnedRun.class);
@@ -118,7 +119,7 @@ public final class OwnedRun implements AutoCloseable {
         run.write(config);
     }
 
-    /** The training has a step to show: what it has written stays. */
+    /** Says that the training has completed a step: from now on what it has written stays. */
     public void keep() {
         kept = true;
     }

@@ -9,10 +9,10 @@ import java.time.temporal.ChronoUnit;
 import java.util.UUID;
 
 /**
- * Who trains in a run directory: the text of {@code .owner}.
+ * Which training owns a run directory: the text of {@code .owner}.
  *
- * @param id of one training, unlike any other's
- * @param process its driver's process id on {@code host}
+ * @param id unique for each training
+ * @param process the driver's process id on {@code host}
  * @param since when it began, in UTC
  */
 record OwnerMarker(String id, String user, String host, long process, String since) {

@@ -13,10 +13,10 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /**
- * The directory of a training run, on any Hadoop file system: {@code config.yaml} (without it there is no run),
- * {@code data/} (the shards, where the corpus had not been prepared), {@code metrics.jsonl}, TensorBoard's event files,
- * {@code checkpoints/}, {@code summary.json}; on a local disk also {@code kindling.log} and {@code .lock}. Who trains in
- * it {@linkplain #own owns} it, by {@code .owner}.
+ * The directory of a training run, on any Hadoop file system: {@code config.yaml} (without it there is no run), {@code
+ * data/} (the shards, if the corpus had not been prepared), {@code metrics.jsonl}, TensorBoard's event files, {@code
+ * checkpoints/}, {@code summary.json}; on a local disk also {@code kindling.log} and {@code .lock}. The training that
+ * writes to it {@linkplain #own owns} it, by {@code .owner}.
  */
 public final class RunDirectory {
     private final Path path;
@@ -27,7 +27,7 @@ public final class RunDirectory {
         this.storage = storage;
     }
 
-    /** The run directory that a user names so, see {@link RunPath}; it need not be there. */
+    /** The run directory at a location as the user wrote it, see {@link RunPath}; it need not exist. */
     public static RunDirectory at(String location, Configuration hadoop) throws IOException {
         Path path = RunPath.absolute(location, hadoop);
         return new RunDirectory(path, Storage.of(path, hadoop));
@@ -42,9 +42,9 @@ public final class RunDirectory {
     }
 
     /**
-     * Fails early where {@link #own} would fail.
+     * Fails now if {@link #own} would fail later.
      *
-     * @throws ConfigException if a new run is to begin where something is already, or there is no run to resume
+     * @throws ConfigException if a new run would begin where something exists, or there is no run to resume
      */
     public void require(boolean resume) throws IOException {
         if (!resume && storage.files().exists(path)) {
@@ -63,11 +63,12 @@ public final class RunDirectory {
     }
 
     /**
-     * Makes this process the one that trains here, until what is returned is closed. A new run's directory is made, and
-     * {@code config.yaml} in it.
+     * Makes this process the owner of the run directory, until the result is closed. For a new run, creates the
+     * directory with {@code config.yaml} in it.
      *
      * @param config as resolved
-     * @throws ConfigException as {@link #require}, or if another training owns the directory or it cannot be written
+     * @throws ConfigException as {@link #require}, or if another training owns the directory or it cannot be
+     *     written
      */
     public OwnedRun own(TrainConfig config, boolean resume) throws IOException {
         return OwnedRun.take(this, config, resume);
@@ -86,7 +87,7 @@ public final class RunDirectory {
         storage.write(configFile(), config.toYaml());
     }
 
-    /** Where the shards of a corpus are that had not been prepared. */
+    /** The folder of the run's own shards, for a corpus that had not been prepared. */
     public Path shards() {
         return new Path(path, "data");
     }
@@ -94,7 +95,7 @@ public final class RunDirectory {
     /**
      * The run's checkpoints.
      *
-     * @param keep how many of the newest checkpoints stay, 1 or more
+     * @param keep how many of the newest checkpoints are kept, 1 or more
      */
     public CheckpointStore checkpoints(int keep) {
         return new CheckpointStore(storage, new Path(path, "checkpoints"), keep);

@@ -8,14 +8,17 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
-/** Directories as users name them. */
+/** Resolves the locations of directories as users write them. */
 public final class RunPath {
-    /** A scheme and a path. Other names may hold colons, too: run_12:30:05. */
+    /** A scheme and a path. Names without a scheme may hold colons, too: run_12:30:05. */
     private static final Pattern URI = Pattern.compile("[a-zA-Z][a-zA-Z0-9+.-]*:/.*");
 
     private RunPath() {}
 
-    /** The qualified path: without a scheme and on a local default file system, relative to the working directory. */
+    /**
+     * The qualified path. A path without a scheme, on a local default file system, is relative to the working
+     * directory.
+     */
     public static Path absolute(String location, Configuration hadoop) throws IOException {
         Path path = anchored(location, hadoop);
         return Storage.of(path, hadoop).files().makeQualified(path);
@@ -30,7 +33,7 @@ public final class RunPath {
                 : new Path(null, null, location);
     }
 
-    /** The entry of that name, which may hold colons, in {@code directory}. */
+    /** The entry called {@code name} in {@code directory}; the name may hold colons. */
     public static Path child(Path directory, String name) {
         return new Path(directory, new Path(null, null, name));
     }

@@ -12,14 +12,14 @@ import java.util.TreeMap;
  * {@code summary.json}: how a run ended.
  *
  * @param steps optimizer steps done
- * @param trainLoss the last step's training loss, in nats a token
- * @param bestValLoss the lowest validation loss, absent when none was evaluated
- * @param tokensPerSecond training tokens over all ranks, by training time
+ * @param trainLoss the last step's training loss, in nats per token
+ * @param bestValLoss the lowest validation loss, in nats per token; empty if none was evaluated
+ * @param tokensPerSecond training tokens over all ranks, per second of training
  * @param wallSeconds from the start of the job to its end
  * @param worldSize ranks of the last generation
- * @param peakBytes the most memory of its device that rank 0 held at once, in the last generation
- * @param stragglers where the time of the last generation's ranks went
- * @param paddingSaved the share of rows that packing saves, absent without it
+ * @param peakBytes the most device memory that rank 0 held at once in the last generation
+ * @param stragglers where each rank of the last generation spent its time
+ * @param paddingSaved the share of rows that packing saved; empty without packing
  * @param ran what was really used: device, attention, allreduce, precision ...
  */
 public record RunSummary(

@@ -24,9 +24,9 @@ public final class StagedDirectory implements AutoCloseable {
     }
 
     /**
-     * For results that are to appear where the user says; makes nothing yet.
+     * A directory for results, to appear at a location as the user wrote it. Nothing is created yet.
      *
-     * @throws ConfigException if something is there already
+     * @throws ConfigException if something exists there
      */
     public static StagedDirectory at(String location, Configuration hadoop) throws IOException {
         Path out = RunPath.absolute(location, hadoop);
@@ -41,35 +41,35 @@ public final class StagedDirectory implements AutoCloseable {
         return new StagedDirectory(out, storage);
     }
 
-    /** Where the results will be. */
+    /** The path of the results once they are published. */
     public Path out() {
         return out;
     }
 
-    /** Where to write them. */
+    /** The path to write the results to. */
     public Path path() {
         return staged;
     }
 
-    /** Where to write one of them. */
+    /** The path to write one of the results to. */
     public Path path(String name) {
         return new Path(staged, name);
     }
 
-    /** Writes one of them. */
+    /** Writes one of the results. */
     public void write(String name, String text) throws IOException {
         storage.write(path(name), text);
     }
 
-    /** Deletes what was written for the time being. */
+    /** Deletes an intermediate file or folder. */
     public void delete(String name) throws IOException {
         storage.files().delete(path(name), true);
     }
 
     /**
-     * Shows the results, once they are whole.
+     * Makes the results appear. Call it when they are complete.
      *
-     * @throws ConfigException if something else has appeared there meanwhile, which stays as it is
+     * @throws ConfigException if something else has appeared there in the meantime; it stays as it is
      */
     public void publish() throws IOException {
         published = storage.publish(staged, out);

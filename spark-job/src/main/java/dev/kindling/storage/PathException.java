@@ -1,8 +1,8 @@
 package dev.kindling.storage;
 
 /**
- * A path, as a user named it, that leads nowhere: no such file, no such file system. The message is one line: what is
- * wrong, why, and what to do.
+ * A path, as the user wrote it, that leads nowhere: there is no such file, or no such file system. The message is one
+ * line: what is wrong, why, and what to do.
  */
 public final class PathException extends RuntimeException {
     private static final long serialVersionUID = 1L;

@@ -86,7 +86,7 @@ public final class Storage {
         return files;
     }
 
-    /** What {@link #write} writes. */
+    /** The content of a file to {@link #write}. */
     public interface Content {
         void writeTo(OutputStream out) throws IOException;
     }
@@ -124,7 +124,7 @@ public final class Storage {
         }
     }
 
-    /** Writes a file that is not there yet; false, and nothing is changed, if it is. One of many writers succeeds. */
+    /** Creates a file; returns false, and changes nothing, if it exists. Of several writers at once, one succeeds. */
     public boolean writeNew(Path path, String text) throws IOException {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         try {
@@ -141,7 +141,10 @@ public final class Storage {
         }
     }
 
-    /** Makes a directory that is not there yet, and its parents; false if it is. Of many, one succeeds on a local disk. */
+    /**
+     * Creates a directory and its parents; returns false if it exists. Of several at once, one succeeds on a local
+     * disk.
+     */
     public boolean makeNew(Path directory) throws IOException {
         if (!isLocal()) {
             return !files.exists(directory) && files.mkdirs(directory);
@@ -158,7 +161,7 @@ public final class Storage {
         }
     }
 
-    /** Moves a directory to a name that nothing has; false, and nothing is moved, if something has it. */
+    /** Renames a directory to a name that does not exist; returns false, and changes nothing, if it does. */
     public boolean publish(Path from, Path to) throws IOException {
         if (isLocal()) { // a rename of Hadoop's would copy into a directory that is there
             try {
@@ -225,7 +228,7 @@ public final class Storage {
         return java.nio.file.Path.of(path.toUri().getPath()).toAbsolutePath();
     }
 
-    /** Are these files on a disk (or a mount) of this host? */
+    /** Whether these files are on a disk (or mount) of this host. */
     public boolean isLocal() {
         return "file".equals(files.getUri().getScheme());
     }

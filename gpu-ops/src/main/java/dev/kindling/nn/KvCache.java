@@ -40,12 +40,12 @@ final class KvCache {
         length = 0;
     }
 
-    /** (B, H, T, D) */
+    /** The keys of a layer, (B, H, T, D) in the activation type. */
     Tensor keys(int layer) {
         return all.select(0, layer).select(0, 0);
     }
 
-    /** (B, H, T, D) */
+    /** The values of a layer, (B, H, T, D) in the activation type. */
     Tensor values(int layer) {
         return all.select(0, layer).select(0, 1);
     }

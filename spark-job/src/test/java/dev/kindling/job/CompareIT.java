@@ -130,7 +130,7 @@ class CompareIT {
     void badOptionsAreUsageErrors() {
         Path out = folder.resolve("refused");
         assertThat(compare(out, "--backends", "cudnn").err())
-                .contains("--backends is 'cudnn'; it may be math, flash, efficient");
+                .contains("--backends is 'cudnn', but it must be one of math, flash, efficient");
         assertThat(compare(out, "--compile", "maybe").err()).contains("--compile is 'maybe'");
         assertThat(compare(out, "--lengths", "0").err()).contains("--lengths is 0");
         assertThat(compare(out, "--executors", "3,5").err()).contains("5 executors would share 4 micro-batch(es)");

@@ -8,6 +8,18 @@ public interface FusedAttention {
     /** Why this kernel cannot take such inputs (requirement and actual value), or empty if it can. */
     Optional<String> whyNot(AttentionShape shape);
 
+    /** Why FLASH, on whatever device, cannot take such inputs: it has no masks, and one width. Or empty. */
+    static Optional<String> whyNotFlash(AttentionShape shape) {
+        if (shape.mask() != AttentionShape.MaskKind.NONE) {
+            return Optional.of("takes no mask besides causal, and there is a mask of kind " + shape.mask());
+        }
+        if (shape.headDim() != shape.valueDim()) {
+            return Optional.of("needs value width = head dimension, and they are %d and %d"
+                    .formatted(shape.valueDim(), shape.headDim()));
+        }
+        return Optional.empty();
+    }
+
     /**
      * Computes the output, and the log-sum-exp that backward needs.
      *

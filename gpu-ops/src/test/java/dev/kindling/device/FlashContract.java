@@ -244,6 +244,18 @@ public interface FlashContract extends OpsUnderTest {
     }
 
     @Test
+    default void flashRefusesValuesOfAnotherWidth() {
+        OpsFixture f = fixture();
+        Tensor q = f.stridedBthd(1, 1, 13, 32, 1);
+        Tensor v = f.stridedBthd(1, 1, 13, 64, 1);
+        assertThat(f.ops()
+                        .flash()
+                        .whyNot(AttentionInputs.causal(q, q, v, Dropout.NONE).shape()))
+                .hasValueSatisfying(
+                        reason -> assertThat(reason).contains("value width").contains("64 and 32"));
+    }
+
+    @Test
     default void flashRefusesAMaskAndNamesIt() {
         OpsFixture f = fixture();
         AttentionCase c = AttentionCase.dense(f, new Sizes(1, 1, 13, 13, 32), false, Dropout.NONE, 1);

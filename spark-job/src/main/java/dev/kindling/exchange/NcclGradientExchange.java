@@ -33,7 +33,7 @@ final class NcclGradientExchange implements GradientExchange {
     static NcclGradientExchange rounded(NcclCommunicator communicator, Parameters parameters, Gpt.DeviceMemory memory) {
         long longest =
                 parameters.buckets().stream().mapToLong(Range::length).max().orElseThrow();
-        RankedSum.Wire wire = new RankedSum.Wire(communicator, memory.arena(), longest);
+        RankedSum.WireBuffers wire = new RankedSum.WireBuffers(communicator, memory.arena(), longest);
         List<RankedSum> sums = parameters.buckets().stream()
                 .map(bucket -> new RankedSum(
                         communicator,

@@ -54,7 +54,8 @@ public final class NcclRendezvous {
         byte[] id = control.broadcast(control.rank() == 0 ? NcclCommunicator.uniqueId() : new byte[0]);
         NcclCommunicator communicator = NcclCommunicator.open(
                 (CudaDevice) device,
-                new NcclCommunicator.Group(id, control.rank(), control.worldSize(), member::check, member::endProcess));
+                new NcclCommunicator.RankGroup(
+                        id, control.rank(), control.worldSize(), member::check, member::endProcess));
         LOG.info("NCCL {} sums the gradients of {} GPUs", NcclCommunicator.version(), control.worldSize());
         return Optional.of(communicator);
     }

@@ -37,7 +37,7 @@ final class NcclYardstick {
                 Arena arena = device.arena("benchmark");
                 NcclCommunicator nccl = NcclCommunicator.open(
                         device,
-                        new NcclCommunicator.Group(
+                        new NcclCommunicator.RankGroup(
                                 id, member.rank(), member.worldSize(), member::check, member::endProcess))) {
             for (DType type : new DType[] {DType.F32, DType.BF16}) {
                 for (int length : LENGTHS) {

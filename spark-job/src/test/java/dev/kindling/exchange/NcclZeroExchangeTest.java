@@ -108,7 +108,7 @@ class NcclZeroExchangeTest {
                 Arena arena = device.arena("test");
                 NcclCommunicator communicator = NcclCommunicator.open(
                         device,
-                        new NcclCommunicator.Group(id, shard.rank(), shard.ranks(), () -> {}, Assertions::fail))) {
+                        new NcclCommunicator.RankGroup(id, shard.rank(), shard.ranks(), () -> {}, Assertions::fail))) {
             Parameters parameters = new Parameters(MODEL, device, arena, true, shard);
             AdamW adamW = adamW(parameters, device, arena);
             NcclZeroExchange exchange = new NcclZeroExchange(communicator, device, parameters, shard.rank() == 0);

@@ -4,9 +4,11 @@ import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.AdamWOp;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.device.cpu.rows.RowKernels;
+import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 
 /** {@link AdamWOp} in one pass over the range. */
@@ -21,11 +23,7 @@ final class CpuAdamW {
 
     void step(AdamWOp op) {
         long count = op.parameters().count();
-        CpuArguments.requireFloats("parameters", op.parameters(), count);
-        CpuArguments.requireFloats("working", op.working(), count);
-        CpuArguments.requireFloats("gradients", op.gradients(), count);
-        CpuArguments.requireFloats("m", op.m(), count);
-        CpuArguments.requireFloats("v", op.v(), count);
+        TensorChecks.dense(DType.F32, count, op.parameters(), op.working(), op.gradients(), op.m(), op.v());
         RowKernels.AdamWArrays arrays = arrays(op);
         Tensor working = op.working();
         boolean separate = floats(working) != arrays.p() || offset(working) != arrays.pAt();

@@ -4,6 +4,7 @@ import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.device.cpu.rows.CpuDropout;
 import dev.kindling.device.cpu.rows.CpuLoops;
@@ -28,8 +29,7 @@ final class CpuAttentionSoftmax {
     }
 
     void forward(AttentionInputs inputs, Tensor scores, Tensor dropped) {
-        CpuArguments.requireFloats("scores", scores, scores.count());
-        CpuArguments.requireOptional("dropped", dropped, scores.count());
+        TensorChecks.dense(DType.F32, scores.count(), scores, dropped);
         int columns = scores.size(3);
         Tensor mask = inputs.mask() == null ? null : inputs.mask().broadcast(scores.shape());
         loops.rows(rows(scores), 4L * columns, (worker, from, to) -> {
@@ -116,8 +116,7 @@ final class CpuAttentionSoftmax {
     }
 
     void backward(AttentionInputs inputs, Tensor probabilities, Tensor dScores) {
-        CpuArguments.requireFloats("probabilities", probabilities, probabilities.count());
-        CpuArguments.requireFloats("dScores", dScores, probabilities.count());
+        TensorChecks.dense(DType.F32, probabilities.count(), probabilities, dScores);
         int columns = probabilities.size(3);
         float[] p = floats(probabilities);
         float[] d = floats(dScores);

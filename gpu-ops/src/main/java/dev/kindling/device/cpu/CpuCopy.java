@@ -3,6 +3,7 @@ package dev.kindling.device.cpu;
 import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.tensor.DType;
@@ -19,7 +20,7 @@ final class CpuCopy {
     }
 
     void fill(Tensor x, float value) {
-        CpuArguments.require("x", x, x.dtype(), x.count());
+        TensorChecks.dense(x);
         int at = offset(x);
         int end = at + (int) x.count();
         switch (x.dtype()) {
@@ -34,7 +35,7 @@ final class CpuCopy {
     }
 
     void copy(Tensor from, Tensor to) {
-        CpuArguments.requireSameShape(from, to);
+        TensorChecks.sameShape(from, to);
         if (from.dtype() != to.dtype()) {
             throw new IllegalArgumentException("cannot convert %s to %s".formatted(from, to));
         }
@@ -92,16 +93,14 @@ final class CpuCopy {
     }
 
     void add(Tensor x, Tensor into) {
-        CpuArguments.requireFloats("x", x, x.count());
-        CpuArguments.requireFloats("into", into, x.count());
+        TensorChecks.dense(DType.F32, x.count(), x, into);
         float[] from = floats(x);
         float[] to = floats(into);
         loops.flat((int) x.count(), (at, n) -> loops.kernels().add(from, offset(x) + at, to, offset(into) + at, n));
     }
 
     void roundToBf16(Tensor x, Tensor residual) {
-        CpuArguments.requireFloats("x", x, x.count());
-        CpuArguments.requireFloats("residual", residual, x.count());
+        TensorChecks.dense(DType.F32, x.count(), x, residual);
         float[] values = floats(x);
         float[] left = floats(residual);
         loops.flat(

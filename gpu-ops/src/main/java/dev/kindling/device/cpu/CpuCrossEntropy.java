@@ -4,6 +4,7 @@ import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.CrossEntropy;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.device.cpu.rows.CpuRowScratch;
@@ -27,7 +28,7 @@ final class CpuCrossEntropy {
     void losses(CrossEntropy op) {
         int vocabulary = check(op);
         int padded = op.logits().size(-1);
-        loops.rows(CpuArguments.rows(op.logits()), 3L * padded, (worker, from, to) -> {
+        loops.rows(TensorChecks.rows(op.logits()), 3L * padded, (worker, from, to) -> {
             float[] exponentials = scratch.row(worker, vocabulary);
             for (int row = from; row < to; row++) {
                 if (target(op, row) < 0) {
@@ -45,7 +46,7 @@ final class CpuCrossEntropy {
         int padded = op.logits().size(-1);
         float[] logits = floats(op.logits());
         float lossScale = step.inputs().lossScale();
-        loops.rows(CpuArguments.rows(op.logits()), 3L * padded, (worker, from, to) -> {
+        loops.rows(TensorChecks.rows(op.logits()), 3L * padded, (worker, from, to) -> {
             for (int row = from; row < to; row++) {
                 int at = offset(op.logits()) + row * padded;
                 int target = target(op, row);
@@ -86,10 +87,10 @@ final class CpuCrossEntropy {
     }
 
     private static int check(CrossEntropy op) {
-        int rows = CpuArguments.rows(op.logits());
-        CpuArguments.requireFloats("logits", op.logits(), op.logits().count());
-        CpuArguments.require("targets", op.targets(), DType.I32, rows);
-        CpuArguments.requireFloats("losses", op.losses(), rows);
+        int rows = TensorChecks.rows(op.logits());
+        TensorChecks.dense(DType.F32, op.logits().count(), op.logits());
+        TensorChecks.dense(DType.I32, rows, op.targets());
+        TensorChecks.dense(DType.F32, rows, op.losses());
         if (op.vocabulary() < 1 || op.vocabulary() > op.logits().size(-1)) {
             throw new IllegalArgumentException(
                     "a vocabulary of %d does not fit %s".formatted(op.vocabulary(), op.logits()));

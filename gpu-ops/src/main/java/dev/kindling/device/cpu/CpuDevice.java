@@ -8,6 +8,7 @@ import dev.kindling.device.Readback;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.matmul.CpuMatmul;
 import dev.kindling.device.cpu.matmul.OneDnnMatmul;
 import dev.kindling.device.cpu.rows.CpuBuffer;
@@ -102,7 +103,7 @@ public final class CpuDevice implements Device {
 
     @Override
     public void upload(float[] from, Tensor to) {
-        CpuArguments.require("the target of an upload", to, to.dtype(), from.length);
+        TensorChecks.dense(to.dtype(), from.length, to);
         int at = CpuBuffer.offset(to);
         if (to.dtype() == DType.BOOL) {
             byte[] booleans = CpuBuffer.booleans(to);
@@ -116,13 +117,13 @@ public final class CpuDevice implements Device {
 
     @Override
     public void upload(int[] from, Tensor to) {
-        CpuArguments.require("the target of an upload", to, DType.I32, from.length);
+        TensorChecks.dense(DType.I32, from.length, to);
         System.arraycopy(from, 0, CpuBuffer.ints(to), CpuBuffer.offset(to), from.length);
     }
 
     @Override
     public void download(Tensor from, float[] to, int offset) {
-        CpuArguments.requireFloats("the source of a download", from, from.count());
+        TensorChecks.dense(DType.F32, from.count(), from);
         System.arraycopy(CpuBuffer.floats(from), CpuBuffer.offset(from), to, offset, Math.toIntExact(from.count()));
     }
 

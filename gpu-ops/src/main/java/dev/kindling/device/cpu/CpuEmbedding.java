@@ -4,6 +4,7 @@ import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.EmbeddingOp;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.device.cpu.rows.CpuDropout;
 import dev.kindling.device.cpu.rows.CpuLoops;
@@ -35,7 +36,7 @@ final class CpuEmbedding {
         float[] positionTable = floats(op.positionTable());
         float[] out = floats(y);
         boolean drops = op.dropout().active();
-        loops.rows(CpuArguments.rows(y), width, (worker, from, to) -> {
+        loops.rows(TensorChecks.rows(y), width, (worker, from, to) -> {
             CpuDropout dropout = new CpuDropout(op.dropout(), step);
             for (int row = from; row < to; row++) {
                 int token = offset(op.tokenTable()) + width * index(op.tokens(), row, op.tokenTable());
@@ -51,10 +52,9 @@ final class CpuEmbedding {
 
     void backward(EmbeddingOp op, Tensor dy, Tensor dTokenTable, Tensor dPositionTable) {
         int width = check(op, dy);
-        CpuArguments.requireFloats("dTokenTable", dTokenTable, op.tokenTable().count());
-        CpuArguments.requireFloats(
-                "dPositionTable", dPositionTable, op.positionTable().count());
-        int rows = CpuArguments.rows(dy);
+        TensorChecks.dense(DType.F32, op.tokenTable().count(), dTokenTable);
+        TensorChecks.dense(DType.F32, op.positionTable().count(), dPositionTable);
+        int rows = TensorChecks.rows(dy);
         int chunks = (width + CHUNK - 1) / CHUNK;
         loops.rows(chunks, (long) rows * CHUNK, (worker, from, to) -> {
             int column = from * CHUNK;
@@ -70,7 +70,7 @@ final class CpuEmbedding {
         float[] tokens = floats(dTokenTable);
         float[] positions = floats(dPositionTable);
         float[] source = floats(dy);
-        int rows = CpuArguments.rows(dy);
+        int rows = TensorChecks.rows(dy);
         for (int n = 0; n < rows; n++) {
             int at = offset(dy) + n * width + column;
             if (op.dropout().active()) {
@@ -96,14 +96,11 @@ final class CpuEmbedding {
 
     private static int check(EmbeddingOp op, Tensor y) {
         int width = y.size(-1);
-        int rows = CpuArguments.rows(y);
-        CpuArguments.requireFloats("y", y, y.count());
-        CpuArguments.require("tokens", op.tokens(), DType.I32, rows);
-        CpuArguments.require("positions", op.positions(), DType.I32, rows);
-        CpuArguments.requireFloats(
-                "tokenTable", op.tokenTable(), (long) op.tokenTable().size(0) * width);
-        CpuArguments.requireFloats(
-                "positionTable", op.positionTable(), (long) op.positionTable().size(0) * width);
+        int rows = TensorChecks.rows(y);
+        TensorChecks.dense(DType.F32, y.count(), y);
+        TensorChecks.dense(DType.I32, rows, op.tokens(), op.positions());
+        TensorChecks.dense(DType.F32, (long) op.tokenTable().size(0) * width, op.tokenTable());
+        TensorChecks.dense(DType.F32, (long) op.positionTable().size(0) * width, op.positionTable());
         return width;
     }
 }

@@ -4,6 +4,7 @@ import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.FusedAttention;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.flash.FlashBackward;
 import dev.kindling.device.cpu.flash.FlashForward;
 import dev.kindling.device.cpu.flash.FlashHead;
@@ -47,13 +48,10 @@ public final class CpuFlashAttention implements FusedAttention {
         if (shape.dtype() != DType.F32) {
             return Optional.of("data type " + shape.dtype() + "; FLASH on the CPU takes F32");
         }
-        if (shape.mask() != AttentionShape.MaskKind.NONE) {
-            return Optional.of("mask " + shape.mask() + "; FLASH takes no mask but causal");
+        if (shape.headDim() > MOST_DEPTH) {
+            return Optional.of("head dimension " + shape.headDim() + " > " + MOST_DEPTH);
         }
-        if (shape.headDim() > MOST_DEPTH || shape.valueDim() > MOST_DEPTH) {
-            return Optional.of("head dimension " + Math.max(shape.headDim(), shape.valueDim()) + " > " + MOST_DEPTH);
-        }
-        return Optional.empty();
+        return FusedAttention.whyNotFlash(shape);
     }
 
     @Override
@@ -79,10 +77,10 @@ public final class CpuFlashAttention implements FusedAttention {
     @Override
     public void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
         check(inputs, out, logSumExp);
-        CpuArguments.requireSameShape(out, gradients.dOut());
-        CpuArguments.requireSameShape(inputs.query(), gradients.dQuery());
-        CpuArguments.requireSameShape(inputs.key(), gradients.dKey());
-        CpuArguments.requireSameShape(inputs.value(), gradients.dValue());
+        TensorChecks.sameShape(out, gradients.dOut());
+        TensorChecks.sameShape(inputs.query(), gradients.dQuery());
+        TensorChecks.sameShape(inputs.key(), gradients.dKey());
+        TensorChecks.sameShape(inputs.value(), gradients.dValue());
         threads.ranges(FlashHead.count(inputs), (worker, from, to) -> {
             CpuDropout dropout = dropout(inputs.dropout());
             for (int item = from; item < to; item++) {
@@ -104,13 +102,11 @@ public final class CpuFlashAttention implements FusedAttention {
         int h = inputs.query().size(1);
         int tq = inputs.query().size(2);
         int tk = inputs.key().size(2);
-        CpuArguments.requireShape(
-                "key", inputs.key(), DType.F32, b, h, tk, inputs.query().size(3));
-        CpuArguments.requireShape(
-                "value", inputs.value(), DType.F32, b, h, tk, inputs.value().size(3));
-        CpuArguments.requireShape(
-                "out", out, DType.F32, b, h, tq, inputs.value().size(3));
-        CpuArguments.requireShape("logSumExp", logSumExp, DType.F32, b, h, tq);
+        TensorChecks.type(DType.F32, inputs.key(), inputs.value(), out, logSumExp);
+        TensorChecks.shape(inputs.key(), b, h, tk, inputs.query().size(3));
+        TensorChecks.shape(inputs.value(), b, h, tk, inputs.value().size(3));
+        TensorChecks.shape(out, b, h, tq, inputs.value().size(3));
+        TensorChecks.shape(logSumExp, b, h, tq);
         if (inputs.sequences() != null && (b != 1 || tq != tk)) {
             throw new IllegalArgumentException(
                     "packed sequences need B = 1 and Tq = Tk, not %s and %s".formatted(inputs.query(), inputs.key()));

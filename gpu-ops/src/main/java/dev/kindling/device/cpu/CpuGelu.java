@@ -4,9 +4,11 @@ import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.Gelu;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.ColumnSums;
 import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.device.cpu.rows.RowKernels;
+import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 
 /** {@link Gelu} with its bias, a row at a time. */
@@ -28,7 +30,7 @@ final class CpuGelu {
         float[] out = floats(y);
         float[] bias = op.bias() == null ? null : floats(op.bias());
         int biasAt = op.bias() == null ? 0 : offset(op.bias());
-        loops.rows(CpuArguments.rows(x), (long) COST * width, (worker, from, to) -> {
+        loops.rows(TensorChecks.rows(x), (long) COST * width, (worker, from, to) -> {
             for (int row = from; row < to; row++) {
                 int at = row * width;
                 loops.kernels().gelu(op.form(), in, offset(x) + at, bias, biasAt, out, offset(y) + at, width);
@@ -38,9 +40,9 @@ final class CpuGelu {
 
     void backward(Gelu op, Tensor x, Tensor dy, Tensor dx, Tensor dBias) {
         int width = check(op, x, dx);
-        CpuArguments.requireFloats("dy", dy, x.count());
-        CpuArguments.requireOptional("dBias", dBias, width);
-        int rows = CpuArguments.rows(x);
+        TensorChecks.dense(DType.F32, x.count(), dy);
+        TensorChecks.dense(DType.F32, width, dBias);
+        int rows = TensorChecks.rows(x);
         if (dBias == null) {
             loops.rows(rows, (long) COST * width, (worker, from, to) -> {
                 for (int row = from; row < to; row++) {
@@ -70,9 +72,8 @@ final class CpuGelu {
 
     private static int check(Gelu op, Tensor x, Tensor y) {
         int width = x.size(-1);
-        CpuArguments.requireFloats("x", x, x.count());
-        CpuArguments.requireFloats("y", y, x.count());
-        CpuArguments.requireOptional("bias", op.bias(), width);
+        TensorChecks.dense(DType.F32, x.count(), x, y);
+        TensorChecks.dense(DType.F32, width, op.bias());
         return width;
     }
 }

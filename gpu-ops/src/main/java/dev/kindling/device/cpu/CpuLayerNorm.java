@@ -4,12 +4,14 @@ import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.ColumnSums;
 import dev.kindling.device.cpu.rows.CpuDropout;
 import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.device.cpu.rows.CpuRowScratch;
 import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.device.cpu.rows.RowKernels;
+import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 
 /** {@link ResidualLayerNorm}, a row at a time: residual, statistics and output while the row is in the cache. */
@@ -154,16 +156,10 @@ final class CpuLayerNorm {
     private static int check(ResidualLayerNorm op) {
         long count = op.y().count();
         int width = op.y().size(-1);
-        int rows = CpuArguments.rows(op.y());
-        CpuArguments.requireFloats("y", op.y(), count);
-        CpuArguments.requireFloats("residualIn", op.residualIn(), count);
-        CpuArguments.requireFloats("residualOut", op.residualOut(), count);
-        CpuArguments.requireOptional("branch", op.branch(), count);
-        CpuArguments.requireOptional("branchBias", op.branchBias(), width);
-        CpuArguments.requireFloats("weight", op.weight(), width);
-        CpuArguments.requireOptional("bias", op.bias(), width);
-        CpuArguments.requireFloats("mean", op.mean(), rows);
-        CpuArguments.requireFloats("rstd", op.rstd(), rows);
+        int rows = TensorChecks.rows(op.y());
+        TensorChecks.dense(DType.F32, count, op.y(), op.residualIn(), op.residualOut(), op.branch());
+        TensorChecks.dense(DType.F32, width, op.branchBias(), op.weight(), op.bias());
+        TensorChecks.dense(DType.F32, rows, op.mean(), op.rstd());
         if (op.branch() == null
                 && (op.residualIn().buffer() != op.residualOut().buffer()
                         || op.residualIn().offset() != op.residualOut().offset())) {
@@ -175,11 +171,7 @@ final class CpuLayerNorm {
 
     private static void check(ResidualLayerNorm.Gradients gradients, int rows, int width) {
         long count = (long) rows * width;
-        CpuArguments.requireFloats("dy", gradients.dy(), count);
-        CpuArguments.requireFloats("dResidual", gradients.dResidual(), count);
-        CpuArguments.requireOptional("dBranch", gradients.dBranch(), count);
-        CpuArguments.requireFloats("dWeight", gradients.dWeight(), width);
-        CpuArguments.requireOptional("dBias", gradients.dBias(), width);
-        CpuArguments.requireOptional("dBranchBias", gradients.dBranchBias(), width);
+        TensorChecks.dense(DType.F32, count, gradients.dy(), gradients.dResidual(), gradients.dBranch());
+        TensorChecks.dense(DType.F32, width, gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
     }
 }

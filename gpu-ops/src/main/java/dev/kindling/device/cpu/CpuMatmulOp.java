@@ -4,6 +4,7 @@ import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.Matmul;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.matmul.CpuMatmul;
 import dev.kindling.device.cpu.matmul.MatmulBatch;
 import dev.kindling.device.cpu.matmul.MatmulCall;
@@ -28,7 +29,7 @@ final class CpuMatmulOp {
             throw new IllegalArgumentException("the last dimension of a product's c must have stride 1: " + c);
         }
         if (op.bias() != null) {
-            CpuArguments.requireFloats("bias", op.bias(), c.size(-1));
+            TensorChecks.dense(DType.F32, c.size(-1), op.bias());
         }
         MatmulCall call = new MatmulCall(
                 c.size(-2),

@@ -1,7 +1,9 @@
 package dev.kindling.device.cpu;
 
 import dev.kindling.device.Readback;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.CpuBuffer;
+import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 
 /** A copy that is made at once. */
@@ -10,7 +12,7 @@ final class CpuReadback implements Readback {
     private final float[] copy;
 
     CpuReadback(Tensor from) {
-        CpuArguments.requireFloats("what is read back", from, from.count());
+        TensorChecks.dense(DType.F32, from.count(), from);
         this.from = from;
         copy = new float[Math.toIntExact(from.count())];
     }

@@ -3,8 +3,10 @@ package dev.kindling.device.cpu;
 import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.ColumnSums;
 import dev.kindling.device.cpu.rows.CpuLoops;
+import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
 
@@ -20,8 +22,8 @@ final class CpuReduce {
     }
 
     void sum(Tensor x, Tensor total) {
-        CpuArguments.requireFloats("x", x, x.count());
-        CpuArguments.requireFloats("total", total, 1);
+        TensorChecks.dense(DType.F32, x.count(), x);
+        TensorChecks.dense(DType.F32, 1, total);
         float[] values = floats(x);
         double sum = blocks(x, (at, n) -> loops.kernels().total(values, at, n));
         floats(total)[offset(total)] += (float) sum;
@@ -39,7 +41,7 @@ final class CpuReduce {
     }
 
     private double sumOfSquares(Tensor x) {
-        CpuArguments.requireFloats("gradients", x, x.count());
+        TensorChecks.dense(DType.F32, x.count(), x);
         float[] values = floats(x);
         return blocks(x, (at, n) -> loops.kernels().squares(values, at, n, 0f));
     }
@@ -66,9 +68,9 @@ final class CpuReduce {
 
     void sumRows(Tensor x, Tensor sums) {
         int width = x.size(-1);
-        int rows = CpuArguments.rows(x);
-        CpuArguments.requireFloats("x", x, x.count());
-        CpuArguments.requireFloats("sums", sums, width);
+        int rows = TensorChecks.rows(x);
+        TensorChecks.dense(DType.F32, x.count(), x);
+        TensorChecks.dense(DType.F32, width, sums);
         float[] values = floats(x);
         int start = offset(x);
         columns.run(rows, width, width, (worker, from, to, partials, at) -> {

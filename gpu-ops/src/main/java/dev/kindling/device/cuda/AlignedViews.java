@@ -34,7 +34,7 @@ final class AlignedViews {
     }
 
     private static long size(Tensor view) {
-        int alignment = DeviceMemory.ALIGNMENT;
+        int alignment = CudaMemory.ALIGNMENT;
         return (view.count() * view.dtype().bytes() + alignment - 1) / alignment * alignment;
     }
 

@@ -13,16 +13,16 @@ final class CudaArena implements Arena {
     private static final long SHARED_BELOW = SLAB_BYTES / 4;
 
     private final String name;
-    private final DeviceMemory memory;
+    private final CudaMemory memory;
     private final Runnable onClose;
-    private final List<DeviceMemory.Block> blocks = new ArrayList<>();
+    private final List<CudaMemory.Allocation> blocks = new ArrayList<>();
     private final List<CudaBuffer> buffers = new ArrayList<>();
-    private DeviceMemory.Block slab;
+    private CudaMemory.Allocation slab;
     private long slabUsed;
     private long bytes;
     private boolean closed;
 
-    CudaArena(String name, DeviceMemory memory, Runnable onClose) {
+    CudaArena(String name, CudaMemory memory, Runnable onClose) {
         this.name = name;
         this.memory = memory;
         this.onClose = onClose;
@@ -45,15 +45,15 @@ final class CudaArena implements Arena {
                 slabUsed = 0;
             }
             buffer = new CudaBuffer(full, dtype, shape.count(), slab.address(), slabUsed);
-            slabUsed += (wanted + DeviceMemory.ALIGNMENT - 1) / DeviceMemory.ALIGNMENT * DeviceMemory.ALIGNMENT;
+            slabUsed += (wanted + CudaMemory.ALIGNMENT - 1) / CudaMemory.ALIGNMENT * CudaMemory.ALIGNMENT;
         }
         bytes += wanted;
         buffers.add(buffer);
         return Tensor.dense(buffer, 0, shape);
     }
 
-    private DeviceMemory.Block block(String full, long wanted) {
-        DeviceMemory.Block block = memory.allocate(full, wanted);
+    private CudaMemory.Allocation block(String full, long wanted) {
+        CudaMemory.Allocation block = memory.allocate(full, wanted);
         blocks.add(block);
         return block;
     }

@@ -2,6 +2,7 @@ package dev.kindling.device.cuda;
 
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.AttentionShape;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -40,9 +41,9 @@ final class CudaAttentionSoftmax {
 
     private void launch(String entry, AttentionInputs inputs, Matrices matrices) {
         Tensor scores = matrices.scores();
-        Checks.dense(scores, matrices.dropped(), matrices.gradient());
-        Checks.type(scores.dtype(), matrices.dropped(), matrices.gradient());
-        Checks.count(scores.count(), matrices.dropped(), matrices.gradient());
+        TensorChecks.dense(scores, matrices.dropped(), matrices.gradient());
+        TensorChecks.type(scores.dtype(), matrices.dropped(), matrices.gradient());
+        TensorChecks.count(scores.count(), matrices.dropped(), matrices.gradient());
         if (scores.size(2) != inputs.query().size(2)
                 || scores.size(3) != inputs.key().size(2)) {
             throw new IllegalArgumentException("scores %s do not belong to %s".formatted(scores, inputs.shape()));

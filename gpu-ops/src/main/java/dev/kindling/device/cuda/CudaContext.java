@@ -37,9 +37,9 @@ public final class CudaContext implements AutoCloseable {
     private final CUdevice device = new CUdevice();
     private final CUcontext context = new CUcontext();
     private final CUstream stream = new CUstream();
-    private final DeviceMemory memory = new DeviceMemory(this);
+    private final CudaMemory memory = new CudaMemory(this);
     private final LaunchArguments arguments = new LaunchArguments();
-    private final List<DeviceMemory.Block> scratches = new ArrayList<>();
+    private final List<CudaMemory.Allocation> scratches = new ArrayList<>();
     private final KernelModules kernels;
     private final StepState state;
     private boolean capturing;
@@ -73,7 +73,7 @@ public final class CudaContext implements AutoCloseable {
         return stream;
     }
 
-    public DeviceMemory memory() {
+    public CudaMemory memory() {
         return memory;
     }
 
@@ -148,7 +148,7 @@ public final class CudaContext implements AutoCloseable {
      * shrinks while the device lives, since captured graphs remember it.
      */
     public long scratch(long bytes) {
-        DeviceMemory.Block last = scratches.isEmpty() ? null : scratches.get(scratches.size() - 1);
+        CudaMemory.Allocation last = scratches.isEmpty() ? null : scratches.get(scratches.size() - 1);
         if (last == null || last.bytes() < bytes) {
             long doubled = last == null ? 1 << 20 : 2 * last.bytes();
             last = memory.allocate("scratch", Math.max(bytes, doubled));
@@ -159,7 +159,7 @@ public final class CudaContext implements AutoCloseable {
 
     /** A tensor over the scratch memory, {@code offset} bytes into it. */
     Tensor scratchTensor(DType type, Shape shape, long offset) {
-        DeviceMemory.Block last = scratches.get(scratches.size() - 1);
+        CudaMemory.Allocation last = scratches.get(scratches.size() - 1);
         return Tensor.dense(new CudaBuffer("scratch", type, shape.count(), last.address(), offset), 0, shape);
     }
 

@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.CrossEntropy;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
@@ -69,11 +70,11 @@ final class CudaCrossEntropy {
     }
 
     private static void check(CrossEntropy op) {
-        Checks.dense(op.logits(), op.targets(), op.losses());
-        Checks.type(DType.I32, op.targets());
-        Checks.type(DType.F32, op.losses());
+        TensorChecks.dense(op.logits(), op.targets(), op.losses());
+        TensorChecks.type(DType.I32, op.targets());
+        TensorChecks.type(DType.F32, op.losses());
         int width = op.logits().size(-1);
-        Checks.count(Checks.rows(op.logits(), width), op.targets(), op.losses());
+        TensorChecks.count(TensorChecks.rows(op.logits(), width), op.targets(), op.losses());
         if (width < op.vocabulary()) {
             throw new IllegalArgumentException(
                     "%s holds less than the vocabulary of %d".formatted(op.logits(), op.vocabulary()));

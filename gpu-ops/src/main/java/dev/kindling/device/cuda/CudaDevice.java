@@ -28,7 +28,7 @@ import java.util.Set;
 public final class CudaDevice implements Device {
     private final CudaContext context;
     private final Options options;
-    private final Staging staging;
+    private final CudaStaging staging;
     private final CudaOps ops;
     private final Set<CudaArena> arenas = new LinkedHashSet<>();
     private boolean closed;
@@ -55,7 +55,7 @@ public final class CudaDevice implements Device {
     private CudaDevice(CudaDeviceInfo info, Options options) {
         this.options = options;
         this.context = new CudaContext(info, options.cache(), options.patience());
-        this.staging = new Staging(context);
+        this.staging = new CudaStaging(context);
         this.ops = new CudaOps(context, options);
     }
 

@@ -3,6 +3,7 @@ package dev.kindling.device.cuda;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.FusedAttention;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
@@ -156,15 +157,11 @@ final class CudaEfficientAttention implements FusedAttention {
         whyNot(shape).ifPresent(reason -> {
             throw new IllegalArgumentException("efficient attention cannot take %s: %s".formatted(shape, reason));
         });
-        Checks.type(shape.dtype(), inputs.key(), inputs.value(), out);
-        Checks.dense(logSumExp);
-        Checks.type(DType.F32, logSumExp);
-        Checks.count((long) shape.batch() * shape.heads() * shape.queryLength(), logSumExp);
-        for (Tensor t : new Tensor[] {inputs.query(), inputs.key(), inputs.value(), out}) {
-            if (t.stride(-1) != 1) {
-                throw new IllegalArgumentException("the last dimension of %s must have stride 1".formatted(t));
-            }
-        }
+        TensorChecks.type(shape.dtype(), inputs.key(), inputs.value(), out);
+        TensorChecks.dense(logSumExp);
+        TensorChecks.type(DType.F32, logSumExp);
+        TensorChecks.count((long) shape.batch() * shape.heads() * shape.queryLength(), logSumExp);
+        TensorChecks.contiguousRows(inputs.query(), inputs.key(), inputs.value(), out);
         return shape;
     }
 }

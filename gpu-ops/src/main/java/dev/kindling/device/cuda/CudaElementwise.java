@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
@@ -21,7 +22,7 @@ final class CudaElementwise {
     }
 
     void fill(Tensor x, float value) {
-        Checks.dense(x);
+        TensorChecks.dense(x);
         if (x.count() == 0) {
             return;
         }
@@ -94,9 +95,9 @@ final class CudaElementwise {
     }
 
     void add(Tensor x, Tensor into) {
-        Checks.dense(x, into);
-        Checks.type(DType.F32, x, into);
-        Checks.sameCount(x, into);
+        TensorChecks.dense(x, into);
+        TensorChecks.type(DType.F32, x, into);
+        TensorChecks.count(x.count(), into);
         CudaKernel kernel = context.module("elementwise", DType.F32).kernel("accumulate_f32");
         context.arguments()
                 .add(CudaBuffer.address(into))
@@ -107,8 +108,8 @@ final class CudaElementwise {
     }
 
     void sum(Tensor x, Tensor total) {
-        Checks.dense(x, total);
-        Checks.type(DType.F32, x, total);
+        TensorChecks.dense(x, total);
+        TensorChecks.type(DType.F32, x, total);
         CudaKernel kernel = context.module("sum").kernel("sum");
         context.arguments()
                 .add(CudaBuffer.address(total))
@@ -118,10 +119,10 @@ final class CudaElementwise {
     }
 
     void sumRows(Tensor x, Tensor sums) {
-        Checks.dense(x, sums);
-        Checks.type(DType.F32, sums);
+        TensorChecks.dense(x, sums);
+        TensorChecks.type(DType.F32, sums);
         int channels = Math.toIntExact(sums.count());
-        int rows = Checks.rows(x, channels);
+        int rows = TensorChecks.rows(x, channels);
         int slices = Math.max(1, Math.min(SLICES, rows / 64));
         CudaModule module = context.module("elementwise", x.dtype());
         long partial = context.scratch(4L * slices * channels);

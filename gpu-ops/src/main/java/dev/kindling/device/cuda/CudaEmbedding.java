@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.EmbeddingOp;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -16,12 +17,12 @@ final class CudaEmbedding {
     }
 
     void forward(EmbeddingOp op, Tensor y) {
-        Checks.dense(op.tokens(), op.positions(), op.tokenTable(), op.positionTable(), y);
-        Checks.type(DType.I32, op.tokens(), op.positions());
-        Checks.type(y.dtype(), op.tokenTable(), op.positionTable());
+        TensorChecks.dense(op.tokens(), op.positions(), op.tokenTable(), op.positionTable(), y);
+        TensorChecks.type(DType.I32, op.tokens(), op.positions());
+        TensorChecks.type(y.dtype(), op.tokenTable(), op.positionTable());
         int channels = op.tokenTable().size(-1);
-        int rows = Checks.rows(y, channels);
-        Checks.count(rows, op.tokens(), op.positions());
+        int rows = TensorChecks.rows(y, channels);
+        TensorChecks.count(rows, op.tokens(), op.positions());
         CudaModule module = module(y.dtype(), channels, op.tokenTable().size(0));
         LaunchArguments arguments = context.arguments()
                 .add(CudaContext.aligned(y))
@@ -30,15 +31,15 @@ final class CudaEmbedding {
                 .add(CudaContext.aligned(op.tokenTable()))
                 .add(CudaContext.aligned(op.positionTable()))
                 .add((long) rows);
-        Checks.dropout(arguments, op.dropout()).add(context.state().address());
+        arguments.add(op.dropout()).add(context.state().address());
         context.launch(
                 module.kernel("embedding_forward"),
                 Grid.cover(y.count(), 256 * module.number("embedding_vector"), 256));
     }
 
     void backward(EmbeddingOp op, Tensor dy, Tensor dTokenTable, Tensor dPositionTable) {
-        Checks.dense(op.tokens(), op.positions(), dy, dTokenTable, dPositionTable);
-        Checks.type(DType.F32, dTokenTable, dPositionTable);
+        TensorChecks.dense(op.tokens(), op.positions(), dy, dTokenTable, dPositionTable);
+        TensorChecks.type(DType.F32, dTokenTable, dPositionTable);
         scatter(op, op.tokens(), dy, dTokenTable);
         if (op.period() > 0) {
             sumRepeats(op, dy, dPositionTable);
@@ -50,7 +51,7 @@ final class CudaEmbedding {
     /** table[t] += the sum of dropout(dy[b period + t]) over b. */
     private void sumRepeats(EmbeddingOp op, Tensor dy, Tensor table) {
         int channels = table.size(-1);
-        int rows = Checks.rows(dy, channels);
+        int rows = TensorChecks.rows(dy, channels);
         if (rows == 0) {
             return;
         }
@@ -60,7 +61,7 @@ final class CudaEmbedding {
                 .add(CudaContext.aligned(dy))
                 .add(rows / op.period())
                 .add(op.period());
-        Checks.dropout(arguments, op.dropout()).add(context.state().address());
+        arguments.add(op.dropout()).add(context.state().address());
         int perBlock = 32 * module.number("embedding_vector");
         long blocks = ((long) op.period() * channels + perBlock - 1) / perBlock;
         context.launch(
@@ -71,8 +72,8 @@ final class CudaEmbedding {
     private void scatter(EmbeddingOp op, Tensor indices, Tensor dy, Tensor table) {
         int channels = table.size(-1);
         int entries = table.size(0);
-        int rows = Checks.rows(dy, channels);
-        Checks.count(rows, indices);
+        int rows = TensorChecks.rows(dy, channels);
+        TensorChecks.count(rows, indices);
         if (rows == 0) {
             return;
         }
@@ -99,7 +100,7 @@ final class CudaEmbedding {
                 .add(order)
                 .add(starts)
                 .add(present);
-        Checks.dropout(arguments, op.dropout()).add(context.state().address());
+        arguments.add(op.dropout()).add(context.state().address());
         int perBlock = 32 * module.number("embedding_vector");
         int blocks = Math.min(Math.min(entries, rows), 1024);
         context.launch(

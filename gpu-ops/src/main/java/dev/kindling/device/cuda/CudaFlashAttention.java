@@ -3,6 +3,7 @@ package dev.kindling.device.cuda;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.FusedAttention;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -46,16 +47,10 @@ final class CudaFlashAttention implements FusedAttention {
         if (d != 32 && d != 64 && d != 128) {
             return Optional.of("head dimension %d is not 32, 64 or 128".formatted(d));
         }
-        if (shape.valueDim() != d) {
-            return Optional.of("value dimension %d != head dimension %d".formatted(shape.valueDim(), d));
-        }
-        if (shape.mask() != AttentionShape.MaskKind.NONE) {
-            return Optional.of("mask %s is not NONE or causal".formatted(shape.mask()));
-        }
         if (shape.batch() > MOST_BLOCKS || shape.heads() > MOST_BLOCKS) {
             return Optional.of("batch %d or heads %d > %d".formatted(shape.batch(), shape.heads(), MOST_BLOCKS));
         }
-        return Optional.empty();
+        return FusedAttention.whyNotFlash(shape);
     }
 
     @Override
@@ -66,7 +61,7 @@ final class CudaFlashAttention implements FusedAttention {
         AlignedViews views = new AlignedViews(context, elementwise, 0);
         pack(
                 new FusedAttentionArguments(views.in(inputs), views.out(out), logSumExp, null),
-                new Workspace(shape, 0, 0, 0, 0, 0),
+                new BackwardScratch(shape, 0, 0, 0, 0, 0),
                 0);
         int rows = module.number("flash_attention_forward_rows");
         context.launch(
@@ -86,7 +81,7 @@ final class CudaFlashAttention implements FusedAttention {
         AttentionShape shape = check(inputs, out, logSumExp);
         boolean hopper = wgmma && keptBytes(inputs) <= MOST_KEPT_BYTES;
         CudaModule module = module("flash_backward", inputs, hopper);
-        Workspace work = hopper && narrow(shape) ? withoutSums(inputs, module) : workspace(inputs, module);
+        BackwardScratch work = hopper && narrow(shape) ? withoutSums(inputs, module) : workspace(inputs, module);
         AttentionInputs.Gradients g = gradients;
         long copies = AlignedViews.bytes(
                 inputs.query(), inputs.key(), inputs.value(), out, g.dOut(), g.dQuery(), g.dKey(), g.dValue());
@@ -121,7 +116,7 @@ final class CudaFlashAttention implements FusedAttention {
      * @param countBytes of the counts behind one partial sum, if the blocks add to it in turns
      * @param keptBytes of a bit a score, if dropout is drawn ahead
      */
-    private record Workspace(
+    private record BackwardScratch(
             AttentionShape shape, long statsRows, int splits, int blocks, long countBytes, long keptBytes) {
         long partialAt() {
             return aligned(8L * shape.heads() * statsRows);
@@ -136,30 +131,30 @@ final class CudaFlashAttention implements FusedAttention {
         }
 
         private static long aligned(long bytes) {
-            return (bytes + DeviceMemory.ALIGNMENT - 1) / DeviceMemory.ALIGNMENT * DeviceMemory.ALIGNMENT;
+            return (bytes + CudaMemory.ALIGNMENT - 1) / CudaMemory.ALIGNMENT * CudaMemory.ALIGNMENT;
         }
     }
 
     /** A function of the GPU and the shape alone, and so are the results. */
-    private Workspace workspace(AttentionInputs inputs, CudaModule module) {
+    private BackwardScratch workspace(AttentionInputs inputs, CudaModule module) {
         AttentionShape shape = inputs.shape();
         long rows = statsRows(inputs);
         int keys = module.number("flash_attention_backward_keys");
         int tiles = Math.max(1, tiles(shape.keyLength(), keys));
         if (module.number("flash_attention_backward_turns") == 1) {
             long counts = shape.heads() * (rows / module.number("flash_attention_backward_rows") + shape.batch());
-            return new Workspace(shape, rows, 1, tiles, 4 * counts, 0);
+            return new BackwardScratch(shape, rows, 1, tiles, 4 * counts, 0);
         }
         int splits = splits(shape.batch() * shape.heads(), tiles);
-        return new Workspace(shape, rows, splits, splits, 0, 0);
+        return new BackwardScratch(shape, rows, splits, splits, 0, 0);
     }
 
     /** Of the kernel that sums no gradient in memory: a block has a tile of keys or of rows. */
-    private Workspace withoutSums(AttentionInputs inputs, CudaModule module) {
+    private BackwardScratch withoutSums(AttentionInputs inputs, CudaModule module) {
         AttentionShape shape = inputs.shape();
         int keys = module.number("flash_attention_backward_keys");
         int blocks = tiles(shape.keyLength(), keys) + tiles(shape.queryLength(), keys);
-        return new Workspace(shape, statsRows(inputs), 0, blocks, 0, keptBytes(inputs));
+        return new BackwardScratch(shape, statsRows(inputs), 0, blocks, 0, keptBytes(inputs));
     }
 
     private static long statsRows(AttentionInputs inputs) {
@@ -203,7 +198,7 @@ final class CudaFlashAttention implements FusedAttention {
     }
 
     /** Fills struct FlashAttention. */
-    private void pack(FusedAttentionArguments call, Workspace work, long scratch) {
+    private void pack(FusedAttentionArguments call, BackwardScratch work, long scratch) {
         AttentionInputs.Sequences sequences = call.inputs().sequences();
         long cumulative = sequences == null ? 0 : CudaBuffer.address(sequences.cumulative());
         Tensor logSumExp = call.logSumExp();
@@ -239,14 +234,10 @@ final class CudaFlashAttention implements FusedAttention {
         whyNot(shape).ifPresent(reason -> {
             throw new IllegalArgumentException("flash attention cannot take %s: %s".formatted(shape, reason));
         });
-        Checks.type(shape.dtype(), inputs.key(), inputs.value(), out);
-        Checks.type(DType.F32, logSumExp);
-        Checks.count(out.count() / shape.valueDim(), logSumExp);
-        for (Tensor t : new Tensor[] {inputs.query(), inputs.key(), inputs.value(), out}) {
-            if (t.stride(-1) != 1) {
-                throw new IllegalArgumentException("the last dimension of %s must have stride 1".formatted(t));
-            }
-        }
+        TensorChecks.type(shape.dtype(), inputs.key(), inputs.value(), out);
+        TensorChecks.type(DType.F32, logSumExp);
+        TensorChecks.count(out.count() / shape.valueDim(), logSumExp);
+        TensorChecks.contiguousRows(inputs.query(), inputs.key(), inputs.value(), out);
         return shape;
     }
 }

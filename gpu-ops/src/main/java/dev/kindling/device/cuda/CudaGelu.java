@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.Gelu;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -30,7 +31,7 @@ final class CudaGelu {
         module(op, x, dx);
         int channels = x.size(-1);
         checkSums(dBias, channels);
-        int rows = Checks.rows(x, channels);
+        int rows = TensorChecks.rows(x, channels);
         int groups = Math.max(1, Math.min(GROUPS, rows / 8));
         long partial = dBias == null ? 0 : context.scratch(4L * groups * channels);
         context.arguments()
@@ -49,9 +50,7 @@ final class CudaGelu {
     }
 
     static void checkSums(Tensor dBias, int channels) {
-        Checks.dense(dBias);
-        Checks.type(DType.F32, dBias);
-        Checks.count(channels, dBias);
+        TensorChecks.dense(DType.F32, channels, dBias);
     }
 
     /** dBias += the sums of {@code groups} of rows, in order. */
@@ -63,10 +62,10 @@ final class CudaGelu {
 
     /** The file's module for x and y, which are checked. */
     CudaModule module(Gelu op, Tensor x, Tensor y) {
-        Checks.dense(x, y, op.bias());
-        Checks.type(x.dtype(), y, op.bias());
-        Checks.sameCount(x, y);
-        Checks.count(x.size(-1), op.bias());
+        TensorChecks.dense(x, y, op.bias());
+        TensorChecks.type(x.dtype(), y, op.bias());
+        TensorChecks.count(x.count(), y);
+        TensorChecks.count(x.size(-1), op.bias());
         int tanh = op.form() == Gelu.Form.TANH ? 1 : 0;
         return context.module("gelu", x.dtype(), "CHANNELS", x.size(-1), "GELU_TANH", tanh);
     }

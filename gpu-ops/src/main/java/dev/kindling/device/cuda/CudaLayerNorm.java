@@ -2,6 +2,7 @@ package dev.kindling.device.cuda;
 
 import dev.kindling.device.Dropout;
 import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -44,11 +45,10 @@ final class CudaLayerNorm {
 
     void backward(ResidualLayerNorm op, ResidualLayerNorm.Gradients gradients) {
         check(op);
-        Checks.dense(gradients.dy(), gradients.dResidual(), gradients.dBranch());
-        Checks.type(op.y().dtype(), gradients.dy(), gradients.dResidual(), gradients.dBranch());
-        Checks.count(op.y().count(), gradients.dy(), gradients.dResidual(), gradients.dBranch());
-        Checks.dense(gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
-        Checks.type(DType.F32, gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
+        DType type = op.y().dtype();
+        TensorChecks.dense(type, op.y().count(), gradients.dy(), gradients.dResidual(), gradients.dBranch());
+        TensorChecks.dense(gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
+        TensorChecks.type(DType.F32, gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
         CudaModule module = module("residual_layernorm_backward", op);
         int rows = rows(op);
         int channels = op.y().size(-1);
@@ -87,7 +87,7 @@ final class CudaLayerNorm {
     }
 
     private static int rows(ResidualLayerNorm op) {
-        return Checks.rows(op.y(), op.y().size(-1));
+        return TensorChecks.rows(op.y(), op.y().size(-1));
     }
 
     private CudaModule module(String stem, ResidualLayerNorm op) {
@@ -96,13 +96,12 @@ final class CudaLayerNorm {
 
     private static void check(ResidualLayerNorm op) {
         Tensor y = op.y();
-        Checks.dense(op.residualIn(), op.branch(), op.branchBias(), op.residualOut(), op.weight(), op.bias(), y);
-        Checks.type(y.dtype(), op.residualIn(), op.branch(), op.branchBias(), op.residualOut(), op.weight(), op.bias());
-        Checks.count(y.count(), op.residualIn(), op.branch(), op.residualOut());
-        Checks.count(y.size(-1), op.branchBias(), op.weight(), op.bias());
-        Checks.dense(op.mean(), op.rstd());
-        Checks.type(DType.F32, op.mean(), op.rstd());
-        Checks.count(rows(op), op.mean(), op.rstd());
+        TensorChecks.dense(op.residualIn(), op.branch(), op.branchBias(), op.residualOut(), op.weight(), op.bias(), y);
+        TensorChecks.type(
+                y.dtype(), op.residualIn(), op.branch(), op.branchBias(), op.residualOut(), op.weight(), op.bias());
+        TensorChecks.count(y.count(), op.residualIn(), op.branch(), op.residualOut());
+        TensorChecks.count(y.size(-1), op.branchBias(), op.weight(), op.bias());
+        TensorChecks.dense(DType.F32, rows(op), op.mean(), op.rstd());
         if (op.branch() == null && CudaBuffer.address(op.residualIn()) != CudaBuffer.address(op.residualOut())) {
             throw new IllegalArgumentException(
                     "without a branch %s must be %s".formatted(op.residualOut(), op.residualIn()));

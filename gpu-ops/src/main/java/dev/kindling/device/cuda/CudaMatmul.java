@@ -25,7 +25,7 @@ final class CudaMatmul implements AutoCloseable {
     private final CudaContext context;
     private final BiConsumer<Tensor, Tensor> copy;
     private final cublasHandle handle = new cublasHandle();
-    private final DeviceMemory.Block workspace;
+    private final CudaMemory.Allocation workspace;
 
     /** @param copy writes its first tensor into its second, see {@code Ops.copy} */
     CudaMatmul(CudaContext context, boolean tf32, BiConsumer<Tensor, Tensor> copy) {
@@ -53,19 +53,19 @@ final class CudaMatmul implements AutoCloseable {
         context.bind();
         Scalars scalars = new Scalars(op.alpha(), op.accumulate() || op.bias() != null ? 1 : 0);
         if (op.a().shape().rank() == 2) {
-            product(op, scalars, Batch.ONE);
+            product(op, scalars, StridedBatch.ONE);
             return;
         }
         int outer = op.c().size(0);
         int inner = op.c().size(1);
         if (collapses(op.a()) && collapses(op.b()) && collapses(op.c())) {
             int along = inner > 1 ? 1 : 0;
-            product(op, scalars, new Batch(outer * inner, along, 0, 0));
+            product(op, scalars, new StridedBatch(outer * inner, along, 0, 0));
         } else {
             // Views of (B, T, H, D): one strided batch along the longer dimension for each index of the other.
             int along = inner >= outer ? 1 : 0;
             for (int i = 0; i < Math.min(inner, outer); i++) {
-                product(op, scalars, new Batch(Math.max(inner, outer), along, 1 - along, i));
+                product(op, scalars, new StridedBatch(Math.max(inner, outer), along, 1 - along, i));
             }
         }
     }
@@ -82,8 +82,8 @@ final class CudaMatmul implements AutoCloseable {
     }
 
     /** {@code count} products along dimension {@code along}, at {@code index} of dimension {@code fixed}. */
-    private record Batch(int count, int along, int fixed, int index) {
-        static final Batch ONE = new Batch(1, -1, 0, 0);
+    private record StridedBatch(int count, int along, int fixed, int index) {
+        static final StridedBatch ONE = new StridedBatch(1, -1, 0, 0);
 
         Pointer pointer(Tensor x) {
             long offset = index == 0 ? 0 : index * x.stride(fixed) * x.dtype().bytes();
@@ -118,7 +118,7 @@ final class CudaMatmul implements AutoCloseable {
         }
     }
 
-    private void product(Matmul op, Scalars scalars, Batch batch) {
+    private void product(Matmul op, Scalars scalars, StridedBatch batch) {
         Tensor a = op.a();
         Tensor b = op.b();
         Tensor c = op.c();

@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.AdamWOp;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
@@ -59,8 +60,8 @@ public final class CudaOptimizer {
     }
 
     private void partialSquares(Tensor gradients, long partial, int blocks) {
-        Checks.dense(gradients);
-        Checks.type(DType.F32, gradients);
+        TensorChecks.dense(gradients);
+        TensorChecks.type(DType.F32, gradients);
         context.arguments().add(partial).add(CudaContext.aligned(gradients)).add(gradients.count());
         context.launch(context.module("global_norm").kernel("global_norm_partial"), Grid.of(blocks, 256));
     }
@@ -94,10 +95,10 @@ public final class CudaOptimizer {
     }
 
     void adamW(AdamWOp op) {
-        Checks.dense(op.parameters(), op.working(), op.gradients(), op.m(), op.v());
-        Checks.type(DType.F32, op.parameters(), op.gradients(), op.m(), op.v());
+        TensorChecks.dense(op.parameters(), op.working(), op.gradients(), op.m(), op.v());
+        TensorChecks.type(DType.F32, op.parameters(), op.gradients(), op.m(), op.v());
         long count = op.parameters().count();
-        Checks.count(count, op.working(), op.gradients(), op.m(), op.v());
+        TensorChecks.count(count, op.working(), op.gradients(), op.m(), op.v());
         long master = CudaContext.aligned(op.parameters());
         long working = CudaBuffer.address(op.working());
         DType type = op.working() == null ? DType.F32 : op.working().dtype();

@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -17,9 +18,9 @@ public final class CudaRounding {
 
     /** wire = rounded(x + residual); residual = x + residual - wire. x, residual F32; wire may be x. */
     public void round(DType rounded, Tensor x, Tensor residual, Tensor wire) {
-        Checks.dense(x, residual, wire);
-        Checks.type(DType.F32, x, residual);
-        Checks.count(x.count(), residual, wire);
+        TensorChecks.dense(x, residual, wire);
+        TensorChecks.type(DType.F32, x, residual);
+        TensorChecks.count(x.count(), residual, wire);
         CudaKernel kernel = kernel("round_with_feedback", rounded, wire.dtype());
         LaunchArguments arguments =
                 context.arguments().add(aligned(wire)).add(aligned(residual)).add(aligned(x));
@@ -33,14 +34,14 @@ public final class CudaRounding {
      * @param others the address of rank 0's, in the same type; this rank's is not read there
      * @param stride from one rank's to the next, in elements
      */
-    public record Parts(Tensor own, long others, long stride, int rank, int ranks) {}
+    public record SumParts(Tensor own, long others, long stride, int rank, int ranks) {}
 
     /** own = rounded(sum over ranks + residual), residual = what that rounds away. */
-    public void sumOfRanks(Parts parts, Tensor residual) {
+    public void sumOfRanks(SumParts parts, Tensor residual) {
         Tensor own = parts.own();
-        Checks.dense(own, residual);
-        Checks.type(DType.F32, residual);
-        Checks.sameCount(own, residual);
+        TensorChecks.dense(own, residual);
+        TensorChecks.type(DType.F32, residual);
+        TensorChecks.count(own.count(), residual);
         CudaKernel kernel = kernel("sum_of_ranks", own.dtype(), own.dtype());
         LaunchArguments arguments = context.arguments()
                 .add(aligned(own))
@@ -54,9 +55,9 @@ public final class CudaRounding {
 
     /** to (F32) = wire (BF16). */
     public void widen(Tensor wire, Tensor to) {
-        Checks.dense(wire, to);
-        Checks.type(DType.F32, to);
-        Checks.sameCount(wire, to);
+        TensorChecks.dense(wire, to);
+        TensorChecks.type(DType.F32, to);
+        TensorChecks.count(wire.count(), to);
         CudaKernel kernel = kernel("widen", DType.BF16, wire.dtype());
         launch(kernel, context.arguments().add(aligned(to)).add(aligned(wire)), to.count());
     }

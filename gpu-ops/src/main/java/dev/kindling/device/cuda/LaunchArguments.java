@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import com.sun.jna.Native;
+import dev.kindling.device.Dropout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import jcuda.Pointer;
@@ -52,6 +53,11 @@ final class LaunchArguments {
         block.putFloat(used, value);
         used += 8;
         return this;
+    }
+
+    /** The threshold, then the site, as kernels take them; a threshold of 0 switches dropout off. */
+    LaunchArguments add(Dropout dropout) {
+        return add(dropout.threshold()).add(dropout.site());
     }
 
     /** A struct by value, which the caller fills before the launch; at most one a launch. */

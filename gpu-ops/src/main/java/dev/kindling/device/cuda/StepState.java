@@ -21,7 +21,7 @@ final class StepState implements AutoCloseable {
     private static final int GRADIENT_NORM = LAYOUT.offset("gradNorm");
 
     private final CudaContext context;
-    private final DeviceMemory.Block block;
+    private final CudaMemory.Allocation block;
     private final Pointer pinned = new Pointer();
     private final ByteBuffer host;
     private final CUevent copied = new CUevent();

@@ -45,19 +45,19 @@ final class StructLayout {
             return type.bytes * count;
         }
 
-        private Entry entry() {
-            return new Entry(name, offset, bytes());
+        private Published entry() {
+            return new Published(name, offset, bytes());
         }
     }
 
     /** An entry of the published table. */
-    private record Entry(String name, int offset, int bytes) {
-        static Entry read(ByteBuffer table) {
+    private record Published(String name, int offset, int bytes) {
+        static Published read(ByteBuffer table) {
             byte[] name = new byte[NAME_BYTES];
             table.get(name);
             String text = new String(name, StandardCharsets.US_ASCII);
             int end = text.indexOf('\0');
-            return new Entry(end < 0 ? text : text.substring(0, end), table.getInt(), table.getInt());
+            return new Published(end < 0 ? text : text.substring(0, end), table.getInt(), table.getInt());
         }
     }
 
@@ -150,16 +150,16 @@ final class StructLayout {
      * @throws CudaException naming the struct and its first field that differs, with both places
      */
     void check(String file, ByteBuffer table) {
-        List<Entry> expected = new ArrayList<>();
+        List<Published> expected = new ArrayList<>();
         fields.values().forEach(field -> expected.add(field.entry()));
-        expected.add(new Entry(WHOLE, 0, bytes()));
-        List<Entry> published = new ArrayList<>();
+        expected.add(new Published(WHOLE, 0, bytes()));
+        List<Published> published = new ArrayList<>();
         while (table.remaining() >= ENTRY_BYTES) {
-            published.add(Entry.read(table));
+            published.add(Published.read(table));
         }
         for (int i = 0; i < Math.max(expected.size(), published.size()); i++) {
-            Entry java = i < expected.size() ? expected.get(i) : null;
-            Entry kernel = i < published.size() ? published.get(i) : null;
+            Published java = i < expected.size() ? expected.get(i) : null;
+            Published kernel = i < published.size() ? published.get(i) : null;
             if (java == null || !java.equals(kernel)) {
                 throw new CudaException(
                         "%s.cu and this program disagree about struct %s: %s in the kernels, but %s in Java (KernelStructs); they are of different builds, so rebuild the jar"
@@ -168,7 +168,7 @@ final class StructLayout {
         }
     }
 
-    private static String describe(Entry entry) {
+    private static String describe(Published entry) {
         if (entry == null) {
             return "no further field";
         }

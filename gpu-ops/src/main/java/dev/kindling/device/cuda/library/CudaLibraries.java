@@ -58,15 +58,15 @@ public final class CudaLibraries {
      * @throws CudaException if this machine cannot run CUDA: it says what is missing and where it looked
      */
     public static CudaLibraries load() {
-        if (Loaded.LIBRARIES == null) {
-            throw new CudaException(Loaded.REASON);
+        if (LoadedCuda.LIBRARIES == null) {
+            throw new CudaException(LoadedCuda.REASON);
         }
-        return Loaded.LIBRARIES;
+        return LoadedCuda.LIBRARIES;
     }
 
     /** Why {@link #load} would throw, or empty. */
     public static Optional<String> whyNot() {
-        return Optional.ofNullable(Loaded.REASON);
+        return Optional.ofNullable(LoadedCuda.REASON);
     }
 
     @Override
@@ -75,7 +75,7 @@ public final class CudaLibraries {
                 .formatted(major, open.size(), driverVersion / 1000, driverVersion % 1000 / 10, paths);
     }
 
-    private static final class Loaded {
+    private static final class LoadedCuda {
         static final CudaLibraries LIBRARIES;
         static final String REASON;
 

@@ -1,12 +1,12 @@
 package dev.kindling.device.cuda.nccl;
 
-import dev.kindling.device.cuda.Checks;
+import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaBuffer;
 import dev.kindling.device.cuda.CudaContext;
 import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.device.cuda.CudaMemory;
 import dev.kindling.device.cuda.CudaOptimizer;
 import dev.kindling.device.cuda.CudaRounding;
-import dev.kindling.device.cuda.DeviceMemory;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -50,10 +50,10 @@ public final class NcclCommunicator implements AutoCloseable {
      * @param liveness asked while ranks or their kernels are waited for; throws when that is pointless
      * @param lastResort called with the reason when NCCL or the GPU cannot be brought to leave off; should end the process
      */
-    public record Group(byte[] id, int rank, int worldSize, Runnable liveness, Consumer<String> lastResort) {}
+    public record RankGroup(byte[] id, int rank, int worldSize, Runnable liveness, Consumer<String> lastResort) {}
 
     private final CudaContext context;
-    private final Group group;
+    private final RankGroup group;
     private final NcclLibrary library;
     private final CudaOptimizer optimizer;
     private final CudaStream stream = new CudaStream();
@@ -63,7 +63,7 @@ public final class NcclCommunicator implements AutoCloseable {
     private NativeCall aborting;
     private boolean closed;
 
-    private NcclCommunicator(CudaContext context, Group group) {
+    private NcclCommunicator(CudaContext context, RankGroup group) {
         this.context = context;
         this.group = group;
         this.library = NcclLibrary.load();
@@ -102,7 +102,7 @@ public final class NcclCommunicator implements AutoCloseable {
      *
      * @throws NcclException if NCCL fails or the others do not come in time
      */
-    public static NcclCommunicator open(CudaDevice device, Group group) {
+    public static NcclCommunicator open(CudaDevice device, RankGroup group) {
         NcclCommunicator communicator = new NcclCommunicator(device.context(), group);
         try {
             communicator.connect();
@@ -114,7 +114,7 @@ public final class NcclCommunicator implements AutoCloseable {
     }
 
     private void connect() {
-        DeviceMemory.Block scratch = context.memory().allocate("NCCL's first sums", 4L << 22);
+        CudaMemory.Allocation scratch = context.memory().allocate("NCCL's first sums", 4L << 22);
         // NCCL's own calls wait for the peers; this thread can look after them meanwhile.
         NativeCall connecting = NativeCall.begin("kindling-nccl-connect", () -> connectNatively(scratch));
         try {
@@ -140,7 +140,7 @@ public final class NcclCommunicator implements AutoCloseable {
         context.watch(this::check);
     }
 
-    private void connectNatively(DeviceMemory.Block scratch) {
+    private void connectNatively(CudaMemory.Allocation scratch) {
         context.bind();
         lane = new NcclLibrary.Lane(library.join(group.id(), group.rank(), group.worldSize()), stream.handle());
         long address = scratch.address().value();
@@ -259,7 +259,7 @@ public final class NcclCommunicator implements AutoCloseable {
 
     /** NCCL's stream goes on when the device has done what it was given so far. */
     void fork(Tensor... tensors) {
-        Checks.dense(tensors);
+        TensorChecks.dense(tensors);
         if (aborting != null) {
             throw new NcclException("the group of this communicator has broken up");
         }

@@ -56,18 +56,18 @@ final class NcclLibrary {
 
     /** Why {@link #load} would throw, or empty. */
     static Optional<String> whyNot() {
-        return Optional.ofNullable(Loaded.REASON);
+        return Optional.ofNullable(LoadedNccl.REASON);
     }
 
     /** @throws NcclException where {@link #whyNot} gives a reason */
     static NcclLibrary load() {
-        if (Loaded.LIBRARY == null) {
-            throw new NcclException(Loaded.REASON);
+        if (LoadedNccl.LIBRARY == null) {
+            throw new NcclException(LoadedNccl.REASON);
         }
-        return Loaded.LIBRARY;
+        return LoadedNccl.LIBRARY;
     }
 
-    private static final class Loaded {
+    private static final class LoadedNccl {
         static final NcclLibrary LIBRARY;
         static final String REASON;
 

@@ -22,11 +22,11 @@ public final class RankedSum {
     private static final int UNIT = 8;
 
     /** Memory that the sums of one communicator take turns in: {@code longest} elements or more. */
-    public static final class Wire {
+    public static final class WireBuffers {
         private final Tensor rounded;
         private final Tensor received;
 
-        public Wire(NcclCommunicator communicator, Arena arena, long longest) {
+        public WireBuffers(NcclCommunicator communicator, Arena arena, long longest) {
             rounded = arena.allocate("rounded gradients", DType.BF16, longest);
             received = arena.allocate("received gradients", DType.F32, longest + 2L * UNIT * communicator.worldSize());
         }
@@ -34,13 +34,14 @@ public final class RankedSum {
 
     private final NcclCommunicator communicator;
     private final CudaRounding kernels;
-    private final Wire wire;
+    private final WireBuffers wire;
     private final Tensor gradients;
     private final Tensor residual;
     private final Tensor sumResidual;
 
     /** Residuals come from {@code arena} and are 0. */
-    public RankedSum(NcclCommunicator communicator, CudaDevice device, Arena arena, Wire wire, Tensor gradients) {
+    public RankedSum(
+            NcclCommunicator communicator, CudaDevice device, Arena arena, WireBuffers wire, Tensor gradients) {
         this.communicator = communicator;
         this.wire = wire;
         this.gradients = gradients;
@@ -97,7 +98,7 @@ public final class RankedSum {
         }
         communicator.exchange(type, parts, partsOfPeers);
         kernels.sumOfRanks(
-                new CudaRounding.Parts(sent.slice(0, start(rank), length(rank)), received, stride, rank, ranks),
+                new CudaRounding.SumParts(sent.slice(0, start(rank), length(rank)), received, stride, rank, ranks),
                 sumResidual);
         communicator.exchange(type, sums, sumsOfPeers);
     }

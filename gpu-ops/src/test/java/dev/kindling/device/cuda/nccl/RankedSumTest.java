@@ -57,12 +57,12 @@ class RankedSumTest {
     private static float[][] sums(int rank, int ranks, byte[] id, int count, CyclicBarrier leaving) throws Exception {
         try (CudaDevice device = CudaDevice.open(rank, Precision.BF16);
                 Arena arena = device.arena("test");
-                NcclCommunicator communicator =
-                        NcclCommunicator.open(device, new NcclCommunicator.Group(id, rank, ranks, () -> {}, reason -> {
+                NcclCommunicator communicator = NcclCommunicator.open(
+                        device, new NcclCommunicator.RankGroup(id, rank, ranks, () -> {}, reason -> {
                             throw new IllegalStateException(reason);
                         }))) {
             Tensor gradients = arena.allocate("gradients", DType.F32, count);
-            RankedSum.Wire wire = new RankedSum.Wire(communicator, arena, count);
+            RankedSum.WireBuffers wire = new RankedSum.WireBuffers(communicator, arena, count);
             RankedSum sum = new RankedSum(communicator, device, arena, wire, gradients);
             float[][] sums = new float[STEPS][count];
             for (int step = 0; step < STEPS; step++) {

@@ -6,19 +6,20 @@ import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
 /** The allocator: plain cuMemAlloc, counted. */
-public final class DeviceMemory {
-    /** What cuMemAlloc aligns to, and what tensors within one block keep. */
+public final class CudaMemory {
+    /** What cuMemAlloc aligns to, and what tensors within one allocation keep. */
     static final int ALIGNMENT = 256;
 
     private final CudaContext context;
     private long allocated;
     private long peak;
 
-    DeviceMemory(CudaContext context) {
+    CudaMemory(CudaContext context) {
         this.context = context;
     }
 
-    public record Block(DeviceAddress address, long bytes) {}
+    /** Device memory that its owner gives back by {@link #free}. */
+    public record Allocation(DeviceAddress address, long bytes) {}
 
     long allocated() {
         return allocated;
@@ -33,7 +34,7 @@ public final class DeviceMemory {
      *
      * @throws DeviceMemoryException if the device has too little
      */
-    public Block allocate(String name, long bytes) {
+    public Allocation allocate(String name, long bytes) {
         context.bind();
         if (context.capturing() && !context.rehearsing()) {
             throw new IllegalStateException(
@@ -47,13 +48,13 @@ public final class DeviceMemory {
         CudaCall.check(result, "allocate %,d bytes for %s", bytes, name);
         allocated += bytes;
         peak = Math.max(peak, allocated);
-        return new Block(address, bytes);
+        return new Allocation(address, bytes);
     }
 
-    public void free(Block block) {
+    public void free(Allocation allocation) {
         context.bind();
-        CudaCall.check(JCudaDriver.cuMemFree(block.address()), "free %,d bytes", block.bytes());
-        allocated -= block.bytes();
+        CudaCall.check(JCudaDriver.cuMemFree(allocation.address()), "free %,d bytes", allocation.bytes());
+        allocated -= allocation.bytes();
     }
 
     private String shortage(String name, long bytes) {

@@ -15,7 +15,7 @@ import jcuda.driver.JCudaDriver;
  * Copies between Java arrays and the device through pinned slots in turn: one is filled while others travel. There are
  * enough of them that small uploads for what comes next do not wait for the work before it.
  */
-final class Staging implements AutoCloseable {
+final class CudaStaging implements AutoCloseable {
     private static final int BYTES = 1 << 20;
     private static final int SLOTS = 8;
 
@@ -25,7 +25,7 @@ final class Staging implements AutoCloseable {
     private final CUevent[] copied = new CUevent[SLOTS];
     private int next;
 
-    Staging(CudaContext context) {
+    CudaStaging(CudaContext context) {
         this.context = context;
         context.bind();
         CudaCall.check(
@@ -70,18 +70,18 @@ final class Staging implements AutoCloseable {
         check(from, count, floating);
         context.synchronize();
         int per = BYTES / from.dtype().bytes();
-        Chunk arriving = count == 0 ? null : fetch(from, new Chunk(0, Math.min(per, count)), 0);
+        ArrayRange arriving = count == 0 ? null : fetch(from, new ArrayRange(0, Math.min(per, count)), 0);
         for (int slot = 0; arriving != null; slot = 1 - slot) {
-            Chunk chunk = arriving;
+            ArrayRange chunk = arriving;
             int end = chunk.first() + chunk.count();
             // One slot is emptied while the other fills.
-            arriving = end == count ? null : fetch(from, new Chunk(end, Math.min(per, count - end)), 1 - slot);
+            arriving = end == count ? null : fetch(from, new ArrayRange(end, Math.min(per, count - end)), 1 - slot);
             context.await(copied[slot]);
             read(slots[slot], from.dtype(), FloatBuffer.wrap(to, offset + chunk.first(), chunk.count()));
         }
     }
 
-    private Chunk fetch(Tensor from, Chunk chunk, int slot) {
+    private ArrayRange fetch(Tensor from, ArrayRange chunk, int slot) {
         long size = from.dtype().bytes();
         CudaCall.check(
                 JCudaDriver.cuMemcpyDtoHAsync(
@@ -106,10 +106,10 @@ final class Staging implements AutoCloseable {
         }
     }
 
-    private record Chunk(int first, int count) {}
+    private record ArrayRange(int first, int count) {}
 
     private interface Fill {
-        void fill(ByteBuffer slot, Chunk chunk);
+        void fill(ByteBuffer slot, ArrayRange chunk);
     }
 
     private void chunks(Tensor to, Fill fill) {
@@ -118,7 +118,7 @@ final class Staging implements AutoCloseable {
         int size = to.dtype().bytes();
         int per = BYTES / size;
         for (int first = 0; first < total; first += per) {
-            Chunk chunk = new Chunk(first, Math.min(per, total - first));
+            ArrayRange chunk = new ArrayRange(first, Math.min(per, total - first));
             int slot = next;
             next = (next + 1) % SLOTS;
             context.await(copied[slot]);

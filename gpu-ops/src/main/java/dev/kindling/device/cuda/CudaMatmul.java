@@ -119,70 +119,72 @@ final class CudaMatmul implements AutoCloseable {
     }
 
     private void product(Matmul op, Scalars scalars, StridedBatch batch) {
-        Tensor a = op.a();
-        Tensor b = op.b();
-        Tensor c = op.c();
-        Operand left = Operand.of(b);
-        Operand right = Operand.of(a);
-        Operand result = Operand.of(c);
-        if (result.operation() != cublasOperation.CUBLAS_OP_N) {
-            throw new IllegalArgumentException("the last dimension of the result %s must have stride 1".formatted(c));
+        Gemm gemm = new Gemm(op, scalars, batch, Operand.of(op.b()), Operand.of(op.a()), Operand.of(op.c()));
+        if (gemm.result().operation() != cublasOperation.CUBLAS_OP_N) {
+            throw new IllegalArgumentException(
+                    "the last dimension of the result %s must have stride 1".formatted(op.c()));
         }
-        int m = c.size(-1);
-        int n = c.size(-2);
-        int k = a.size(-1);
-        // JCuda calls the form of these functions that names the compute type by the data type.
-        int compute = cudaDataType.CUDA_R_32F;
-        int status;
-        if (batch.count() == 1) {
-            status = JCublas2.cublasGemmEx(
-                    handle,
-                    left.operation(),
-                    right.operation(),
-                    m,
-                    n,
-                    k,
-                    scalars.alpha(),
-                    batch.pointer(b),
-                    type(b),
-                    left.leading(),
-                    batch.pointer(a),
-                    type(a),
-                    right.leading(),
-                    scalars.beta(),
-                    batch.pointer(c),
-                    type(c),
-                    result.leading(),
-                    compute,
-                    cublasGemmAlgo.CUBLAS_GEMM_DEFAULT);
-        } else {
-            status = JCublas2.cublasGemmStridedBatchedEx(
-                    handle,
-                    left.operation(),
-                    right.operation(),
-                    m,
-                    n,
-                    k,
-                    scalars.alpha(),
-                    batch.pointer(b),
-                    type(b),
-                    left.leading(),
-                    batch.stride(b),
-                    batch.pointer(a),
-                    type(a),
-                    right.leading(),
-                    batch.stride(a),
-                    scalars.beta(),
-                    batch.pointer(c),
-                    type(c),
-                    result.leading(),
-                    batch.stride(c),
-                    batch.count(),
-                    compute,
-                    cublasGemmAlgo.CUBLAS_GEMM_DEFAULT);
-        }
+        int status = batch.count() == 1 ? gemm.one(handle) : gemm.all(handle);
         if (status != 0) {
-            CudaCall.checkCublas(status, "multiply %s x %s -> %s", a, b, c);
+            CudaCall.checkCublas(status, "multiply %s x %s -> %s", op.a(), op.b(), op.c());
+        }
+    }
+
+    /** A call of cuBLAS: left is our b, right our a. */
+    private record Gemm(Matmul op, Scalars scalars, StridedBatch batch, Operand left, Operand right, Operand result) {
+        /** JCuda calls the form of these functions that names the compute type by the data type. */
+        private static final int COMPUTE = cudaDataType.CUDA_R_32F;
+
+        private static final int ALGORITHM = cublasGemmAlgo.CUBLAS_GEMM_DEFAULT;
+
+        int one(cublasHandle handle) {
+            return JCublas2.cublasGemmEx(
+                    handle,
+                    left.operation(),
+                    right.operation(),
+                    op.c().size(-1),
+                    op.c().size(-2),
+                    op.a().size(-1),
+                    scalars.alpha(),
+                    batch.pointer(op.b()),
+                    type(op.b()),
+                    left.leading(),
+                    batch.pointer(op.a()),
+                    type(op.a()),
+                    right.leading(),
+                    scalars.beta(),
+                    batch.pointer(op.c()),
+                    type(op.c()),
+                    result.leading(),
+                    COMPUTE,
+                    ALGORITHM);
+        }
+
+        int all(cublasHandle handle) {
+            return JCublas2.cublasGemmStridedBatchedEx(
+                    handle,
+                    left.operation(),
+                    right.operation(),
+                    op.c().size(-1),
+                    op.c().size(-2),
+                    op.a().size(-1),
+                    scalars.alpha(),
+                    batch.pointer(op.b()),
+                    type(op.b()),
+                    left.leading(),
+                    batch.stride(op.b()),
+                    batch.pointer(op.a()),
+                    type(op.a()),
+                    right.leading(),
+                    batch.stride(op.a()),
+                    scalars.beta(),
+                    batch.pointer(op.c()),
+                    type(op.c()),
+                    result.leading(),
+                    batch.stride(op.c()),
+                    batch.count(),
+                    COMPUTE,
+                    ALGORITHM);
         }
     }
 

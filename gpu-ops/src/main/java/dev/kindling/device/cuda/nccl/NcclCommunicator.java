@@ -11,7 +11,6 @@ import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -40,8 +39,6 @@ public final class NcclCommunicator implements AutoCloseable {
     private static final Duration CONNECT_PATIENCE = Duration.ofSeconds(60);
     /** For NCCL's kernels and threads to quit once told so. */
     private static final Duration QUIT_PATIENCE = Duration.ofSeconds(5);
-
-    private static final int[] FIRST_SUMS = {1, 1 << 16, 1 << 22};
 
     /**
      * A rank's place in its group.
@@ -114,7 +111,7 @@ public final class NcclCommunicator implements AutoCloseable {
     }
 
     private void connect() {
-        CudaMemory.Allocation scratch = context.memory().allocate("NCCL's first sums", 4L << 22);
+        CudaMemory.Allocation scratch = context.memory().allocate("NCCL's first sums", FirstCollectives.BYTES);
         // NCCL's own calls wait for the peers; this thread can look after them meanwhile.
         NativeCall connecting = NativeCall.begin("kindling-nccl-connect", () -> connectNatively(scratch));
         try {
@@ -143,33 +140,11 @@ public final class NcclCommunicator implements AutoCloseable {
     private void connectNatively(CudaMemory.Allocation scratch) {
         context.bind();
         lane = new NcclLibrary.Lane(library.join(group.id(), group.rank(), group.worldSize()), stream.handle());
-        long address = scratch.address().value();
-        for (int count : FIRST_SUMS) {
-            library.allReduce(lane, address, address, count, DType.F32);
-            long piece = Math.max(1, count / group.worldSize());
-            long own = address + piece * group.rank() * DType.F32.bytes();
-            library.reduceScatter(lane, address, own, piece, DType.F32);
-            library.allGather(lane, own, address, piece, DType.F32);
-        }
-        connectPairs(address);
+        FirstCollectives.enqueue(library, lane, group, scratch.address().value());
         while (JCudaDriver.cuStreamQuery(stream) == CUresult.CUDA_ERROR_NOT_READY) {
             NativeCall.pause();
         }
         CudaCall.check(JCudaDriver.cuStreamQuery(stream), "finish NCCL's first sums on %s", context.info());
-    }
-
-    /** Two ranks connect when they first exchange something: here, where the wait for a peer is bounded. */
-    private void connectPairs(long address) {
-        long count = FIRST_SUMS[FIRST_SUMS.length - 1] / group.worldSize();
-        List<NcclLibrary.Transfer> sends = new ArrayList<>();
-        List<NcclLibrary.Transfer> receives = new ArrayList<>();
-        for (int peer = 0; peer < group.worldSize(); peer++) {
-            if (peer != group.rank()) {
-                sends.add(new NcclLibrary.Transfer(address + group.rank() * count * Float.BYTES, count, peer));
-                receives.add(new NcclLibrary.Transfer(address + peer * count * Float.BYTES, count, peer));
-            }
-        }
-        library.exchange(lane, DType.F32, sends, receives);
     }
 
     /** The CUDA context's question while it waits. */

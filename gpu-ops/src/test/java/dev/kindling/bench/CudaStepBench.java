@@ -4,6 +4,7 @@ import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.device.cuda.Gpu;
 import dev.kindling.nn.GptConfig;
 import java.util.Arrays;
 import java.util.EnumSet;
@@ -37,7 +38,7 @@ public final class CudaStepBench {
         if (mma && !args[2].equals("mma")) {
             throw new IllegalArgumentException("the third argument is %s; give mma, or none".formatted(args[2]));
         }
-        CudaDevice device = CudaDevice.open(0, mma ? options.withoutWgmma() : options);
+        CudaDevice device = CudaDevice.open(0, mma ? Gpu.withoutWgmma(options) : options);
         try (TrainingStep step = new TrainingStep(device, config, gpt2 ? 32 : 64, backends)) {
             step.run();
             double first = step.loss();

@@ -3,6 +3,7 @@ package dev.kindling.bench;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.device.Precision;
+import dev.kindling.device.Stopwatch;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.tensor.Arena;
@@ -62,14 +63,16 @@ final class NcclYardstick {
             throw new AssertionError("wrong sum at length " + data.count());
         }
         double[] millis = new double[AllReduceBench.ROUNDS];
-        for (int round = -AllReduceBench.WARM_UP; round < AllReduceBench.ROUNDS; round++) {
-            float all = device.millis(() -> {
+        try (Stopwatch stopwatch = device.stopwatch()) {
+            for (int round = -AllReduceBench.WARM_UP; round < AllReduceBench.ROUNDS; round++) {
+                stopwatch.mark();
                 for (int i = 0; i < SUMS; i++) {
                     nccl.allReduce(data);
                 }
                 nccl.join();
-            });
-            millis[Math.max(round, 0)] = all / SUMS;
+                stopwatch.mark();
+                millis[Math.max(round, 0)] = stopwatch.readMicros()[1] / 1e3 / SUMS;
+            }
         }
         Arrays.sort(millis);
         return millis[AllReduceBench.ROUNDS / 2];

@@ -16,7 +16,6 @@ import java.util.function.IntSupplier;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUevent;
-import jcuda.driver.CUevent_flags;
 import jcuda.driver.CUresult;
 import jcuda.driver.CUstream;
 import jcuda.driver.CUstream_flags;
@@ -218,27 +217,6 @@ public final class CudaContext implements AutoCloseable {
             } else {
                 LockSupport.parkNanos(POLL_NANOS);
             }
-        }
-    }
-
-    /** Milliseconds between events around {@code work}; waits for it. */
-    float millis(Runnable work) {
-        bind();
-        CUevent start = new CUevent();
-        CUevent end = new CUevent();
-        CudaCall.check(JCudaDriver.cuEventCreate(start, CUevent_flags.CU_EVENT_DEFAULT), "create an event");
-        CudaCall.check(JCudaDriver.cuEventCreate(end, CUevent_flags.CU_EVENT_DEFAULT), "create an event");
-        try {
-            CudaCall.check(JCudaDriver.cuEventRecord(start, stream), "record an event");
-            work.run();
-            CudaCall.check(JCudaDriver.cuEventRecord(end, stream), "record an event");
-            synchronize();
-            float[] millis = new float[1];
-            CudaCall.check(JCudaDriver.cuEventElapsedTime(millis, start, end), "read the timer");
-            return millis[0];
-        } finally {
-            JCudaDriver.cuEventDestroy(start);
-            JCudaDriver.cuEventDestroy(end);
         }
     }
 

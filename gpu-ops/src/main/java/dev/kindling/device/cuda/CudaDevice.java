@@ -45,11 +45,6 @@ public final class CudaDevice implements Device {
         public static Options of(Precision precision) {
             return new Options(precision, false, KernelCache.standard(System.getenv()), Duration.ofMinutes(5), true);
         }
-
-        /** The same with the kernels that run on every GPU from compute capability 8.0. */
-        public Options withoutWgmma() {
-            return new Options(precision, tf32, cache, patience, false);
-        }
     }
 
     private CudaDevice(CudaDeviceInfo info, Options options) {
@@ -228,11 +223,6 @@ public final class CudaDevice implements Device {
     @Override
     public PeakRate peakRate() {
         return CudaPeakRate.of(info(), options.precision(), options.tf32());
-    }
-
-    /** Of the device's timer: milliseconds that {@code work} takes from its first to its last kernel. */
-    public float millis(Runnable work) {
-        return context.millis(work);
     }
 
     @Override

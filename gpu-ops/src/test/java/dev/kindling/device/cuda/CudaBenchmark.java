@@ -5,6 +5,7 @@ import dev.kindling.device.Dropout;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
+import dev.kindling.device.Stopwatch;
 import dev.kindling.device.cuda.library.CudaLibraries;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
@@ -60,12 +61,15 @@ public final class CudaBenchmark {
             work.run();
         }
         double best = Double.MAX_VALUE;
-        for (int i = 0; i < 5; i++) {
-            best = Math.min(best, device.millis(() -> {
+        try (Stopwatch stopwatch = device.stopwatch()) {
+            for (int i = 0; i < 5; i++) {
+                stopwatch.mark();
                 for (int j = 0; j < 10; j++) {
                     work.run();
                 }
-            }));
+                stopwatch.mark();
+                best = Math.min(best, stopwatch.readMicros()[1] / 1e3);
+            }
         }
         return best / 10;
     }

@@ -178,8 +178,7 @@ class CudaDeviceTest {
         Matmul wide = Matmul.of(a, b, tensor(DType.F32, rows, 64));
         assertThat(List.of(tooSmall, oddWidth, strided, wide, Matmul.accumulating(a, b, c)))
                 .noneMatch(device.ops()::fusesGelu);
-        try (CudaDevice older =
-                CudaDevice.open(0, CudaDevice.Options.of(Precision.BF16).withoutWgmma())) {
+        try (CudaDevice older = CudaDevice.open(0, Gpu.withoutWgmma(CudaDevice.Options.of(Precision.BF16)))) {
             assertThat(older.ops().fusesGelu(Matmul.of(a, b, c))).isFalse();
         }
     }

@@ -26,7 +26,7 @@ class FusedAttentionTest {
     private void open(boolean wgmma) {
         Gpu.require();
         CudaDevice.Options options = CudaDevice.Options.of(Precision.FP32);
-        device = CudaDevice.open(0, wgmma ? options : options.withoutWgmma());
+        device = CudaDevice.open(0, wgmma ? options : Gpu.withoutWgmma(options));
         arena = device.arena("test");
         device.setStep(new StepInputs(99, 3, 1, 1, 1, 1));
     }

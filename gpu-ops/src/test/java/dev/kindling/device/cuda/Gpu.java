@@ -17,6 +17,11 @@ public final class Gpu {
         });
     }
 
+    /** The same with the kernels that run on every GPU from compute capability 8.0. */
+    public static CudaDevice.Options withoutWgmma(CudaDevice.Options options) {
+        return new CudaDevice.Options(options.precision(), options.tf32(), options.cache(), options.patience(), false);
+    }
+
     static CudaDevice open(Precision precision) {
         require();
         return CudaDevice.open(0, precision);

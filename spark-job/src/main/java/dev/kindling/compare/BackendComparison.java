@@ -39,7 +39,7 @@ final class BackendComparison {
     private final int vocabulary;
     private final RankGroup group;
     private final Device device;
-    private final RankSession member;
+    private final RankSession session;
     private long stepsDone;
 
     /** @param tokens to train on */
@@ -49,13 +49,13 @@ final class BackendComparison {
             int vocabulary,
             RankGroup group,
             Device device,
-            RankSession member) {
+            RankSession session) {
         this.plan = plan;
         this.tokens = tokens;
         this.vocabulary = vocabulary;
         this.group = group;
         this.device = device;
-        this.member = member;
+        this.session = session;
     }
 
     /** Measures all backends on a configuration; ranks call it together. */
@@ -123,7 +123,7 @@ final class BackendComparison {
     /** Returns why the backend cannot run here, or empty when its trial is built. */
     private String build(
             TrainConfig config, AttentionBackend.Kind kind, Map<AttentionBackend.Kind, BackendTrial> trials) {
-        member.enter("building the " + EnumText.of(kind) + " backend");
+        session.enter("building the " + EnumText.of(kind) + " backend");
         TrainConfig own = config.withCluster(cluster -> cluster.withAttention(AttentionChoice.of(kind)));
         try (Arena arena = device.arena("question")) {
             Optional<String> reason = new Sdpa(device, arena, Set.of(kind)).whyNot(kind, shape(own));
@@ -221,14 +221,12 @@ final class BackendComparison {
     }
 
     private void stepDone() {
-        member.stepReached(++stepsDone);
+        session.stepReached(++stepsDone);
     }
 
     private void say(String format, Object... values) {
-        if (member.rank() == 0) {
-            member.report(
-                    ComparisonBody.PROGRESS,
-                    String.format(Locale.ROOT, format, values).getBytes(StandardCharsets.UTF_8));
+        if (session.rank() == 0) {
+            session.report(ComparisonBody.PROGRESS, String.format(Locale.ROOT, format, values));
         }
     }
 }

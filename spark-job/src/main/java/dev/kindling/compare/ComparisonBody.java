@@ -7,6 +7,7 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.Topic;
 import dev.kindling.data.DataException;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
@@ -34,15 +35,18 @@ import org.apache.spark.SparkEnv;
  * @param shards the folder of shards
  */
 public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String shards) implements GenerationBody {
-    /** The topic under which rank 0 tells of its progress, as text. */
-    public static final String PROGRESS = "progress";
+    /** What rank 0 does now, for people. */
+    static final Topic<String> PROGRESS = new Topic<>("progress", String.class);
+
+    /** What each rank measured, at the end. */
+    static final Topic<RankMeasurement> MEASUREMENT = new Topic<>("measurement", RankMeasurement.class);
 
     @Override
-    public byte[] run(RankSession member, AllReduce allReduce) throws IOException {
-        member.enter("opening the device and the shards");
-        try (Device device = ExecutorDevice.open(config, member);
+    public byte[] run(RankSession session, AllReduce allReduce) throws IOException {
+        session.enter("opening the device and the shards");
+        try (Device device = ExecutorDevice.open(config, session);
                 NcclCommunicator nccl =
-                        NcclRendezvous.open(config, member, allReduce, device).orElse(null)) {
+                        NcclRendezvous.open(config, session, allReduce, device).orElse(null)) {
             ShardSet set = ShardPreparation.open(shards, Storage.settings());
             allReduce.barrier(); // so that all ranks of a host load it while peaks are measured
             PeakRate peak = device.peakRate();
@@ -52,14 +56,14 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
                     set.tokenizer().vocabSize(),
                     new RankGroup(allReduce, Optional.ofNullable(nccl)),
                     device,
-                    member);
+                    session);
             List<RankMeasurement.Case> cases = new ArrayList<>();
             for (int length : plan.lengths()) {
                 cases.addAll(comparison.measure(config.withModel(model -> model.withBlockSize(length))));
             }
             SparkEnv env = SparkEnv.get();
             RankMeasurement measurement = new RankMeasurement(
-                    member.rank(),
+                    session.rank(),
                     env.blockManager().blockManagerId().host(),
                     env.executorId(),
                     device.description(),
@@ -67,7 +71,7 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
                     peak.flops().orElse(0),
                     peak.basis(),
                     cases);
-            member.request(RankMeasurement.TOPIC, measurement.encode());
+            session.request(MEASUREMENT, measurement);
             return new byte[0];
         } catch (DataException e) {
             throw new FatalJobException(e.getMessage(), e);

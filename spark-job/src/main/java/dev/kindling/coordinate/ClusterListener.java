@@ -26,11 +26,11 @@ final class ClusterListener extends SparkListener {
 
     @Override
     public void onJobStart(SparkListenerJobStart job) {
-        GenerationState board = open.get();
+        GenerationState state = open.get();
         Properties properties = job.properties();
-        if (board != null
+        if (state != null
                 && properties != null
-                && String.valueOf(board.generation().number()).equals(properties.getProperty(GENERATION))) {
+                && String.valueOf(state.generation().number()).equals(properties.getProperty(GENERATION))) {
             stages.clear();
             CollectionConverters.asJava(job.stageInfos()).forEach(stage -> stages.add(stage.stageId()));
         }
@@ -38,26 +38,26 @@ final class ClusterListener extends SparkListener {
 
     @Override
     public void onTaskStart(SparkListenerTaskStart task) {
-        GenerationState board = open.get();
-        if (board != null && stages.contains(task.stageId())) {
+        GenerationState state = open.get();
+        if (state != null && stages.contains(task.stageId())) {
             TaskInfo info = task.taskInfo();
-            board.launched(info.index(), info.executorId(), info.host());
+            state.launched(info.index(), info.executorId(), info.host());
         }
     }
 
     @Override
     public void onTaskEnd(SparkListenerTaskEnd task) {
-        GenerationState board = open.get();
-        if (board != null && stages.contains(task.stageId())) {
-            board.ended(task.taskInfo().index());
+        GenerationState state = open.get();
+        if (state != null && stages.contains(task.stageId())) {
+            state.ended(task.taskInfo().index());
         }
     }
 
     @Override
     public void onExecutorRemoved(SparkListenerExecutorRemoved removed) {
-        GenerationState board = open.get();
-        if (board != null) {
-            board.executorLost(removed.executorId(), removed.reason());
+        GenerationState state = open.get();
+        if (state != null) {
+            state.executorLost(removed.executorId(), removed.reason());
         }
     }
 }

@@ -1,9 +1,10 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FirstCause;
-import dev.kindling.coordinate.message.Message;
-import dev.kindling.coordinate.message.Reply;
+import dev.kindling.coordinate.message.RankMessage;
+import dev.kindling.coordinate.message.Topic;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
@@ -15,28 +16,26 @@ import org.apache.spark.scheduler.SparkListener;
 /**
  * The driver's side of the control plane: one open generation at a time, whose ranks it hears, watches and stops.
  * Messages of any other generation are answered with "stop". {@link #receive} runs on Spark's plugin thread and never
- * blocks; the {@link RequestHandler} has a thread of its own.
+ * blocks; the {@link TopicHandlers} have a thread of their own.
  */
 public final class Coordinator implements AutoCloseable {
-    private record Ticket(int generation, int rank, long id) {}
+    private record RequestId(int generation, int rank, long id) {}
 
-    private record Settled(byte[] answer, String error) {}
-
-    private final RequestHandler handler;
-    private final ExecutorService requests;
-    private final Map<Ticket, Settled> answers = new HashMap<>();
+    private final TopicHandlers handlers;
+    private final ExecutorService handling;
+    private final Map<RequestId, DriverReply> handled = new HashMap<>();
     private final JavaSparkContext sc;
     private final SparkListener listener;
-    private final Object running = new Object();
-    private volatile GenerationState board;
+    private final Object whileHandling = new Object();
+    private volatile GenerationState open;
 
     /** Registers with Spark's plugin; one Coordinator may be open per driver. */
-    public Coordinator(JavaSparkContext sc, RequestHandler handler) {
+    public Coordinator(JavaSparkContext sc, TopicHandlers handlers) {
         this.sc = sc;
-        this.handler = handler;
-        this.listener = new ClusterListener(() -> board);
-        this.requests = Executors.newSingleThreadExecutor(task -> {
-            Thread thread = new Thread(task, "kindling-requests");
+        this.handlers = handlers;
+        this.listener = new ClusterListener(() -> open);
+        this.handling = Executors.newSingleThreadExecutor(task -> {
+            Thread thread = new Thread(task, "kindling-topic-handlers");
             thread.setDaemon(true);
             return thread;
         });
@@ -45,80 +44,76 @@ public final class Coordinator implements AutoCloseable {
     }
 
     void open(GenerationState next) {
-        synchronized (answers) {
-            answers.clear();
+        synchronized (handled) {
+            handled.clear();
         }
-        board = next;
+        open = next;
     }
 
-    /** Refuses everything of the current generation from now on, and waits for a running request to return. */
+    /** Refuses everything of the current generation from now on, and waits for a running handler to return. */
     void shut(String reason) {
-        GenerationState current = board;
+        GenerationState current = open;
         if (current != null) {
             current.stop(reason);
-            synchronized (running) {
-                board = null;
+            synchronized (whileHandling) {
+                open = null;
             }
         }
     }
 
-    Reply receive(Message message) {
-        GenerationState current = board;
+    DriverReply receive(RankMessage message) {
+        GenerationState current = open;
         if (current == null) {
-            return new Reply.Stop("no generation is running");
+            return new DriverReply.Stop("no generation is running");
         }
-        if (message instanceof Message.Poll poll) {
-            Reply alive = current.receive(message);
-            return alive instanceof Reply.Ok ? poll(poll) : alive;
+        DriverReply reply = current.receive(message);
+        if (!(reply instanceof DriverReply.Ok)) {
+            return reply;
         }
-        Reply reply = current.receive(message);
-        if (reply instanceof Reply.Ok && message instanceof Message.Request request) {
-            requests.execute(() -> serve(current, request));
-        } else if (reply instanceof Reply.Ok && message instanceof Message.Reports reports) {
-            requests.execute(() -> take(current, reports));
+        if (message instanceof RankMessage.Request request) {
+            handling.execute(() -> handle(current, request));
+        } else if (message instanceof RankMessage.Reports reports) {
+            handling.execute(() -> handle(current, reports));
+        } else if (message instanceof RankMessage.IsHandled question) {
+            return handled(question);
         }
         return reply;
     }
 
-    private Reply poll(Message.Poll poll) {
-        Settled settled;
-        synchronized (answers) {
-            settled = answers.remove(new Ticket(poll.generation(), poll.rank(), poll.id()));
+    private DriverReply handled(RankMessage.IsHandled question) {
+        synchronized (handled) {
+            DriverReply reply = handled.remove(new RequestId(question.generation(), question.rank(), question.id()));
+            return reply == null ? new DriverReply.Waiting() : reply;
         }
-        if (settled == null) {
-            return new Reply.Waiting();
-        }
-        return settled.error == null ? new Reply.Answer(settled.answer) : new Reply.Refused(settled.error);
     }
 
-    private void serve(GenerationState of, Message.Request request) {
-        synchronized (running) {
-            if (board != of) {
+    private void handle(GenerationState of, RankMessage.Request request) {
+        synchronized (whileHandling) {
+            if (open != of) {
                 return;
             }
-            Settled settled;
+            DriverReply reply = new DriverReply.Ok();
             try {
-                byte[] answer = handler.handle(of.generation(), request.rank(), request.topic(), request.payload());
-                settled = new Settled(answer == null ? new byte[0] : answer, null);
-            } catch (Exception e) {
-                settled = new Settled(null, e.toString());
+                handlers.handle(of.generation(), request.rank(), request.value());
+            } catch (Exception | Error e) {
+                reply = new DriverReply.HandlerFailed(reasonOf(e), e instanceof FatalJobException);
             }
-            synchronized (answers) {
-                answers.put(new Ticket(request.generation(), request.rank(), request.id()), settled);
+            synchronized (handled) {
+                handled.put(new RequestId(request.generation(), request.rank(), request.id()), reply);
             }
         }
     }
 
-    private void take(GenerationState of, Message.Reports reports) {
-        synchronized (running) {
-            for (Message.Report report : reports.reports()) {
-                if (board != of) {
+    private void handle(GenerationState of, RankMessage.Reports reports) {
+        synchronized (whileHandling) {
+            for (Topic.Value value : reports.values()) {
+                if (open != of) {
                     return;
                 }
                 try {
-                    handler.handle(of.generation(), reports.rank(), report.topic(), report.payload());
-                } catch (Exception e) {
-                    String what = "the driver failed on report '" + report.topic() + "': " + e;
+                    handlers.handle(of.generation(), reports.rank(), value);
+                } catch (Exception | Error e) {
+                    String what = "the driver failed on report '" + value.topic() + "': " + reasonOf(e);
                     of.blame(new FirstCause(-1, "", what, "", e instanceof FatalJobException));
                     return;
                 }
@@ -126,18 +121,22 @@ public final class Coordinator implements AutoCloseable {
         }
     }
 
+    private static String reasonOf(Throwable e) {
+        return e instanceof FatalJobException ? e.getMessage() : e.toString();
+    }
+
     @Override
     public void close() {
         shut("the job is over");
         CoordinatorPlugin.disconnect(this);
         sc.sc().removeSparkListener(listener);
-        requests.shutdown();
+        handling.shutdown();
         try {
-            if (!requests.awaitTermination(10, TimeUnit.SECONDS)) {
-                requests.shutdownNow();
+            if (!handling.awaitTermination(10, TimeUnit.SECONDS)) {
+                handling.shutdownNow();
             }
         } catch (InterruptedException e) {
-            requests.shutdownNow();
+            handling.shutdownNow();
             Thread.currentThread().interrupt();
         }
     }

@@ -1,9 +1,9 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FatalJobException;
-import dev.kindling.coordinate.message.Message;
-import dev.kindling.coordinate.message.Reply;
-import dev.kindling.coordinate.message.Wire;
+import dev.kindling.coordinate.message.MessageCodec;
+import dev.kindling.coordinate.message.RankMessage;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.spark.api.plugin.DriverPlugin;
@@ -19,8 +19,8 @@ public final class CoordinatorPlugin implements SparkPlugin {
     private static final AtomicReference<Executor> EXECUTOR = new AtomicReference<>();
     private static final AtomicReference<Coordinator> DRIVER = new AtomicReference<>();
 
-    /** @param keepsake what ranks leave in this process for those of later generations */
-    private record Executor(PluginContext context, AtomicReference<Object> keepsake) {}
+    /** @param retained what ranks leave in this process for those of later generations */
+    private record Executor(PluginContext context, AtomicReference<Object> retained) {}
 
     static void connect(Coordinator coordinator) {
         if (!DRIVER.compareAndSet(null, coordinator)) {
@@ -33,13 +33,13 @@ public final class CoordinatorPlugin implements SparkPlugin {
     }
 
     /** Asks the driver, from an executor. */
-    static Reply ask(Message message) throws Exception {
-        return Wire.decode((byte[]) executor().context.ask(Wire.encode(message)), Reply.class);
+    static DriverReply ask(RankMessage message) throws Exception {
+        return MessageCodec.decode((byte[]) executor().context.ask(MessageCodec.encode(message)), DriverReply.class);
     }
 
     /** The one place of this executor process that outlives a generation. */
-    static AtomicReference<Object> keepsake() {
-        return executor().keepsake;
+    static AtomicReference<Object> retained() {
+        return executor().retained;
     }
 
     private static Executor executor() {
@@ -57,10 +57,10 @@ public final class CoordinatorPlugin implements SparkPlugin {
             @Override
             public Object receive(Object message) {
                 Coordinator coordinator = DRIVER.get();
-                Reply reply = coordinator == null
-                        ? new Reply.Stop("the driver has no coordinator; the job is over")
-                        : coordinator.receive(Wire.decode((byte[]) message, Message.class));
-                return Wire.encode(reply);
+                DriverReply reply = coordinator == null
+                        ? new DriverReply.Stop("the driver has no coordinator; the job is over")
+                        : coordinator.receive(MessageCodec.decode((byte[]) message, RankMessage.class));
+                return MessageCodec.encode(reply);
             }
         };
     }

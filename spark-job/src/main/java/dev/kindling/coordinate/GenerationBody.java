@@ -13,5 +13,5 @@ public interface GenerationBody extends Serializable {
      *
      * @throws FatalJobException for what another attempt cannot cure; anything else is retried
      */
-    byte[] run(RankSession member, AllReduce allReduce) throws Exception;
+    byte[] run(RankSession session, AllReduce allReduce) throws Exception;
 }

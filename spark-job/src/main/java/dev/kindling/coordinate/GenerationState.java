@@ -1,11 +1,11 @@
 package dev.kindling.coordinate;
 
 import dev.kindling.allreduce.link.Peer;
+import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
-import dev.kindling.coordinate.message.Message;
-import dev.kindling.coordinate.message.Reply;
+import dev.kindling.coordinate.message.RankMessage;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -20,12 +20,12 @@ import java.util.stream.Stream;
  * watchdog; never blocks. Times are {@code System.nanoTime()} of the driver.
  */
 final class GenerationState {
-    /** How long a consequence ("lost my peer") waits for its cause ("process killed") to become known. */
+    /** How long a consequence ("lost my peer") is held back for its cause ("process killed") to become known first. */
     private static final long GRACE_MILLIS = 2_000;
 
     private final Generation generation;
     private final Peer reducer;
-    private final RankState[] seats;
+    private final RankState[] ranks;
     private final Watchdog watchdog;
     private final Map<String, Integer> gpus = new HashMap<>();
     private FirstCause cause;
@@ -38,82 +38,84 @@ final class GenerationState {
     GenerationState(Generation generation, Limits limits, Peer reducer) {
         this.generation = generation;
         this.reducer = reducer;
-        this.seats = new RankState[generation.worldSize()];
-        this.watchdog = new Watchdog(limits, seats);
+        this.ranks = new RankState[generation.worldSize()];
+        this.watchdog = new Watchdog(limits, ranks);
     }
 
     Generation generation() {
         return generation;
     }
 
-    synchronized Reply receive(Message message) {
+    synchronized DriverReply receive(RankMessage message) {
         int rank = message.rank();
-        if (message.generation() != generation.number() || rank < 0 || rank >= seats.length) {
-            return new Reply.Stop(
+        if (message.generation() != generation.number() || rank < 0 || rank >= ranks.length) {
+            return new DriverReply.Stop(
                     "generation " + message.generation() + " is over, the driver is at " + generation.number());
         }
-        RankState seat = seats[rank];
-        if (seat != null) {
-            seat.hear();
+        RankState state = ranks[rank];
+        if (state != null) {
+            state.hear();
         }
-        if (message instanceof Message.Failed failed) {
-            fail(failed, seat);
-        } else if (message instanceof Message.Left && seat != null) {
-            seat.leave();
+        if (message instanceof RankMessage.Failed failed) {
+            fail(failed, state);
+        } else if (message instanceof RankMessage.Left && state != null) {
+            state.leave();
         } else if (stopped != null) {
-            return new Reply.Stop(stopped);
-        } else if (message instanceof Message.Join join) {
+            return new DriverReply.Stop(stopped);
+        } else if (message instanceof RankMessage.Join join) {
             return join(join);
-        } else if (message instanceof Message.Heartbeat beat && seat != null) {
-            seat.beat(beat);
-        } else if (message instanceof Message.Claim claim) {
+        } else if (message instanceof RankMessage.Heartbeat beat && state != null) {
+            state.beat(beat);
+        } else if (message instanceof RankMessage.ClaimGpu claim) {
             return claim(claim);
-        } else if (message instanceof Message.MayEnd) {
+        } else if (message instanceof RankMessage.MayEnd) {
             ending |= roomToGrow;
-            return ending ? new Reply.Ok() : new Reply.Waiting();
+            return ending ? new DriverReply.Ok() : new DriverReply.Waiting();
         }
-        return new Reply.Ok();
+        return new DriverReply.Ok();
     }
 
-    private Reply join(Message.Join join) {
-        RankState seat = seats[join.rank()];
-        if (seat == null) {
-            seats[join.rank()] = new RankState(join.peer());
-        } else if (!seat.peer().equals(join.peer())) {
-            return new Reply.Refused(
-                    join.peer().describe() + " is taken by " + seat.peer().describe());
+    private DriverReply join(RankMessage.Join join) {
+        RankState state = ranks[join.rank()];
+        if (state == null) {
+            ranks[join.rank()] = new RankState(join.peer());
+        } else if (!state.peer().equals(join.peer())) {
+            return new DriverReply.Refused(
+                    join.peer().describe() + " is taken by " + state.peer().describe());
         }
-        if (joined().count() < seats.length) {
-            return new Reply.Waiting();
+        if (joined().count() < ranks.length) {
+            return new DriverReply.Waiting();
         }
-        return new Reply.Roster(new ArrayList<>(joined().map(RankState::peer).toList()), reducer);
+        return new DriverReply.Roster(
+                new ArrayList<>(joined().map(RankState::peer).toList()), reducer);
     }
 
-    private Reply claim(Message.Claim claim) {
+    private DriverReply claim(RankMessage.ClaimGpu claim) {
         Integer owner = gpus.putIfAbsent(claim.gpuUuid(), claim.rank());
         if (owner == null || owner == claim.rank()) {
-            return new Reply.Ok();
+            return new DriverReply.Ok();
         }
-        return new Reply.Refused("two ranks on one GPU: " + seats[owner].peer().describe() + " and "
-                + seats[claim.rank()].peer().describe() + " both have " + claim.gpuUuid()
-                + "; give each executor its own GPU (spark.executor.resource.gpu.amount=1 and one worker that owns all"
-                + " GPUs of its host)");
+        return new DriverReply.Refused(
+                "two ranks on one GPU: " + ranks[owner].peer().describe() + " and "
+                        + ranks[claim.rank()].peer().describe() + " both have " + claim.gpuUuid()
+                        + "; give each executor its own GPU (spark.executor.resource.gpu.amount=1 and one worker that owns all"
+                        + " GPUs of its host)");
     }
 
-    private void fail(Message.Failed failed, RankState seat) {
+    private void fail(RankMessage.Failed failed, RankState state) {
         FirstCause named = new FirstCause(
                 failed.rank(),
-                seat == null ? "rank " + failed.rank() : seat.peer().describe(),
+                state == null ? "rank " + failed.rank() : state.peer().describe(),
                 failed.cause().what(),
                 failed.cause().stack(),
                 failed.cause().fatal());
-        if (seat != null) {
-            seat.leave();
+        if (state != null) {
+            state.leave();
         }
-        if (failed.kind() == Message.Failed.Kind.OWN) {
+        if (failed.origin() == RankMessage.Failed.Origin.OWN) {
             blame(named);
         } else if (consequence == null) {
-            consequence = failed.kind() == Message.Failed.Kind.PEER ? rootOf(named) : named;
+            consequence = failed.origin() == RankMessage.Failed.Origin.PEER ? rootOf(named) : named;
             consequenceAt = System.nanoTime();
         }
     }
@@ -135,14 +137,14 @@ final class GenerationState {
     }
 
     synchronized void executorLost(String executorId, String reason) {
-        joined().filter(seat -> seat.peer().executorId().equals(executorId)).forEach(seat -> {
-            if (!seat.hasLeft()) {
-                blame(seat.blame("its executor is gone: " + reason));
+        joined().filter(state -> state.peer().executorId().equals(executorId)).forEach(state -> {
+            if (!state.hasLeft()) {
+                blame(state.cause("its executor is gone: " + reason));
             }
-            seat.leave();
+            state.leave();
         });
         watchdog.launches().forEach((rank, launch) -> {
-            if (launch.executorId().equals(executorId) && seats[rank] == null) {
+            if (launch.executorId().equals(executorId) && ranks[rank] == null) {
                 String where = "rank " + rank + " (executor " + executorId + " on " + launch.host() + ")";
                 blame(new FirstCause(rank, where, "its executor is gone before it joined: " + reason, "", false));
             }
@@ -163,10 +165,10 @@ final class GenerationState {
 
     /** A rank that waited in vain is not at fault, but the one that it and perhaps others waited for. */
     private FirstCause rootOf(FirstCause waited) {
-        return joined().filter(seat -> !seat.hasLeft())
-                .min(RankState.SUSPICION)
-                .map(seat -> seat.blame(
-                        "the others waited for it in vain, in " + seat.doing() + " (" + waited.describe() + ")"))
+        return joined().filter(state -> !state.hasLeft())
+                .min(RankState.MOST_SUSPECT_FIRST)
+                .map(state -> state.cause(
+                        "the others waited for it in vain, in " + state.doing() + " (" + waited.describe() + ")"))
                 .orElse(waited);
     }
 
@@ -179,16 +181,16 @@ final class GenerationState {
 
     /** Whether a rank has started and not left, and may still do so: a frozen one cannot. */
     synchronized boolean someMayLeave() {
-        return watchdog.launches().keySet().stream().anyMatch(rank -> seats[rank] == null)
-                || joined().anyMatch(seat -> !seat.hasLeft() && !watchdog.isSilent(seat));
+        return watchdog.launches().keySet().stream().anyMatch(rank -> ranks[rank] == null)
+                || joined().anyMatch(state -> !state.hasLeft() && !watchdog.isSilent(state));
     }
 
     /** The executors whose ranks have started and not left. */
-    synchronized List<String> stayers() {
-        Stream<String> joined =
-                joined().filter(seat -> !seat.hasLeft()).map(seat -> seat.peer().executorId());
+    synchronized List<String> executorsNotLeft() {
+        Stream<String> joined = joined().filter(state -> !state.hasLeft())
+                .map(state -> state.peer().executorId());
         Stream<String> launched = watchdog.launches().entrySet().stream()
-                .filter(launch -> seats[launch.getKey()] == null)
+                .filter(launch -> ranks[launch.getKey()] == null)
                 .map(launch -> launch.getValue().executorId());
         return Stream.concat(joined, launched).distinct().toList();
     }
@@ -204,6 +206,6 @@ final class GenerationState {
     }
 
     private Stream<RankState> joined() {
-        return Arrays.stream(seats).filter(Objects::nonNull);
+        return Arrays.stream(ranks).filter(Objects::nonNull);
     }
 }

@@ -30,20 +30,20 @@ public final class Generations {
     private static final long ROOM_MILLIS = 1_000;
     /** For news of a process that ended itself to reach the driver. */
     private static final long LEAVE_SLACK_MILLIS = 1_000;
-    /** How long a failed Spark job waits for the rank's own account of it. */
-    private static final long ACCOUNT_MILLIS = 2_500;
+    /** How long a failed Spark job waits for the rank's own account of the failure. */
+    private static final long EXPLANATION_MILLIS = 2_500;
 
     private final JavaSparkContext sc;
     private final Coordinator coordinator;
     private final GenerationPlan plan;
-    private final Slots slots;
+    private final ExecutorSlots slots;
     private int number;
 
     public Generations(JavaSparkContext sc, Coordinator coordinator, GenerationPlan plan) {
         this.sc = sc;
         this.coordinator = coordinator;
         this.plan = plan;
-        this.slots = new Slots(sc, plan);
+        this.slots = new ExecutorSlots(sc, plan);
     }
 
     /**
@@ -62,8 +62,8 @@ public final class Generations {
             Generation generation = new Generation(++number, worldSize, start, attempt);
             generations.add(generation);
             progress.started(generation);
-            Attempt ended = runOne(generation, body);
-            if (ended.failure == null && !ended.grows) {
+            GenerationEnd ended = runOne(generation, body);
+            if (ended.failure == null && !ended.forMoreRanks) {
                 return new GenerationsResult(ended.result, generations, failures);
             }
             if (ended.failure != null) {
@@ -102,19 +102,19 @@ public final class Generations {
         }
     }
 
-    /** @param grows the ranks have ended at a checkpoint so that more of them can go on */
-    private record Attempt(byte[] result, FirstCause failure, boolean grows) {}
+    /** @param forMoreRanks the ranks have ended at a checkpoint so that more of them can go on */
+    private record GenerationEnd(byte[] result, FirstCause failure, boolean forMoreRanks) {}
 
-    private Attempt runOne(Generation generation, GenerationBody body) {
+    private GenerationEnd runOne(Generation generation, GenerationBody body) {
         boolean star = plan.transport() == Transport.DRIVER && generation.worldSize() > 1;
         ReduceServer server =
                 star ? new ReduceServer(generation.number(), generation.worldSize(), plan.maxElements()) : null;
         try {
             Peer reducer =
                     star ? new Peer(-1, server.host(), server.port(), "driver", "") : new Peer(-1, "", 0, "driver", "");
-            GenerationState board = new GenerationState(generation, plan.limits(), reducer);
-            coordinator.open(board);
-            return watch(board, submit(generation, body));
+            GenerationState state = new GenerationState(generation, plan.limits(), reducer);
+            coordinator.open(state);
+            return watch(state, submit(generation, body));
         } finally {
             coordinator.shut("generation " + generation.number() + " is over");
             if (server != null) {
@@ -139,59 +139,59 @@ public final class Generations {
                 .collectAsync();
     }
 
-    private Attempt watch(GenerationState board, JavaFutureAction<List<byte[]>> job) {
+    private GenerationEnd watch(GenerationState state, JavaFutureAction<List<byte[]>> job) {
         FirstCause failure = null;
-        RoomWatch room = new RoomWatch(board);
+        RoomWatch room = new RoomWatch(state);
         while (failure == null) {
             try {
                 List<byte[]> results = job.get(WATCH_MILLIS, TimeUnit.MILLISECONDS);
-                return new Attempt(results.isEmpty() ? new byte[0] : results.get(0), null, board.ending());
+                return new GenerationEnd(results.isEmpty() ? new byte[0] : results.get(0), null, state.ending());
             } catch (TimeoutException e) {
-                failure = board.problem().orElse(null);
+                failure = state.problem().orElse(null);
                 room.look();
             } catch (ExecutionException e) {
-                failure = account(board, e.getCause());
+                failure = explain(state, e.getCause());
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 failure = new FirstCause(-1, "", "the driver was interrupted", "", true);
             }
         }
-        board.stop(failure.describe());
+        state.stop(failure.describe());
         job.cancel(true);
-        awaitLeave(board);
-        return new Attempt(null, failure, false);
+        awaitLeave(state);
+        return new GenerationEnd(null, failure, false);
     }
 
     /** Looks, now and then, whether there is room for more ranks; seen twice in a row it counts. */
     private final class RoomWatch {
-        private final GenerationState board;
+        private final GenerationState state;
         private long looked = System.nanoTime();
         private boolean seen;
 
-        RoomWatch(GenerationState board) {
-            this.board = board;
+        RoomWatch(GenerationState state) {
+            this.state = state;
         }
 
         void look() {
-            int worldSize = board.generation().worldSize();
+            int worldSize = state.generation().worldSize();
             if (worldSize < plan.worldSize() && Watchdog.millisSince(looked) > ROOM_MILLIS) {
                 looked = System.nanoTime();
                 boolean more = slots.now() > worldSize;
-                board.room(more && seen);
+                state.room(more && seen);
                 seen = more;
             }
         }
     }
 
     /** Spark says that the job failed; the rank or the listener may say why a moment later. */
-    private FirstCause account(GenerationState board, Throwable sparkFailure) {
-        long end = System.nanoTime() + ACCOUNT_MILLIS * 1_000_000L;
-        Optional<FirstCause> known = board.problem();
+    private FirstCause explain(GenerationState state, Throwable sparkFailure) {
+        long end = System.nanoTime() + EXPLANATION_MILLIS * 1_000_000L;
+        Optional<FirstCause> known = state.problem();
         while (known.isEmpty()
                 && System.nanoTime() - end < 0
                 && !Thread.currentThread().isInterrupted()) {
             pause();
-            known = board.problem();
+            known = state.problem();
         }
         String what =
                 String.valueOf(sparkFailure.getMessage()).lines().findFirst().orElse("Spark job failed");
@@ -202,19 +202,19 @@ public final class Generations {
      * A rank that is alive leaves, or ends its process, within the bound; a frozen one can do neither, and would keep
      * its slot until Spark misses it after minutes, so its executor is replaced.
      */
-    private void awaitLeave(GenerationState board) {
+    private void awaitLeave(GenerationState state) {
         long end = System.nanoTime() + (plan.limits().stop() + LEAVE_SLACK_MILLIS) * 1_000_000L;
-        while (board.someMayLeave()
+        while (state.someMayLeave()
                 && System.nanoTime() - end < 0
                 && !Thread.currentThread().isInterrupted()) {
             pause();
         }
-        for (String executor : board.stayers()) {
+        for (String executor : state.executorsNotLeft()) {
             if (!executor.equals("driver")) {
                 LOG.warn(
                         "executor {} did not leave generation {}: replacing it",
                         executor,
-                        board.generation().number());
+                        state.generation().number());
                 sc.sc().killAndReplaceExecutor(executor);
             }
         }

@@ -2,7 +2,7 @@ package dev.kindling.coordinate;
 
 import dev.kindling.allreduce.link.Peer;
 import dev.kindling.coordinate.message.FirstCause;
-import dev.kindling.coordinate.message.Message;
+import dev.kindling.coordinate.message.RankMessage;
 import java.util.Comparator;
 
 /** What the driver knows of one rank that has joined. Guarded by its {@link GenerationState}; times are the driver's nanoTime. */
@@ -11,9 +11,9 @@ final class RankState {
      * The rank to look at first when nothing moves: one that does not wait for its peers before those that do, then
      * the one that is furthest behind.
      */
-    static final Comparator<RankState> SUSPICION = Comparator.comparing((RankState seat) -> seat.waiting)
-            .thenComparingLong(seat -> seat.step)
-            .thenComparingLong(seat -> seat.moved);
+    static final Comparator<RankState> MOST_SUSPECT_FIRST = Comparator.comparing((RankState state) -> state.waiting)
+            .thenComparingLong(state -> state.step)
+            .thenComparingLong(state -> state.moved);
 
     private final Peer peer;
     private long heard = System.nanoTime();
@@ -36,14 +36,14 @@ final class RankState {
         heard = System.nanoTime();
     }
 
-    /** Moves all times on, not beyond now. */
-    void excuse(long nanos) {
+    /** Counts {@code nanos} as not having passed: all times move on by them, though not beyond now. */
+    void postpone(long nanos) {
         long now = System.nanoTime();
         heard = Math.min(now, heard + nanos);
         moved = Math.min(now, moved + nanos);
     }
 
-    void beat(Message.Heartbeat beat) {
+    void beat(RankMessage.Heartbeat beat) {
         if (beat.moves() != moves) {
             moved = System.nanoTime();
             moves = beat.moves();
@@ -83,7 +83,7 @@ final class RankState {
                 + (beforeFirstStep() ? "before its first step" : "after step " + step);
     }
 
-    FirstCause blame(String what) {
+    FirstCause cause(String what) {
         return new FirstCause(peer.rank(), peer.describe(), what, "", false);
     }
 }

@@ -7,13 +7,13 @@ import dev.kindling.allreduce.SingleRank;
 import dev.kindling.allreduce.link.AllReduceException;
 import dev.kindling.allreduce.link.MeshEndpoint;
 import dev.kindling.allreduce.link.Peer;
+import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FencedException;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
-import dev.kindling.coordinate.message.Message;
-import dev.kindling.coordinate.message.Reply;
+import dev.kindling.coordinate.message.RankMessage;
 import java.io.PrintWriter;
 import java.io.Serializable;
 import java.io.StringWriter;
@@ -47,15 +47,15 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
     public Iterator<byte[]> apply(Iterator<Integer> ranks) {
         TaskContext task = TaskContext.get();
         int rank = task.partitionId();
-        try (RankSession member = new RankSession(generation, limits, rank)) {
+        try (RankSession session = new RankSession(generation, limits, rank)) {
             try {
-                byte[] result = joinAndRun(member, gpuOf(task));
-                member.left();
+                byte[] result = joinAndRun(session, gpuOf(task));
+                session.left();
                 List<byte[]> results = rank != 0 ? List.of() : List.of(result == null ? new byte[0] : result);
                 return CollectionConverters.asScala(results.iterator());
             } catch (Exception | LinkageError | OutOfMemoryError | AssertionError e) {
                 FirstCause cause = new FirstCause(rank, "", oneLine(e), stackOf(e), e instanceof FatalJobException);
-                member.failed(cause, kind(e, member, task));
+                session.failed(cause, origin(e, session, task));
                 throw new IllegalStateException(oneLine(e), e);
             }
         } finally {
@@ -64,14 +64,14 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
         }
     }
 
-    private byte[] joinAndRun(RankSession member, String gpu) throws Exception {
+    private byte[] joinAndRun(RankSession session, String gpu) throws Exception {
         boolean ring = transport == Transport.RING && generation.worldSize() > 1;
         MeshEndpoint endpoint =
                 ring ? MeshEndpoint.open(generation.number(), generation.worldSize(), maxElements) : null;
-        try (AllReduce allReduce = rendezvous(member, gpu, endpoint)) {
+        try (AllReduce allReduce = rendezvous(session, gpu, endpoint)) {
             // No rank may end, and its end of the ring with it, before its peers have connected to it.
             allReduce.barrier();
-            return body.run(member, allReduce);
+            return body.run(session, allReduce);
         } finally {
             if (endpoint != null) {
                 endpoint.close();
@@ -79,28 +79,28 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
         }
     }
 
-    private AllReduce rendezvous(RankSession member, String gpu, MeshEndpoint endpoint) {
+    private AllReduce rendezvous(RankSession session, String gpu, MeshEndpoint endpoint) {
         SparkEnv env = SparkEnv.get();
         String host = env.blockManager().blockManagerId().host();
         int port = endpoint == null ? 0 : endpoint.port();
-        Reply.Roster roster = member.join(new Peer(member.rank(), host, port, env.executorId(), gpu));
+        DriverReply.Roster roster = session.join(new Peer(session.rank(), host, port, env.executorId(), gpu));
         if (generation.worldSize() == 1) {
             return new SingleRank();
         }
         return endpoint == null
-                ? new DriverAllReduce(member.group(roster.peers()), roster.reducer())
-                : new MeshAllReduce(member.group(roster.peers()), endpoint);
+                ? new DriverAllReduce(session.group(roster.peers()), roster.reducer())
+                : new MeshAllReduce(session.group(roster.peers()), endpoint);
     }
 
     /** What follows from an interrupt may come as any exception, of a file that was being read for example. */
-    private static Message.Failed.Kind kind(Throwable e, RankSession member, TaskContext task) {
+    private static RankMessage.Failed.Origin origin(Throwable e, RankSession session, TaskContext task) {
         if (e instanceof FencedException
                 || e instanceof InterruptedException
-                || member.mustStop()
+                || session.mustStop()
                 || task.isInterrupted()) {
-            return Message.Failed.Kind.STOPPED;
+            return RankMessage.Failed.Origin.STOPPED;
         }
-        return e instanceof AllReduceException ? Message.Failed.Kind.PEER : Message.Failed.Kind.OWN;
+        return e instanceof AllReduceException ? RankMessage.Failed.Origin.PEER : RankMessage.Failed.Origin.OWN;
     }
 
     private static String gpuOf(TaskContext task) {

@@ -1,7 +1,7 @@
 package dev.kindling.coordinate;
 
 import dev.kindling.coordinate.message.FencedException;
-import dev.kindling.coordinate.message.Message;
+import dev.kindling.coordinate.message.Topic;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -20,15 +20,15 @@ final class ReportQueue implements AutoCloseable {
     private static final long PERIOD_MILLIS = 100;
     private static final int CAPACITY = 1000;
 
-    private final Consumer<List<Message.Report>> carrier;
-    private final BlockingQueue<Message.Report> waiting = new LinkedBlockingQueue<>(CAPACITY);
+    private final Consumer<List<Topic.Value>> carrier;
+    private final BlockingQueue<Topic.Value> waiting = new LinkedBlockingQueue<>(CAPACITY);
     private final ReentrantLock sending = new ReentrantLock();
     private final ScheduledExecutorService thread;
     private volatile RuntimeException failure;
 
     /** @param carrier takes reports to the driver, and throws when that failed */
     @SuppressWarnings("FutureReturnValueIgnored") // send keeps its failure, for add and flush to throw
-    ReportQueue(String threadName, Consumer<List<Message.Report>> carrier) {
+    ReportQueue(String threadName, Consumer<List<Topic.Value>> carrier) {
         this.carrier = carrier;
         thread = Executors.newSingleThreadScheduledExecutor(task -> {
             Thread sender = new Thread(task, threadName);
@@ -39,7 +39,7 @@ final class ReportQueue implements AutoCloseable {
     }
 
     /** Throws what an earlier report has failed with. When too many wait, this one waits for the driver. */
-    void add(Message.Report report) {
+    void add(Topic.Value report) {
         requireSound();
         while (!waiting.offer(report)) {
             flush();
@@ -56,7 +56,7 @@ final class ReportQueue implements AutoCloseable {
             throw new FencedException("interrupted while reports were on their way to the driver");
         }
         try {
-            List<Message.Report> batch = new ArrayList<>();
+            List<Topic.Value> batch = new ArrayList<>();
             waiting.drainTo(batch);
             if (!batch.isEmpty()) {
                 carrier.accept(batch);

@@ -11,7 +11,7 @@ import java.util.stream.Collectors;
 /** Whether a stage has outlasted its bound, and who is at fault. Guarded by its {@link GenerationState}. */
 final class Watchdog {
     private final Limits limits;
-    private final RankState[] seats;
+    private final RankState[] ranks;
     private long opened = System.nanoTime();
     private long looked = opened;
     /** The tasks that Spark has sent to an executor and that have not ended, by rank. */
@@ -20,9 +20,9 @@ final class Watchdog {
     /** Where Spark has started the task of a rank. */
     record Launch(String executorId, String host) {}
 
-    Watchdog(Limits limits, RankState[] seats) {
+    Watchdog(Limits limits, RankState[] ranks) {
         this.limits = limits;
-        this.seats = seats;
+        this.ranks = ranks;
     }
 
     Map<Integer, Launch> launches() {
@@ -32,18 +32,18 @@ final class Watchdog {
     /** What is overdue; null while all is well. */
     FirstCause overdue() {
         excuseOwnSleep();
-        if (Arrays.stream(seats).anyMatch(seat -> seat == null)) {
+        if (Arrays.stream(ranks).anyMatch(state -> state == null)) {
             return millisSince(opened) <= limits.rendezvous() ? null : notJoined();
         }
-        for (RankState seat : seats) {
-            if (!seat.hasLeft() && isSilent(seat)) {
-                return seat.blame("no heartbeat for " + limits.silence()
+        for (RankState state : ranks) {
+            if (!state.hasLeft() && isSilent(state)) {
+                return state.cause("no heartbeat for " + limits.silence()
                         + " ms: its process is frozen, killed, or cut off from the driver");
             }
         }
-        return Arrays.stream(seats)
-                .filter(seat -> !seat.hasLeft())
-                .min(RankState.SUSPICION)
+        return Arrays.stream(ranks)
+                .filter(state -> !state.hasLeft())
+                .min(RankState.MOST_SUSPECT_FIRST)
                 .map(this::stalled)
                 .orElseGet(this::undelivered);
     }
@@ -55,27 +55,27 @@ final class Watchdog {
         looked = now;
         if (slept > limits.silence() * 1_000_000L / 2) {
             opened += slept;
-            Arrays.stream(seats).filter(Objects::nonNull).forEach(seat -> seat.excuse(slept));
+            Arrays.stream(ranks).filter(Objects::nonNull).forEach(state -> state.postpone(slept));
         }
     }
 
-    boolean isSilent(RankState seat) {
-        return millisSince(seat.heard()) > limits.silence();
+    boolean isSilent(RankState state) {
+        return millisSince(state.heard()) > limits.silence();
     }
 
-    private FirstCause stalled(RankState seat) {
-        long bound = seat.beforeFirstStep() ? limits.firstStep() : limits.step();
-        long since = seat.beforeFirstStep() ? Math.max(seat.moved(), lastMove()) : seat.moved();
+    private FirstCause stalled(RankState state) {
+        long bound = state.beforeFirstStep() ? limits.firstStep() : limits.step();
+        long since = state.beforeFirstStep() ? Math.max(state.moved(), lastMove()) : state.moved();
         return millisSince(since) <= bound
                 ? null
-                : seat.blame("no progress for " + bound + " ms in " + seat.doing()
+                : state.cause("no progress for " + bound + " ms in " + state.doing()
                         + "; its code hangs, or the stage needs longer than "
-                        + (seat.beforeFirstStep() ? Limits.FIRST_STEP : Limits.STEP));
+                        + (state.beforeFirstStep() ? Limits.FIRST_STEP : Limits.STEP));
     }
 
     /** Every rank has said that it is done: the job's end is Spark's to tell. */
     private FirstCause undelivered() {
-        long silent = Arrays.stream(seats).mapToLong(RankState::heard).max().orElse(opened);
+        long silent = Arrays.stream(ranks).mapToLong(RankState::heard).max().orElse(opened);
         return millisSince(silent) <= limits.rendezvous()
                 ? null
                 : new FirstCause(
@@ -88,13 +88,13 @@ final class Watchdog {
     }
 
     private long lastMove() {
-        return Arrays.stream(seats).mapToLong(RankState::moved).max().orElse(opened);
+        return Arrays.stream(ranks).mapToLong(RankState::moved).max().orElse(opened);
     }
 
     private FirstCause notJoined() {
         Map<Integer, String> missing = new TreeMap<>();
-        for (int rank = 0; rank < seats.length; rank++) {
-            if (seats[rank] == null) {
+        for (int rank = 0; rank < ranks.length; rank++) {
+            if (ranks[rank] == null) {
                 Launch launch = launches.get(rank);
                 missing.put(
                         rank,
@@ -105,7 +105,7 @@ final class Watchdog {
             }
         }
         String what = "rendezvous: rank(s) " + missing.values().stream().collect(Collectors.joining(", ")) + " of "
-                + seats.length + " did not join within " + limits.rendezvous()
+                + ranks.length + " did not join within " + limits.rendezvous()
                 + " ms after the job was submitted; the executors may be frozen, busy or unable to start - see the"
                 + " cluster's page, and " + Limits.RENDEZVOUS + " for the bound";
         int rank = missing.size() == 1 ? missing.keySet().iterator().next() : -1;

@@ -1,5 +1,7 @@
 package dev.kindling.doctor;
 
+import java.util.Objects;
+
 /**
  * What one check found.
  *
@@ -14,6 +16,10 @@ public record Finding(String check, String where, String found, Verdict verdict,
         OK,
         WARN,
         FAIL
+    }
+
+    public Finding {
+        found = Objects.requireNonNullElse(found, "no reason was given"); // exceptions may have no message
     }
 
     static Finding ok(String check, String where, String found) {

@@ -1,11 +1,10 @@
 package dev.kindling.doctor;
 
-import com.fasterxml.jackson.core.type.TypeReference;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.RankSession;
+import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.device.Device;
 import dev.kindling.device.cpu.matmul.OneDnnMatmul;
 import dev.kindling.device.cpu.rows.CpuVectors;
@@ -31,35 +30,34 @@ import org.apache.spark.SparkEnv;
  * @param directory of runs, as executors see it
  */
 public record RankChecks(TrainConfig config, String directory) implements GenerationBody {
-    private static final ObjectMapper JSON = new ObjectMapper();
     private static final long LITTLE_HEAP_BYTES = 900L << 20;
 
     @Override
-    public byte[] run(RankSession member, AllReduce channel) throws IOException {
+    public byte[] run(RankSession session, AllReduce channel) throws IOException {
         String host = SparkEnv.get().blockManager().blockManagerId().host();
         String where = "rank %d, executor %s on %s"
-                .formatted(member.rank(), SparkEnv.get().executorId(), host);
+                .formatted(session.rank(), SparkEnv.get().executorId(), host);
         List<Finding> findings = new ArrayList<>();
-        member.enter("checking the JVM");
+        session.enter("checking the JVM");
         findings.add(java(where));
         findings.add(heap(where));
-        member.enter("opening the device");
-        findings.addAll(device(member, where));
-        member.enter("measuring the network");
+        session.enter("opening the device");
+        findings.addAll(device(session, where));
+        session.enter("measuring the network");
         findings.addAll(new PairBandwidth(channel, host).measure());
-        member.enter("checking the run directory");
+        session.enter("checking the run directory");
         findings.addAll(new SharedDirectory(channel, directory, Storage.settings()).check(where));
-        member.stepReached(member.startStep() + 1);
+        session.stepReached(session.startStep() + 1);
         List<Finding> all = new ArrayList<>();
-        for (byte[] part : channel.allGather(JSON.writeValueAsBytes(findings))) {
+        for (byte[] part : channel.allGather(MessageCodec.encode(findings))) {
             all.addAll(decode(part));
         }
-        return JSON.writeValueAsBytes(all);
+        return MessageCodec.encode(all);
     }
 
-    /** The result of the job. */
-    public static List<Finding> decode(byte[] findings) throws IOException {
-        return JSON.readValue(findings, new TypeReference<>() {});
+    /** The findings of all ranks, from the result of the job. */
+    public static List<Finding> decode(byte[] findings) {
+        return List.of(MessageCodec.decode(findings, Finding[].class));
     }
 
     private static Finding java(String where) {
@@ -87,10 +85,10 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
                 : Finding.warn("memory", where, found, "set spark.executor.memory=2g or more");
     }
 
-    private List<Finding> device(RankSession member, String where) {
+    private List<Finding> device(RankSession session, String where) {
         List<Finding> findings = new ArrayList<>();
         long began = System.nanoTime();
-        try (Device device = ExecutorDevice.open(config, member)) {
+        try (Device device = ExecutorDevice.open(config, session)) {
             String found = "%s, %s, up in %.1f s"
                     .formatted(device.description(), device.precision(), (System.nanoTime() - began) / 1e9);
             findings.add(Finding.ok("device", where, found));

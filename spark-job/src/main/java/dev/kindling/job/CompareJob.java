@@ -144,7 +144,7 @@ final class CompareJob implements Job<CompareOptions> {
                     cluster -> cluster.withExecutors(executors).withMinExecutors(executors));
             out.printf("%d executor(s): measuring ...%n", executors);
             MeasurementCollector record = new MeasurementCollector(out);
-            try (Coordinator coordinator = new Coordinator(spark, record)) {
+            try (Coordinator coordinator = new Coordinator(spark, record.handlers())) {
                 GenerationPlan plan = TrainJob.plan(longest(own, comparison.plan()), vocabulary, spark.getConf());
                 new Generations(spark, coordinator, plan)
                         .run(

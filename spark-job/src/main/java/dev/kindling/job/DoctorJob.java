@@ -7,6 +7,7 @@ import dev.kindling.coordinate.Coordinator;
 import dev.kindling.coordinate.GenerationFailedException;
 import dev.kindling.coordinate.GenerationPlan;
 import dev.kindling.coordinate.Generations;
+import dev.kindling.coordinate.TopicHandlers;
 import dev.kindling.coordinate.Transport;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Limits;
@@ -64,7 +65,7 @@ final class DoctorJob implements Job<DoctorOptions> {
                 "doctor", executors, DriverDevice.gpus(config.cluster().device()))) {
             JavaSparkContext spark = application.spark();
             findings.addAll(DriverChecks.check(spark.getConf(), spark.master(), spark.version()));
-            try (Coordinator coordinator = new Coordinator(spark, (generation, rank, topic, payload) -> new byte[0])) {
+            try (Coordinator coordinator = new Coordinator(spark, new TopicHandlers())) {
                 GenerationPlan plan = new GenerationPlan(
                         executors, executors, Transport.RING, NO_ELEMENTS, ATTEMPTS, Limits.of(spark.getConf()));
                 byte[] result = new Generations(spark, coordinator, plan)
@@ -75,7 +76,7 @@ final class DoctorJob implements Job<DoctorOptions> {
             }
         } catch (ConfigException e) {
             findings.add(Finding.fail("spark settings", "driver", e.getMessage(), "change the setting named"));
-        } catch (FatalJobException | GenerationFailedException | IOException e) {
+        } catch (FatalJobException | GenerationFailedException e) {
             findings.add(
                     Finding.fail("executors", "driver", e.getMessage(), "see the message, and the executors' logs"));
         }

@@ -11,6 +11,7 @@ import dev.kindling.coordinate.Generations;
 import dev.kindling.coordinate.GenerationsResult;
 import dev.kindling.coordinate.Transport;
 import dev.kindling.coordinate.message.Limits;
+import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.TrainOptions;
 import dev.kindling.model.GptConfigs;
@@ -77,7 +78,7 @@ final class TrainJob implements Job<TrainOptions> {
         TrainingBody body =
                 new TrainingBody(config, run.toString(), corpus.folder().toString());
         try (TrainingRecord record = new TrainingRecord(config, run, spark);
-                Coordinator coordinator = new Coordinator(spark, record)) {
+                Coordinator coordinator = new Coordinator(spark, record.handlers())) {
             record.url().ifPresent(url -> System.out.println("watch it at " + url));
             GenerationsResult outcome;
             try {
@@ -121,7 +122,7 @@ final class TrainJob implements Job<TrainOptions> {
     private static void finish(
             TrainConfig config, RunDirectory run, TrainingRecord record, GenerationsResult outcome, double seconds)
             throws IOException {
-        TrainResult result = TrainResult.decode(outcome.result());
+        TrainResult result = MessageCodec.decode(outcome.result(), TrainResult.class);
         int worldSize =
                 outcome.generations().get(outcome.generations().size() - 1).worldSize();
         run.write(new RunSummary(

@@ -27,10 +27,10 @@ public final class ExecutorDevice {
     private ExecutorDevice() {}
 
     /** Opens a rank's device, and claims it where it is a GPU. */
-    public static Device open(TrainConfig config, RankSession member) {
+    public static Device open(TrainConfig config, RankSession session) {
         Device device = open(config.cluster().device(), config.train().precision());
         if (device instanceof CudaDevice gpu) {
-            member.claimGpu(gpu.uuid());
+            session.claimGpu(gpu.uuid());
         }
         return device;
     }

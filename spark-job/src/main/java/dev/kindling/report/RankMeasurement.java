@@ -1,8 +1,5 @@
 package dev.kindling.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.IOException;
 import java.util.List;
 
 /**
@@ -22,11 +19,6 @@ public record RankMeasurement(
         double peakFlops,
         String peakBasis,
         List<Case> cases) {
-    /** The topic under which measurements travel. */
-    public static final String TOPIC = "measurement";
-
-    private static final JsonMapper JSON = new JsonMapper();
-
     /**
      * One backend at one length.
      *
@@ -59,17 +51,5 @@ public record RankMeasurement(
         public static Case refused(int length, String backend, boolean compiled, String reason) {
             return new Case(length, backend, compiled, reason, "", "", 0, List.of(), List.of(), List.of(), 0, 0);
         }
-    }
-
-    public byte[] encode() {
-        try {
-            return JSON.writeValueAsBytes(this);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("a record of text and numbers can always be written", e);
-        }
-    }
-
-    public static RankMeasurement decode(byte[] json) throws IOException {
-        return JSON.readValue(json, RankMeasurement.class);
     }
 }

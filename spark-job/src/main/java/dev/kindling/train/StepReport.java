@@ -1,8 +1,8 @@
 package dev.kindling.train;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.IOException;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
+import dev.kindling.coordinate.message.Topic;
 
 /**
  * What a rank tells the driver of each step.
@@ -24,26 +24,11 @@ public record StepReport(
         double dataMillis,
         double computeMillis,
         double exchangeMillis,
-        Double valLoss) {
-    /** The topic under which reports travel. */
-    public static final String TOPIC = "step";
-
-    private static final JsonMapper JSON = new JsonMapper();
+        @JsonSetter(nulls = Nulls.SET) Double valLoss) {
+    public static final Topic<StepReport> TOPIC = new Topic<>("step", StepReport.class);
 
     /** Wall time of the step. */
     public double stepMillis() {
         return dataMillis + computeMillis + exchangeMillis;
-    }
-
-    byte[] encode() {
-        try {
-            return JSON.writeValueAsBytes(this);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("a record of numbers can always be written", e);
-        }
-    }
-
-    public static StepReport decode(byte[] json) throws IOException {
-        return JSON.readValue(json, StepReport.class);
     }
 }

@@ -1,8 +1,7 @@
 package dev.kindling.train;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.IOException;
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 
 /**
  * What rank 0 hands back when training is done.
@@ -22,19 +21,5 @@ public record TrainResult(
         long peakBytes,
         String attention,
         String allreduce,
-        Double paddingSaved,
-        String sample) {
-    private static final JsonMapper JSON = new JsonMapper();
-
-    byte[] encode() {
-        try {
-            return JSON.writeValueAsBytes(this);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("a record of text and numbers can always be written", e);
-        }
-    }
-
-    public static TrainResult decode(byte[] json) throws IOException {
-        return JSON.readValue(json, TrainResult.class);
-    }
-}
+        @JsonSetter(nulls = Nulls.SET) Double paddingSaved,
+        String sample) {}

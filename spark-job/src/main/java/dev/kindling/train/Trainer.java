@@ -82,12 +82,11 @@ final class Trainer {
         RankSession member = rank.member();
         writer = new CheckpointWriter(
                 rank.store(),
-                (done, staged) ->
-                        member.request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString()).encode()),
+                (done, staged) -> member.request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString())),
                 member::check,
                 Duration.ofMillis(member.limits().request()));
         held = new HeldCheckpoint(
-                member.keepsake(), rank.store(), config.checkpoint().inMemory());
+                member.retained(), rank.store(), config.checkpoint().inMemory());
     }
 
     private Replica replica(Arena arena) {
@@ -106,7 +105,7 @@ final class Trainer {
     TrainResult run() throws IOException {
         long start = rank.member().generation().startStep();
         String restored = restore(start);
-        rank.member().report(RankReport.TOPIC, new RankReport(rank.member().where(), restored).encode());
+        rank.member().report(RankReport.TOPIC, new RankReport(rank.member().where(), restored));
         boolean more = true;
         try (step;
                 writer;
@@ -188,7 +187,7 @@ final class Trainer {
                 (ended - drawn - outcome.waitedNanos()) / 1e6,
                 outcome.waitedNanos() / 1e6,
                 valLoss);
-        rank.member().report(StepReport.TOPIC, report.encode());
+        rank.member().report(StepReport.TOPIC, report);
         rank.member().stepReached(done);
         boolean checkpoint = done % config.checkpoint().interval() == 0;
         if (checkpoint || last) {

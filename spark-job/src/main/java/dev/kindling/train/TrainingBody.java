@@ -8,6 +8,7 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
@@ -44,7 +45,7 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
                     RunDirectory.at(run, hadoop).checkpoints(config.checkpoint().keep());
             Trainer.Rank rank =
                     new Trainer.Rank(member, new RankGroup(allReduce, Optional.ofNullable(nccl)), device, set, store);
-            return new Trainer(config, rank, arena).run().encode();
+            return MessageCodec.encode(new Trainer(config, rank, arena).run());
         } catch (CheckpointException | DataException e) {
             // Files that do not fit will not fit at the next attempt.
             throw new FatalJobException(e.getMessage(), e);

@@ -6,7 +6,7 @@ import dev.kindling.config.ModelSection;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.coordinate.Progress;
-import dev.kindling.coordinate.RequestHandler;
+import dev.kindling.coordinate.TopicHandlers;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.monitor.SparkMonitor;
@@ -19,7 +19,6 @@ import dev.kindling.report.TrainProgress;
 import dev.kindling.run.RunDirectory;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -36,7 +35,7 @@ import org.slf4j.LoggerFactory;
  * The driver's side of a training run: puts the ranks' reports of a step together, writes them to metrics.jsonl,
  * TensorBoard, the console and Spark's monitoring, and commits checkpoints. Called by one thread at a time.
  */
-public final class TrainingRecord implements RequestHandler, Progress, AutoCloseable {
+public final class TrainingRecord implements Progress, AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(TrainingRecord.class);
     private static final Duration LINE_PERIOD = Duration.ofSeconds(5);
     /** Steps between two looks for a rank that is slow all the time. */
@@ -91,26 +90,27 @@ public final class TrainingRecord implements RequestHandler, Progress, AutoClose
         }
     }
 
-    @Override
-    public byte[] handle(Generation from, int rank, String topic, byte[] payload) throws IOException {
-        if (topic.equals(StepReport.TOPIC)) {
-            begin(from);
-            add(from, rank, StepReport.decode(payload));
-            return new byte[0];
-        }
-        if (topic.equals(RankReport.TOPIC)) {
-            RankReport report = RankReport.decode(payload);
-            places.put(rank, report.where());
-            LOG.info("{} begins from {}", report.where(), report.restored());
-            return new byte[0];
-        }
-        if (topic.equals(CommitRequest.TOPIC)) {
-            CommitRequest request = CommitRequest.decode(payload);
-            Path committed = store.commit(new Path(request.staged()), request.step());
-            monitor.checkpointCommitted(request.step(), committed.toString());
-            return committed.toString().getBytes(StandardCharsets.UTF_8);
-        }
-        throw new IllegalArgumentException("no request is called " + topic);
+    /** What this record does with the ranks' messages. */
+    public TopicHandlers handlers() {
+        return new TopicHandlers()
+                .on(RankReport.TOPIC, this::rankBegins)
+                .on(StepReport.TOPIC, this::stepDone)
+                .on(CommitRequest.TOPIC, this::commit);
+    }
+
+    private void rankBegins(Generation from, int rank, RankReport report) {
+        places.put(rank, report.where());
+        LOG.info("{} begins from {}", report.where(), report.restored());
+    }
+
+    private void stepDone(Generation from, int rank, StepReport report) throws IOException {
+        begin(from);
+        add(from, rank, report);
+    }
+
+    private void commit(Generation from, int rank, CommitRequest request) throws IOException {
+        Path committed = store.commit(new Path(request.staged()), request.step());
+        monitor.checkpointCommitted(request.step(), committed.toString());
     }
 
     /** A new generation starts from its checkpoint: what an earlier one reported beyond that is forgotten. */

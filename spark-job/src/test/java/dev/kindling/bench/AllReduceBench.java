@@ -9,6 +9,7 @@ import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.GenerationPlan;
 import dev.kindling.coordinate.Generations;
 import dev.kindling.coordinate.RankSession;
+import dev.kindling.coordinate.TopicHandlers;
 import dev.kindling.coordinate.Transport;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -43,7 +44,7 @@ public final class AllReduceBench {
                 "spark.authenticate.secret", "bench",
                 "spark.network.crypto.enabled", "true");
         try (EmbeddedCluster cluster = new EmbeddedCluster(executors, secure ? security : plain);
-                Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, topic, payload) -> null)) {
+                Coordinator coordinator = new Coordinator(cluster.sc(), new TopicHandlers())) {
             System.out.printf(
                     Locale.ROOT,
                     "%d executors, %d cores, Java %s%s%n",

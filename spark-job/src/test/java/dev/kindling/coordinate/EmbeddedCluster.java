@@ -48,8 +48,8 @@ public final class EmbeddedCluster implements AutoCloseable {
         return sc;
     }
 
-    GenerationsResult run(GenerationPlan plan, GenerationBody body, RequestHandler handler, Progress progress) {
-        try (Coordinator coordinator = new Coordinator(sc, handler)) {
+    GenerationsResult run(GenerationPlan plan, GenerationBody body, TopicHandlers handlers, Progress progress) {
+        try (Coordinator coordinator = new Coordinator(sc, handlers)) {
             return new Generations(sc, coordinator, plan).run(body, progress);
         }
     }

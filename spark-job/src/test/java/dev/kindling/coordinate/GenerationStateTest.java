@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.kindling.allreduce.link.Peer;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
-import dev.kindling.coordinate.message.Message;
+import dev.kindling.coordinate.message.RankMessage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Timeout;
 class GenerationStateTest {
     private static final Limits LIMITS = new Limits(20_000, 20_000, 20_000, 20_000, 20_000, 10_000, 100, 1_000, 1_000);
 
-    private final GenerationState board =
+    private final GenerationState state =
             new GenerationState(new Generation(1, 2, 0, 1), LIMITS, new Peer(-1, "", 0, "driver", ""));
 
     private static Peer peer(int rank) {
@@ -22,11 +22,11 @@ class GenerationStateTest {
 
     @Test
     void anExecutorThatDiesBeforeItsRankHasJoinedIsNamed() {
-        board.receive(new Message.Join(1, 0, peer(0)));
-        board.launched(0, "executor-0", "node0");
-        board.launched(1, "executor-1", "node1");
-        board.executorLost("executor-1", "Command exited with code 137");
-        assertThat(board.problem().orElseThrow().describe())
+        state.receive(new RankMessage.Join(1, 0, peer(0)));
+        state.launched(0, "executor-0", "node0");
+        state.launched(1, "executor-1", "node1");
+        state.executorLost("executor-1", "Command exited with code 137");
+        assertThat(state.problem().orElseThrow().describe())
                 .isEqualTo(
                         "rank 1 (executor executor-1 on node1): its executor is gone before it joined: Command exited"
                                 + " with code 137");
@@ -35,16 +35,16 @@ class GenerationStateTest {
     /** A laptop that slept, a driver under SIGSTOP, a long collection: what ranks sent meanwhile is still to be read. */
     @Test
     void aDriverThatSleptBlamesNobodyForIt() throws InterruptedException {
-        board.receive(new Message.Join(1, 0, peer(0)));
-        board.receive(new Message.Join(1, 1, peer(1)));
-        assertThat(board.problem()).isEmpty();
+        state.receive(new RankMessage.Join(1, 0, peer(0)));
+        state.receive(new RankMessage.Join(1, 1, peer(1)));
+        assertThat(state.problem()).isEmpty();
         Thread.sleep(2 * LIMITS.silence());
-        assertThat(board.problem()).isEmpty();
+        assertThat(state.problem()).isEmpty();
         long woke = System.nanoTime();
-        while (board.problem().isEmpty()) {
+        while (state.problem().isEmpty()) {
             Thread.sleep(20);
         }
         assertThat(Watchdog.millisSince(woke)).isGreaterThan(LIMITS.silence() / 2);
-        assertThat(board.problem().orElseThrow().what()).contains("no heartbeat for 1000 ms");
+        assertThat(state.problem().orElseThrow().what()).contains("no heartbeat for 1000 ms");
     }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
+import dev.kindling.coordinate.message.Topic;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
@@ -27,6 +28,8 @@ import org.junit.jupiter.params.provider.EnumSource;
 class GenerationsTest {
     private static final Limits LIMITS = new Limits(20_000, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
 
+    private static final Topic<Integer> ATTEMPT = new Topic<>("attempt", Integer.class);
+
     private static EmbeddedCluster cluster;
 
     @BeforeAll
@@ -40,7 +43,7 @@ class GenerationsTest {
     }
 
     private static GenerationsResult run(GenerationPlan plan, GenerationBody body) {
-        return cluster.run(plan, body, (generation, rank, topic, payload) -> payload, () -> 0);
+        return cluster.run(plan, body, new TopicHandlers(), () -> 0);
     }
 
     static GenerationPlan plan(int ranks, Transport transport) {
@@ -95,14 +98,12 @@ class GenerationsTest {
     @Test
     void aFatalErrorIsNotRetried() {
         List<Integer> attempts = new CopyOnWriteArrayList<>();
-        RequestHandler count = (generation, rank, topic, payload) -> {
-            attempts.add(generation.number());
-            return null;
-        };
+        TopicHandlers count =
+                new TopicHandlers().on(ATTEMPT, (generation, rank, number) -> attempts.add(generation.number()));
         assertThatThrownBy(() -> cluster.run(
                         plan(2, Transport.RING),
                         (member, allReduce) -> {
-                            member.request("attempt", new byte[0]);
+                            member.request(ATTEMPT, member.generation().attempt());
                             throw new FatalJobException("n_embd 10 is not divisible by n_head 3");
                         },
                         count,

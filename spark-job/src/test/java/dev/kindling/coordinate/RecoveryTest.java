@@ -5,7 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
+import dev.kindling.coordinate.message.Topic;
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
@@ -16,11 +20,22 @@ import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 
 /** Executors that are killed, frozen and come back: the next generation has the bits of an undisturbed one. */
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 @Timeout(90)
 class RecoveryTest {
+    private record Commit(long step, byte[] state) {}
+
+    private record Step(long step, long pid) {}
+
+    private static final Topic<Commit> COMMIT = new Topic<>("commit", Commit.class);
+    private static final Topic<Step> STEP = new Topic<>("step", Step.class);
+
+    @TempDir
+    private static Path folder;
+
     private static EmbeddedCluster cluster;
     private static byte[] undisturbed;
 
@@ -29,9 +44,7 @@ class RecoveryTest {
     static void startAndTrainUndisturbed() {
         cluster = new EmbeddedCluster(3, Map.of());
         Store store = new Store(-1, "");
-        undisturbed = cluster.run(
-                        GenerationsTest.plan(3, Transport.RING), RecoveryTest::training, store, store.committed::get)
-                .result();
+        undisturbed = store.run(GenerationsTest.plan(3, Transport.RING)).result();
     }
 
     @AfterAll
@@ -39,25 +52,33 @@ class RecoveryTest {
         cluster.close();
     }
 
-    /** Steps 0..39; rank 0 commits every 5; the sum of step s on 3 ranks decides the next state. */
-    private static byte[] training(RankSession member, AllReduce allReduce) throws Exception {
+    /**
+     * Steps 0..39; rank 0 commits every 5; the sum of step s on 3 ranks decides the next state.
+     *
+     * @param committed the file that holds the state of the last commit
+     */
+    private static byte[] training(RankSession member, AllReduce allReduce, String committed) throws Exception {
         float[] state = new float[257];
         if (member.startStep() > 0) {
-            ByteBuffer.wrap(member.request("load", new byte[0])).asFloatBuffer().get(state);
+            ByteBuffer.wrap(Files.readAllBytes(Path.of(committed)))
+                    .asFloatBuffer()
+                    .get(state);
         }
         for (long step = member.startStep(); step < 40; step++) {
             oneStep(member, allReduce, state, step);
             if (member.rank() == 0 && step % 5 == 4) {
-                ByteBuffer snapshot = ByteBuffer.allocate(8 + 4 * state.length).putLong(step + 1);
-                snapshot.asFloatBuffer().put(state);
-                member.request("commit", snapshot.array());
+                member.request(COMMIT, new Commit(step + 1, bytes(state)));
             }
             member.stepReached(step);
             Thread.sleep(20);
         }
-        ByteBuffer result = ByteBuffer.allocate(4 * state.length);
-        result.asFloatBuffer().put(state);
-        return result.array();
+        return bytes(state);
+    }
+
+    private static byte[] bytes(float[] state) {
+        ByteBuffer bytes = ByteBuffer.allocate(4 * state.length);
+        bytes.asFloatBuffer().put(state);
+        return bytes.array();
     }
 
     private static void oneStep(RankSession member, AllReduce allReduce, float[] state, long step) {
@@ -66,35 +87,43 @@ class RecoveryTest {
         for (int i = 0; i < state.length; i++) {
             state[i] = 0.9f * state[i] + gradient[i];
         }
-        ByteBuffer report = ByteBuffer.allocate(16).putLong(step);
-        member.report("step", report.putLong(ProcessHandle.current().pid()).array());
+        member.report(STEP, new Step(step, ProcessHandle.current().pid()));
         member.flushReports(); // a fault strikes at its step
     }
 
-    private static final class Store implements RequestHandler {
+    /** Keeps what is committed, and strikes rank 1 of the first generation with a signal. */
+    private static final class Store {
         private final AtomicLong committed = new AtomicLong();
+        private final Path file;
         private final long faultAt;
         private final String signal;
-        private byte[] state = new byte[0];
 
         Store(long faultAt, String signal) {
             this.faultAt = faultAt;
             this.signal = signal;
+            this.file = folder.resolve("state-" + System.nanoTime());
         }
 
-        @Override
-        public byte[] handle(Generation generation, int rank, String topic, byte[] payload) throws Exception {
-            ByteBuffer in = ByteBuffer.wrap(payload);
-            if (topic.equals("commit")) {
-                committed.set(in.getLong());
-                state = new byte[in.remaining()];
-                in.get(state);
-            } else if (topic.equals("step") && generation.number() == 1 && rank == 1 && in.getLong() == faultAt) {
-                new ProcessBuilder("kill", signal, String.valueOf(in.getLong()))
-                        .start()
-                        .waitFor();
+        GenerationsResult run(GenerationPlan plan) {
+            String state = file.toString();
+            return run(plan, (member, allReduce) -> training(member, allReduce, state));
+        }
+
+        GenerationsResult run(GenerationPlan plan, GenerationBody body) {
+            TopicHandlers handlers =
+                    new TopicHandlers().on(COMMIT, this::commit).on(STEP, this::strike);
+            return cluster.run(plan, body, handlers, committed::get);
+        }
+
+        private void commit(Generation generation, int rank, Commit commit) throws IOException {
+            Files.write(file, commit.state());
+            committed.set(commit.step());
+        }
+
+        private void strike(Generation generation, int rank, Step step) throws Exception {
+            if (generation.number() == 1 && rank == 1 && step.step() == faultAt) {
+                new ProcessBuilder("kill", signal, "" + step.pid()).start().waitFor();
             }
-            return topic.equals("load") ? state : null;
         }
     }
 
@@ -102,8 +131,7 @@ class RecoveryTest {
     @Test
     void killedExecutorLeadsToTheSameBitsFromTheLastCommit() {
         Store store = new Store(13, "-KILL");
-        GenerationsResult outcome = cluster.run(
-                GenerationsTest.plan(3, Transport.RING), RecoveryTest::training, store, store.committed::get);
+        GenerationsResult outcome = store.run(GenerationsTest.plan(3, Transport.RING));
         assertThat(outcome.generations()).hasSize(2);
         assertThat(outcome.generations().get(1).startStep()).isEqualTo(10);
         assertThat(outcome.failures().get(0).describe())
@@ -116,8 +144,7 @@ class RecoveryTest {
     @Test
     void frozenExecutorIsFoundBySilence() {
         Store store = new Store(7, "-STOP");
-        GenerationsResult outcome = cluster.run(
-                GenerationsTest.plan(3, Transport.DRIVER), RecoveryTest::training, store, store.committed::get);
+        GenerationsResult outcome = store.run(GenerationsTest.plan(3, Transport.DRIVER));
         assertThat(outcome.generations()).hasSize(2);
         assertThat(outcome.failures().get(0).describe())
                 .contains("rank 1 (executor ")
@@ -126,25 +153,25 @@ class RecoveryTest {
     }
 
     /** As {@link #training}, but rank 1 fails at step 13 of the first generation. */
-    private static byte[] trainingWithAnError(RankSession member, AllReduce allReduce) throws Exception {
+    private static byte[] trainingWithAnError(RankSession member, AllReduce allReduce, String committed)
+            throws Exception {
         if (member.generation().number() == 1 && member.rank() == 1) {
             for (int step = 0; step < 13; step++) {
                 oneStep(member, allReduce, new float[257], step);
             }
             throw new java.io.EOFException("the shard ends at token 7");
         }
-        return training(member, allReduce);
+        return training(member, allReduce, committed);
     }
 
     @Order(3)
     @Test
     void anExceptionOfOneRankIsNamedAndTheNextGenerationHasTheSameBits() {
         Store store = new Store(-1, "");
-        GenerationsResult outcome = cluster.run(
+        String state = store.file.toString();
+        GenerationsResult outcome = store.run(
                 GenerationsTest.plan(3, Transport.RING),
-                RecoveryTest::trainingWithAnError,
-                store,
-                store.committed::get);
+                (member, allReduce) -> trainingWithAnError(member, allReduce, state));
         assertThat(outcome.generations()).extracting(Generation::startStep).containsExactly(0L, 10L);
         assertThat(outcome.failures().get(0).describe())
                 .startsWith("rank 1 (executor ")
@@ -167,11 +194,7 @@ class RecoveryTest {
         Limits hurried = new Limits(30_000, 3_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 1_000);
         Store store = new Store(-1, "");
         long begin = System.nanoTime();
-        GenerationsResult outcome = cluster.run(
-                new GenerationPlan(3, 3, Transport.RING, 2_000_000, 2, hurried),
-                RecoveryTest::training,
-                store,
-                store.committed::get);
+        GenerationsResult outcome = store.run(new GenerationPlan(3, 3, Transport.RING, 2_000_000, 2, hurried));
         assertThat(outcome.failures()).hasSize(1);
         assertThat(outcome.failures().get(0).describe())
                 .contains("rendezvous: rank(s) ")
@@ -186,10 +209,8 @@ class RecoveryTest {
     void whenExecutorsComeBackTheGenerationEndsAtACheckpointAndMoreRanksGoOn() {
         Limits hurried = new Limits(500, 20_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 3_000);
         AtomicLong committed = new AtomicLong();
-        RequestHandler commits = (generation, rank, topic, payload) -> {
-            committed.set(ByteBuffer.wrap(payload).getLong());
-            return null;
-        };
+        TopicHandlers commits =
+                new TopicHandlers().on(COMMIT, (generation, rank, commit) -> committed.set(commit.step()));
         GenerationsResult outcome = cluster.run(
                 new GenerationPlan(3, 2, Transport.RING, 2_000_000, 2, hurried),
                 (member, allReduce) -> {
@@ -205,9 +226,7 @@ class RecoveryTest {
                         if (step % 5 == 0) {
                             boolean end = member.worldSize() < 3 && member.rank() == 0 && member.mayEnd();
                             if (member.rank() == 0) {
-                                member.request(
-                                        "commit",
-                                        ByteBuffer.allocate(8).putLong(step).array());
+                                member.request(COMMIT, new Commit(step, new byte[0]));
                             }
                             if (allReduce.broadcast(new byte[] {(byte) (end ? 1 : 0)})[0] == 1) {
                                 return new byte[] {1};

@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.coordinate.message.FencedException;
-import dev.kindling.coordinate.message.Message;
+import dev.kindling.coordinate.message.Topic;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -16,8 +16,8 @@ import org.junit.jupiter.api.Timeout;
 
 @Timeout(20)
 class ReportQueueTest {
-    private static Message.Report report(int number) {
-        return new Message.Report("step " + number, new byte[0]);
+    private static Topic.Value report(int number) {
+        return new Topic<>("step " + number, Integer.class).wrap(number);
     }
 
     private static List<String> topics(int count) {

@@ -47,7 +47,7 @@ class SecurityTest {
     @EnumSource(Transport.class)
     void ranksAgreeAndAStrangerIsRefused(Transport transport) throws Exception {
         try (EmbeddedCluster cluster = new EmbeddedCluster(2, SECURE);
-                Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, t, p) -> null)) {
+                Coordinator coordinator = new Coordinator(cluster.sc(), new TopicHandlers())) {
             GenerationsResult outcome = new Generations(
                             cluster.sc(), coordinator, GenerationPlan.of(2, transport, 200_000))
                     .run(SecurityTest::sum, () -> 0);
@@ -82,7 +82,7 @@ class SecurityTest {
         Map<String, String> authenticated = new HashMap<>(SECURE);
         authenticated.remove("spark.network.crypto.enabled");
         try (EmbeddedCluster cluster = new EmbeddedCluster(2, authenticated);
-                Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, t, p) -> null)) {
+                Coordinator coordinator = new Coordinator(cluster.sc(), new TopicHandlers())) {
             GenerationsResult outcome = new Generations(
                             cluster.sc(), coordinator, GenerationPlan.of(2, Transport.RING, 200_000))
                     .run(SecurityTest::sum, () -> 0);
@@ -96,7 +96,7 @@ class SecurityTest {
     void ranksAgreeOverTls(Transport transport, @TempDir Path folder) throws Exception {
         Map<String, String> tls = tls(folder.resolve("keys.p12"));
         try (EmbeddedCluster cluster = new EmbeddedCluster(2, tls);
-                Coordinator coordinator = new Coordinator(cluster.sc(), (g, r, t, p) -> null)) {
+                Coordinator coordinator = new Coordinator(cluster.sc(), new TopicHandlers())) {
             GenerationsResult outcome = new Generations(
                             cluster.sc(), coordinator, GenerationPlan.of(2, transport, 200_000))
                     .run(SecurityTest::sum, () -> 0);

@@ -5,13 +5,13 @@ import dev.kindling.coordinate.message.Limits;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /** Waits, bounded, until the cluster offers a slot for every rank: Spark itself would wait for minutes or for ever. */
-final class Slots {
+final class ExecutorSlots {
     private static final long POLL_MILLIS = 50;
 
     private final JavaSparkContext sc;
     private final GenerationPlan plan;
 
-    Slots(JavaSparkContext sc, GenerationPlan plan) {
+    ExecutorSlots(JavaSparkContext sc, GenerationPlan plan) {
         this.sc = sc;
         this.plan = plan;
     }

@@ -1,0 +1,31 @@
+package dev.kindling.coordinate.message;
+
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import dev.kindling.allreduce.link.Peer;
+import java.util.List;
+
+/** The Coordinator's answer to a {@link RankMessage}. */
+@JsonTypeInfo(use = JsonTypeInfo.Id.SIMPLE_NAME)
+public sealed interface DriverReply {
+    /** Taken, yes, done. */
+    record Ok() implements DriverReply {}
+
+    /** Not yet, or no. */
+    record Waiting() implements DriverReply {}
+
+    /** Everyone is there. {@code reducer} is the driver's ReduceServer; port 0 when the transport has none. */
+    record Roster(List<Peer> peers, Peer reducer) implements DriverReply {}
+
+    /** Stop: the generation is over or has failed. */
+    record Stop(String reason) implements DriverReply {}
+
+    /** What was asked for is an error of the job itself. */
+    record Refused(String reason) implements DriverReply {}
+
+    /**
+     * The handler of a request has thrown.
+     *
+     * @param fatal another attempt is pointless
+     */
+    record HandlerFailed(String reason, boolean fatal) implements DriverReply {}
+}

@@ -1,0 +1,58 @@
+package dev.kindling.coordinate.message;
+
+import com.fasterxml.jackson.annotation.JsonTypeInfo;
+import dev.kindling.allreduce.link.Peer;
+import java.util.List;
+
+/** From a rank to the driver's Coordinator. Every message carries its generation; those of another are refused. */
+@JsonTypeInfo(use = JsonTypeInfo.Id.SIMPLE_NAME)
+public sealed interface RankMessage {
+    int generation();
+
+    int rank();
+
+    /** The rank is there, at this address; repeated until all have joined. */
+    record Join(int generation, int rank, Peer peer) implements RankMessage {}
+
+    /**
+     * The rank lives.
+     *
+     * @param step the last one done; -1 before the first
+     * @param stage what the rank does now
+     * @param moves counts the signs of progress: every step and every stage
+     * @param waiting in a collective, for its peers
+     */
+    record Heartbeat(int generation, int rank, long step, String stage, long moves, boolean waiting)
+            implements RankMessage {}
+
+    /** The rank has failed and leaves. */
+    record Failed(int generation, int rank, FirstCause cause, Origin origin) implements RankMessage {
+        /** Where the failure comes from. */
+        public enum Origin {
+            /** The rank itself. */
+            OWN,
+            /** A peer for which it waited in vain. */
+            PEER,
+            /** It was told to stop. */
+            STOPPED
+        }
+    }
+
+    /** The rank computes on this GPU, on which no other may. */
+    record ClaimGpu(int generation, int rank, String gpuUuid) implements RankMessage {}
+
+    /** May the generation end at the checkpoint at hand? {@link DriverReply.Ok} if there is room for more ranks. */
+    record MayEnd(int generation, int rank) implements RankMessage {}
+
+    /** Something for the job's handler, whose end the rank waits for by {@link IsHandled} of the same id. */
+    record Request(int generation, int rank, long id, Topic.Value value) implements RankMessage {}
+
+    /** Has the handler returned from that request? */
+    record IsHandled(int generation, int rank, long id) implements RankMessage {}
+
+    /** Things for the job's handlers, in order, for which the rank does not wait. */
+    record Reports(int generation, int rank, List<Topic.Value> values) implements RankMessage {}
+
+    /** The rank has done its work. */
+    record Left(int generation, int rank) implements RankMessage {}
+}

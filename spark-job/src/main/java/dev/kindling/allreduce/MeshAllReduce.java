@@ -19,9 +19,8 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 /**
  * The {@code ring} of the configuration: executor to executor, by a reduce-scatter and an all-gather. A bucket is cut
  * into one chunk per rank. Every rank sends its part of chunk c to rank c, which adds the parts in rank order and sends
- * the sum to all. A rank sends and receives 2 (N-1)/N of the bucket, as in the classical ring, but in two hops instead
- * of 2 (N-1), and sums in the order of a plain loop over ranks, which a ring does not. The price is N-1 connections per
- * rank. {@link #submit} only queues; one transport thread sends, receives and sums while the backward pass goes on.
+ * the sum to all: 2 (N-1)/N of the bucket per rank, as in the classical ring, but in two hops instead of 2 (N-1), and in
+ * the order of a plain loop, for N-1 connections per rank. {@link #submit} only queues; a transport thread does the rest.
  */
 public final class MeshAllReduce implements AllReduce {
     private static final long POLL_MILLIS = 50;

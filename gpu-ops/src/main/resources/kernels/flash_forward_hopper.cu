@@ -1,21 +1,20 @@
-// flash_forward_hopper.cu: the forward pass of flash_attention.cuh on wgmma (sm_90a), head dimension 32 or 64: two warpgroups,
-// each with 64 of a block's 128 rows, over key tiles of 64; two blocks a multiprocessor, so that the exponentials of some
-// warpgroups hide behind the products of others. Keys and values load two tiles ahead.
+// flash_forward_hopper.cu: the forward pass of flash_attention.cuh on wgmma (sm_90a), head dimension 32 or 64: one warpgroup
+// a block has 64 rows and walks over key tiles of 64, the next of which loads meanwhile. Five such blocks a multiprocessor
+// hide each other's waits: they are faster than blocks of two warpgroups, which wait for each other at every tile.
 // On other architectures this file is empty.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#define FORWARD_M 128
+#define FORWARD_M 64
 #define FORWARD_N 64
-#define FORWARD_WARPS 8
-#define FORWARD_STAGES 3
-#define FORWARD_SHARED ((FORWARD_M + 2 * FORWARD_STAGES * FORWARD_N) * HEAD_DIM * 2)
-#include "flash_forward.cuh"
+#define FORWARD_WARPS 4
+#define FORWARD_SHARED ((FORWARD_M + 4 * FORWARD_N) * HEAD_DIM * 2)
+#include "flash_forward_probabilities.cuh"
 #include "flash_dropout.cuh"
 #include "wgmma.cuh"
 
 static_assert(D == 32 || D == 64, "head dimension");
 constexpr int ROW_BYTES = D * 2, KEY_BYTES = FORWARD_N * ROW_BYTES, STAGE_BYTES = 2 * KEY_BYTES;
 
-// s = q k^T for the warpgroup's 64 rows and one key tile, begun.
+// s = q k^T for the block's 64 rows and one key tile, begun.
 __device__ __forceinline__ void scores(float (&s)[FORWARD_NT][4], u32 qRows, u32 keys) {
     const u64 a = operandAt<ROW_BYTES>(qRows), b = operandAt<ROW_BYTES>(keys);
     wgmmaFence();
@@ -45,60 +44,55 @@ __device__ __forceinline__ void values(float (&o)[D / 8][4], const float (&p)[FO
     settle(o);
 }
 
-extern "C" __global__ void __launch_bounds__(256, 2) flash_attention_forward(const FlashAttention p) {
+extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, 5) flash_attention_forward(const FlashAttention p) {
     extern __shared__ __align__(1024) u8 shared[];
     const Sequence seq = sequenceOf(p, blockIdx.z);
     const int row0 = (gridDim.x - 1 - blockIdx.x) * FORWARD_M; // the longest rows first
     if (row0 >= seq.queries) return;
-    const Activation *q = headOf(p.q, p.qAt, p, blockIdx.z, blockIdx.y, seq.queryStart);
     const Activation *k = headOf(p.k, p.kAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
     const Activation *v = headOf(p.v, p.vAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
     const u32 qTile = sharedAddress(shared), stages = qTile + FORWARD_M * ROW_BYTES;
-    const int warp = threadIdx.x >> 5, group = __shfl_sync(0xffffffffu, warp >> 2, 0);
-    const int warpRow = row0 + warp * 16, groupRow = row0 + group * 64;
+    const int warpRow = row0 + (threadIdx.x >> 5) * 16;
     const Dropout drop = dropoutOf(p.state, DROPOUT ? p.threshold : 0, p.site);
     const DropoutPlane plane = dropoutPlane(blockIdx.z, blockIdx.y, p.heads, p.queryLength, p.keyLength);
+    const int seen = CAUSAL ? min(seq.keys, row0 + FORWARD_M + seq.offset) : seq.keys; // by the last of the rows
+    const int unmasked =
+        min(seq.keys, CAUSAL ? row0 + seq.offset + 1 : seq.keys) / FORWARD_N; // tiles seen whole by all
+    const auto loadKeys = [&](int tile, u32 to) {
+        loadTile<FORWARD_N, FORWARD_THREADS>(to, k, p.kAt.row, tile * FORWARD_N, seq.keys);
+        loadTile<FORWARD_N, FORWARD_THREADS>(to + KEY_BYTES, v, p.vAt.row, tile * FORWARD_N, seq.keys);
+    };
 
     Rows rows;
     clear(rows);
-    const int seen = CAUSAL ? min(seq.keys, row0 + FORWARD_M + seq.offset) : seq.keys;
-    int tile = (seen + FORWARD_N - 1) / FORWARD_N - 1; // negative: these rows see nothing
-    const auto loadKeys = [&](int at, int stage) {
-        if (at >= 0) {
-            loadTile<FORWARD_N, 256>(stages + stage * STAGE_BYTES, k, p.kAt.row, at * FORWARD_N, seq.keys);
-            loadTile<FORWARD_N, 256>(stages + stage * STAGE_BYTES + KEY_BYTES, v, p.vAt.row, at * FORWARD_N, seq.keys);
-        }
+    int tile = seen > 0 ? (seen - 1) / FORWARD_N : -1; // -1: these rows see nothing
+    if (tile >= 0) {
+        const Activation *q = headOf(p.q, p.qAt, p, blockIdx.z, blockIdx.y, seq.queryStart);
+        loadTile<FORWARD_M, FORWARD_THREADS>(qTile, q, p.qAt.row, row0, seq.queries);
+        loadKeys(tile, stages);
         copyAsyncCommit();
-    };
-    if (seen > 0) loadTile<FORWARD_M, 256>(qTile, q, p.qAt.row, row0, seq.queries);
-    else tile = -1;
-    loadKeys(tile, 0);
-    loadKeys(tile - 1, 1);
-    const int unmasked = min(seq.keys, CAUSAL ? groupRow + seq.offset + 1 : seq.keys) / FORWARD_N; // tiles seen whole
-    const int groupTiles = CAUSAL ? (groupRow + 63 + seq.offset) / FORWARD_N : tile; // past it this group sees nothing
-    int stage = 0;
+    }
 #pragma unroll 1
-    for (; tile >= 0; tile--) {
-        copyAsyncWait<1>();
+    for (int stage = 0; tile >= 0; tile--, stage ^= 1) {
+        copyAsyncWait<0>();
         asyncProxyFence();
         __syncthreads();
-        loadKeys(tile - 2, stage == 0 ? 2 : stage - 1);
-        if (tile <= groupTiles) {
-            float s[1][FORWARD_NT][4];
-            const u32 keys = stages + stage * STAGE_BYTES;
-            const int column0 = tile * FORWARD_N;
-            scores(s[0], qTile + group * 64 * ROW_BYTES, keys);
-            const Kept kept = {DROPOUT ? drawLane(drop, plane, warpRow, column0) : 0};
-            wgmmaWait<0>();
-            settle(s[0]);
-            if (tile >= unmasked) softmaxStep<true>(s, rows, warpRow, column0, seq, p.scale * LOG2_E);
-            else softmaxStep<false>(s, rows, warpRow, column0, seq, p.scale * LOG2_E);
-            values(rows.o[0], s[0], kept, keys + KEY_BYTES);
-        }
-        stage = stage == 2 ? 0 : stage + 1;
+        if (tile > 0) loadKeys(tile - 1, stages + (stage ^ 1) * STAGE_BYTES);
+        copyAsyncCommit();
+        float s[FORWARD_NT][4], shrink[2];
+        const u32 keys = stages + stage * STAGE_BYTES;
+        const int column0 = tile * FORWARD_N;
+        scores(s, qTile, keys);
+        const Kept kept = {DROPOUT ? drawLane(drop, plane, warpRow, column0) : 0};
+        wgmmaWait<0>();
+        settle(s);
+        const bool moved = tile >= unmasked
+            ? probabilities<true>(s, rows, shrink, warpRow, column0, seq, p.scale * LOG2_E)
+            : probabilities<false>(s, rows, shrink, warpRow, column0, seq, p.scale * LOG2_E);
+        if (moved) shrinkOutput(rows, shrink);
+        values(rows.o[0], s, kept, keys + KEY_BYTES);
     }
-    copyAsyncWait<0>();
-    __syncthreads(); // the other warps of the group have read the q rows that o replaces
+    __syncthreads(); // all warps have read the q rows that o replaces
     finishRows(p, rows, seq, row0, shared, DROPOUT ? drop.keepScale : 1.0f);
 }
 #endif

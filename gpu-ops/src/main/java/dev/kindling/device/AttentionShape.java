@@ -3,7 +3,7 @@ package dev.kindling.device;
 import dev.kindling.tensor.DType;
 
 /**
- * What a backend must know to say whether it can run: everything but the data.
+ * The sizes and options of an attention call, without its data: what a backend needs to say whether it can run it.
  *
  * @param batch B: sequences, packed or dense
  * @param queryLength Tq; the longest when packed

@@ -1,8 +1,8 @@
 package dev.kindling.device;
 
 /**
- * A device's own timer: marks in the order of its work, read together once the work is done, so that timing never makes
- * the device wait. CUDA: events; CPU: the clock, since its work is done when an op returns.
+ * A timer of a device's work. Marks are enqueued between operations and read together at the end, so timing never makes
+ * the device wait. On CUDA a mark is an event; on the CPU it reads the clock, since an operation has ended when it returns.
  */
 public interface Stopwatch extends AutoCloseable {
     /** Marks the point after everything enqueued so far; returns the mark's number, from 0. */

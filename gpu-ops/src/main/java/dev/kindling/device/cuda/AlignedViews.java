@@ -6,8 +6,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The fused attention kernels read 16 bytes at a time, so pointers and strides must be multiples of that. Views that are
- * not (never those of a model) go through dense copies in the scratch memory.
+ * Copies of tensors that the fused attention kernels cannot read in place. The kernels load 16 bytes at a time, so pointers
+ * and strides must be multiples of 16 bytes. A model's tensors always are; others are copied to and from scratch memory.
  */
 final class AlignedViews {
     private static final int BYTES = 16;
@@ -24,7 +24,7 @@ final class AlignedViews {
         this.used = offset;
     }
 
-    /** What copies of those of {@code views} take that need one. */
+    /** Bytes of scratch memory for copies of those of {@code views} that need one. */
     static long bytes(Tensor... views) {
         long sum = 0;
         for (Tensor view : views) {

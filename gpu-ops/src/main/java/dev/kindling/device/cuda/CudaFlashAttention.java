@@ -10,10 +10,11 @@ import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
 /**
- * flash_forward*.cu and flash_backward*.cu: FlashAttention-2 on tensor cores, arXiv:2307.08691. On compute
- * capability 9.0 the wgmma kernels run, dense or packed, but for head dimension 128 with dropout; all else takes the
- * mma.sync kernels. Both draw the same dropout. The wgmma backward pass has a bit a score for it in scratch memory;
- * where those would be more than {@value #MOST_KEPT_BYTES} bytes the mma.sync kernel, which needs none, is taken.
+ * FlashAttention-2 on tensor cores, arXiv:2307.08691: flash_forward*.cu and flash_backward*.cu.
+ *
+ * <p>GPUs of compute capability 9.0 run the wgmma kernels, except for head dimension 128 with dropout; everything else runs
+ * the mma.sync kernels. Both draw the same dropout. With dropout the wgmma backward pass keeps one bit for each score in
+ * scratch memory; where that would take more than {@value #MOST_KEPT_BYTES} bytes, the mma.sync kernel runs instead.
  */
 final class CudaFlashAttention implements FusedAttention {
     private static final int MOST_BLOCKS = 65535;
@@ -149,7 +150,7 @@ final class CudaFlashAttention implements FusedAttention {
         return new BackwardScratch(shape, rows, splits, splits, 0, 0);
     }
 
-    /** Of the kernel that sums no gradient in memory: a block has a tile of keys or of rows. */
+    /** For the kernel that sums no gradient in memory: each block has a tile of keys or a tile of rows. */
     private BackwardScratch withoutSums(AttentionInputs inputs, CudaModule module) {
         AttentionShape shape = inputs.shape();
         int keys = module.number("flash_attention_backward_keys");
@@ -166,7 +167,7 @@ final class CudaFlashAttention implements FusedAttention {
         return (total + ROWS - 1) / ROWS * ROWS;
     }
 
-    /** Two words a row and 64 keys. */
+    /** Bytes of the kept scores under dropout: two 32-bit words for each row and 64 keys. */
     private static long keptBytes(AttentionInputs inputs) {
         AttentionShape shape = inputs.shape();
         if (!narrow(shape) || !inputs.dropout().active()) {
@@ -183,7 +184,10 @@ final class CudaFlashAttention implements FusedAttention {
         return (length + tile - 1) / tile;
     }
 
-    /** Of at most enough splits to give every multiprocessor a block, those whose blocks are done first. */
+    /**
+     * The number of splits that finishes first, out of at most as many as give every multiprocessor a block: heads x splits
+     * blocks run in rounds of one block a multiprocessor, and a round takes 1 / splits of the time.
+     */
     private int splits(int heads, int tiles) {
         int processors = context.info().multiprocessors();
         int best = 1;

@@ -15,9 +15,9 @@ import jcuda.jcublas.cublasOperation;
 import jcuda.runtime.cudaStream_t;
 
 /**
- * Matrix products through cuBLAS, fp32 accumulation. cuBLAS is column-major: row-major c = a b is the column-major c^T =
- * b^T a^T, so b goes first. A bias is written into c before, and the product added to it: one rounding, as in an
- * epilogue.
+ * Matrix products through cuBLAS, with fp32 accumulation. cuBLAS reads matrices by columns, and what it takes for a matrix is
+ * the transpose of ours: c = a b becomes c^T = b^T a^T, so b is its first operand. With a bias, c is filled with the bias and
+ * the product is added to it, which rounds once.
  */
 final class CudaMatmul implements AutoCloseable {
     private static final long WORKSPACE_BYTES = 32L << 20;

@@ -6,7 +6,10 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import jcuda.driver.CUstream;
 
-/** rounding.cu, on a stream of choice. F32 as the type to round to rounds nothing and so empties the residual. */
+/**
+ * rounding.cu: gradients rounded for the wire, with error feedback, on the stream that it is given. Where the type to round to
+ * is F32, nothing is rounded, the whole sum goes out, and the residual becomes 0.
+ */
 public final class CudaRounding {
     private final CudaContext context;
     private final CUstream stream;
@@ -28,11 +31,11 @@ public final class CudaRounding {
     }
 
     /**
-     * Where the parts of a sum lie.
+     * The summands of a sum over the ranks, all of the type on the wire.
      *
-     * @param own this rank's, of the type on the wire
-     * @param others the address of rank 0's, in the same type; this rank's is not read there
-     * @param stride from one rank's to the next, in elements
+     * @param own this rank's summand
+     * @param others address of the received summands, in the order of the ranks; this rank's place among them is not read
+     * @param stride elements from one rank's summand to the next
      */
     public record SumParts(Tensor own, long others, long stride, int rank, int ranks) {}
 

@@ -18,10 +18,12 @@ import jcuda.jcublas.JCublas2;
 import jcuda.nvrtc.JNvrtc;
 
 /**
- * Loads JCuda's natives, on CUDA 13 from rebound copies. JCuda takes a native from {@code java.library.path}, else from
- * a file of fixed name in {@code java.io.tmpdir}, which it writes only if it is missing. So the (rebound) natives are put
- * into a folder of their own, named by what it holds, which plays that part while JCuda's classes initialize: a copy of
- * another CUDA in the shared folder is never met, and none is left there.
+ * Loads JCuda's native libraries; on CUDA 13 as copies that ask for CUDA 13's libraries ({@link NativeRebinder}).
+ *
+ * <p>JCuda looks for a native library in {@code java.library.path}, then for a file of a fixed name in {@code
+ * java.io.tmpdir}, which it writes if it is missing but never checks. So this class writes the files into a folder whose name
+ * is a checksum of them, and lets {@code java.io.tmpdir} name that folder while JCuda's classes initialize. Copies for
+ * another CUDA, left in the real temp folder by somebody else, are not picked up.
  */
 final class JCudaNatives {
     private static final String TEMP = "java.io.tmpdir";

@@ -21,7 +21,7 @@ public final class RankedSum {
     /** Pieces start at multiples of this many elements. */
     private static final int UNIT = 8;
 
-    /** Memory that the sums of one communicator take turns in: {@code longest} elements or more. */
+    /** Scratch memory that all sums of one communicator share, for ranges of up to {@code longest} elements. */
     public static final class WireBuffers {
         private final Tensor rounded;
         private final Tensor received;
@@ -62,7 +62,10 @@ public final class RankedSum {
         return start(rank + 1) - start(rank);
     }
 
-    /** The gradients become the rounded sum, once the device has done what it was given so far. */
+    /**
+     * Replaces the gradients by their sum over the ranks, rounded to bf16; what rounding takes away is kept for the next sum.
+     * Runs after the work that the device was given so far.
+     */
     public void rounded() {
         communicator.fork(gradients);
         Tensor sent = wire.rounded.slice(0, 0, gradients.count());
@@ -71,7 +74,7 @@ public final class RankedSum {
         kernels.widen(sent, gradients);
     }
 
-    /** The gradients become the sum in F32, with all residuals, which are 0 then. */
+    /** Replaces the gradients by their exact sum in F32, residuals of earlier sums included; the residuals are 0 afterwards. */
     public void settled() {
         communicator.fork(gradients);
         kernels.round(DType.F32, gradients, residual, gradients);

@@ -15,6 +15,8 @@ import jdk.incubator.vector.VectorSpecies;
  * spill every sum and fall to a tenth of the speed; so it does where a helper method takes vectors, hence the repetition.
  * A's rows lie at constant distances, so that one register addresses them all. B is a packed panel:
  * {@code b[bAt + p * COLUMNS + j]}.
+ *
+ * <p>Written by VectorTileSource, beside the tests.
  */
 public final class VectorTile4 {
     public static final int ROWS = 4;

@@ -14,11 +14,6 @@ import dev.kindling.tensor.Tensor;
 public record EmbeddingOp(
         Tensor tokens, Tensor positions, Tensor tokenTable, Tensor positionTable, Dropout dropout, int period) {
 
-    /** Any positions. */
-    public EmbeddingOp(Tensor tokens, Tensor positions, Tensor tokenTable, Tensor positionTable, Dropout dropout) {
-        this(tokens, positions, tokenTable, positionTable, dropout, 0);
-    }
-
     public EmbeddingOp {
         if (period < 0 || (period > 0 && (period > positionTable.size(0) || tokens.count() % period != 0))) {
             throw new IllegalArgumentException(

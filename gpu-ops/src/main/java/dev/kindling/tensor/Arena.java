@@ -18,9 +18,6 @@ public interface Arena extends AutoCloseable {
         return allocate(name, dtype, Shape.of(extents));
     }
 
-    /** Bytes allocated from this arena so far. */
-    long bytes();
-
     @Override
     void close();
 }

@@ -5,6 +5,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import dev.kindling.device.cpu.matmul.CpuMatmul;
 import dev.kindling.device.cpu.matmul.MatmulCall;
+import dev.kindling.device.cpu.matmul.MatmulCalls;
 import dev.kindling.device.cpu.matmul.MatrixView;
 import dev.kindling.device.cpu.matmul.OneDnnMatmul;
 import dev.kindling.device.cpu.matmul.VectorMatmul;
@@ -119,7 +120,7 @@ public final class MatmulBench {
     private static MatmulCall call(Product product, float[] a, float[] b) {
         int lda = product.transposeA() ? product.m() : product.k();
         int ldb = product.transposeB() ? product.k() : product.n();
-        return MatmulCall.of(
+        return MatmulCalls.product(
                 product.m(),
                 product.n(),
                 product.k(),

@@ -18,7 +18,7 @@ public interface DropoutContract extends OpsUnderTest {
         f.ops().fill(ones, 0.5f);
         int[] zeros = new int[rows];
         Tensor y = f.poisoned(rows, width);
-        f.ops().embedding(new EmbeddingOp(f.integers(zeros), f.integers(zeros), ones, ones, dropout), y);
+        f.ops().embedding(new EmbeddingOp(f.integers(zeros), f.integers(zeros), ones, ones, dropout, 0), y);
         return f.read(y);
     }
 
@@ -68,7 +68,7 @@ public interface DropoutContract extends OpsUnderTest {
         f.ops().fill(ones, 0.5f);
         Tensor y = f.poisoned(f.device().activationType(), 13, 64);
         int[] zeros = new int[13];
-        f.ops().embedding(new EmbeddingOp(f.integers(zeros), f.integers(zeros), ones, ones, dropout), y);
+        f.ops().embedding(new EmbeddingOp(f.integers(zeros), f.integers(zeros), ones, ones, dropout, 0), y);
         assertThat(f.read(y)).as("the stream after nextMicroBatch").containsExactly(mask(dropout, later, 13, 64));
     }
 }

@@ -25,11 +25,6 @@ record PoisonedArena(Device device, Arena arena) implements Arena {
     }
 
     @Override
-    public long bytes() {
-        return arena.bytes();
-    }
-
-    @Override
     public void close() {
         arena.close();
     }

@@ -42,11 +42,6 @@ public final class TensorSlice {
         return FloatBuffer.wrap(buffer, offset, count).slice();
     }
 
-    /** Overwrites {@code target[at, at + count)}. */
-    public void copyTo(float[] target, int at) {
-        System.arraycopy(buffer, offset, target, at, count);
-    }
-
     @Override
     public String toString() {
         return "TensorSlice" + Arrays.toString(shape);

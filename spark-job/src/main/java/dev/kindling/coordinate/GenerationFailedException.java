@@ -12,9 +12,4 @@ public final class GenerationFailedException extends RuntimeException {
         super(message);
         this.firstCause = firstCause;
     }
-
-    /** What went wrong first. */
-    public FirstCause firstCause() {
-        return firstCause;
-    }
 }

@@ -69,10 +69,6 @@ final class RankState {
         return moved;
     }
 
-    long step() {
-        return step;
-    }
-
     boolean beforeFirstStep() {
         return step < 0;
     }

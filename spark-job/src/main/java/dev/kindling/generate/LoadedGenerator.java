@@ -45,11 +45,6 @@ public final class LoadedGenerator implements ExecutorModels.Loaded {
         return generator.batch();
     }
 
-    /** The device, for people. */
-    public String description() {
-        return model.device().description();
-    }
-
     /** Generates up to {@link #batch} texts. */
     public synchronized void write(List<TextGenerator.Request> requests, int maxTokens, Sampling sampling) {
         try {

@@ -96,7 +96,7 @@ class MeshAllReduceTest {
         List<Peer> peers = new ArrayList<>();
         for (MeshEndpoint endpoint : endpoints) {
             int rank = peers.size();
-            peers.add(new Peer(rank, endpoint.host(), endpoint.port(), Integer.toString(rank), ""));
+            peers.add(new Peer(rank, "127.0.0.1", endpoint.port(), Integer.toString(rank), ""));
         }
         return peers;
     }

@@ -59,7 +59,7 @@ class CheckpointStoreTest {
         String name = saved.optimizer().keySet().iterator().next();
         TensorSlice moment = saved.optimizer().get(name);
         float[] altered = new float[moment.count()];
-        moment.copyTo(altered, 0);
+        moment.elements().get(altered);
         altered[altered.length - 1] = Math.nextUp(altered[altered.length - 1]);
         Map<String, TensorSlice> optimizer = new HashMap<>(saved.optimizer());
         optimizer.put(name, new TensorSlice(moment.shape(), altered, 0));

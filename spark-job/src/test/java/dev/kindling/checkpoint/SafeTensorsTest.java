@@ -128,7 +128,7 @@ class SafeTensorsTest {
 
     static int[] bits(TensorSlice tensor) {
         float[] copy = new float[tensor.count()];
-        tensor.copyTo(copy, 0);
+        tensor.elements().get(copy);
         int[] bits = new int[copy.length];
         Arrays.setAll(bits, i -> Float.floatToRawIntBits(copy[i]));
         return bits;

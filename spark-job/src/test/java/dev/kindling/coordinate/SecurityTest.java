@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.spark.SparkConf;
+import org.apache.spark.SparkEnv;
 import org.apache.spark.network.TransportContext;
 import org.apache.spark.network.client.TransportClient;
 import org.apache.spark.network.client.TransportClientBootstrap;
@@ -65,14 +66,20 @@ class SecurityTest {
                     SparkTransportConf.fromSparkConf(conf, "kindling", 1, Option.empty(), Option.empty());
             ByteBuffer hello = header(1, 1, 0);
             try (TransportContext context = new TransportContext(client, new NoOpRpcHandler());
-                    TransportClient noSecret =
-                            context.createClientFactory().createClient(endpoint.host(), endpoint.port())) {
+                    TransportClient noSecret = context.createClientFactory()
+                            .createClient(
+                                    SparkEnv.get()
+                                            .blockManager()
+                                            .blockManagerId()
+                                            .host(),
+                                    endpoint.port())) {
                 assertThatThrownBy(() -> noSecret.sendRpcSync(hello, 5_000));
             }
             TransportClientBootstrap wrong = new AuthClientBootstrap(client, conf.getAppId(), new WrongSecret());
             try (TransportContext context = new TransportContext(client, new NoOpRpcHandler())) {
-                assertThatThrownBy(() ->
-                        context.createClientFactory(List.of(wrong)).createClient(endpoint.host(), endpoint.port()));
+                assertThatThrownBy(() -> context.createClientFactory(List.of(wrong))
+                        .createClient(
+                                SparkEnv.get().blockManager().blockManagerId().host(), endpoint.port()));
             }
         }
     }
@@ -111,8 +118,9 @@ class SecurityTest {
         TransportConf client = SparkTransportConf.fromSparkConf(plain, "kindling", 1, Option.empty(), Option.empty());
         try (MeshEndpoint endpoint = MeshEndpoint.open(1, 2, 1000);
                 TransportContext context = new TransportContext(client, new NoOpRpcHandler());
-                TransportClient stranger =
-                        context.createClientFactory().createClient(endpoint.host(), endpoint.port())) {
+                TransportClient stranger = context.createClientFactory()
+                        .createClient(
+                                SparkEnv.get().blockManager().blockManagerId().host(), endpoint.port())) {
             assertThatThrownBy(() -> stranger.sendRpcSync(header(1, 1, 0), 5_000));
         }
     }

@@ -1,7 +1,5 @@
 package dev.kindling.data.shard;
 
-import java.util.Arrays;
-
 /** Where the documents of a split begin and end, in tokens. */
 public final class DocumentIndex {
     private final long[] starts;
@@ -43,14 +41,5 @@ public final class DocumentIndex {
     /** The token after the last one of a document. */
     public long end(int document) {
         return starts[document + 1];
-    }
-
-    /** The number of the document that holds a token. */
-    public int containing(long token) {
-        if (token < 0 || token >= starts[count()]) {
-            throw new IndexOutOfBoundsException("token %d of %d".formatted(token, starts[count()]));
-        }
-        int found = Arrays.binarySearch(starts, token);
-        return found >= 0 ? found : -found - 2;
     }
 }

@@ -65,16 +65,11 @@ public final class Shard implements TokenSequence {
     }
 
     /**
-     * Reads nanoGPT's {@code .bin}. Nothing in such a file tells whether it is whole; {@link
-     * #requireVocabulary} at least finds ids that cannot be.
+     * Opens nanoGPT's {@code .bin} on a local disk, which must not be changed while in use. Nothing in such a file tells
+     * whether it is whole; {@link #requireVocabulary} at least finds ids that cannot be.
      *
      * @throws DataException if it is empty or of an odd number of bytes
      */
-    public static Shard readHeaderless(InputStream in, String name) {
-        return reading(name, () -> headerless(ShardSource.of(in), name));
-    }
-
-    /** As {@link #readHeaderless}, from a local file, which must not be changed while in use. */
     public static Shard openHeaderless(Path file) {
         return reading(file.toString(), () -> {
             try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {

@@ -63,11 +63,6 @@ public final class CpuArena implements Arena {
     }
 
     @Override
-    public long bytes() {
-        return bytes;
-    }
-
-    @Override
     public void close() {
         if (!closed) {
             closed = true;

@@ -19,7 +19,6 @@ final class CudaArena implements Arena {
     private final List<CudaBuffer> buffers = new ArrayList<>();
     private CudaMemory.Allocation slab;
     private long slabUsed;
-    private long bytes;
     private boolean closed;
 
     CudaArena(String name, CudaMemory memory, Runnable onClose) {
@@ -47,7 +46,6 @@ final class CudaArena implements Arena {
             buffer = new CudaBuffer(full, dtype, shape.count(), slab.address(), slabUsed);
             slabUsed += (wanted + CudaMemory.ALIGNMENT - 1) / CudaMemory.ALIGNMENT * CudaMemory.ALIGNMENT;
         }
-        bytes += wanted;
         buffers.add(buffer);
         return Tensor.dense(buffer, 0, shape);
     }
@@ -56,11 +54,6 @@ final class CudaArena implements Arena {
         CudaMemory.Allocation block = memory.allocate(full, wanted);
         blocks.add(block);
         return block;
-    }
-
-    @Override
-    public long bytes() {
-        return bytes;
     }
 
     @Override

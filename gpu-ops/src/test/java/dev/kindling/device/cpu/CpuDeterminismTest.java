@@ -97,7 +97,7 @@ class CpuDeterminismTest {
                         kept(f.floats(WIDTH))));
         int[] tokens = f.random().ints(ROWS, 0, 7).toArray();
         EmbeddingOp embedding = new EmbeddingOp(
-                f.integers(tokens), f.integers(tokens), f.floats(7, WIDTH), f.floats(7, WIDTH), DROPOUT);
+                f.integers(tokens), f.integers(tokens), f.floats(7, WIDTH), f.floats(7, WIDTH), DROPOUT, 0);
         ops.embedding(embedding, kept(f.floats(ROWS, WIDTH)));
         ops.embeddingBackward(embedding, dy, kept(f.floats(7, WIDTH)), kept(f.floats(7, WIDTH)));
         Tensor logits = kept(f.floats(ROWS, WIDTH));

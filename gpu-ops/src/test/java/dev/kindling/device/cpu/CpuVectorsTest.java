@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.device.cpu.matmul.CpuMatmul;
 import dev.kindling.device.cpu.matmul.MatmulCall;
+import dev.kindling.device.cpu.matmul.MatmulCalls;
 import dev.kindling.device.cpu.matmul.MatrixView;
 import dev.kindling.device.cpu.matmul.VectorMatmul;
 import dev.kindling.device.cpu.rows.CpuThreads;
@@ -43,7 +44,7 @@ class CpuVectorsTest {
         public static void main(String[] args) {
             try (CpuThreads threads = new CpuThreads(2)) {
                 float[] c = {Float.NaN};
-                MatmulCall call = MatmulCall.of(
+                MatmulCall call = MatmulCalls.product(
                         1,
                         1,
                         2,

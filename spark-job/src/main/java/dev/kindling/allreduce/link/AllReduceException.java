@@ -17,9 +17,4 @@ public final class AllReduceException extends RuntimeException {
         super(message, cause);
         this.peer = peer;
     }
-
-    /** The rank at fault; -1 when it is the driver or unknown. */
-    public int peer() {
-        return peer;
-    }
 }

@@ -38,9 +38,6 @@ public abstract sealed class MeshEndpoint implements AutoCloseable permits Socke
                 maxElements);
     }
 
-    /** The address peers connect to. */
-    public abstract String host();
-
     /** The port peers connect to. */
     public abstract int port();
 

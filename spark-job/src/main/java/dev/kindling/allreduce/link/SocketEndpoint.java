@@ -52,11 +52,6 @@ public final class SocketEndpoint extends MeshEndpoint {
     }
 
     @Override
-    public String host() {
-        return host;
-    }
-
-    @Override
     public int port() {
         return server.socket().getLocalPort();
     }

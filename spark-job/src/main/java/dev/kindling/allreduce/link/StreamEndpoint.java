@@ -24,11 +24,6 @@ final class StreamEndpoint extends MeshEndpoint {
     }
 
     @Override
-    public String host() {
-        return transport.host();
-    }
-
-    @Override
     public int port() {
         return transport.port();
     }

@@ -26,7 +26,7 @@ class SocketEndpointTest {
     }
 
     private Socket call() throws IOException {
-        Socket socket = new Socket(endpoint.host(), endpoint.port());
+        Socket socket = new Socket("127.0.0.1", endpoint.port());
         socket.setSoTimeout((int) PATIENCE_MILLIS);
         return socket;
     }
@@ -89,7 +89,7 @@ class SocketEndpointTest {
             List<Peer> peers = List.of(peer(0, mine), peer(1, theirs));
             Group group = new Group(7, 0, peers, PATIENCE_MILLIS, () -> {});
             try (Links links = mine.connect(group);
-                    Socket socket = new Socket(mine.host(), mine.port())) {
+                    Socket socket = new Socket("127.0.0.1", mine.port())) {
                 new Handshake("correct horse", 7, 2).greet(socket, 1, PATIENCE_MILLIS);
                 socket.getOutputStream().write(header.encode().array());
                 Deadline deadline = new Deadline(PATIENCE_MILLIS);
@@ -102,6 +102,6 @@ class SocketEndpointTest {
     }
 
     private static Peer peer(int rank, SocketEndpoint endpoint) {
-        return new Peer(rank, endpoint.host(), endpoint.port(), Integer.toString(rank), "");
+        return new Peer(rank, "127.0.0.1", endpoint.port(), Integer.toString(rank), "");
     }
 }

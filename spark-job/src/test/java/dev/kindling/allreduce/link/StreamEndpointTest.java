@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.kindling.coordinate.EmbeddedCluster;
 import java.nio.ByteBuffer;
 import java.util.Map;
+import org.apache.spark.SparkEnv;
 import org.apache.spark.network.TransportContext;
 import org.apache.spark.network.client.TransportClient;
 import org.apache.spark.network.netty.SparkTransportConf;
@@ -24,8 +25,13 @@ class StreamEndpointTest {
             TransportConf client = SparkTransportConf.fromSparkConf(
                     cluster.sc().getConf(), "kindling", 1, Option.empty(), Option.empty());
             try (TransportContext context = new TransportContext(client, new NoOpRpcHandler());
-                    TransportClient open =
-                            context.createClientFactory().createClient(endpoint.host(), endpoint.port())) {
+                    TransportClient open = context.createClientFactory()
+                            .createClient(
+                                    SparkEnv.get()
+                                            .blockManager()
+                                            .blockManagerId()
+                                            .host(),
+                                    endpoint.port())) {
                 assertThatThrownBy(() -> open.sendRpcSync(header(6, 1, 0), 5_000))
                         .hasMessageContaining("message of generation 6 refused, this is generation 7");
                 assertThatThrownBy(() -> open.sendRpcSync(header(7, 9, 0), 5_000))

@@ -38,26 +38,6 @@ public record MatmulCall(
         c.requireHolds("C", m, n);
     }
 
-    /** C = A B. */
-    public static MatmulCall of(int m, int n, int k, MatrixView a, MatrixView b, MatrixView c) {
-        return new MatmulCall(m, n, k, 1f, a, b, c, false, null, 0);
-    }
-
-    /** The same with C += instead of C =. */
-    public MatmulCall accumulating() {
-        return new MatmulCall(m, n, k, alpha, a, b, c, true, null, 0);
-    }
-
-    /** The same with the product (not the addend) multiplied by {@code factor}. */
-    public MatmulCall scaledBy(float factor) {
-        return new MatmulCall(m, n, k, factor, a, b, c, accumulate, bias, biasOffset);
-    }
-
-    /** The same with a row of n floats added to every row. */
-    public MatmulCall plusBias(float[] row, int offset) {
-        return new MatmulCall(m, n, k, alpha, a, b, c, false, row, offset);
-    }
-
     /** The same product on other places of the same arrays. */
     MatmulCall at(int aOffset, int bOffset, int cOffset) {
         return new MatmulCall(

@@ -16,9 +16,6 @@ public interface RowKernels {
     /** y = factor x. */
     void scale(float[] x, int xAt, float factor, float[] y, int yAt, int n);
 
-    /** into += factor x. */
-    void addScaled(float[] x, int xAt, float factor, float[] into, int at, int n);
-
     /** y = a b. */
     void multiply(float[] a, int aAt, float[] b, int bAt, float[] y, int yAt, int n);
 

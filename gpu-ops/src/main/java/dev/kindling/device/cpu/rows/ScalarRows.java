@@ -30,13 +30,6 @@ public final class ScalarRows implements RowKernels {
     }
 
     @Override
-    public void addScaled(float[] x, int xAt, float factor, float[] into, int at, int n) {
-        for (int i = 0; i < n; i++) {
-            into[at + i] += factor * x[xAt + i];
-        }
-    }
-
-    @Override
     public void multiply(float[] a, int aAt, float[] b, int bAt, float[] y, int yAt, int n) {
         for (int i = 0; i < n; i++) {
             y[yAt + i] = a[aAt + i] * b[bAt + i];

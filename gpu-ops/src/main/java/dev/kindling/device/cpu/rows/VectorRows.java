@@ -47,18 +47,6 @@ public final class VectorRows implements RowKernels {
     }
 
     @Override
-    public void addScaled(float[] x, int xAt, float factor, float[] into, int at, int n) {
-        FloatVector f = FloatVector.broadcast(LANES, factor);
-        int i = 0;
-        for (; i <= n - STEP; i += STEP) {
-            FloatVector.fromArray(LANES, x, xAt + i)
-                    .fma(f, FloatVector.fromArray(LANES, into, at + i))
-                    .intoArray(into, at + i);
-        }
-        rest.addScaled(x, xAt + i, factor, into, at + i, n - i);
-    }
-
-    @Override
     public void multiply(float[] a, int aAt, float[] b, int bAt, float[] y, int yAt, int n) {
         int i = 0;
         for (; i <= n - STEP; i += STEP) {

@@ -32,24 +32,9 @@ public final class CudaLibraries {
         this.open = List.copyOf(open);
     }
 
-    /** The major version of CUDA in use, 12 or 13. */
-    public int major() {
-        return major;
-    }
-
-    /** The newest CUDA that the driver supports, e.g. 13000 for 13.0. */
-    public int driverVersion() {
-        return driverVersion;
-    }
-
     /** A function of the driver that JCuda lacks. */
     public Function driver(String function) {
         return open.get(0).getFunction(function);
-    }
-
-    /** What was loaded, from where. */
-    public List<Path> paths() {
-        return paths;
     }
 
     /**

@@ -29,10 +29,6 @@ public final class Nvrtc {
         this.version = major[0] + "." + minor[0];
     }
 
-    String version() {
-        return version;
-    }
-
     /**
      * The cubin of a kernel file under constants.
      *

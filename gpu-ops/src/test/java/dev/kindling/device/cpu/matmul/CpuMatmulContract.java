@@ -38,8 +38,8 @@ abstract class CpuMatmulContract {
                     c[cView.index(i, j)] = accumulate ? (float) random.nextGaussian() : Float.NaN;
                 }
             }
-            MatmulCall call = MatmulCall.of(m, n, k, a, b, cView);
-            return new Trial(accumulate ? call.accumulating() : call, c.clone());
+            MatmulCall call = MatmulCalls.product(m, n, k, a, b, cView);
+            return new Trial(accumulate ? MatmulCalls.accumulating(call) : call, c.clone());
         }
 
         private static MatrixView view(Random random, int rows, int columns, boolean transposed) {
@@ -146,7 +146,7 @@ abstract class CpuMatmulContract {
             for (int j = 0; j < n; j++) {
                 bias[2 + j] = j - 0.37f * n;
             }
-            Trial trial = plain.with(plain.call().scaledBy(-0.625f).plusBias(bias, 2));
+            Trial trial = plain.with(MatmulCalls.plusBias(MatmulCalls.scaled(-0.625f, plain.call()), bias, 2));
             create(threads).multiply(trial.call());
             trial.check(tolerance());
         }
@@ -181,22 +181,24 @@ abstract class CpuMatmulContract {
         float[] k = gaussian(random, count * t * d);
         float[] scores = new float[count * t * t + 9];
         Arrays.fill(scores, Float.NaN);
-        MatmulCall first = MatmulCall.of(
-                        t, t, d, MatrixView.of(q, 0, d), MatrixView.transpose(k, 0, d), MatrixView.of(scores, 9, t))
-                .scaledBy(0.25f);
+        MatmulCall first = MatmulCalls.scaled(
+                0.25f,
+                MatmulCalls.product(
+                        t, t, d, MatrixView.of(q, 0, d), MatrixView.transpose(k, 0, d), MatrixView.of(scores, 9, t)));
         try (CpuThreads threads = new CpuThreads(2)) {
             CpuMatmul matmul = create(threads);
-            matmul.multiply(first, MatmulBatch.strided(first, count, t * d, t * d, t * t));
+            matmul.multiply(first, MatmulCalls.strided(first, count, t * d, t * d, t * t));
             float[] expected = new float[scores.length];
             for (int i = 0; i < count; i++) {
-                MatmulCall one = MatmulCall.of(
+                MatmulCall one = MatmulCalls.scaled(
+                        0.25f,
+                        MatmulCalls.product(
                                 t,
                                 t,
                                 d,
                                 MatrixView.of(q, i * t * d, d),
                                 MatrixView.transpose(k, i * t * d, d),
-                                MatrixView.of(expected, 9 + i * t * t, t))
-                        .scaledBy(0.25f);
+                                MatrixView.of(expected, 9 + i * t * t, t)));
                 matmul.multiply(one);
             }
             for (int i = 9; i < scores.length; i++) {
@@ -235,7 +237,7 @@ abstract class CpuMatmulContract {
     void refusesAMatrixThatDoesNotFitItsArray() {
         MatrixView a = MatrixView.of(new float[11], 0, 4);
         MatrixView ok = MatrixView.of(new float[64], 0, 8);
-        assertThatThrownBy(() -> MatmulCall.of(3, 4, 4, a, ok, ok))
+        assertThatThrownBy(() -> MatmulCalls.product(3, 4, 4, a, ok, ok))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("A of the matrix product is stored as 3 x 4");
     }

@@ -20,24 +20,15 @@ import java.util.stream.IntStream;
  */
 record VectorTileSource(int rows, String access, String purpose) {
     static final List<VectorTileSource> ALL = List.of(
-            new VectorTileSource(
-                    4,
-                    "public ",
-                    """
+            new VectorTileSource(4, "public ", """
                      * The innermost loop of {@link VectorMatmul}: a tile of four rows by two vectors of columns, for CPUs with 16 vector
                      * registers (AVX2, SSE). The compiler loads all of a step's factors before it multiplies, which takes 6 registers beside
                      * the 8 sums; with six rows it ran out of them, kept sums in memory and halved the speed.
                     """),
-            new VectorTileSource(
-                    8,
-                    "public ",
-                    """
+            new VectorTileSource(8, "public ", """
                      * {@link VectorTile12} with eight rows, for the short products of attention.
                     """),
-            new VectorTileSource(
-                    12,
-                    "",
-                    """
+            new VectorTileSource(12, "", """
                      * The innermost loop of {@link VectorMatmul}: a tile of twelve rows by two vectors of columns. 24 sums live in registers;
                      * for CPUs with 32 vector registers (AVX-512, NEON).
                     """));
@@ -91,8 +82,7 @@ record VectorTileSource(int rows, String access, String purpose) {
                 %s
                     /** A is in rows: element (i, p) is {@code a[aAt + i * PITCH + p]}. */
                 %s}
-                """
-                .formatted(
+                """.formatted(
                         purpose,
                         access,
                         name(),
@@ -135,8 +125,7 @@ record VectorTileSource(int rows, String access, String purpose) {
                         int from = addAt;
                         int to = cAt;
                 %s    }
-                """
-                .formatted(
+                """.formatted(
                         access,
                         name,
                         eachRow("", VectorTileSource::zeros),
@@ -155,8 +144,7 @@ record VectorTileSource(int rows, String access, String purpose) {
         return """
                         FloatVector c#0 = FloatVector.zero(LANES);
                         FloatVector c#1 = FloatVector.zero(LANES);
-                """
-                .replace("#", digit(row));
+                """.replace("#", digit(row));
     }
 
     private static String products(int row, String element) {
@@ -164,17 +152,14 @@ record VectorTileSource(int rows, String access, String purpose) {
                             FloatVector x# = FloatVector.broadcast(LANES, a[ELEMENT]);
                             c#0 = x#.fma(b0, c#0);
                             c#1 = x#.fma(b1, c#1);
-                """
-                .replace("#", digit(row))
-                .replace("ELEMENT", element);
+                """.replace("#", digit(row)).replace("ELEMENT", element);
     }
 
     private static String results(int row) {
         return """
                         c#0.fma(scale, FloatVector.fromArray(LANES, add, from)).intoArray(c, to);
                         c#1.fma(scale, FloatVector.fromArray(LANES, add, from + LANES.length())).intoArray(c, to + LANES.length());
-                """
-                .replace("#", digit(row));
+                """.replace("#", digit(row));
     }
 
     private static String digit(int row) {

@@ -88,10 +88,8 @@ public interface AllReduce extends AutoCloseable {
             for (int r = 0; r < worldSize() && into != null; r++) {
                 int count = Math.min(most, Math.max(0, bounds[r + 1] - bounds[r] - at));
                 if (all[r].length != count * Float.BYTES) {
-                    throw new AllReduceException(
-                            r,
-                            "rank " + r + " gave " + all[r].length / Float.BYTES + " values where this rank expects "
-                                    + count);
+                    throw new AllReduceException("rank " + r + " gave " + all[r].length / Float.BYTES
+                            + " values where this rank expects " + count);
                 }
                 ByteBuffer.wrap(all[r]).asFloatBuffer().get(into, count == 0 ? 0 : bounds[r] + at, count);
             }
@@ -155,7 +153,7 @@ public interface AllReduce extends AutoCloseable {
             FloatBuffer root = ByteBuffer.wrap(broadcast(bytes)).asFloatBuffer();
             if (root.remaining() != n) {
                 throw new AllReduceException(
-                        0, "rank 0 broadcast " + root.remaining() + " values where this rank expects " + n);
+                        "rank 0 broadcast " + root.remaining() + " values where this rank expects " + n);
             }
             root.get(data, at, n);
         }

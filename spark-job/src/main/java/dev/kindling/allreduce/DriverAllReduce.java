@@ -114,7 +114,7 @@ public final class DriverAllReduce implements AllReduce {
             for (int r = 0; r < all.length; r++) {
                 int bytes = answer.getInt();
                 if (bytes < 0 || bytes > answer.remaining()) {
-                    throw new AllReduceException(-1, "malformed answer from the driver");
+                    throw new AllReduceException("malformed answer from the driver");
                 }
                 all[r] = new byte[bytes];
                 answer.get(all[r]);
@@ -158,7 +158,7 @@ public final class DriverAllReduce implements AllReduce {
 
             @Override
             public void onFailure(Throwable cause) {
-                settle(new AllReduceException(-1, "allreduce through the driver failed: " + cause.getMessage(), cause));
+                settle(new AllReduceException("allreduce through the driver failed: " + cause.getMessage(), cause));
             }
         });
     }
@@ -180,16 +180,14 @@ public final class DriverAllReduce implements AllReduce {
             throw failure;
         }
         if (deadline.passed()) {
-            throw new AllReduceException(
-                    -1,
-                    "no answer from the driver for " + deadline.millis() + " ms while rank " + rank()
-                            + " waited in allreduce; another rank has not sent its part");
+            throw new AllReduceException("no answer from the driver for " + deadline.millis() + " ms while rank "
+                    + rank() + " waited in allreduce; another rank has not sent its part");
         }
         try {
             lock.wait(POLL_MILLIS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new AllReduceException(-1, "interrupted while waiting for the driver's sums", e);
+            throw new AllReduceException("interrupted while waiting for the driver's sums", e);
         }
     }
 }

@@ -47,11 +47,9 @@ final class Floats {
 
     static void requireLength(ByteBuffer bytes, Rounding rounding, int count, Peer sender) {
         if (bytes.remaining() != count * rounding.bytes()) {
-            throw new AllReduceException(
-                    sender.rank(),
-                    sender.describe() + " sent " + bytes.remaining() / rounding.bytes()
-                            + " values where this rank has " + count
-                            + "; every rank must reduce the same buckets in the same order");
+            throw new AllReduceException(sender.describe() + " sent " + bytes.remaining() / rounding.bytes()
+                    + " values where this rank has " + count
+                    + "; every rank must reduce the same buckets in the same order");
         }
     }
 

@@ -180,8 +180,7 @@ public final class MeshAllReduce implements AllReduce {
             pause(from, deadline);
         }
         if (in.remaining() < Integer.BYTES || in.getInt() != in.remaining()) {
-            throw new AllReduceException(
-                    from, "malformed message from " + peer(from).describe());
+            throw new AllReduceException("malformed message from " + peer(from).describe());
         }
         byte[] payload = new byte[in.remaining()];
         in.get(payload);
@@ -270,7 +269,7 @@ public final class MeshAllReduce implements AllReduce {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             failure = new AllReduceException(
-                    from, "interrupted while waiting for " + peer(from).describe(), e);
+                    "interrupted while waiting for " + peer(from).describe(), e);
             throw (AllReduceException) failure;
         } catch (RuntimeException e) {
             failure = e;
@@ -285,16 +284,14 @@ public final class MeshAllReduce implements AllReduce {
         // Only the rank that is waited for counts: another one may rightly have finished and closed.
         String loss = lost[from];
         if (loss != null) {
-            throw new AllReduceException(from, peer(from).describe() + " is lost: " + loss);
+            throw new AllReduceException(peer(from).describe() + " is lost: " + loss);
         }
         if (mailbox.closed()) {
-            throw new AllReduceException(-1, "the allreduce of rank " + rank() + " was closed while it waited");
+            throw new AllReduceException("the allreduce of rank " + rank() + " was closed while it waited");
         }
         if (deadline.passed()) {
-            throw new AllReduceException(
-                    from,
-                    peer(from).describe() + " sent nothing for " + deadline.millis() + " ms while rank " + rank()
-                            + " waited for it in allreduce");
+            throw new AllReduceException(peer(from).describe() + " sent nothing for " + deadline.millis()
+                    + " ms while rank " + rank() + " waited for it in allreduce");
         }
     }
 }

@@ -136,14 +136,14 @@ public final class ReduceServer implements AutoCloseable {
         int code = first.getInt();
         int from = first.getInt();
         if (!SumOrder.isCode(code, worldSize)) {
-            throw new AllReduceException(0, "rank 0 sums in an order that does not exist, " + code);
+            throw new AllReduceException("rank 0 sums in an order that does not exist, " + code);
         }
         SumOrder order = SumOrder.of(code, worldSize);
         Rounding rounding = order.rounding();
         int count = first.remaining() / (order.operands(0) * rounding.bytes());
         if (rounding != Rounding.NONE
                 && (from < 0 || (long) from + count > maxStagedBytes / ((long) worldSize * Float.BYTES))) {
-            throw new AllReduceException(0, "rank 0 sums positions from " + from + " on, which do not exist");
+            throw new AllReduceException("rank 0 sums positions from " + from + " on, which do not exist");
         }
         PartialSums sums = new PartialSums();
         for (int r = 0; r < worldSize; r++) {
@@ -151,7 +151,6 @@ public final class ReduceServer implements AutoCloseable {
             boolean sameOrder = operands.getInt() == code && operands.getInt() == from;
             if (!sameOrder || operands.remaining() != count * order.operands(r) * rounding.bytes()) {
                 throw new AllReduceException(
-                        r,
                         "rank " + r + " sent " + operands.remaining() + " bytes that are not the " + order.operands(r)
                                 + " operand(s) of " + count + " values in rank 0's order"
                                 + "; every rank must reduce the same buckets in the same order");

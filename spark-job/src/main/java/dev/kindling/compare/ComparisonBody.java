@@ -77,7 +77,7 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
             throw new FatalJobException(e.getMessage(), e);
         } catch (NcclException e) {
             // As a rule the consequence of another rank's end.
-            throw new AllReduceException(-1, e.getMessage(), e);
+            throw new AllReduceException(e.getMessage(), e);
         }
     }
 }

@@ -95,10 +95,8 @@ public final class Generations {
     private void requireAnotherAttempt(FirstCause failure, int attempt, long start) {
         if (attempt > plan.maxAttempts()) {
             LOG.warn("Generation {} failed, the last attempt: {}", number, failure.describe());
-            throw new GenerationFailedException(
-                    failure.describe() + " (" + plan.maxAttempts() + " attempt(s) from step " + start
-                            + " without progress)",
-                    failure);
+            throw new GenerationFailedException(failure.describe() + " (" + plan.maxAttempts()
+                    + " attempt(s) from step " + start + " without progress)");
         }
     }
 

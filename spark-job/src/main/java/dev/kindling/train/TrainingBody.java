@@ -51,7 +51,7 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
             throw new FatalJobException(e.getMessage(), e);
         } catch (NcclException e) {
             // As a rule the consequence of another rank's end.
-            throw new AllReduceException(-1, e.getMessage(), e);
+            throw new AllReduceException(e.getMessage(), e);
         }
     }
 }

@@ -1,20 +1,14 @@
 package dev.kindling.allreduce.link;
 
-/** A collective operation could not be finished, because of the peer it names. */
+/** A collective operation could not be finished; the message names the peer at fault, if one is known. */
 public final class AllReduceException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
-    private final int peer;
-
-    /** @param peer the rank at fault; -1 when it is the driver or unknown */
-    public AllReduceException(int peer, String message) {
+    public AllReduceException(String message) {
         super(message);
-        this.peer = peer;
     }
 
-    /** @param peer the rank at fault; -1 when it is the driver or unknown */
-    public AllReduceException(int peer, String message, Throwable cause) {
+    public AllReduceException(String message, Throwable cause) {
         super(message, cause);
-        this.peer = peer;
     }
 }

@@ -78,10 +78,10 @@ public final class PeerTransport implements AutoCloseable {
             return clients.createUnmanagedClient(peer.host(), peer.port());
         } catch (IOException | RuntimeException e) {
             throw new AllReduceException(
-                    peer.rank(), "cannot connect to " + peer.describe() + " at port " + peer.port() + ": " + e, e);
+                    "cannot connect to " + peer.describe() + " at port " + peer.port() + ": " + e, e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new AllReduceException(peer.rank(), "interrupted while connecting to " + peer.describe(), e);
+            throw new AllReduceException("interrupted while connecting to " + peer.describe(), e);
         }
     }
 

@@ -26,7 +26,6 @@ public final class SocketEndpoint extends MeshEndpoint {
     record Accepted(int rank, SocketChannel channel) {}
 
     private final Handshake handshake;
-    private final String host;
     private final ServerSocketChannel server;
     private final Selector selector;
     private final Queue<Accepted> accepted = new ConcurrentLinkedQueue<>();
@@ -35,7 +34,6 @@ public final class SocketEndpoint extends MeshEndpoint {
     public SocketEndpoint(Handshake handshake, String host, long maxElements) {
         super(handshake.worldSize(), maxElements);
         this.handshake = handshake;
-        this.host = host;
         this.handshakes = new Semaphore(handshake.worldSize() + SPARE_HANDSHAKES);
         try {
             selector = Selector.open();

@@ -61,7 +61,7 @@ final class SocketLinks implements Links {
                 SocketEndpoint.closeQuietly(channel);
             }
             throw new AllReduceException(
-                    peer.rank(), "cannot connect to " + peer.describe() + " at port " + peer.port() + ": " + e, e);
+                    "cannot connect to " + peer.describe() + " at port " + peer.port() + ": " + e, e);
         }
     }
 
@@ -100,7 +100,7 @@ final class SocketLinks implements Links {
         } catch (ClosedSelectorException e) {
             mailbox.close();
         } catch (IOException e) {
-            throw new AllReduceException(-1, "waiting for the peers' sockets failed: " + e, e);
+            throw new AllReduceException("waiting for the peers' sockets failed: " + e, e);
         }
     }
 

@@ -39,7 +39,7 @@ final class StreamLinks implements Links {
         try {
             client.sendRpcSync(hello, group.timeoutMillis());
         } catch (RuntimeException e) {
-            throw new AllReduceException(peer.rank(), peer.describe() + " did not answer: " + e, e);
+            throw new AllReduceException(peer.describe() + " did not answer: " + e, e);
         }
     }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -26,7 +27,7 @@ class SocketEndpointTest {
     }
 
     private Socket call() throws IOException {
-        Socket socket = new Socket("127.0.0.1", endpoint.port());
+        Socket socket = new Socket(InetAddress.getLoopbackAddress(), endpoint.port());
         socket.setSoTimeout((int) PATIENCE_MILLIS);
         return socket;
     }
@@ -89,7 +90,7 @@ class SocketEndpointTest {
             List<Peer> peers = List.of(peer(0, mine), peer(1, theirs));
             Group group = new Group(7, 0, peers, PATIENCE_MILLIS, () -> {});
             try (Links links = mine.connect(group);
-                    Socket socket = new Socket("127.0.0.1", mine.port())) {
+                    Socket socket = new Socket(InetAddress.getLoopbackAddress(), mine.port())) {
                 new Handshake("correct horse", 7, 2).greet(socket, 1, PATIENCE_MILLIS);
                 socket.getOutputStream().write(header.encode().array());
                 Deadline deadline = new Deadline(PATIENCE_MILLIS);

@@ -34,6 +34,7 @@ class ArchitectureTest {
             List.of("allreduce", "checkpoint", "report"),
             List.of("coordinate.message"),
             List.of("config"),
+            List.of("input"),
             List.of("coordinate", "prepare"),
             List.of("model", "monitor", "run"),
             List.of("exchange"),

@@ -9,8 +9,14 @@ public record DataSection(
         @Key(
                 defaultValue = "shakespeare",
                 allowed = "shakespeare, or a path",
-                doc = "a text file, a folder of them or prepared shards, on any Hadoop file system")
+                doc = "a text file, a table, a folder of them or prepared shards, on any Hadoop file system")
         String corpus,
+
+        @Key(
+                defaultValue = "",
+                allowed = "a name",
+                doc = "of the text, where the corpus is a Parquet or JSON lines table")
+        String column,
 
         @Key(defaultValue = "char", doc = "char: a token a character of the corpus; gpt2: byte-level BPE, 50257 tokens")
         TokenizerKind tokenizer,

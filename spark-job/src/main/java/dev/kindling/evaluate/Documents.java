@@ -1,32 +1,25 @@
 package dev.kindling.evaluate;
 
-import dev.kindling.config.ConfigException;
-import dev.kindling.data.DataException;
-import dev.kindling.prepare.CorpusListing;
-import dev.kindling.storage.PathException;
-import java.io.FileNotFoundException;
+import dev.kindling.input.Format;
+import dev.kindling.input.TextInput;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.Iterator;
-import java.util.List;
-import java.util.Optional;
 import java.util.stream.IntStream;
-import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.api.java.function.FlatMapFunction;
-import org.apache.spark.sql.Dataset;
-import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
 /** What to evaluate, found and checked by the driver, read by the tasks. */
 public final class Documents {
-    private final Source source;
+    private final long segments;
+    private final Share share;
     private final WindowLength windowLength;
 
-    private Documents(Source source, WindowLength windowLength) {
-        this.source = source;
+    private Documents(long segments, Share share, WindowLength windowLength) {
+        this.segments = segments;
+        this.share = share;
         this.windowLength = windowLength;
     }
 
@@ -34,43 +27,17 @@ public final class Documents {
         int of(int block, int bytesPerToken);
     }
 
-    /** Divides documents among tasks. */
-    @FunctionalInterface
-    private interface Source {
-        JavaRDD<Passage> passages(SparkSession session, int partitions, int slots);
+    /** The passages of one task. */
+    private interface Share extends Serializable {
+        Iterator<Passage> of(int task, int tasks) throws IOException;
     }
 
-    /**
-     * Text files, or a table where {@code column} names its text.
-     *
-     * @param data as the user named it
-     * @param idColumn of a table's ids
-     * @throws ConfigException if the options do not fit the data
-     * @throws DataException if there is no such data, or it cannot be listed
-     */
-    public static Documents at(String data, Optional<String> column, Optional<String> idColumn, Configuration hadoop) {
-        Listing found = Listing.of(data, hadoop);
-        Optional<Table.Format> format = Table.formatOf(found.files());
-        if (format.isEmpty() && (column.isPresent() || idColumn.isPresent())) {
-            throw new ConfigException(
-                    "--data %s is text, without columns; drop --column, or give a Parquet or JSON table"
-                            .formatted(data));
-        }
-        if (format.isPresent()) {
-            if (column.isEmpty()) {
-                throw new ConfigException(
-                        "--data %s is a %s table; name its column of text with --column".formatted(data, format.get()));
-            }
-            Table table = new Table(data, found.root(), column.get(), idColumn);
-            return new Documents(
-                    (session, partitions, slots) -> rows(table.documents(format.get(), session), partitions),
-                    (block, bytesPerToken) -> 0);
-        }
-        TextFiles files = TextFiles.of(data, found.files());
-        return new Documents(
-                (session, partitions, slots) ->
-                        segments(session, tasks(session, files.segments(), partitions, slots), files::passages),
-                files::windowTokens);
+    /** Text files, or a table. */
+    public static Documents of(TextInput input) {
+        Segments segments = new Segments(input.files());
+        return input.format() == Format.TEXT
+                ? new Documents(segments.count(), segments::texts, segments::windowTokens)
+                : new Documents(segments.count(), segments::rows, (block, bytesPerToken) -> 0);
     }
 
     /**
@@ -80,26 +47,7 @@ public final class Documents {
      */
     public static Documents split(String folder, String split, int windows) throws IOException {
         ShardSplit of = ShardSplit.of(folder, split, windows);
-        return new Documents(
-                (session, partitions, slots) ->
-                        segments(session, tasks(session, of.segments(), partitions, slots), of::passages),
-                (block, bytesPerToken) -> block);
-    }
-
-    private record Listing(Path root, List<CorpusListing.Found> files) {
-        static Listing of(String data, Configuration hadoop) {
-            try {
-                Path root = CorpusListing.resolve(data, hadoop);
-                return new Listing(root, CorpusListing.walk(root, hadoop));
-            } catch (FileNotFoundException e) {
-                throw new PathException("--data %s does not exist; give text files or a table".formatted(data), e);
-            } catch (IOException e) {
-                throw new DataException(
-                        "cannot list --data %s (%s); check the path and its permissions"
-                                .formatted(data, DataException.reason(e)),
-                        e);
-            }
-        }
+        return new Documents(of.segments(), of::passages, (block, bytesPerToken) -> block);
     }
 
     /**
@@ -116,35 +64,18 @@ public final class Documents {
      * @param slots tasks that can run at the same time
      */
     JavaRDD<Passage> passages(SparkSession session, int partitions, int slots) {
-        return source.passages(session, partitions, slots);
-    }
-
-    private static int tasks(SparkSession session, long segments, int partitions, int slots) {
-        return partitions > 0
+        int tasks = partitions > 0
                 ? partitions
                 : (int) Math.max(1, Math.min(segments, Math.max(slots, segments / segmentsATask(session))));
+        Share shared = share;
+        FlatMapFunction<Integer, Passage> passages = task -> shared.of(task, tasks);
+        return JavaSparkContext.fromSparkContext(session.sparkContext())
+                .parallelize(IntStream.range(0, tasks).boxed().toList(), tasks)
+                .flatMap(passages);
     }
 
     /** How many segments of text one task should score: a second of work for a GPU, minutes for a CPU. */
     private static int segmentsATask(SparkSession session) {
         return session.sparkContext().conf().contains("spark.executor.resource.gpu.amount") ? 128 : 32;
-    }
-
-    /** The passages of one task. */
-    private interface Share extends Serializable {
-        Iterator<Passage> of(int task, int tasks) throws IOException;
-    }
-
-    private static JavaRDD<Passage> segments(SparkSession session, int tasks, Share share) {
-        List<Integer> numbers = IntStream.range(0, tasks).boxed().toList();
-        FlatMapFunction<Integer, Passage> passages = task -> share.of(task, tasks);
-        return JavaSparkContext.fromSparkContext(session.sparkContext())
-                .parallelize(numbers, tasks)
-                .flatMap(passages);
-    }
-
-    private static JavaRDD<Passage> rows(Dataset<Row> documents, int partitions) {
-        Dataset<Row> divided = partitions > 0 ? documents.repartition(partitions) : documents;
-        return divided.toJavaRDD().map(TableDocument::of);
     }
 }

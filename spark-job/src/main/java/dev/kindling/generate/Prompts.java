@@ -1,58 +1,63 @@
 package dev.kindling.generate;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.kindling.config.ConfigException;
 import dev.kindling.data.DataException;
-import dev.kindling.data.corpus.Document;
-import dev.kindling.data.corpus.TextCorpus;
-import dev.kindling.data.corpus.TextSource;
 import dev.kindling.data.token.Tokenizer;
-import dev.kindling.prepare.CorpusListing;
+import dev.kindling.input.Format;
+import dev.kindling.input.InputFile;
+import dev.kindling.input.Lines;
+import dev.kindling.input.Named;
 import dev.kindling.storage.PathException;
-import dev.kindling.storage.Storage;
 import java.io.IOException;
+import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 
 /**
- * Reads a file of prompts: one per line or, if the name ends in .json or .jsonl, JSON lines with {@code prompt} and,
- * optionally, {@code id}. Empty lines are skipped.
+ * A file of prompts: one a line, or, where its name ends in .json, .jsonl or .ndjson, JSON lines with {@code prompt} and, if
+ * they like, {@code id}. Empty lines are passed over.
  */
 public final class Prompts {
-    private static final JsonMapper JSON = new JsonMapper();
-
     private Prompts() {}
 
     /**
-     * Reads and checks all prompts, so that a bad one is found before any is continued.
+     * Reads and checks all prompts, so that a bad one is known before any is continued.
      *
-     * @param skipBad keep bad prompts, with their problem
-     * @throws DataException if the file cannot be read, has no prompts, or has a bad one and {@code skipBad} is
-     *     false
+     * @param skipBad keeps bad prompts, with their problem
+     * @throws PathException if there is no file of that name
+     * @throws ConfigException if it is of another format
+     * @throws DataException if the file cannot be read, has no prompts, or one is bad
      */
-    public static List<Prompt> read(String location, Tokenizer tokenizer, boolean skipBad, Configuration hadoop) {
-        boolean json = location.endsWith(".json") || location.endsWith(".jsonl");
-        String[] lines = text(location, hadoop).split("\n", -1);
+    public static List<Prompt> read(String location, Tokenizer tokenizer, boolean skipBad, Configuration hadoop)
+            throws IOException {
+        InputFile file = InputFile.single(Named.prompts(location), hadoop);
+        if (file.format() == Format.PARQUET) {
+            throw new ConfigException(
+                    "%s is a Parquet table; give a file with a prompt a line, or JSON lines".formatted(file.named()));
+        }
         List<Prompt> prompts = new ArrayList<>();
-        for (int i = 0; i < lines.length; i++) {
-            String line = lines[i].endsWith("\r") ? lines[i].substring(0, lines[i].length() - 1) : lines[i];
-            if (!line.isBlank()) {
-                prompts.add(prompt(prompts.size(), line, json, tokenizer));
-                Prompt last = prompts.get(prompts.size() - 1);
-                if (last.problem() != null && !skipBad) {
-                    throw new DataException(
-                            "line %,d of --prompts %s: %s; mend it, or pass it over with --on-error skip"
-                                    .formatted(i + 1, location, last.problem()));
+        try (InputStream in = file.content(hadoop)) {
+            Lines lines = new Lines(in, 0);
+            for (long number = 1; lines.next(); number++) {
+                if (lines.isBlank()) {
+                    continue;
                 }
+                Prompt prompt = prompt(prompts.size(), lines, file.format() == Format.JSON, tokenizer);
+                if (prompt.problem() != null && !skipBad) {
+                    throw new DataException("line %,d of %s: %s; mend it, or pass it over with --on-error skip"
+                            .formatted(number, file.named(), prompt.problem()));
+                }
+                prompts.add(prompt);
             }
+        } catch (IOException e) {
+            throw file.unreadable(e);
         }
         if (prompts.stream().allMatch(prompt -> prompt.problem() != null)) {
-            throw new DataException("--prompts %s has no prompt that can be continued%s"
+            throw new DataException("%s has no prompt that can be continued%s"
                     .formatted(
-                            location,
+                            file.named(),
                             prompts.isEmpty()
                                     ? ": it is empty"
                                     : ", the first because: " + prompts.get(0).problem()));
@@ -60,43 +65,23 @@ public final class Prompts {
         return prompts;
     }
 
-    private static String text(String location, Configuration hadoop) {
-        try {
-            Path path = CorpusListing.resolve(location, hadoop);
-            if (!Storage.of(path, hadoop).files().exists(path)) {
-                throw new PathException("--prompts %s does not exist; give a file of prompts".formatted(location));
-            }
-            Document whole = TextCorpus.read(
-                    location,
-                    new TextSource(
-                            path.getName(),
-                            () -> Storage.of(path, hadoop).files().open(path)));
-            return whole.text();
-        } catch (IOException e) {
-            throw new DataException(
-                    "cannot read --prompts %s (%s); check that it exists and may be read"
-                            .formatted(location, DataException.reason(e)),
-                    e);
-        }
-    }
-
-    private static Prompt prompt(long number, String line, boolean json, Tokenizer tokenizer) {
+    private static Prompt prompt(long number, Lines lines, boolean json, Tokenizer tokenizer) {
         String id = Long.toString(number);
-        String text = line;
+        String text = "";
         try {
             if (json) {
-                JsonNode node = JSON.readTree(line);
-                id = node.path("id").asText(id);
-                if (!node.path("prompt").isTextual()
-                        || node.path("prompt").asText().isEmpty()) {
-                    return new Prompt(number, id, "", "has no text in 'prompt'");
+                JsonNode line = lines.object();
+                id = line.has("id") ? Lines.text(line.get("id")) : id;
+                JsonNode prompt = line.path("prompt");
+                text = prompt.isTextual() ? Lines.text(prompt) : "";
+                if (text.isEmpty()) {
+                    return new Prompt(number, id, text, "has no text in 'prompt'");
                 }
-                text = node.get("prompt").asText();
+            } else {
+                text = lines.text();
             }
             tokenizer.encode(text);
             return new Prompt(number, id, text, null);
-        } catch (JsonProcessingException e) {
-            return new Prompt(number, id, line, "is not JSON (" + e.getOriginalMessage() + ")");
         } catch (DataException e) {
             return new Prompt(number, id, text, e.getMessage());
         }

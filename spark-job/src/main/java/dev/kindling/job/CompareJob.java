@@ -16,6 +16,7 @@ import dev.kindling.coordinate.Generations;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
+import dev.kindling.input.Named;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.CompareOptions;
 import dev.kindling.prepare.ShardPreparation;
@@ -37,6 +38,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
@@ -59,7 +61,7 @@ final class CompareJob implements Job<CompareOptions> {
     public void run(CompareOptions options) throws Exception {
         Configuration hadoop = Storage.settings();
         try (StagedDirectory results = StagedDirectory.at(options.out(), hadoop)) {
-            Comparison comparison = settle(options, hadoop);
+            Comparison comparison = settle(options, results.out(), hadoop);
             ClusterSection cluster = comparison.config().cluster();
             try (SparkSessions.Application application =
                     sessions.openForBarriers("compare", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
@@ -84,7 +86,7 @@ final class CompareJob implements Job<CompareOptions> {
      */
     private record Comparison(TrainConfig config, List<Integer> executors, ComparisonPlan plan, List<String> notes) {}
 
-    private static Comparison settle(CompareOptions options, Configuration hadoop) throws IOException {
+    private static Comparison settle(CompareOptions options, Path out, Configuration hadoop) throws IOException {
         CompareOptions.Series series = options.series();
         ConfigOverrides overrides = series.executors().isEmpty()
                 ? options.overrides()
@@ -101,7 +103,7 @@ final class CompareJob implements Job<CompareOptions> {
         List<String> notes = new ArrayList<>();
         TrainConfig config = withMicroBatches(asked, notes);
         TrainingSettings.requireEnoughMicroBatches(config);
-        ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
+        ShardPreparation.requireCorpus(Named.corpus(config.data()), out, hadoop);
         CompareOptions.Timing timing = options.timing();
         ComparisonPlan plan = new ComparisonPlan(
                 options.backends(),

@@ -14,6 +14,8 @@ import dev.kindling.evaluate.Documents;
 import dev.kindling.evaluate.Measurements;
 import dev.kindling.evaluate.ScoringSettings;
 import dev.kindling.evaluate.Totals;
+import dev.kindling.input.Named;
+import dev.kindling.input.TextInput;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.DeviceSettings;
 import dev.kindling.job.options.EvaluateOptions;
@@ -55,10 +57,12 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         /** The shards that the checkpoint was trained on: the run's own, or those that data.corpus names. */
         String shards(Configuration hadoop) throws IOException {
             String own = checkpoint.getParent().getParent() + "/data";
-            for (String folder : List.of(own, config.data().corpus())) {
-                if (ShardPreparation.isPrepared(folder, hadoop)) {
-                    return folder;
-                }
+            if (ShardPreparation.isPrepared(new Path(own), hadoop)) {
+                return own;
+            }
+            Named corpus = Named.corpus(config.data());
+            if (ShardPreparation.isPrepared(corpus, hadoop)) {
+                return corpus.resolve(hadoop).toString();
             }
             throw new ConfigException(
                     "--split needs the shards of the checkpoint's run, and neither %s nor data.corpus %s holds any; give the text by --data"
@@ -71,7 +75,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         Configuration hadoop = Storage.settings();
         StagedDirectory results = StagedDirectory.at(options.out(), hadoop);
         Subject subject = Subject.of(options.checkpoint(), hadoop);
-        Documents documents = documents(options, subject, hadoop);
+        Documents documents = documents(options, subject, results.out(), hadoop);
         ScoringSettings scoring = scoring(options, subject, documents);
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = options.elastic().executors(gpus);
@@ -101,7 +105,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         String table = results.path("documents").toString();
         DocumentScores.of(work.documents(), session, tasks).write().parquet(table);
         double seconds = (System.nanoTime() - began) / 1e9;
-        Dataset<Row> written = session.read().parquet(table);
+        Dataset<Row> written = session.read().parquet(Storage.asPattern(table));
         Totals totals = Totals.of(written);
         List<String> problems = problems(written);
         if (totals.documents() == 0) {
@@ -200,11 +204,14 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         };
     }
 
-    private static Documents documents(EvaluateOptions options, Subject subject, Configuration hadoop)
+    private static Documents documents(EvaluateOptions options, Subject subject, Path out, Configuration hadoop)
             throws IOException {
         EvaluateOptions.Data data = options.data();
         if (data.path().isPresent()) {
-            return Documents.at(data.path().get(), data.column(), data.idColumn(), hadoop);
+            Named named = Named.data(data.path().get(), data.column(), data.idColumn());
+            Documents documents = Documents.of(TextInput.of(named, hadoop));
+            named.requireOutside(out, hadoop);
+            return documents;
         }
         boolean asTraining = options.stride().isEmpty();
         int windows = subject.config().train().evalBatches()

@@ -132,7 +132,7 @@ final class GenerateJob implements Job<GenerateOptions> {
                 .read()
                 .schema(Completions.SCHEMA)
                 .format(file.format())
-                .load(table);
+                .load(Storage.asPattern(table));
         Row counts = written.selectExpr("count(text)", "count(skipped)", "coalesce(sum(tokens), 0)")
                 .first();
         long tokens = counts.getLong(2);

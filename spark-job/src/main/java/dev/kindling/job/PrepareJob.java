@@ -3,6 +3,7 @@ package dev.kindling.job;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
+import dev.kindling.input.Named;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.prepare.ShardPreparation;
@@ -10,6 +11,7 @@ import dev.kindling.run.StagedDirectory;
 import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
+import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /** Tokenises a corpus into shards, for runs that name their folder as data.corpus. */
@@ -24,7 +26,10 @@ final class PrepareJob implements Job<PrepareOptions> {
 
     @Override
     public void run(PrepareOptions options) throws IOException {
-        StagedDirectory results = StagedDirectory.at(options.out(), Storage.settings());
+        Configuration hadoop = Storage.settings();
+        Named corpus = Named.corpusOption(options.corpus(), options.column());
+        StagedDirectory results = StagedDirectory.at(options.out(), hadoop);
+        ShardPreparation.requireCorpus(corpus, results.out(), hadoop);
         double valFraction = TrainConfig.defaults().data().valFraction();
         try (results;
                 SparkSessions.Application application = sessions.openWithoutBarriers("prepare", EXECUTORS, 0)) {
@@ -33,7 +38,7 @@ final class PrepareJob implements Job<PrepareOptions> {
                     spark.sc(),
                     () -> new ShardPreparation(spark)
                             .prepare(
-                                    new ShardPreparation.Request(options.corpus(), options.tokenizer(), valFraction),
+                                    new ShardPreparation.Request(corpus, options.tokenizer(), valFraction),
                                     results.path()));
             results.publish();
             System.out.printf(

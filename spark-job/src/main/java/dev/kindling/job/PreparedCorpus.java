@@ -2,8 +2,8 @@ package dev.kindling.job;
 
 import dev.kindling.config.DataSection;
 import dev.kindling.data.shard.ShardSet;
+import dev.kindling.input.Named;
 import dev.kindling.prepare.ShardPreparation;
-import dev.kindling.run.RunPath;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import org.apache.hadoop.conf.Configuration;
@@ -24,12 +24,13 @@ record PreparedCorpus(Path folder, ShardSet shards) {
         Configuration hadoop = spark.hadoopConfiguration();
         ShardPreparation preparation = new ShardPreparation(spark);
         Path folder = own;
-        if (ShardPreparation.isPrepared(data.corpus(), hadoop)) {
-            folder = RunPath.absolute(data.corpus(), hadoop);
-        } else if (!ShardPreparation.isPrepared(own.toString(), hadoop)) {
+        Named corpus = Named.corpus(data);
+        if (ShardPreparation.isPrepared(corpus, hadoop)) {
+            folder = corpus.resolve(hadoop);
+        } else if (!ShardPreparation.isPrepared(own, hadoop)) {
             Storage.of(own, hadoop).files().delete(own, true); // what a killed preparation has left
             ShardPreparation.Request request =
-                    new ShardPreparation.Request(data.corpus(), data.tokenizer(), data.valFraction());
+                    new ShardPreparation.Request(corpus, data.tokenizer(), data.valFraction());
             JobWatch.over(spark.sc(), () -> preparation.prepare(request, own));
         }
         Path found = folder;

@@ -12,6 +12,7 @@ import dev.kindling.coordinate.GenerationsResult;
 import dev.kindling.coordinate.Transport;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.MessageCodec;
+import dev.kindling.input.Named;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.TrainOptions;
 import dev.kindling.model.GptConfigs;
@@ -55,7 +56,7 @@ final class TrainJob implements Job<TrainOptions> {
         TrainConfig config = configuration(options, run, hadoop);
         TrainingSettings.requireEnoughMicroBatches(config);
         if (!options.resume()) {
-            ShardPreparation.requireCorpus(config.data().corpus(), hadoop);
+            ShardPreparation.requireCorpus(Named.corpus(config.data()), run.path(), hadoop);
         }
         ClusterSection cluster = config.cluster();
         try (OwnedRun owned = run.own(config, options.resume());

@@ -1,29 +1,30 @@
 package dev.kindling.prepare;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.data.DataException;
 import dev.kindling.data.corpus.CorpusSplit;
-import dev.kindling.data.corpus.Document;
+import dev.kindling.data.corpus.ShakespeareCorpus;
 import dev.kindling.data.shard.ShardFolder;
 import dev.kindling.data.shard.ShardInfo;
-import dev.kindling.data.shard.ShardSeries;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.data.token.BpeTokenizer;
 import dev.kindling.data.token.CharTokenizer;
+import dev.kindling.data.token.TextCuts;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
+import dev.kindling.input.Named;
+import dev.kindling.input.TextInput;
 import dev.kindling.storage.HadoopShardFolder;
+import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Iterator;
+import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
@@ -31,12 +32,13 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
- * Tokenises a corpus in two Spark stages. First, tasks count characters and collect the vocabulary, and the driver
- * places the cut between training and validation. Then tasks write shards, each for a run of documents, and the driver
- * commits them with the manifest. The tokens do not depend on the number of tasks; only their division into files does.
+ * Tokenises a corpus as two Spark stages: tasks count characters and collect the vocabulary, the driver places the cut
+ * between training and validation, then tasks write shards, each for a run of documents, and the driver commits them with
+ * the manifest. The shards do not depend on the number of tasks, but for how tokens are divided between files.
  */
 public final class ShardPreparation {
-    private static final JsonMapper JSON = new JsonMapper();
+    /** Beyond one for each slot, tasks are as many as have this much to read: what a lost executor costs is bounded. */
+    private static final long TASK_BYTES = 1 << 28;
 
     private final JavaSparkContext spark;
     private final Configuration hadoop;
@@ -49,37 +51,47 @@ public final class ShardPreparation {
     /**
      * What to prepare.
      *
-     * @param corpus {@code shakespeare} or a path
      * @param valFraction in (0, 1)
      */
-    public record Request(String corpus, TokenizerKind tokenizer, double valFraction) implements Serializable {}
+    public record Request(Named corpus, TokenizerKind tokenizer, double valFraction) {}
 
-    /** Whether {@code corpus} is a folder of finished shards, which need no preparation. */
-    public static boolean isPrepared(String corpus, Configuration hadoop) throws IOException {
-        return !corpus.equals(CorpusListing.SHAKESPEARE)
-                && HadoopShardFolder.at(CorpusListing.resolve(corpus, hadoop), hadoop)
-                        .exists("manifest.json");
+    /** Whether {@code corpus} is a folder that a preparation has finished, which needs none. */
+    public static boolean isPrepared(Named corpus, Configuration hadoop) throws IOException {
+        return !isShakespeare(corpus) && isPrepared(corpus.resolve(hadoop), hadoop);
+    }
+
+    /** Whether a preparation into {@code folder} has finished. */
+    public static boolean isPrepared(Path folder, Configuration hadoop) throws IOException {
+        return HadoopShardFolder.at(folder, hadoop).exists("manifest.json");
+    }
+
+    private static boolean isShakespeare(Named corpus) {
+        return corpus.path().equals(ShakespeareCorpus.ID);
     }
 
     /**
      * Fails, without reading it, if a corpus is not there.
      *
-     * @throws DataException if there is no such corpus, or it has no text files
+     * @param out where the run or its shards will be, which is not to become part of the corpus
+     * @throws PathException if there is no such corpus
+     * @throws ConfigException if {@code out} is in it
+     * @throws DataException if it has no text
      */
-    public static void requireCorpus(String corpus, Configuration hadoop) throws IOException {
-        if (!corpus.equals(CorpusListing.SHAKESPEARE) && !isPrepared(corpus, hadoop)) {
-            CorpusListing.of(corpus, hadoop);
+    public static void requireCorpus(Named corpus, Path out, Configuration hadoop) throws IOException {
+        if (!isShakespeare(corpus) && !isPrepared(corpus, hadoop)) {
+            TextInput.of(corpus, hadoop);
+            corpus.requireOutside(out, hadoop);
         }
     }
 
-    /** Opens a folder of shards by the path that a user gave. */
-    public static ShardSet open(String location, Configuration hadoop) throws IOException {
-        return ShardSet.open(HadoopShardFolder.at(CorpusListing.resolve(location, hadoop), hadoop));
+    /** Opens a folder of shards by its qualified path. */
+    public static ShardSet open(String folder, Configuration hadoop) throws IOException {
+        return ShardSet.open(HadoopShardFolder.at(new Path(folder), hadoop));
     }
 
     /**
-     * Opens a folder of shards and reads every one, so that damage is found before the work begins. Shards on this host
-     * are read here, others by Spark tasks.
+     * Opens a folder of shards and reads every one, so that damage is found before the work begins: here where they lie
+     * on this host, else by tasks.
      *
      * @throws DataException naming a shard that is damaged
      */
@@ -125,45 +137,39 @@ public final class ShardPreparation {
     }
 
     private ShardSet write(Request request, String folder, ShardFolder target) {
-        List<SourceDocument> documents = CorpusListing.of(request.corpus(), hadoop);
-        int tasks = Math.max(1, Math.min(documents.size(), spark.defaultParallelism()));
-        List<Integer> numbers = IntStream.range(0, tasks).boxed().toList();
-        Survey survey = new Survey(documents, tasks, request.tokenizer() == TokenizerKind.CHAR);
-        long[] lengths = new long[documents.size()];
-        IntStream characters = IntStream.empty();
-        for (int[] counted :
-                spark.parallelize(numbers, tasks).map(survey::count).collect()) {
-            int first = counted[0];
-            int size = counted[1];
-            for (int i = 0; i < size; i++) {
-                lengths[first + i] = counted[2 + i];
-            }
-            characters = IntStream.concat(characters, Arrays.stream(counted, 2 + size, counted.length));
-        }
+        boolean byCharacter = request.tokenizer() == TokenizerKind.CHAR;
+        List<CorpusPart> parts =
+                CorpusPart.of(request.corpus(), byCharacter ? TextCuts.CHARACTERS : TextCuts.GPT2, hadoop);
+        long bytes = parts.stream().mapToLong(CorpusPart::cost).sum();
+        int most = (int) Math.max(spark.defaultParallelism(), bytes / TASK_BYTES);
+        Division division = new Division(parts, Math.min(parts.size(), most));
+        long[] lengths = new long[parts.size()];
+        BitSet characters = new BitSet();
+        division.run(spark, new Survey(division, byCharacter)::count).forEach(counted -> {
+            int first = (int) counted[0];
+            int size = (int) counted[1];
+            System.arraycopy(counted, 2, lengths, first, size);
+            Arrays.stream(counted, 2 + size, counted.length).forEach(character -> characters.set((int) character));
+        });
         if (Arrays.stream(lengths).sum() == 0) {
             throw new DataException(
-                    "corpus %s is empty; set data.corpus to text, or to shakespeare".formatted(request.corpus()));
+                    "%s is empty; give a corpus that has text, or shakespeare".formatted(request.corpus()));
         }
-        Tokenizer tokenizer = request.tokenizer() == TokenizerKind.CHAR
-                ? CharTokenizer.of(characters)
-                : Tokenizers.forCorpus(BpeTokenizer.ID, null);
+        Tokenizer tokenizer = byCharacter ? CharTokenizer.of(characters.stream()) : new BpeTokenizer();
         CorpusSplit split = CorpusSplit.of(lengths, request.valFraction());
-        Writing writing = new Writing(
-                documents, tasks, folder, Tokenizers.toJson(tokenizer), split.document(), split.codePoint());
-        List<String> written =
-                spark.parallelize(numbers, tasks).map(writing::write).collect();
+        Writing writing = new Writing(division, folder, Tokenizers.toJson(tokenizer), split.part(), split.codePoint());
         Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
         splits.put(CorpusSplit.TRAIN, new ArrayList<>());
         splits.put(CorpusSplit.VAL, new ArrayList<>());
-        for (String task : written) {
+        for (String task : division.run(spark, writing::write)) {
             WrittenShards shards = WrittenShards.parse(task);
             splits.get(CorpusSplit.TRAIN).addAll(shards.train());
             splits.get(CorpusSplit.VAL).addAll(shards.val());
         }
-        return ShardSet.commit(target, request.corpus(), tokenizer, splits);
+        return ShardSet.commit(target, request.corpus().path(), tokenizer, splits);
     }
 
-    /** Finds the task's own error in the failure that Spark reports, which holds the task's stack trace. */
+    /** A task's failure as the driver sees it holds the task's stack trace; the user wants what the task said. */
     private static RuntimeException causeOf(Exception failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             if (cause instanceof DataException data) {
@@ -173,94 +179,5 @@ public final class ShardPreparation {
         return failure instanceof RuntimeException unchecked
                 ? unchecked
                 : new IllegalStateException(failure.getMessage(), failure);
-    }
-
-    private static List<SourceDocument> part(List<SourceDocument> all, int tasks, int task) {
-        return all.subList(start(all, tasks, task), start(all, tasks, task + 1));
-    }
-
-    /** The number of a task's first document, so that each task has about as much to read. */
-    private static int start(List<SourceDocument> all, int tasks, int task) {
-        double share = (double) task / tasks;
-        long total = all.stream().mapToLong(SourceDocument::cost).sum();
-        long before = 0;
-        int index = 0;
-        while (index < all.size() && before < share * total) {
-            before += all.get(index++).cost();
-        }
-        return index;
-    }
-
-    /**
-     * The first stage. For the documents of one task it gives the number of the first one, how many there are, the
-     * length of each, then all characters.
-     */
-    private record Survey(List<SourceDocument> documents, int tasks, boolean vocabulary) implements Serializable {
-        int[] count(int task) {
-            Configuration hadoop = Storage.settings();
-            List<SourceDocument> mine = part(documents, tasks, task);
-            List<Integer> lengths = new ArrayList<>();
-            List<int[]> distinct = new ArrayList<>();
-            for (SourceDocument source : mine) {
-                Document document = source.read(hadoop);
-                lengths.add(document.codePoints());
-                if (vocabulary) {
-                    distinct.add(CharTokenizer.distinct(document.text()).toArray());
-                }
-            }
-            IntStream head = IntStream.of(start(documents, tasks, task), mine.size());
-            IntStream body = lengths.stream().mapToInt(Integer::intValue);
-            IntStream tail =
-                    distinct.stream().flatMapToInt(Arrays::stream).sorted().distinct();
-            return IntStream.concat(head, IntStream.concat(body, tail)).toArray();
-        }
-    }
-
-    /** The shards that a task wrote, as it reports them to the driver. */
-    private record WrittenShards(List<ShardInfo> train, List<ShardInfo> val) {
-        static WrittenShards parse(String json) {
-            try {
-                return JSON.readValue(json, WrittenShards.class);
-            } catch (JsonProcessingException e) {
-                throw new IllegalStateException("a task reported its shards in a form this driver cannot read", e);
-            }
-        }
-
-        String toJson() {
-            try {
-                return JSON.writeValueAsString(this);
-            } catch (JsonProcessingException e) {
-                throw new IllegalStateException("a list of shards can always be written", e);
-            }
-        }
-    }
-
-    /** The second stage: tokenises the documents of a task and writes them to the split on their side of the cut. */
-    private record Writing(
-            List<SourceDocument> documents, int tasks, String folder, String tokenizer, int cutDocument, int cutAt)
-            implements Serializable {
-        String write(int task) throws IOException {
-            Configuration hadoop = Storage.settings();
-            ShardFolder target = HadoopShardFolder.at(new Path(folder), hadoop);
-            Tokenizer encoder = Tokenizers.fromJson(tokenizer, "the driver's vocabulary");
-            CorpusSplit split = new CorpusSplit(cutDocument, cutAt, 0, 0);
-            int index = start(documents, tasks, task);
-            try (ShardSeries train = series(target, encoder, CorpusSplit.TRAIN, task);
-                    ShardSeries val = series(target, encoder, CorpusSplit.VAL, task)) {
-                Iterator<SourceDocument> mine = part(documents, tasks, task).iterator();
-                for (; mine.hasNext(); index++) {
-                    Document whole = mine.next().read(hadoop);
-                    boolean cut = index == cutDocument && cutAt > 0;
-                    split.train(whole, index).ifPresent(cut ? train::addBeginning : train::add);
-                    split.val(whole, index).ifPresent(val::add);
-                }
-                return new WrittenShards(train.finish(), val.finish()).toJson();
-            }
-        }
-
-        private static ShardSeries series(ShardFolder folder, Tokenizer tokenizer, String split, int task) {
-            String prefix = String.format(Locale.ROOT, "%s-%05d", split, task);
-            return new ShardSeries(folder, tokenizer, prefix, ShardSeries.DEFAULT_SHARD_TOKENS);
-        }
     }
 }

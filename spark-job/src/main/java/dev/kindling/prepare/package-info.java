@@ -7,7 +7,6 @@
  * commits them.
  *
  * <p>Called on the driver by {@code train}, {@code prepare}, {@code evaluate} and {@code compare}; ranks and tasks only
- * open shards. {@link dev.kindling.prepare.CorpusListing} also serves those that read text or prompts. Starts no
- * threads of its own.
+ * open shards. Starts no threads of its own.
  */
 package dev.kindling.prepare;

@@ -7,12 +7,25 @@ import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.evaluate.PassageScore;
 import java.util.List;
+import org.apache.spark.SparkConf;
 import org.apache.spark.serializer.KryoRegistrator;
 
-/** Everything of Kindling that crosses Kryo; {@code spark.kryo.registrationRequired} refuses the rest by name. */
+/**
+ * Everything of Kindling that crosses Kryo. Whether the rest may, which is Spark's and the user's, is for the user's {@code
+ * spark.kryo.registrationRequired} to say.
+ */
 public final class KryoRegistrations implements KryoRegistrator {
+    private static final String REGISTRATORS = "spark.kryo.registrator";
+
     private static final List<Class<? extends Record>> RECORDS =
             List.of(Generation.class, Limits.class, FirstCause.class, Peer.class, PassageScore.class);
+
+    /** Registers these beside what the user's own registrators do. */
+    static void configure(SparkConf conf) {
+        String own = KryoRegistrations.class.getName();
+        String given = conf.get(REGISTRATORS, own);
+        conf.set(REGISTRATORS, given.contains(own) ? given : given + "," + own);
+    }
 
     /** The record classes registered, in order; add new ones at the end. */
     public static List<Class<? extends Record>> records() {

@@ -117,8 +117,7 @@ public final class SparkSettings {
         conf.setIfMissing("spark.network.crypto.saslFallback", "false");
         conf.setIfMissing("spark.network.crypto.authEngineVersion", "2");
         conf.set("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
-        conf.set("spark.kryo.registrationRequired", "true");
-        conf.set("spark.kryo.registrator", KryoRegistrations.class.getName());
+        KryoRegistrations.configure(conf);
         addPlugin(conf, RetryPause.class.getName());
     }
 

@@ -80,6 +80,11 @@ public final class Storage {
         return last.hadoop();
     }
 
+    /** The pattern that matches this path alone, for Spark's readers, which take a path for a pattern. */
+    public static String asPattern(String path) {
+        return path.replaceAll("[\\[\\]{}*?\\\\]", "\\\\$0");
+    }
+
     private record Settings(SparkEnv env, Configuration hadoop) {}
 
     public FileSystem files() {

@@ -39,7 +39,8 @@ public final class EmbeddedCluster implements AutoCloseable {
                 .set("spark.cores.max", String.valueOf(executors))
                 .set("spark.executor.extraClassPath", folders)
                 .set("spark.executor.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
-                .set("spark.ui.enabled", "false");
+                .set("spark.ui.enabled", "false")
+                .set("spark.kryo.registrationRequired", "true"); // all that is Kindling's is registered
         settings.forEach(conf::set);
         this.sc = new JavaSparkContext(SparkSettings.forBarriers(conf, "test", executors, 0));
     }

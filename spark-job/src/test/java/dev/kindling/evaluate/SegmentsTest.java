@@ -5,11 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.kindling.data.token.BpeTokenizer;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.Tokenizer;
-import dev.kindling.prepare.CorpusListing;
+import dev.kindling.input.Named;
+import dev.kindling.input.TableRow;
+import dev.kindling.input.TextInput;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
@@ -42,7 +45,8 @@ class SegmentsTest {
         " word",
         " word",
         " word\n",
-        "\r\n"
+        "\r\n",
+        "word0000001\r\nword0000002\r\n"
     };
 
     @TempDir
@@ -77,18 +81,19 @@ class SegmentsTest {
 
     private void assertSame(Tokenizer tokenizer, String text) throws IOException {
         Path file = Files.writeString(folder.resolve("text.txt"), text);
-        TextFiles files =
-                TextFiles.of("t", CorpusListing.walk(new org.apache.hadoop.fs.Path(file.toUri()), new Configuration()));
-        assertThat(files.segments()).isGreaterThan(3);
+        Named named = Named.data(file.toString(), Optional.empty(), Optional.empty());
+        Segments segments =
+                new Segments(TextInput.of(named, new Configuration()).files());
+        assertThat(segments.count()).isGreaterThan(3);
         Joined joined = new Joined();
         for (int task = 0; task < 4; task++) {
-            files.passages(task, 4).forEachRemaining(passage -> passage.read(tokenizer, BLOCK, joined));
+            segments.texts(task, 4).forEachRemaining(passage -> passage.read(tokenizer, BLOCK, joined));
         }
         assertThat(joined.tokens).isEqualTo(tokenizer.encode(text));
         assertThat(tokenizer.utf8Length(joined.tokens)).isEqualTo(Files.size(file));
 
         Joined row = new Joined();
-        new TableDocument("k", "i", text, null).read(tokenizer, BLOCK, row);
+        new TableDocument(new TableRow("k", "i", text, null)).read(tokenizer, BLOCK, row);
         assertThat(row.tokens).isEqualTo(joined.tokens);
     }
 

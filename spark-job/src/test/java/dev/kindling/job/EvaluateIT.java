@@ -281,13 +281,13 @@ class EvaluateIT {
         Path parquet = folder.resolve("numbers.parquet");
         SparkSession.active().range(3).write().parquet(parquet.toString());
         assertRefused(2, "has no column 'body', only id", "--data", parquet, "--column", "body");
-        assertRefused(2, "is bigint, not text", "--data", parquet, "--column", "id");
+        assertRefused(2, "is int64, not text", "--data", parquet, "--column", "id");
         assertRefused(2, "is text, without columns", "--data", texts, "--column", "body");
     }
 
     @Test
     void badOptions() {
-        assertRefused(1, "does not exist", "--data", folder.resolve("nowhere"));
+        assertRefused(2, "does not exist", "--data", folder.resolve("nowhere"));
         assertRefused(2, "give either --data PATH or --split val");
         assertRefused(2, "windows are block_size 16 long", "--split", "val", "--stride", 17);
         assertRefused(1, "EFFICIENT runs on CUDA only", "--data", texts, "--attention", "efficient");

@@ -82,7 +82,17 @@ class KindlingTest {
 
     @Test
     void prepareAndGenerateTakeTheirOptions() {
-        assertThat(run(ran::add, "prepare", "--corpus", "a b.txt", "--tokenizer", "gpt2", "--out", "d"))
+        assertThat(run(
+                        ran::add,
+                        "prepare",
+                        "--corpus",
+                        "a b.txt",
+                        "--column",
+                        "c",
+                        "--tokenizer",
+                        "gpt2",
+                        "--out",
+                        "d"))
                 .isZero();
         assertThat(run(
                         ran::add,
@@ -102,7 +112,7 @@ class KindlingTest {
                 .isZero();
         assertThat(ran)
                 .containsExactly(
-                        new PrepareOptions("a b.txt", TokenizerKind.GPT2, "d", false),
+                        new PrepareOptions("a b.txt", Optional.of("c"), TokenizerKind.GPT2, "d", false),
                         new GenerateOptions(
                                 "r",
                                 Optional.of("ROMEO:"),

@@ -27,7 +27,8 @@ class KryoRegistrationsTest {
     private record Stranger(int x) {}
 
     private static SerializerInstance kryo() {
-        SparkConf conf = SparkSettings.withoutBarriers(new SparkConf(false), "test", 2, 0);
+        SparkConf conf = SparkSettings.withoutBarriers(new SparkConf(false), "test", 2, 0)
+                .set("spark.kryo.registrationRequired", "true"); // what is not registered has to show
         return new KryoSerializer(conf).newInstance();
     }
 
@@ -44,6 +45,16 @@ class KryoRegistrationsTest {
         for (Record sample : SAMPLES) {
             assertThat(roundTrip(sample)).isEqualTo(sample).isNotSameAs(sample);
         }
+    }
+
+    @Test
+    void whatTheUserHasSetStays() {
+        SparkConf conf = new SparkConf(false).set("spark.kryo.registrator", "their.Registrator");
+        SparkSettings.withoutBarriers(conf, "test", 2, 0);
+        SparkSettings.withoutBarriers(conf, "test", 2, 0);
+        assertThat(conf.get("spark.kryo.registrator"))
+                .isEqualTo("their.Registrator," + KryoRegistrations.class.getName());
+        assertThat(conf.contains("spark.kryo.registrationRequired")).isFalse();
     }
 
     @Test

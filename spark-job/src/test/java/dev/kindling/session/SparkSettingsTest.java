@@ -21,7 +21,6 @@ class SparkSettingsTest {
         assertThat(conf.get("spark.plugins"))
                 .isEqualTo("dev.kindling.session.RetryPause,dev.kindling.coordinate.CoordinatorPlugin");
         assertThat(conf.contains("spark.executorEnv.LC_ALL")).isFalse();
-        assertThat(conf.get("spark.kryo.registrationRequired")).isEqualTo("true");
         assertThat(ExecutorDevice.cpuThreads(conf)).isPositive();
     }
 

@@ -13,16 +13,14 @@ import javax.xml.stream.XMLStreamException;
  * Shakespeare looks: the speaker and a colon, the lines, an empty line. One document for each scene
  * and prologue; stage directions are left out.
  */
-public final class ShakespeareCorpus implements Corpus {
+public final class ShakespeareCorpus {
+    /** As {@code data.corpus} names it. */
+    public static final String ID = "shakespeare";
+
     private static final String FOLDER = "/org/exist/samples/shakespeare/";
     private static final List<String> PLAYS = List.of("hamlet", "r_and_j", "macbeth");
 
-    @Override
-    public String id() {
-        return "shakespeare";
-    }
-
-    @Override
+    /** The scenes, read lazily, in an order that is the same on every run and every machine. */
     public Stream<Document> documents() {
         return PLAYS.stream().flatMap(play -> scenes(play).stream());
     }

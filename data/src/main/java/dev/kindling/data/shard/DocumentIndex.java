@@ -21,7 +21,7 @@ public final class DocumentIndex {
     }
 
     /** Documents of these lengths, one after the other. */
-    public static DocumentIndex ofLengths(int... lengths) {
+    public static DocumentIndex ofLengths(long... lengths) {
         long[] starts = new long[lengths.length + 1];
         for (int i = 0; i < lengths.length; i++) {
             starts[i + 1] = starts[i] + lengths[i];

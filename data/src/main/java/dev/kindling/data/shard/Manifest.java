@@ -18,7 +18,7 @@ import java.util.zip.CRC32C;
  * {@code manifest.json}: what a shard set holds. Its {@code crc32c} covers the other keys in their compact form, so
  * reformatting the file does not break it.
  *
- * @param corpus {@link dev.kindling.data.corpus.Corpus#id()}
+ * @param corpus as the user named it
  * @param tokenizer the vocabulary
  * @param splits the shards of each split, in order
  */

@@ -5,7 +5,6 @@ import dev.kindling.data.corpus.Document;
 import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalInt;
@@ -19,8 +18,6 @@ public final class ShardSeries implements AutoCloseable {
     /** 64 Mi tokens: 128 MiB as uint16. */
     public static final int DEFAULT_SHARD_TOKENS = 1 << 26;
 
-    private static final int FIRST_BUFFER_TOKENS = 1 << 16;
-
     private final ShardFolder folder;
     private final Tokenizer tokenizer;
     private final ShardWriter writer;
@@ -28,9 +25,9 @@ public final class ShardSeries implements AutoCloseable {
     private final int shardTokens;
     private final List<ShardInfo> shards = new ArrayList<>();
     private final List<Integer> documents = new ArrayList<>();
-    private int[] buffer = new int[0];
-    private int buffered;
-    private boolean continues;
+    /** Tokens of the document that is being written, of those in {@code writer}. */
+    private int open;
+
     private boolean finished;
 
     /**
@@ -51,64 +48,70 @@ public final class ShardSeries implements AutoCloseable {
     }
 
     /**
-     * Adds a document, followed by the end-of-text id where the tokenizer has one.
+     * Adds a whole document, followed by the end-of-text id where the tokenizer has one.
      *
      * @throws DataException if it cannot be encoded, or a full shard cannot be written
      */
     public void add(Document document) {
-        addTokens(document, true);
+        add(document.id(), document.text());
+        endDocument();
     }
 
-    /** Adds the first part of a document whose rest goes to another split: no end-of-text id follows it. */
-    public void addBeginning(Document part) {
-        addTokens(part, false);
+    /**
+     * Adds text to the document that is being written, which {@link #endDocument} ends. One that is not
+     * ended goes on in the series of the next task, or in another split.
+     *
+     * @param id what errors call the document
+     * @throws DataException if the text cannot be encoded, or a full shard cannot be written
+     */
+    public void add(String id, String text) {
+        add(encode(id, text));
     }
 
-    private void addTokens(Document document, boolean whole) {
-        int[] ids = encode(document);
+    /** Ends the document that is being written; without tokens it is none. */
+    public void endDocument() {
         OptionalInt end = tokenizer.endOfText();
-        if (ids.length == 0) {
-            return;
+        if (open > 0 && end.isPresent()) {
+            add(new int[] {end.getAsInt()});
         }
-        if (whole && end.isPresent()) {
-            ids = Arrays.copyOf(ids, ids.length + 1);
-            ids[ids.length - 1] = end.getAsInt();
-        }
+        closeDocument();
+    }
+
+    private void add(int[] ids) {
         for (int at = 0; at < ids.length; ) {
-            if (buffered == shardTokens) {
-                flush(at > 0);
+            if (writer.tokens() == shardTokens) {
+                flush();
             }
-            int count = Math.min(ids.length - at, shardTokens - buffered);
-            append(ids, at, count);
+            int count = Math.min(ids.length - at, shardTokens - writer.tokens());
+            writer.add(ids, at, count);
+            open += count;
             at += count;
         }
-        continues = !whole;
     }
 
-    private void append(int[] ids, int from, int count) {
-        if (buffered + count > buffer.length) {
-            int wanted = Math.max(buffered + count, Math.max(FIRST_BUFFER_TOKENS, buffer.length * 2));
-            buffer = Arrays.copyOf(buffer, Math.min(shardTokens, wanted));
+    private void closeDocument() {
+        if (open > 0) {
+            documents.add(open);
+            open = 0;
         }
-        System.arraycopy(ids, from, buffer, buffered, count);
-        buffered += count;
-        documents.add(count);
     }
 
-    private void flush(boolean documentContinues) {
+    private void flush() {
+        boolean documentContinues = open > 0;
+        closeDocument();
         String name = String.format(Locale.ROOT, "%s-%04d.bin", prefix, shards.size());
         int[] crc32c = new int[1];
         try {
-            folder.write(name, out -> crc32c[0] = writer.write(out, buffer, 0, buffered));
+            folder.write(name, out -> crc32c[0] = writer.write(out));
         } catch (IOException e) {
             throw new DataException(
                     "cannot write %s/%s (%s); free space or choose another folder"
                             .formatted(folder.name(), name, DataException.reason(e)),
                     e);
         }
-        shards.add(new ShardInfo(name, buffered, "%08x".formatted(crc32c[0]), documents, documentContinues));
+        shards.add(new ShardInfo(name, writer.tokens(), "%08x".formatted(crc32c[0]), documents, documentContinues));
         documents.clear();
-        buffered = 0;
+        writer.clear();
     }
 
     /**
@@ -117,8 +120,8 @@ public final class ShardSeries implements AutoCloseable {
      * @return the shards in order; none if no document had a token
      */
     public List<ShardInfo> finish() {
-        if (buffered > 0) {
-            flush(continues);
+        if (writer.tokens() > 0) {
+            flush();
         }
         finished = true;
         return List.copyOf(shards);
@@ -132,11 +135,11 @@ public final class ShardSeries implements AutoCloseable {
         }
     }
 
-    private int[] encode(Document document) {
+    private int[] encode(String id, String text) {
         try {
-            return tokenizer.encode(document.text());
+            return tokenizer.encode(text);
         } catch (DataException e) {
-            throw new DataException("document %s: %s".formatted(document.id(), e.getMessage()), e);
+            throw new DataException("document %s: %s".formatted(id, e.getMessage()), e);
         }
     }
 }

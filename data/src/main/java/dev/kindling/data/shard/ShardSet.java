@@ -1,9 +1,7 @@
 package dev.kindling.data.shard;
 
 import dev.kindling.data.DataException;
-import dev.kindling.data.corpus.Corpus;
 import dev.kindling.data.corpus.CorpusSplit;
-import dev.kindling.data.corpus.Document;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import java.io.IOException;
@@ -14,7 +12,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
-import java.util.stream.Stream;
 
 /**
  * A tokenised corpus: a folder of shards and {@code manifest.json}, which is written last, so that a
@@ -76,50 +73,6 @@ public final class ShardSet {
         return open(new LocalShardFolder(folder));
     }
 
-    /**
-     * Tokenises a corpus that fits in memory and commits it.
-     *
-     * @param valFraction {@code data.val_fraction}, see {@link CorpusSplit}
-     * @throws DataException if the folder already holds a set, or the corpus cannot be read, split or
-     *     encoded, or the shards cannot be written; then none of them is left behind
-     */
-    public static ShardSet write(ShardFolder folder, Corpus corpus, Tokenizer tokenizer, double valFraction) {
-        requireNew(folder);
-        List<Document> documents;
-        try (Stream<Document> read = corpus.documents()) {
-            documents = read.toList();
-        }
-        CorpusSplit.Parts parts = CorpusSplit.cut(documents, valFraction);
-        int shardTokens = ShardSeries.DEFAULT_SHARD_TOKENS;
-        try (ShardSeries train = new ShardSeries(folder, tokenizer, CorpusSplit.TRAIN, shardTokens);
-                ShardSeries val = new ShardSeries(folder, tokenizer, CorpusSplit.VAL, shardTokens)) {
-            for (int i = 0; i < parts.train().size(); i++) {
-                Document document = parts.train().get(i);
-                // Equal length: the cut did not shorten it.
-                if (document.text().length() == documents.get(i).text().length()) {
-                    train.add(document);
-                } else {
-                    train.addBeginning(document);
-                }
-            }
-            parts.val().forEach(val::add);
-            return finish(folder, corpus.id(), tokenizer, train, val);
-        }
-    }
-
-    private static ShardSet finish(
-            ShardFolder folder, String corpus, Tokenizer tokenizer, ShardSeries train, ShardSeries val) {
-        Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
-        try {
-            splits.put(CorpusSplit.TRAIN, train.finish());
-            splits.put(CorpusSplit.VAL, val.finish());
-            return commit(folder, corpus, tokenizer, splits);
-        } catch (DataException e) {
-            splits.values().forEach(shards -> discard(folder, shards));
-            throw e;
-        }
-    }
-
     /** Removes shards that will not be committed. */
     public static void discard(ShardFolder folder, List<ShardInfo> shards) {
         try {
@@ -154,7 +107,7 @@ public final class ShardSet {
     /**
      * Turns shards that were written into a set, by writing its manifest.
      *
-     * @param corpus {@link Corpus#id()}
+     * @param corpus the corpus as the user named it
      * @param splits the shards of each split in corpus order: the series of every task, one after the other
      */
     public static ShardSet commit(
@@ -224,11 +177,11 @@ public final class ShardSet {
     }
 
     private static DocumentIndex documents(List<ShardInfo> shards) {
-        List<Integer> lengths = new ArrayList<>();
+        List<Long> lengths = new ArrayList<>();
         boolean continues = false;
         for (ShardInfo shard : shards) {
             for (int i = 0; i < shard.documents().size(); i++) {
-                int length = shard.documents().get(i);
+                long length = shard.documents().get(i);
                 if (i == 0 && continues) {
                     int last = lengths.size() - 1;
                     lengths.set(last, Math.addExact(lengths.get(last), length));
@@ -239,7 +192,7 @@ public final class ShardSet {
             continues = shard.continues();
         }
         return DocumentIndex.ofLengths(
-                lengths.stream().mapToInt(Integer::intValue).toArray());
+                lengths.stream().mapToLong(Long::longValue).toArray());
     }
 
     /** How many shards all splits have together. */

@@ -38,6 +38,11 @@ public final class BpeTokenizer implements Tokenizer {
     }
 
     @Override
+    public TextCuts cuts() {
+        return TextCuts.GPT2;
+    }
+
+    @Override
     public OptionalInt endOfText() {
         return OptionalInt.of(END_OF_TEXT);
     }

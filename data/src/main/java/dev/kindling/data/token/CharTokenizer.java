@@ -5,13 +5,10 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.data.DataException;
-import dev.kindling.data.corpus.Corpus;
-import dev.kindling.data.corpus.Document;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
-import java.util.stream.Stream;
 
 /**
  * One id for each distinct character (Unicode code point) of the corpus, in ascending order, as
@@ -49,13 +46,6 @@ public final class CharTokenizer implements Tokenizer {
         return of(distinct(text));
     }
 
-    /** The vocabulary of a corpus, read once. */
-    public static CharTokenizer of(Corpus corpus) {
-        try (Stream<Document> documents = corpus.documents()) {
-            return of(documents.flatMapToInt(document -> distinct(document.text())));
-        }
-    }
-
     /** Distinct code points of a text, ascending, counted in little memory however long the text is. */
     public static IntStream distinct(String text) {
         BitSet seen = new BitSet();
@@ -76,6 +66,11 @@ public final class CharTokenizer implements Tokenizer {
     @Override
     public int vocabSize() {
         return codePoints.length;
+    }
+
+    @Override
+    public TextCuts cuts() {
+        return TextCuts.CHARACTERS;
     }
 
     @Override

@@ -21,6 +21,9 @@ public sealed interface Tokenizer permits CharTokenizer, BpeTokenizer {
      */
     int[] encode(String text);
 
+    /** Where a text may be cut to be encoded piece by piece. */
+    TextCuts cuts();
+
     /**
      * The text of ids, such as a model's sample.
      *

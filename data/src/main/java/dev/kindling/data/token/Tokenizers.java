@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.data.DataException;
-import dev.kindling.data.corpus.Corpus;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -15,21 +14,6 @@ public final class Tokenizers {
     private static final JsonMapper JSON = new JsonMapper();
 
     private Tokenizers() {}
-
-    /**
-     * The tokenizer that the configuration names.
-     *
-     * @param id {@code data.tokenizer}: {@code char}, whose vocabulary is read from the corpus, or
-     *     {@code gpt2}
-     * @throws DataException if there is no tokenizer of that name, or the corpus cannot be read
-     */
-    public static Tokenizer forCorpus(String id, Corpus corpus) {
-        return switch (id) {
-            case CharTokenizer.ID -> CharTokenizer.of(corpus);
-            case BpeTokenizer.ID -> new BpeTokenizer();
-            default -> throw unknown("data.tokenizer", id);
-        };
-    }
 
     /** The vocabulary as JSON text, on one line. */
     public static String toJson(Tokenizer tokenizer) {

@@ -90,7 +90,7 @@ class PackedBatchSamplerTest {
 
     @Test
     void aBatchOfTooManyShortDocumentsHasARestWithoutTargets() {
-        int[] lengths = new int[1001];
+        long[] lengths = new long[1001];
         Arrays.fill(lengths, 2);
         lengths[0] = 1000;
         TokenSequence tokens = TokenSequence.of(IntStream.range(0, 3000).toArray());

@@ -4,8 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.data.DataException;
-import java.util.List;
-import java.util.stream.Collectors;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -20,26 +19,29 @@ class CorpusSplitTest {
     @ParameterizedTest
     @ValueSource(doubles = {0.05, 0.1, 0.2, 0.5, 0.77, 0.9})
     void losesAndRepeatsNothing(double valFraction) {
-        List<Document> documents = List.of(
-                new Document("a", "0123456"),
-                new Document("b", ""),
-                new Document("c", "x\ud83d\ude00\ud83d\ude00y"),
-                new Document("d", "abcdefghi"));
-        CorpusSplit.Parts parts = CorpusSplit.cut(documents, valFraction);
-        assertThat(text(parts.train()) + text(parts.val())).isEqualTo(text(documents));
-        assertThat(text(parts.train()).codePoints().count()).isEqualTo((long) (20 * (1 - valFraction)));
+        long[] lengths = {7, 0, 4, 9};
+        CorpusSplit split = CorpusSplit.of(lengths, valFraction);
+        long train = (long) (20 * (1 - valFraction));
+        assertThat(split.trainCodePoints()).isEqualTo(train);
+        assertThat(split.valCodePoints()).isEqualTo(20 - train);
+        assertThat(Arrays.stream(lengths, 0, split.part()).sum() + split.codePoint())
+                .isEqualTo(train);
+        assertThat(split.codePoint()).isLessThan(lengths[split.part()]);
     }
 
     @Test
-    void cutsBetweenDocumentsWithoutALeftover() {
-        CorpusSplit.Parts parts = CorpusSplit.cut(List.of(new Document("a", "12345"), new Document("b", "67890")), 0.5);
-        assertThat(parts.train()).containsExactly(new Document("a", "12345"));
-        assertThat(parts.val()).containsExactly(new Document("b", "67890"));
+    void cutsBetweenPartsWithoutALeftover() {
+        assertThat(CorpusSplit.of(new long[] {5, 5}, 0.5)).isEqualTo(new CorpusSplit(1, 0, 5, 5));
     }
 
     @Test
     void keepsEverythingForTrainingAtZero() {
-        assertThat(CorpusSplit.cut(List.of(new Document("a", "123")), 0).val()).isEmpty();
+        assertThat(CorpusSplit.of(new long[] {3}, 0)).isEqualTo(new CorpusSplit(1, 0, 3, 0));
+    }
+
+    @Test
+    void cutsPartsThatNoStringCouldHold() {
+        assertThat(CorpusSplit.of(new long[] {5_000_000_000L}, 0.1).codePoint()).isEqualTo(4_500_000_000L);
     }
 
     @ParameterizedTest
@@ -53,9 +55,5 @@ class CorpusSplitTest {
     @Test
     void refusesAPartWithoutText() {
         assertThatThrownBy(() -> CorpusSplit.of(new long[] {1}, 0.1)).hasMessageContaining("nothing for train");
-    }
-
-    private static String text(List<Document> documents) {
-        return documents.stream().map(Document::text).collect(Collectors.joining());
     }
 }

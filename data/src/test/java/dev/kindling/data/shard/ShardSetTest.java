@@ -5,15 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.kindling.data.DataException;
-import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.corpus.Document;
-import dev.kindling.data.corpus.ShakespeareCorpus;
-import dev.kindling.data.corpus.TextCorpus;
-import dev.kindling.data.corpus.TextSource;
 import dev.kindling.data.token.BpeTokenizer;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.Tokenizer;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -25,7 +20,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -84,29 +78,56 @@ class ShardSetTest {
     }
 
     @Test
-    void writesShakespeareSplitAsNanoGptDoes() {
-        ShakespeareCorpus corpus = new ShakespeareCorpus();
-        CharTokenizer tokenizer = CharTokenizer.of(corpus);
-        ShardSet.write(store, corpus, tokenizer, 0.1);
-        ShardSet set = ShardSet.open(folder);
-        String all = corpus.documents().map(Document::text).collect(Collectors.joining());
-        int cut = (int) (all.length() * 0.9);
-        assertThat(tokenizer.decode(ShardTest.all(set.tokens(CorpusSplit.TRAIN))))
-                .isEqualTo(all.substring(0, cut));
-        assertThat(tokenizer.decode(ShardTest.all(set.tokens(CorpusSplit.VAL)))).isEqualTo(all.substring(cut));
-        int documents = set.documents("train").count() + set.documents("val").count();
-        assertThat(documents).as("one scene lies across the cut").isEqualTo(74 + 1);
-        assertThat(set.corpus()).isEqualTo("shakespeare");
-        assertThat(names()).containsExactly("manifest.json", "train-0000.bin", "val-0000.bin");
+    void endsWholeDocumentsWithEndOfText() {
+        BpeTokenizer tokenizer = new BpeTokenizer();
+        try (ShardSeries train = new ShardSeries(store, tokenizer, "train", 100);
+                ShardSeries val = new ShardSeries(store, tokenizer, "val", 100)) {
+            train.add(new Document("d0", "one two"));
+            train.add(new Document("empty", ""));
+            train.add("d1", "thre");
+            val.add("d1", "e four");
+            val.add("d1", " five");
+            val.endDocument();
+            ShardSet set =
+                    ShardSet.commit(store, "given", tokenizer, Map.of("train", train.finish(), "val", val.finish()));
+            assertThat(tokenizer.decode(ShardTest.all(set.tokens("train")))).isEqualTo("one two<|endoftext|>thre");
+            assertThat(tokenizer.decode(ShardTest.all(set.tokens("val")))).isEqualTo("e four five<|endoftext|>");
+            assertThat(set.documents("train").count()).isEqualTo(2);
+            assertThat(set.documents("val").count()).isEqualTo(1);
+        }
     }
 
+    /** A document that three tasks read, in shards of every size. */
     @Test
-    void endsWholeDocumentsWithEndOfText() {
-        ShardSet set = ShardSet.write(store, corpus("one two", "three four five"), new BpeTokenizer(), 0.5);
-        BpeTokenizer tokenizer = new BpeTokenizer();
-        assertThat(tokenizer.decode(ShardTest.all(set.tokens("train")))).isEqualTo("one two<|endoftext|>thre");
-        assertThat(tokenizer.decode(ShardTest.all(set.tokens("val")))).isEqualTo("e four five<|endoftext|>");
-        assertThat(set.documents("train").count()).isEqualTo(2);
+    void aDocumentGoesOnFromSeriesToSeries() {
+        for (int shardTokens = 1; shardTokens <= 12; shardTokens++) {
+            List<ShardInfo> shards = new ArrayList<>();
+            String[][] tasks = {{"abc|", "de"}, {"fgh"}, {"", "ij|", "a|"}};
+            for (String[] pieces : tasks) {
+                try (ShardSeries series = new ShardSeries(store, TOKENIZER, "train-" + shards.size(), shardTokens)) {
+                    for (String piece : pieces) {
+                        series.add("d", piece.replace("|", ""));
+                        if (piece.endsWith("|")) {
+                            series.endDocument();
+                        }
+                    }
+                    shards.addAll(series.finish());
+                }
+            }
+            ShardSet set = ShardSet.commit(store, "given", TOKENIZER, Map.of("train", shards));
+            assertThat(ShardTest.all(set.tokens("train"))).isEqualTo(TOKENIZER.encode("abcdefghija"));
+            assertThat(lengths(set.documents("train"))).containsExactly(3L, 7L, 1L);
+        }
+    }
+
+    /** 40 shards of 2^26 tokens are one document, longer than an int. */
+    @Test
+    void aDocumentMayBeLongerThanAnyArray() {
+        List<ShardInfo> shards = IntStream.range(0, 40)
+                .mapToObj(i -> new ShardInfo("s" + i, 1 << 26, "00000000", List.of(1 << 26), i < 39))
+                .toList();
+        ShardSet set = ShardSet.commit(store, "given", TOKENIZER, Map.of("train", shards));
+        assertThat(lengths(set.documents("train"))).containsExactly(40L << 26);
     }
 
     @Test
@@ -152,13 +173,13 @@ class ShardSetTest {
         assertThatThrownBy(() -> ShardSet.open(folder))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("holds no finished shard set: manifest.json is missing; run prepare");
-        ShardSet.write(store, corpus("abcdefghij"), TOKENIZER, 0.1);
-        assertThatThrownBy(() -> ShardSet.write(store, corpus("abc"), TOKENIZER, 0.1))
+        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10)));
+        assertThatThrownBy(() -> ShardSet.requireNew(store))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("already holds a shard set; choose another folder");
         assertThatThrownBy(() -> ShardSet.open(folder).tokens("test"))
                 .isInstanceOf(DataException.class)
-                .hasMessageContaining("has no split 'test', only [train, val]");
+                .hasMessageContaining("has no split 'test', only [train]");
     }
 
     @Test
@@ -174,8 +195,8 @@ class ShardSetTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"train-0000.bin", "val-0000.bin", "manifest.json"})
-    void leavesNothingBehindWhenTheDiskIsFull(String full) throws IOException {
+    @ValueSource(strings = {"train-0000.bin", "train-0003.bin"})
+    void leavesNothingBehindWhenTheDiskIsFull(String full) {
         ShardFolder failing = new Forwarding(store) {
             @Override
             public void write(String file, Content content) throws IOException {
@@ -187,10 +208,15 @@ class ShardSetTest {
                 });
             }
         };
-        assertThatThrownBy(() -> ShardSet.write(failing, corpus("abcdefghij"), TOKENIZER, 0.1))
-                .isInstanceOf(DataException.class)
-                .hasMessageEndingWith(
-                        full + " (IOException: No space left on device); free space or choose another folder");
+        try (ShardSeries series = new ShardSeries(failing, TOKENIZER, "train", 3)) {
+            assertThatThrownBy(() -> {
+                        series.add(new Document("d", "abcdefghij"));
+                        series.finish();
+                    })
+                    .isInstanceOf(DataException.class)
+                    .hasMessageEndingWith(
+                            full + " (IOException: No space left on device); free space or choose another folder");
+        }
         assertThat(names()).isEmpty();
     }
 
@@ -198,9 +224,10 @@ class ShardSetTest {
     void reportsWhatARealFullDeviceSays() throws IOException {
         Path device = Path.of("/dev/full");
         assumeTrue(Files.exists(device), "this system has no /dev/full");
+        ShardWriter writer = new ShardWriter(TOKENIZER);
+        writer.add(new int[100], 0, 100);
         try (var out = Files.newOutputStream(device)) {
-            assertThatThrownBy(() -> new ShardWriter(TOKENIZER).write(out, new int[100], 0, 100))
-                    .isInstanceOf(IOException.class);
+            assertThatThrownBy(() -> writer.write(out)).isInstanceOf(IOException.class);
         }
     }
 
@@ -223,14 +250,6 @@ class ShardSetTest {
             TEXTS.forEach(text -> series.add(new Document(text, text)));
             return series.finish();
         }
-    }
-
-    private static TextCorpus corpus(String... texts) {
-        List<TextSource> sources = IntStream.range(0, texts.length)
-                .mapToObj(i -> new TextSource(
-                        "d" + i, () -> new ByteArrayInputStream(texts[i].getBytes(StandardCharsets.UTF_8))))
-                .toList();
-        return new TextCorpus("given", sources);
     }
 
     private static long[] lengths(DocumentIndex index) {

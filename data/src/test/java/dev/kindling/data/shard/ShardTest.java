@@ -207,7 +207,11 @@ class ShardTest {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         int[] padded = new int[ids.length + 5];
         System.arraycopy(ids, 0, padded, 3, ids.length);
-        new ShardWriter(tokenizer).write(out, padded, 3, ids.length);
+        ShardWriter writer = new ShardWriter(tokenizer);
+        writer.add(new int[] {0, 1}, 0, 2);
+        writer.clear();
+        writer.add(padded, 3, ids.length);
+        writer.write(out);
         return out.toByteArray();
     }
 

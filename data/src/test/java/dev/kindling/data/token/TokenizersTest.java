@@ -4,9 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.data.DataException;
-import dev.kindling.data.corpus.ShakespeareCorpus;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -24,15 +22,6 @@ class TokenizersTest {
         assertThat(back.vocabularyHash()).isEqualTo(tokenizer.vocabularyHash());
         assertThat(back.encode("abc")).isEqualTo(tokenizer.encode("abc"));
         assertThat(tokenizer.id().length()).isLessThanOrEqualTo(16);
-    }
-
-    @Test
-    void areMadeByTheirConfiguredName() {
-        assertThat(Tokenizers.forCorpus("char", new ShakespeareCorpus())).isInstanceOf(CharTokenizer.class);
-        assertThat(Tokenizers.forCorpus("gpt2", new ShakespeareCorpus())).isInstanceOf(BpeTokenizer.class);
-        assertThatThrownBy(() -> Tokenizers.forCorpus("bpe", new ShakespeareCorpus()))
-                .isInstanceOf(DataException.class)
-                .hasMessage("data.tokenizer: no tokenizer is called 'bpe'; use char or gpt2");
     }
 
     @ParameterizedTest

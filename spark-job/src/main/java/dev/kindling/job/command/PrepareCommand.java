@@ -2,6 +2,7 @@ package dev.kindling.job.command;
 
 import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.job.options.PrepareOptions;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -13,8 +14,13 @@ public final class PrepareCommand implements Callable<Integer> {
             names = "--corpus",
             required = true,
             paramLabel = "PATH",
-            description = "shakespeare, or a text file, folder or Hadoop path.")
+            description =
+                    "shakespeare, or a text file, a Parquet or JSON lines table (with --column), a folder of them, or"
+                            + " a Hadoop path.")
     private String corpus;
+
+    @Option(names = "--column", paramLabel = "NAME", description = "The table's column of text.")
+    private String column;
 
     @Option(names = "--tokenizer", required = true, paramLabel = "NAME", description = "char or gpt2.")
     private String tokenizer;
@@ -34,7 +40,11 @@ public final class PrepareCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         job.run(new PrepareOptions(
-                corpus, OptionValues.of("--tokenizer", tokenizer, TokenizerKind.class), out, common.verbose()));
+                corpus,
+                Optional.ofNullable(column),
+                OptionValues.of("--tokenizer", tokenizer, TokenizerKind.class),
+                out,
+                common.verbose()));
         return ExitCode.DONE;
     }
 }

@@ -1,0 +1,71 @@
+package dev.kindling.prepare;
+
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.shard.ShardFolder;
+import dev.kindling.data.shard.ShardSeries;
+import dev.kindling.data.token.Tokenizer;
+import dev.kindling.data.token.Tokenizers;
+import dev.kindling.storage.HadoopShardFolder;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.Locale;
+import org.apache.hadoop.fs.Path;
+
+/** The second stage: tokenises a task's parts on their side of the cut. */
+record Writing(Division division, String folder, String tokenizer, int cutPart, long cutAt) implements Serializable {
+    String write(int task) throws IOException {
+        ShardFolder target = HadoopShardFolder.at(new Path(folder), Storage.settings());
+        Tokenizer encoder = Tokenizers.fromJson(tokenizer, "the driver's vocabulary");
+        try (ShardSeries train = series(target, encoder, CorpusSplit.TRAIN, task);
+                ShardSeries val = series(target, encoder, CorpusSplit.VAL, task)) {
+            for (int index = division.start(task); index < division.start(task + 1); index++) {
+                long trains = index < cutPart ? Long.MAX_VALUE : index == cutPart ? cutAt : 0;
+                division.parts().get(index).read(new CutInTwo(train, val, trains));
+            }
+            return new WrittenShards(train.finish(), val.finish()).toJson();
+        }
+    }
+
+    private static ShardSeries series(ShardFolder folder, Tokenizer tokenizer, String split, int task) {
+        String prefix = String.format(Locale.ROOT, "%s-%05d", split, task);
+        return new ShardSeries(folder, tokenizer, prefix, ShardSeries.DEFAULT_SHARD_TOKENS);
+    }
+
+    /** Gives the first code points of a part to one series, and what follows to the other. */
+    private static final class CutInTwo implements CorpusPart.Sink {
+        private final ShardSeries train;
+        private final ShardSeries val;
+        private long left;
+        private ShardSeries current;
+
+        CutInTwo(ShardSeries train, ShardSeries val, long trains) {
+            this.train = train;
+            this.val = val;
+            left = trains;
+            current = trains > 0 ? train : val;
+        }
+
+        @Override
+        public void text(String document, String piece) {
+            int length = piece.codePointCount(0, piece.length());
+            int trains = (int) Math.min(left, length);
+            int cut = piece.offsetByCodePoints(0, trains);
+            left -= trains;
+            add(train, document, piece.substring(0, cut));
+            add(val, document, piece.substring(cut));
+        }
+
+        private void add(ShardSeries series, String document, String text) {
+            if (!text.isEmpty()) {
+                series.add(document, text);
+                current = series;
+            }
+        }
+
+        @Override
+        public void endDocument() {
+            current.endDocument();
+        }
+    }
+}

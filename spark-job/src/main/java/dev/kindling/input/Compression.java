@@ -1,13 +1,13 @@
 package dev.kindling.input;
 
-import com.github.luben.zstd.ZstdInputStream;
+import io.airlift.compress.zstd.ZstdHadoopStreams;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import org.apache.commons.compress.compressors.bzip2.BZip2CompressorInputStream;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.io.compress.BZip2Codec;
 import org.apache.hadoop.io.compress.GzipCodec;
 
 /** How a file is compressed, by the ending of its name. One that is can be read from its beginning only. */
@@ -49,7 +49,10 @@ public enum Compression {
         return UNREADABLE.contains(last) && inner.contains(".") ? Optional.of("." + last) : Optional.empty();
     }
 
-    /** What {@code in} holds; takes it over. */
+    /**
+     * What {@code in} holds; takes it over. These are the readers, of those that Spark brings along, that refuse a file
+     * which has been cut short: Hadoop's of bzip2 and zstd-jni's take some for whole.
+     */
     InputStream open(InputStream in, Configuration hadoop) throws IOException {
         try {
             return switch (this) {
@@ -59,12 +62,8 @@ public enum Compression {
                     codec.setConf(hadoop);
                     yield codec.createInputStream(in);
                 }
-                case BZIP2 -> {
-                    BZip2Codec codec = new BZip2Codec();
-                    codec.setConf(hadoop);
-                    yield codec.createInputStream(in);
-                }
-                case ZSTD -> new ZstdInputStream(in); // Hadoop's codec needs a native library that few clusters have
+                case BZIP2 -> new BZip2CompressorInputStream(in, true);
+                case ZSTD -> new ZstdHadoopStreams().createInputStream(in);
             };
         } catch (IOException | RuntimeException e) {
             in.close();

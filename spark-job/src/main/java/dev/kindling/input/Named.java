@@ -61,7 +61,8 @@ public record Named(Option option, String path, String column, String idColumn) 
         return new Named(Option.PROMPTS, path, null, null);
     }
 
-    String columnOption() {
+    /** What names the column of text, for errors. */
+    public String columnOption() {
         return option.columnOption;
     }
 

@@ -74,13 +74,16 @@ public final class ShardPreparation {
      *
      * @param out where the run or its shards will be, which is not to become part of the corpus
      * @throws PathException if there is no such corpus
-     * @throws ConfigException if {@code out} is in it
+     * @throws ConfigException if {@code out} is in it, or a column is named that does not fit it
      * @throws DataException if it has no text
      */
     public static void requireCorpus(Named corpus, Path out, Configuration hadoop) throws IOException {
         if (!isShakespeare(corpus) && !isPrepared(corpus, hadoop)) {
             TextInput.of(corpus, hadoop);
             corpus.requireOutside(out, hadoop);
+        } else if (corpus.column() != null) {
+            throw new ConfigException(
+                    "%s is no table, so it has no columns; drop %s".formatted(corpus, corpus.columnOption()));
         }
     }
 

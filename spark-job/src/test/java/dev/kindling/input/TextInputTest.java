@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.kindling.config.ConfigException;
 import dev.kindling.data.DataException;
+import dev.kindling.storage.PathException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -87,7 +88,7 @@ class TextInputTest {
         write("x1.txt");
         Named named = Named.data(name, Optional.empty(), Optional.empty());
         assertThatThrownBy(() -> TextInput.of(named, HADOOP))
-                .isInstanceOf(ConfigException.class)
+                .isInstanceOf(PathException.class)
                 .hasMessage("--data " + name + " does not exist; give text files or a table");
     }
 
@@ -179,6 +180,7 @@ class TextInputTest {
     void theFilesOfOneFormatAreRead(String files, String format, String column, String read) throws IOException {
         write(files.strip().split(" "));
         if (format.equals("Parquet")) {
+            Files.delete(folder.resolve("data/1.parquet"));
             TableRowsTest.writeParquet(folder.resolve("data/1.parquet"), 1, List.of("a row"));
         }
         TextInput input = list("", column);

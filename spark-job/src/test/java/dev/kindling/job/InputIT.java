@@ -236,6 +236,15 @@ class InputIT {
     }
 
     @Test
+    void aColumnOfWhatIsNoTableIsNotIgnored() {
+        Path out = folder.resolve("refused");
+        assertRefused(prepare("shakespeare", out, "--column", "text"), 2, "is no table", "drop --column");
+        String shards = trained.resolve("data").toString();
+        assertRefused(runs.train(out, shards, "--set", "data.column=text"), 2, "is no table", "drop data.column");
+        assertThat(out).doesNotExist();
+    }
+
+    @Test
     void badRowsAreCountedWhereTheyArePassedOver() throws IOException {
         Path rows = folder.resolve("bad.jsonl");
         Files.write(rows, row("text", "the king").getBytes(StandardCharsets.UTF_8));

@@ -59,7 +59,7 @@ public final class Utf8Decoder {
         if (offset == 0 && out.hasRemaining() && out.get(0) == BYTE_ORDER_MARK) {
             out.get();
         }
-        text.append(out);
+        text.append(out.array(), out.position(), out.remaining());
         offset += in.position() - begin;
     }
 }

@@ -5,102 +5,21 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.attention.Sdpa;
-import dev.kindling.device.AttentionShape;
-import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
-import dev.kindling.device.StepInputs;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Arena;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Random;
-import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** What {@link Gpt} must do on every device; a subclass says which device, and how exact it is. */
-abstract class GptContract {
-    private static final int BATCH = 3;
-    private static final int LENGTH = 13;
+abstract class GptContract extends GptFixture {
     /** Few under tools that slow a GPU down (-Dtest.repeats). */
     private static final int REPEATS = Integer.getInteger("test.repeats", 50);
-
-    private Device device;
-    private Arena arena;
-
-    abstract Device open();
-
-    /** Relative error allowed in losses and directional derivatives. */
-    abstract double tolerance();
-
-    @BeforeEach
-    void openDevice() {
-        device = open();
-        arena = new PoisonedArena(device, "test");
-    }
-
-    /** Goes on with another device than the subclass's. */
-    final void use(Device other) {
-        closeDevice();
-        device = other;
-        arena = new PoisonedArena(device, "test");
-    }
-
-    @AfterEach
-    void closeDevice() {
-        if (device != null) {
-            arena.close();
-            device.close();
-        }
-    }
-
-    private static GptConfig config(boolean bias, Gelu.Form form, float dropout) {
-        return new GptConfig(29, 16, 2, 2, 64, dropout, bias, form);
-    }
-
-    private Gpt gpt(Parameters parameters, BatchShape shape, Kind... kinds) {
-        EnumSet<Kind> allowed = kinds.length == 0 ? EnumSet.allOf(Kind.class) : EnumSet.copyOf(List.of(kinds));
-        return new Gpt(
-                parameters,
-                shape,
-                Gpt.Mode.TRAINING,
-                new Sdpa(device, arena, allowed),
-                new Gpt.DeviceMemory(device, arena));
-    }
-
-    /** Weights larger than at initialisation, so that every term shows in the loss. */
-    private Parameters parameters(GptConfig config) {
-        Parameters parameters = new Parameters(config, device, arena, true);
-        parameters.initialise(7);
-        float[] flat = parameters.download();
-        Random random = new Random(11);
-        for (int i = 0; i < flat.length; i++) {
-            flat[i] = flat[i] * 4 + 0.02f * (float) random.nextGaussian();
-        }
-        parameters.load(flat);
-        return parameters;
-    }
-
-    private static int[] tokens(long seed, int vocabulary) {
-        return new Random(seed).ints(BATCH * LENGTH, 0, vocabulary).toArray();
-    }
-
-    private double run(Gpt gpt, Parameters parameters, int[] inputs, int[] targets) {
-        device.ops().fill(parameters.gradients(), 0);
-        device.ops().fill(gpt.lossSum(), 0);
-        device.setStep(new StepInputs(5, 3, 1e-3f, 0.1f, 0.1f, 1f / inputs.length));
-        gpt.load(inputs, targets);
-        gpt.forward();
-        gpt.backward(bucket -> {});
-        float[] sum = new float[1];
-        device.download(gpt.lossSum(), sum);
-        return sum[0] / inputs.length;
-    }
 
     @ParameterizedTest
     @EnumSource(Gelu.Form.class)
@@ -155,34 +74,6 @@ abstract class GptContract {
                 .isCloseTo(derivative, within(derivative * 30 * tolerance() + 1e-7));
     }
 
-    private static double[] toDouble(float[] values) {
-        double[] doubles = new double[values.length];
-        for (int i = 0; i < values.length; i++) {
-            doubles[i] = values[i];
-        }
-        return doubles;
-    }
-
-    /** The backends that can run the test model's attention on this device. */
-    private List<Kind> usable(BatchShape shape, float dropout) {
-        Sdpa sdpa = new Sdpa(device, arena, EnumSet.allOf(Kind.class));
-        AttentionShape attention = new AttentionShape(
-                shape.packed() ? shape.packedSequences() : shape.batch(),
-                2,
-                shape.length(),
-                shape.length(),
-                32,
-                32,
-                device.activationType(),
-                true,
-                AttentionShape.MaskKind.NONE,
-                dropout,
-                shape.packed());
-        return Stream.of(Kind.values())
-                .filter(kind -> sdpa.whyNot(kind, attention).isEmpty())
-                .toList();
-    }
-
     @Test
     void backendsAgreeUnderDropout() {
         Parameters parameters = parameters(config(true, Gelu.Form.ERF, 0.3f));
@@ -200,22 +91,6 @@ abstract class GptContract {
                     .as("%s", kind)
                     .isLessThan(10 * tolerance());
         }
-    }
-
-    private float[] gradients(Parameters parameters) {
-        float[] gradients = new float[Math.toIntExact(parameters.count())];
-        device.download(parameters.gradients(), gradients);
-        return gradients;
-    }
-
-    private static double relativeError(float[] actual, float[] expected) {
-        double difference = 0;
-        double size = 0;
-        for (int i = 0; i < expected.length; i++) {
-            difference += Math.pow(actual[i] - expected[i], 2);
-            size += Math.pow(expected[i], 2);
-        }
-        return Math.sqrt(difference / size);
     }
 
     @Test
@@ -246,88 +121,6 @@ abstract class GptContract {
             new GradientClip(device.ops(), 1).apply(parameters.gradients());
             adamW.step();
             return parameters.download();
-        }
-    }
-
-    @Test
-    void packedDocumentsGiveTheLossesOfEachAlone() {
-        Parameters parameters = parameters(config(false, Gelu.Form.ERF, 0));
-        int rows = BATCH * LENGTH;
-        int[] cumulative = {0, 5, 5, 18, 26, rows};
-        int[] positions = new int[rows];
-        for (int s = 0; s + 1 < cumulative.length; s++) {
-            for (int i = cumulative[s]; i < cumulative[s + 1]; i++) {
-                positions[i] = i - cumulative[s];
-            }
-        }
-        int[] inputs = tokens(7, 29);
-        int[] targets = tokens(8, 29);
-        BatchShape shape = new BatchShape(BATCH, LENGTH, 8);
-        for (Kind kind : usable(shape, 0)) {
-            Gpt packed = gpt(parameters, shape, kind);
-            device.setStep(new StepInputs(5, 3, 1e-3f, 0.1f, 0.1f, 1f / rows));
-            device.ops().fill(packed.lossSum(), 0);
-            packed.loadPacked(inputs, targets, positions, cumulative);
-            packed.forward();
-            packed.evaluate();
-            float[] losses = new float[rows];
-            device.download(packed.losses(), losses);
-            ReferenceGpt reference = new ReferenceGpt(parameters);
-            double[] weights = toDouble(parameters.download());
-            for (int s = 0; s + 1 < cumulative.length; s++) {
-                int length = cumulative[s + 1] - cumulative[s];
-                if (length == 0) {
-                    continue;
-                }
-                double mean = 0;
-                for (int i = cumulative[s]; i < cumulative[s + 1]; i++) {
-                    mean += losses[i] / length;
-                }
-                double expected = reference.loss(
-                        weights,
-                        Arrays.copyOfRange(inputs, cumulative[s], cumulative[s + 1]),
-                        Arrays.copyOfRange(targets, cumulative[s], cumulative[s + 1]),
-                        length);
-                assertThat(mean).as("%s, document %d", kind, s).isCloseTo(expected, within(expected * tolerance()));
-            }
-        }
-    }
-
-    @Test
-    void packedDocumentsGiveTheGradientOfEachAlone() {
-        Parameters parameters = parameters(config(false, Gelu.Form.ERF, 0));
-        int rows = BATCH * LENGTH;
-        int[] cumulative = {0, 5, 18, 19, 32, rows};
-        int[] positions = new int[rows];
-        int[] inputs = tokens(7, 29);
-        int[] targets = tokens(8, 29);
-        float[] alone = new float[Math.toIntExact(parameters.count())];
-        for (int s = 0; s + 1 < cumulative.length; s++) {
-            int from = cumulative[s];
-            int to = cumulative[s + 1];
-            for (int i = from; i < to; i++) {
-                positions[i] = i - from;
-            }
-            targets[to - 1] = -1; // a document's last token
-            Gpt document = gpt(parameters, BatchShape.dense(1, to - from), Kind.MATH);
-            run(document, parameters, Arrays.copyOfRange(inputs, from, to), Arrays.copyOfRange(targets, from, to));
-            float[] gradient = gradients(parameters);
-            for (int i = 0; i < alone.length; i++) {
-                alone[i] += gradient[i] * (to - from) / rows;
-            }
-        }
-        BatchShape shape = new BatchShape(BATCH, LENGTH, 6);
-        for (Kind kind : usable(shape, 0)) {
-            Gpt packed = gpt(parameters, shape, kind);
-            device.ops().fill(parameters.gradients(), 0);
-            device.ops().fill(packed.lossSum(), 0);
-            device.setStep(new StepInputs(5, 3, 1e-3f, 0.1f, 0.1f, 1f / rows));
-            packed.loadPacked(inputs, targets, positions, cumulative);
-            packed.forward();
-            packed.backward(bucket -> {});
-            assertThat(relativeError(gradients(parameters), alone))
-                    .as("%s", kind)
-                    .isLessThan(10 * tolerance());
         }
     }
 

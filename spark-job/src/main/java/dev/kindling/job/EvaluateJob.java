@@ -127,6 +127,11 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         results.write(
                 "summary.json",
                 JsonMapper.builder().build().writerWithDefaultPrettyPrinter().writeValueAsString(summary) + "\n");
+        report(totals, seconds, measurements, problems);
+        return totals;
+    }
+
+    private static void report(Totals totals, double seconds, Measurements measurements, List<String> problems) {
         System.out.printf(
                 "evaluated %,d document(s), %,d tokens: loss %.6f, perplexity %.4f, %.4f bits per byte%n",
                 totals.documents(), totals.tokens(), totals.loss(), totals.perplexity(), totals.bitsPerByte());
@@ -141,7 +146,6 @@ final class EvaluateJob implements Job<EvaluateOptions> {
             System.out.printf("skipped %,d document(s), for example:%n", totals.skipped());
             problems.forEach(problem -> System.out.println("  " + problem));
         }
-        return totals;
     }
 
     /**

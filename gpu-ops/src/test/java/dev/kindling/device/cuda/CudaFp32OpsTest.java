@@ -56,4 +56,7 @@ class CudaFp32OpsTest extends OpsContract {
 
     @Override
     public void flashRefusesAMaskAndNamesIt() {}
+
+    @Override
+    public void flashRefusesValuesOfAnotherWidth() {}
 }

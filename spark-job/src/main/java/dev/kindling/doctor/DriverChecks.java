@@ -1,7 +1,9 @@
 package dev.kindling.doctor;
 
+import dev.kindling.allreduce.link.Encryption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.apache.spark.SparkConf;
 
 /** Settings of Spark that keep ranks from starting, slow them down, or leave gradients open to others. */
@@ -55,8 +57,10 @@ public final class DriverChecks {
 
     private static Finding security(SparkConf conf, String master) {
         boolean authenticated = conf.getBoolean("spark.authenticate", false);
-        boolean encrypted = conf.getBoolean("spark.network.crypto.enabled", false);
-        String found = "spark.authenticate " + authenticated + ", spark.network.crypto.enabled " + encrypted;
+        Optional<String> encryption = Encryption.setting(conf);
+        boolean encrypted = encryption.isPresent();
+        String found = "spark.authenticate " + authenticated
+                + encryption.map(setting -> ", " + setting + " true").orElse(", no encryption");
         if (master.startsWith("local") || (authenticated && encrypted)) {
             return Finding.ok("security", DRIVER, found);
         }

@@ -2,6 +2,7 @@ package dev.kindling.exchange;
 
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.SumOrder;
+import dev.kindling.allreduce.link.Encryption;
 import dev.kindling.config.ClusterSection.AllReduceChoice;
 import dev.kindling.config.ClusterSection.Compression;
 import dev.kindling.config.TrainConfig;
@@ -15,7 +16,6 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.apache.spark.SparkConf;
 import org.apache.spark.SparkEnv;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -72,13 +72,14 @@ public final class NcclRendezvous {
             }
             hosts.add(said[0]);
         }
-        SparkConf conf = SparkEnv.get().conf();
-        if (conf.getBoolean("spark.network.crypto.enabled", false)
-                && hosts.stream().distinct().count() > 1) {
-            return Optional.of(
-                    "spark.network.crypto.enabled is set and NCCL does not encrypt what it sends from host to host");
-        }
-        return Optional.empty();
+        return refusal(Encryption.setting(SparkEnv.get().conf()), hosts);
+    }
+
+    /** @param encryption the setting of Spark that asks for it */
+    static Optional<String> refusal(Optional<String> encryption, List<String> hosts) {
+        return encryption
+                .filter(setting -> hosts.stream().distinct().count() > 1)
+                .map(setting -> setting + " is set and NCCL does not encrypt what it sends from host to host");
     }
 
     /** The order of NCCL's sums is its own; that of two operands does not matter. */

@@ -6,6 +6,8 @@ import dev.kindling.doctor.Finding.Verdict;
 import java.util.List;
 import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class DriverChecksTest {
     private static List<Finding> check(String master, String version, String... settings) {
@@ -43,6 +45,19 @@ class DriverChecksTest {
                 .extracting(Finding::verdict, Finding::fix)
                 .containsExactly(Verdict.FAIL, "no task fits an executor: set spark.task.cpus to 2 or less");
         assertThat(only(check("yarn", "3.5.1"), "spark").verdict()).isEqualTo(Verdict.FAIL);
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "spark.network.crypto.enabled",
+                "spark.ssl.rpc.enabled",
+                "spark.authenticate.enableSaslEncryption"
+            })
+    void everyWayOfEncryptingCounts(String way) {
+        assertThat(only(check("spark://h:7077", "4.2.0", "spark.authenticate=true", way + "=true"), "security"))
+                .extracting(Finding::verdict, Finding::found)
+                .containsExactly(Verdict.OK, "spark.authenticate true, " + way + " true");
     }
 
     @Test

@@ -28,7 +28,7 @@ public abstract sealed class MeshEndpoint implements AutoCloseable permits Socke
             throw new IllegalStateException("no SparkEnv in this JVM; a MeshEndpoint lives in a driver or executor");
         }
         SecurityManager security = env.securityManager();
-        if (security.isEncryptionEnabled() || security.isSslRpcEnabled()) {
+        if (Encryption.setting(env.conf()).isPresent()) {
             return new StreamEndpoint(generation, worldSize, maxElements);
         }
         String secret = security.isAuthenticationEnabled() ? security.getSecretKey() : "spark.authenticate is off";

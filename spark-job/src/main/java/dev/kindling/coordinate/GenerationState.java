@@ -76,18 +76,33 @@ final class GenerationState {
     }
 
     private DriverReply join(RankMessage.Join join) {
+        Peer peer = join.peer();
         RankState state = ranks[join.rank()];
+        if (state != null && !state.peer().equals(peer)) {
+            return new DriverReply.Stop(
+                    peer.describe() + " comes too late: " + state.peer().describe() + " has joined");
+        }
+        Optional<Peer> neighbour = joined().map(RankState::peer)
+                .filter(other -> other.rank() != peer.rank() && sameExecutor(other, peer))
+                .findFirst();
+        if (neighbour.isPresent()) {
+            return new DriverReply.Refused("two ranks on one executor: "
+                    + neighbour.get().describe() + " and " + peer.describe()
+                    + "; set spark.task.cpus to spark.executor.cores, so that each has one of its own");
+        }
         if (state == null) {
-            ranks[join.rank()] = new RankState(join.peer());
-        } else if (!state.peer().equals(join.peer())) {
-            return new DriverReply.Refused(
-                    join.peer().describe() + " is taken by " + state.peer().describe());
+            ranks[join.rank()] = new RankState(peer);
         }
         if (joined().count() < ranks.length) {
             return new DriverReply.Waiting();
         }
         return new DriverReply.Roster(
                 new ArrayList<>(joined().map(RankState::peer).toList()), reducer);
+    }
+
+    /** In local mode, where the driver is the only executor, there is no other place for ranks. */
+    private static boolean sameExecutor(Peer one, Peer other) {
+        return one.executorId().equals(other.executorId()) && !one.executorId().equals("driver");
     }
 
     private DriverReply claim(RankMessage.ClaimGpu claim) {

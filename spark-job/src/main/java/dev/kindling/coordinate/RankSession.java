@@ -151,9 +151,7 @@ public final class RankSession implements AutoCloseable {
             if (reply instanceof DriverReply.Roster roster) {
                 return roster;
             }
-            if (reply instanceof DriverReply.Refused refused) {
-                throw new IllegalStateException(refused.reason());
-            }
+            requireTaken(reply);
             sleep();
         }
         throw new IllegalStateException(

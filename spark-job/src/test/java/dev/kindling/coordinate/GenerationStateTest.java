@@ -3,6 +3,7 @@ package dev.kindling.coordinate;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.allreduce.link.Peer;
+import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.RankMessage;
@@ -30,6 +31,23 @@ class GenerationStateTest {
                 .isEqualTo(
                         "rank 1 (executor executor-1 on node1): its executor is gone before it joined: Command exited"
                                 + " with code 137");
+    }
+
+    @Test
+    void twoRanksOnOneExecutorAreRefusedAndALateComerIsStopped() {
+        state.receive(new RankMessage.Join(1, 0, peer(0)));
+        Peer neighbour = new Peer(1, "node0", 7078, "executor-0", "");
+        assertThat(state.receive(new RankMessage.Join(1, 1, neighbour)))
+                .isInstanceOfSatisfying(
+                        DriverReply.Refused.class,
+                        refused -> assertThat(refused.reason())
+                                .contains("two ranks on one executor: rank 0 ", "rank 1 ", "spark.task.cpus"));
+        Peer late = new Peer(0, "node9", 7079, "executor-9", "");
+        assertThat(state.receive(new RankMessage.Join(1, 0, late)))
+                .isInstanceOfSatisfying(
+                        DriverReply.Stop.class,
+                        stop -> assertThat(stop.reason()).contains("executor-9", "comes too late"));
+        assertThat(state.receive(new RankMessage.Join(1, 1, peer(1)))).isInstanceOf(DriverReply.Roster.class);
     }
 
     /** A laptop that slept, a driver under SIGSTOP, a long collection: what ranks sent meanwhile is still to be read. */

@@ -69,7 +69,9 @@ public final class SparkSessions {
         if (running.isDefined() && !running.get().sparkContext().isStopped()) {
             return new Application(running.get(), false);
         }
-        SparkSession session = SparkSession.builder().config(conf.get()).getOrCreate();
+        SparkConf settled = conf.get();
+        StandaloneMaster.requireAnswer(settled);
+        SparkSession session = SparkSession.builder().config(settled).getOrCreate();
         return new Application(session, true);
     }
 }

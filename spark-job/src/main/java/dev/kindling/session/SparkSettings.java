@@ -3,6 +3,7 @@ package dev.kindling.session;
 import com.sun.management.OperatingSystemMXBean;
 import dev.kindling.config.ConfigException;
 import dev.kindling.coordinate.CoordinatorPlugin;
+import dev.kindling.coordinate.message.Limits;
 import dev.kindling.model.ExecutorDevice;
 import java.lang.management.ManagementFactory;
 import java.util.Locale;
@@ -29,6 +30,12 @@ public final class SparkSettings {
     /** A JVM that is told to use two garbage collectors does not start. */
     private static final Pattern CHOOSES_COLLECTOR = Pattern.compile("-XX:\\+Use\\w+GC\\b");
 
+    private static final String EXECUTOR_CORES = "spark.executor.cores";
+    private static final String TASK_CPUS = "spark.task.cpus";
+
+    /** Spark's own bound of the wait for executors while an application starts. */
+    private static final long MAX_REGISTRATION_MILLIS = 30_000;
+
     private static final int MIN_EXECUTOR_MEBIBYTES = 1024;
     private static final int MAX_EXECUTOR_MEBIBYTES = 8192;
 
@@ -45,9 +52,16 @@ public final class SparkSettings {
     public static SparkConf forBarriers(SparkConf conf, String name, int executors, int gpus) {
         requireFixedExecutors(conf);
         setCommon(conf, name, new EmbeddedShare(executors, gpus, 1));
+        giveExecutorsOneRankEach(conf);
         setNumberOfExecutors(conf, executors);
         setCoreLimit(conf, executors);
         conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
+        conf.setIfMissing(
+                "spark.scheduler.maxRegisteredResourcesWaitingTime",
+                Math.min(MAX_REGISTRATION_MILLIS, Limits.of(conf).slots()) + "ms");
+        // A killed executor costs a generation, not the application: how often is for the generations to decide.
+        setUnlessNamed(conf, "spark.executor.failuresValidityInterval", "1h");
+        setUnlessNamed(conf, "spark.executor.maxNumFailures", Integer.toString(Math.max(24, 8 * executors)));
         // Spark looks for free slots 40 times, 15 s apart; our own wait for slots comes before and is bounded.
         conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
         conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "10");
@@ -80,12 +94,34 @@ public final class SparkSettings {
         }
     }
 
+    /**
+     * A task for each executor, with all its cores: ranks that shared one would share its device's memory and the place
+     * where a rank leaves its last checkpoint.
+     */
+    private static void giveExecutorsOneRankEach(SparkConf conf) {
+        int cores = conf.getInt(EXECUTOR_CORES, 1);
+        conf.setIfMissing(TASK_CPUS, Integer.toString(cores));
+        int cpus = conf.getInt(TASK_CPUS, 1);
+        if (cores / cpus != 1) {
+            throw new ConfigException(
+                    "%s=%d and %s=%d leave room for %d ranks on an executor, where there must be one; set both to the same, or leave out %s"
+                            .formatted(EXECUTOR_CORES, cores, TASK_CPUS, cpus, cores / cpus, TASK_CPUS));
+        }
+    }
+
+    /** Also under an older name of the setting, which {@code setIfMissing} would overrule. */
+    private static void setUnlessNamed(SparkConf conf, String key, String value) {
+        if (!conf.contains(key)) {
+            conf.set(key, value);
+        }
+    }
+
     private static void setNumberOfExecutors(SparkConf conf, int executors) {
         conf.setIfMissing("spark.executor.instances", Integer.toString(executors));
     }
 
     private static void setCoreLimit(SparkConf conf, int executors) {
-        int cores = conf.getInt("spark.executor.cores", 1);
+        int cores = conf.getInt(EXECUTOR_CORES, 1);
         conf.setIfMissing("spark.cores.max", Integer.toString(Math.multiplyExact(executors, cores)));
     }
 
@@ -98,7 +134,10 @@ public final class SparkSettings {
 
     private static void setCommon(SparkConf conf, String name, EmbeddedShare share) {
         conf.setAppName("kindling " + name);
-        if (conf.getBoolean(EMBEDDED, false)) {
+        boolean embedded = conf.getBoolean(EMBEDDED, false);
+        int tasks = embedded && share.gpus() > 0 ? share.tasksPerGpu() : 1;
+        conf.setIfMissing(EXECUTOR_CORES, Integer.toString(Math.multiplyExact(tasks, conf.getInt(TASK_CPUS, 1))));
+        if (embedded) {
             embed(conf, share); // executors inherit the driver's locale
         } else {
             conf.setIfMissing(
@@ -109,13 +148,15 @@ public final class SparkSettings {
             throw new ConfigException("spark.executor.resource.gpu.amount does not go with the master " + master
                     + ", where Spark waits for ever for a GPU; drop --master, or give that of a cluster");
         }
-        conf.setIfMissing("spark.executor.cores", "1");
         conf.setIfMissing("spark.ui.showConsoleProgress", "false");
         conf.setIfMissing("spark.port.maxRetries", "100"); // that many Spark UIs on one host
         conf.setIfMissing(PROMETHEUS + ".class", "org.apache.spark.metrics.sink.PrometheusServlet");
         conf.setIfMissing(PROMETHEUS + ".path", "/metrics/prometheus");
         conf.setIfMissing("spark.network.crypto.saslFallback", "false");
-        conf.setIfMissing("spark.network.crypto.authEngineVersion", "2");
+        if (embedded || master.startsWith("k8s://")) {
+            // Elsewhere masters, workers and shuffle services have a version of their own, which must be the same.
+            conf.setIfMissing("spark.network.crypto.authEngineVersion", "2");
+        }
         conf.set("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
         KryoRegistrations.configure(conf);
         addPlugin(conf, RetryPause.class.getName());
@@ -131,8 +172,7 @@ public final class SparkSettings {
     private static void embed(SparkConf conf, EmbeddedShare share) {
         int executors = share.executors();
         int gpus = share.gpus();
-        conf.setIfMissing("spark.executor.cores", Integer.toString(gpus == 0 ? 1 : share.tasksPerGpu()));
-        int cores = conf.getInt("spark.executor.cores", 1);
+        int cores = conf.getInt(EXECUTOR_CORES, 1);
         conf.setIfMissing("spark.metrics.namespace", "kindling"); // else a new name for each run
         conf.setIfMissing("spark.executor.memory", executorMebibytes(executors) + "m");
         if (!CHOOSES_COLLECTOR

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A cluster that gives no executor, since none of its workers has the cores: every job says so within its bound. */
+/** A cluster that gives no executor, since none of its workers has a GPU: every job says so within its bound. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(60)
 class NoExecutorsIT {
@@ -26,7 +26,11 @@ class NoExecutorsIT {
 
     @BeforeAll
     void start() throws IOException {
-        runs = new CommandRuns("2s", 2, Map.of("spark.executor.cores", "2"));
+        long began = System.nanoTime();
+        runs = new CommandRuns(
+                "2s", 2, Map.of("spark.executor.resource.gpu.amount", "1", "spark.task.resource.gpu.amount", "1"));
+        // Spark itself would wait for 30 s while it starts.
+        assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(Duration.ofSeconds(25));
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
     }
 

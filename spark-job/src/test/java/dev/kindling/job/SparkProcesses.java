@@ -55,10 +55,16 @@ final class SparkProcesses implements AutoCloseable {
     }
 
     Process start(String name, String mainClass, String... arguments) throws IOException {
+        return start(name, List.of(), mainClass, arguments);
+    }
+
+    /** @param properties of the JVM, {@code -Dkey=value} */
+    Process start(String name, List<String> properties, String mainClass, String... arguments) throws IOException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         command.add("-Xmx512m");
         command.addAll(List.of(System.getProperty("spark.driver.jvm").split(" ")));
+        command.addAll(properties);
         command.addAll(List.of("-cp", folder.resolve("spark/jars") + File.separator + "*", mainClass));
         command.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(command);

@@ -4,23 +4,31 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Stream;
 
 /** A standalone cluster on this host: master, workers of one core and drivers are processes of their own. */
 final class StandaloneCluster implements AutoCloseable {
     private final Path folder;
     private final String master;
     private final SparkProcesses processes;
+    private final List<String> settings;
 
-    /** @param folder for Spark's home, work directories and the output of every process */
-    StandaloneCluster(Path folder) throws IOException {
+    /**
+     * Starts the master.
+     *
+     * @param folder for Spark's home, work directories and the output of every process
+     * @param settings Spark's, {@code key=value}, of master, workers and applications
+     */
+    StandaloneCluster(Path folder, String... settings) throws IOException {
         this.folder = folder;
+        this.settings = List.of(settings);
         processes = new SparkProcesses(folder);
         int port = freePort();
         master = "spark://127.0.0.1:" + port;
         processes.start(
                 "master",
+                properties(),
                 "org.apache.spark.deploy.master.Master",
                 "--host",
                 "127.0.0.1",
@@ -28,6 +36,10 @@ final class StandaloneCluster implements AutoCloseable {
                 "" + port,
                 "--webui-port",
                 "0");
+    }
+
+    private List<String> properties() {
+        return settings.stream().map(setting -> "-D" + setting).toList();
     }
 
     private static int freePort() throws IOException {
@@ -39,6 +51,7 @@ final class StandaloneCluster implements AutoCloseable {
     Process startWorker(String name) throws IOException {
         return processes.start(
                 name,
+                properties(),
                 "org.apache.spark.deploy.worker.Worker",
                 "--host",
                 "127.0.0.1",
@@ -56,17 +69,16 @@ final class StandaloneCluster implements AutoCloseable {
     /**
      * Plain spark-submit of a training of the tiny model.
      *
-     * @param settings Spark's, {@code key=value}
+     * @param more settings of Spark, {@code key=value}
      */
-    Process train(String name, Path run, Path corpus, List<String> settings, String... more) throws IOException {
-        List<String> all = Stream.concat(
-                        Stream.of(
-                                "spark.master=" + master,
-                                "spark.executor.memory=512m",
-                                "spark.executor.extraJavaOptions=-XX:+UseSerialGC"),
-                        settings.stream())
-                .toList();
-        return processes.submit(name, all, CommandRuns.trainArguments(run, corpus.toString(), more));
+    Process train(String name, Path run, Path corpus, List<String> more, String... options) throws IOException {
+        List<String> all = new ArrayList<>(List.of(
+                "spark.master=" + master,
+                "spark.executor.memory=512m",
+                "spark.executor.extraJavaOptions=-XX:+UseSerialGC"));
+        all.addAll(settings);
+        all.addAll(more);
+        return processes.submit(name, all, CommandRuns.trainArguments(run, corpus.toString(), options));
     }
 
     /** What the process of that name has printed to standard output. */

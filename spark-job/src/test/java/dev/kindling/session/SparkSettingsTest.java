@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.config.ConfigException;
+import dev.kindling.coordinate.message.Limits;
 import dev.kindling.model.ExecutorDevice;
 import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.Test;
@@ -114,5 +115,55 @@ class SparkSettingsTest {
         SparkConf cpu = new SparkConf(false).set(SparkSettings.EMBEDDED, "true").set("spark.executor.memory", "1g");
         SparkSettings.withoutBarriers(cpu, "evaluate", 2, 0);
         assertThat(cpu.get("spark.master")).isEqualTo("local-cluster[2,1,1024]");
+    }
+
+    private static SparkConf forBarriers(String... settings) {
+        SparkConf conf = new SparkConf(false).setMaster("spark://h:7077");
+        for (int i = 0; i < settings.length; i += 2) {
+            conf.set(settings[i], settings[i + 1]);
+        }
+        return SparkSettings.forBarriers(conf, "train", 2, 0);
+    }
+
+    @Test
+    void anExecutorHasOneRankWithAllItsCores() {
+        SparkConf cores = forBarriers("spark.executor.cores", "4");
+        assertThat(cores.get("spark.task.cpus")).isEqualTo("4");
+        SparkConf cpus = forBarriers("spark.task.cpus", "2");
+        assertThat(cpus.get("spark.executor.cores")).isEqualTo("2");
+        assertThat(cpus.get("spark.cores.max")).isEqualTo("4");
+        assertThatThrownBy(() -> forBarriers("spark.executor.cores", "4", "spark.task.cpus", "2"))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("spark.executor.cores=4 and spark.task.cpus=2 leave room for 2 ranks");
+        assertThatThrownBy(() -> forBarriers("spark.executor.cores", "1", "spark.task.cpus", "2"))
+                .hasMessageContaining("leave room for 0 ranks");
+    }
+
+    @Test
+    void sparkWaitsForExecutorsNoLongerThanForSlots() {
+        String waiting = "spark.scheduler.maxRegisteredResourcesWaitingTime";
+        assertThat(forBarriers(Limits.SLOTS, "2s").get(waiting)).isEqualTo("2000ms");
+        assertThat(forBarriers(Limits.SLOTS, "5min").get(waiting)).isEqualTo("30000ms");
+    }
+
+    /** Masters, workers and shuffle services that are not ours have Spark's default, and versions must agree. */
+    @Test
+    void theVersionOfAuthenticationIsTheClustersWhereThereIsOne() {
+        String version = "spark.network.crypto.authEngineVersion";
+        assertThat(forBarriers().contains(version)).isFalse();
+        assertThat(forBarriers(version, "2").get(version)).isEqualTo("2");
+        assertThat(forBarriers(SparkSettings.EMBEDDED, "true").get(version)).isEqualTo("2");
+        assertThat(forBarriers("spark.master", "k8s://https://h:6443").get(version))
+                .isEqualTo("2");
+    }
+
+    @Test
+    void recoveryDoesNotExhaustTheBudgetOfFailedExecutors() {
+        String failures = "spark.executor.maxNumFailures";
+        assertThat(forBarriers().get("spark.executor.failuresValidityInterval")).isEqualTo("1h");
+        assertThat(forBarriers().get(failures)).isEqualTo("24");
+        assertThat(forBarriers(failures, "3").get(failures)).isEqualTo("3");
+        assertThat(forBarriers("spark.yarn.max.executor.failures", "5").get(failures))
+                .isEqualTo("5");
     }
 }

@@ -34,18 +34,24 @@ public final class PeerTransport implements AutoCloseable {
     private final TransportClientFactory clients;
     private final String host;
 
-    /** Starts a server for {@code handler} on a free port of this executor's (or the driver's) address. */
+    /**
+     * Starts a server for {@code handler} on a free port of this executor; on the driver, which others may reach by another
+     * address than it has, at {@code spark.driver.bindAddress}.
+     */
     public static PeerTransport serve(RpcHandler handler) {
         SparkEnv env = SparkEnv.get();
         if (env == null) {
             throw new IllegalStateException("no SparkEnv in this JVM; a PeerTransport lives in a driver or executor");
         }
-        String host = env.blockManager().blockManagerId().host();
-        return new PeerTransport(env.conf(), env.securityManager(), host, handler);
+        return new PeerTransport(env, handler);
     }
 
-    private PeerTransport(SparkConf conf, SecurityManager security, String host, RpcHandler handler) {
+    private PeerTransport(SparkEnv env, RpcHandler handler) {
+        SparkConf conf = env.conf();
+        SecurityManager security = env.securityManager();
         SparkConf tuned = conf.clone();
+        // Both ends are ours, so the newer version is safe to take, whatever the cluster speaks.
+        tuned.setIfMissing("spark.network.crypto.authEngineVersion", "2");
         // Cipher negotiation by SASL is the older protocol; the auth engine alone keeps one path to reason about.
         tuned.set("spark.network.crypto.saslFallback", "false");
         TransportConf transport = SparkTransportConf.fromSparkConf(
@@ -56,13 +62,15 @@ public final class PeerTransport implements AutoCloseable {
             serverSide.add(new AuthServerBootstrap(transport, security));
             clientSide.add(new AuthClientBootstrap(transport, conf.getAppId(), security));
         }
-        this.host = host;
+        this.host = env.blockManager().blockManagerId().host();
+        boolean onDriver = env.executorId().equals("driver");
+        String bound = onDriver ? conf.get("spark.driver.bindAddress", host) : host;
         this.context = new TransportContext(transport, handler);
-        this.server = context.createServer(host, 0, serverSide);
+        this.server = context.createServer(bound, 0, serverSide);
         this.clients = context.createClientFactory(clientSide);
     }
 
-    /** The address the server listens on. */
+    /** The address at which others reach the server. */
     public String host() {
         return host;
     }

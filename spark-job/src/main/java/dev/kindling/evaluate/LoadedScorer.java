@@ -32,7 +32,7 @@ import org.apache.spark.TaskContext;
  * threads. One thread gives them to the device, in order and without waiting for results, so that the device always
  * finds the next batch ready while tasks read text.
  */
-final class LoadedScorer implements ExecutorModels.Loaded {
+final class LoadedScorer implements ExecutorModels.DeviceModel {
     private static final long CLOSING_SECONDS = 60;
 
     private final InferenceModel model;

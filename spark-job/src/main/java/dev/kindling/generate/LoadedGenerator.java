@@ -15,7 +15,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /** A model that generates texts, a batch at a time. Threads take turns. */
-public final class LoadedGenerator implements ExecutorModels.Loaded {
+public final class LoadedGenerator implements ExecutorModels.DeviceModel {
     private final InferenceModel model;
     private final TextGenerator generator;
     private volatile boolean failed;

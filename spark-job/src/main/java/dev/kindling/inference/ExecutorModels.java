@@ -19,7 +19,7 @@ import org.slf4j.LoggerFactory;
  */
 public final class ExecutorModels {
     private static final long IDLE_SECONDS = 20;
-    private static final Map<Optional<Integer>, Entry> BY_DEVICE = new HashMap<>();
+    private static final Map<Optional<Integer>, SharedModel> BY_DEVICE = new HashMap<>();
     private static final ScheduledExecutorService CLOSING = Executors.newSingleThreadScheduledExecutor(work -> {
         Thread named = new Thread(work, "kindling-idle-models");
         named.setDaemon(true);
@@ -31,7 +31,7 @@ public final class ExecutorModels {
     private ExecutorModels() {}
 
     /** A model, ready to use, shared by the tasks of a device. */
-    public interface Loaded extends AutoCloseable {
+    public interface DeviceModel extends AutoCloseable {
         /** Whether work on it has failed, after which nothing that its device says can be relied on. */
         boolean failed();
 
@@ -44,18 +44,18 @@ public final class ExecutorModels {
      *
      * @param <M> the model
      */
-    public interface Specification<M extends Loaded> {
+    public interface Specification<M extends DeviceModel> {
         /** Loads the model on the device of the task that this thread runs. */
         M load() throws IOException;
     }
 
-    private static final class Entry {
+    private static final class SharedModel {
         private final Specification<?> specification;
-        private final Loaded model;
+        private final DeviceModel model;
         private int users;
         private long uses;
 
-        Entry(Specification<?> specification, Loaded model) {
+        SharedModel(Specification<?> specification, DeviceModel model) {
             this.specification = specification;
             this.model = model;
         }
@@ -63,10 +63,10 @@ public final class ExecutorModels {
 
     /** The model for the task that this thread runs, until the task ends. */
     @SuppressWarnings("unchecked") // an equal specification loads a model of the same class
-    public static <M extends Loaded> M acquire(Specification<M> specification) throws IOException {
+    public static <M extends DeviceModel> M acquire(Specification<M> specification) throws IOException {
         synchronized (BY_DEVICE) {
             Optional<Integer> gpu = ExecutorDevice.gpu();
-            Entry present = BY_DEVICE.get(gpu);
+            SharedModel present = BY_DEVICE.get(gpu);
             if (present != null && (!present.specification.equals(specification) || present.model.failed())) {
                 if (present.users > 0) {
                     throw new IllegalStateException(
@@ -75,14 +75,14 @@ public final class ExecutorModels {
                 }
                 BY_DEVICE.remove(gpu).model.close();
             }
-            Entry entry = BY_DEVICE.get(gpu);
-            if (entry == null) {
-                entry = new Entry(specification, specification.load());
-                BY_DEVICE.put(gpu, entry);
+            SharedModel shared = BY_DEVICE.get(gpu);
+            if (shared == null) {
+                shared = new SharedModel(specification, specification.load());
+                BY_DEVICE.put(gpu, shared);
             }
-            entry.users++;
-            entry.uses++;
-            Entry used = entry;
+            shared.users++;
+            shared.uses++;
+            SharedModel used = shared;
             TaskCompletionListener end = task -> release(gpu, used);
             TaskContext.get().addTaskCompletionListener(end);
             return (M) used.model;
@@ -90,19 +90,19 @@ public final class ExecutorModels {
     }
 
     @SuppressWarnings("FutureReturnValueIgnored") // closeIdle logs its own failure
-    private static void release(Optional<Integer> gpu, Entry entry) {
+    private static void release(Optional<Integer> gpu, SharedModel shared) {
         synchronized (BY_DEVICE) {
-            entry.users--;
-            long uses = entry.uses;
-            CLOSING.schedule(() -> closeIdle(gpu, entry, uses), IDLE_SECONDS, TimeUnit.SECONDS);
+            shared.users--;
+            long uses = shared.uses;
+            CLOSING.schedule(() -> closeIdle(gpu, shared, uses), IDLE_SECONDS, TimeUnit.SECONDS);
         }
     }
 
-    private static void closeIdle(Optional<Integer> gpu, Entry entry, long uses) {
+    private static void closeIdle(Optional<Integer> gpu, SharedModel shared, long uses) {
         synchronized (BY_DEVICE) {
-            if (entry.users == 0 && entry.uses == uses && BY_DEVICE.remove(gpu, entry)) {
+            if (shared.users == 0 && shared.uses == uses && BY_DEVICE.remove(gpu, shared)) {
                 try {
-                    entry.model.close();
+                    shared.model.close();
                 } catch (RuntimeException e) {
                     LOG.warn("a model that no task used any more could not be closed", e);
                 }

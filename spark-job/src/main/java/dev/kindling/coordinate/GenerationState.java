@@ -106,13 +106,17 @@ final class GenerationState {
     }
 
     private DriverReply claim(RankMessage.ClaimGpu claim) {
+        RankState state = ranks[claim.rank()];
+        if (state == null) {
+            return new DriverReply.Stop("rank " + claim.rank() + " has not joined generation " + generation.number());
+        }
         Integer owner = gpus.putIfAbsent(claim.gpuUuid(), claim.rank());
         if (owner == null || owner == claim.rank()) {
             return new DriverReply.Ok();
         }
         return new DriverReply.Refused(
                 "two ranks on one GPU: " + ranks[owner].peer().describe() + " and "
-                        + ranks[claim.rank()].peer().describe() + " both have " + claim.gpuUuid()
+                        + state.peer().describe() + " both have " + claim.gpuUuid()
                         + "; give each executor its own GPU (spark.executor.resource.gpu.amount=1 and one worker that owns all"
                         + " GPUs of its host)");
     }

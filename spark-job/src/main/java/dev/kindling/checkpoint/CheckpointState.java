@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.util.OptionalDouble;
+import java.util.OptionalLong;
 
 /**
  * What a checkpoint holds besides tensors.
@@ -15,6 +16,7 @@ import java.util.OptionalDouble;
  * @param dataPosition sequences drawn so far
  * @param worldSize ranks that trained it
  * @param bestValLoss the lowest validation loss so far, in nats a token; empty before the first evaluation
+ * @param bestStep the step at which it was measured, whose checkpoint is kept; empty before the first evaluation
  */
 public record CheckpointState(
         long step,
@@ -23,7 +25,8 @@ public record CheckpointState(
         long seed,
         long dataPosition,
         int worldSize,
-        OptionalDouble bestValLoss) {
+        OptionalDouble bestValLoss,
+        OptionalLong bestStep) {
 
     ObjectNode toJson() {
         ObjectNode node = JsonMapper.builder().build().createObjectNode();
@@ -33,6 +36,9 @@ public record CheckpointState(
                 .put("world_size", worldSize);
         if (bestValLoss.isPresent()) {
             node.put("best_val_loss", bestValLoss.getAsDouble());
+        }
+        if (bestStep.isPresent()) {
+            node.put("best_step", bestStep.getAsLong());
         }
         node.set("config", config);
         node.set("tokenizer", tokenizer);
@@ -48,6 +54,7 @@ public record CheckpointState(
             }
         }
         JsonNode best = node.path("best_val_loss");
+        JsonNode bestStep = node.path("best_step"); // not in checkpoints of version 0.1
         return new CheckpointState(
                 node.get("step").longValue(),
                 node.path("config"),
@@ -55,6 +62,7 @@ public record CheckpointState(
                 node.get("seed").longValue(),
                 node.get("data_position").longValue(),
                 node.get("world_size").intValue(),
-                best.isNumber() ? OptionalDouble.of(best.doubleValue()) : OptionalDouble.empty());
+                best.isNumber() ? OptionalDouble.of(best.doubleValue()) : OptionalDouble.empty(),
+                bestStep.isIntegralNumber() ? OptionalLong.of(bestStep.longValue()) : OptionalLong.empty());
     }
 }

@@ -9,6 +9,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -74,7 +75,8 @@ public final class CheckpointStore {
 
     /**
      * Commits a staged checkpoint as the one of its step, replacing an earlier one of the same step. Then deletes all
-     * but the newest {@code keep} up to that step, and everything that was staged and never committed.
+     * but the newest {@code keep} up to that step and the {@link #best} one, and everything that was staged and never
+     * committed.
      *
      * @return the committed directory
      */
@@ -84,8 +86,11 @@ public final class CheckpointStore {
             storage.rename(committed, new Path(directory, REPLACED + name(step) + "-" + UUID.randomUUID()));
         }
         storage.rename(staged, committed);
+        long best = loadState(committed).bestStep().orElse(-1);
         for (Path surplus : surplus(step)) {
-            storage.files().delete(surplus, true);
+            if (step(surplus) != best) {
+                storage.files().delete(surplus, true);
+            }
         }
         for (FileStatus status : statuses()) {
             String name = status.getPath().getName();
@@ -114,6 +119,24 @@ public final class CheckpointStore {
     /** The newest committed checkpoint. */
     public Optional<Path> latest() throws IOException {
         return list().stream().findFirst();
+    }
+
+    /**
+     * The committed checkpoint with the lowest validation loss of the run, by what the newest one says; empty where that
+     * does not say it, or where the best one is gone.
+     */
+    public Optional<Path> best() throws IOException {
+        Optional<Path> latest = latest();
+        return latest.isPresent() ? best(latest.get()) : Optional.empty();
+    }
+
+    private Optional<Path> best(Path of) throws IOException {
+        OptionalLong step = loadState(of).bestStep();
+        if (step.isEmpty()) {
+            return Optional.empty();
+        }
+        Path best = committed(step.getAsLong());
+        return storage.files().exists(best) ? Optional.of(best) : Optional.empty();
     }
 
     /**
@@ -174,26 +197,55 @@ public final class CheckpointStore {
     }
 
     /**
-     * The checkpoint directory that {@code path} means: itself, or the newest committed one of a run directory.
+     * A checkpoint directory that a user has named, by itself or by its run.
+     *
+     * @param choice which one of the run it is and why, for people; empty where the user has named it by itself
+     */
+    public record Resolved(Path directory, Optional<String> choice) {}
+
+    /**
+     * The checkpoint directory that {@code path} means: itself, or one of a run directory's committed ones. Where nothing
+     * says which of a run's is the best one, {@code BEST} takes the newest, and the choice says so.
      *
      * @throws CheckpointException when it is neither
      */
-    public static Path resolve(Path path, Configuration hadoop) throws IOException {
+    public static Resolved resolve(Path path, WhichCheckpoint which, Configuration hadoop) throws IOException {
         Storage storage = Storage.of(path, hadoop);
         if (!storage.files().exists(path)) {
             throw new PathException(path + " does not exist; give a run directory or a checkpoint directory");
         }
         if (storage.files().exists(new Path(path, CheckpointFiles.STATE))) {
-            return path;
+            return new Resolved(path, Optional.empty());
         }
         for (Path candidate : List.of(new Path(path, "checkpoints"), path)) {
-            Optional<Path> latest = new CheckpointStore(storage, candidate, 1).latest();
+            CheckpointStore store = new CheckpointStore(storage, candidate, 1);
+            Optional<Path> latest = store.latest();
             if (latest.isPresent()) {
-                return latest.get();
+                return store.choose(latest.get(), which);
             }
         }
         throw new PathException(
                 path + " holds no committed checkpoint; give a run directory or a checkpoint directory");
+    }
+
+    private Resolved choose(Path latest, WhichCheckpoint which) throws IOException {
+        if (which == WhichCheckpoint.LATEST) {
+            return new Resolved(latest, Optional.of("checkpoint " + latest.getName() + ", the newest of the run"));
+        }
+        Optional<Path> best = best(latest);
+        if (best.isEmpty()) {
+            return new Resolved(
+                    latest,
+                    Optional.of("checkpoint " + latest.getName()
+                            + ", the newest of the run, as nothing says which one is the best"));
+        }
+        return new Resolved(
+                best.get(),
+                Optional.of(String.format(
+                        Locale.ROOT,
+                        "checkpoint %s, the best of the run by its validation loss of %.4f (--which latest takes the newest)",
+                        best.get().getName(),
+                        loadState(latest).bestValLoss().orElseThrow())));
     }
 
     private static CheckpointState sameStep(Path path, CheckpointState state) throws CheckpointException {

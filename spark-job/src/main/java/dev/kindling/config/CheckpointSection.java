@@ -9,7 +9,10 @@ public record CheckpointSection(
         @Key(defaultValue = "250", allowed = "1 or more", doc = "steps between two checkpoints")
         int interval,
 
-        @Key(defaultValue = "3", allowed = "1 or more", doc = "committed checkpoints that are kept, the newest")
+        @Key(
+                defaultValue = "3",
+                allowed = "1 or more",
+                doc = "newest checkpoints that are kept; the best one by validation loss stays as well")
         int keep,
 
         @Key(

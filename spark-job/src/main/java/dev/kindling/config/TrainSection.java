@@ -52,6 +52,12 @@ public record TrainSection(
         @Key(defaultValue = "200", allowed = "1 or more", doc = "micro-batches of an evaluation")
         int evalBatches,
 
+        @Key(
+                defaultValue = "0",
+                allowed = "0 or more",
+                doc = "evaluations without a new lowest validation loss after which the run ends; 0: never")
+        int patience,
+
         @Key(defaultValue = "1337", allowed = "whole number", doc = "of initial weights, batches and dropout")
         long seed,
 
@@ -121,6 +127,7 @@ public record TrainSection(
                 gradClip);
         atLeast(1, "eval_interval", evalInterval);
         atLeast(1, "eval_batches", evalBatches);
+        atLeast(0, "patience", patience);
         check(
                 zero == 0 || zero == 1,
                 "train.zero is %d; set it to 0 (whole optimizer on every rank) or 1 (sharded)",
@@ -156,6 +163,7 @@ public record TrainSection(
                 gradClip,
                 evalInterval,
                 evalBatches,
+                patience,
                 seed,
                 precision,
                 compile,

@@ -48,8 +48,11 @@ final class EvaluateJob implements Job<EvaluateOptions> {
 
     /** The checkpoint to evaluate, with its configuration. */
     private record Subject(Path checkpoint, CheckpointState state, TrainConfig config) {
-        static Subject of(String location, Configuration hadoop) throws IOException {
-            Path directory = CheckpointStore.resolve(RunPath.absolute(location, hadoop), hadoop);
+        static Subject of(EvaluateOptions options, Configuration hadoop) throws IOException {
+            CheckpointStore.Resolved resolved =
+                    CheckpointStore.resolve(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
+            resolved.choice().ifPresent(choice -> System.err.println("kindling: " + choice));
+            Path directory = resolved.directory();
             CheckpointState state = CheckpointStore.around(directory, hadoop).loadState(directory);
             return new Subject(directory, state, TrainConfig.fromTree(state.config(), directory + "/state.json"));
         }
@@ -74,7 +77,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     public void run(EvaluateOptions options) throws IOException {
         Configuration hadoop = Storage.settings();
         StagedDirectory results = StagedDirectory.at(options.out(), hadoop);
-        Subject subject = Subject.of(options.checkpoint(), hadoop);
+        Subject subject = Subject.of(options, hadoop);
         Documents documents = documents(options, subject, results.out(), hadoop);
         ScoringSettings scoring = scoring(options, subject, documents);
         int gpus = DriverDevice.gpus(options.hardware().device());

@@ -46,7 +46,10 @@ final class GenerateJob implements Job<GenerateOptions> {
     @Override
     public void run(GenerateOptions options) throws IOException {
         Configuration hadoop = Storage.settings();
-        Path checkpoint = CheckpointStore.resolve(RunPath.absolute(options.checkpoint(), hadoop), hadoop);
+        CheckpointStore.Resolved resolved =
+                CheckpointStore.resolve(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
+        resolved.choice().ifPresent(choice -> System.err.println("kindling: " + choice));
+        Path checkpoint = resolved.directory();
         int batch = options.file().map(GenerateOptions.PromptFile::batch).orElse(1);
         GenerationSettings writing = writing(options, checkpoint, batch);
         if (options.file().isPresent()) {

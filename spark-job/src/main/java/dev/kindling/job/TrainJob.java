@@ -127,7 +127,7 @@ final class TrainJob implements Job<TrainOptions> {
         int worldSize =
                 outcome.generations().get(outcome.generations().size() - 1).worldSize();
         run.write(new RunSummary(
-                config.train().maxSteps(),
+                result.steps(),
                 record.last() == null ? Double.NaN : record.last().loss(),
                 Double.isFinite(result.bestValLoss())
                         ? OptionalDouble.of(result.bestValLoss())
@@ -151,17 +151,25 @@ final class TrainJob implements Job<TrainOptions> {
         }
         System.out.printf(
                 Locale.ROOT,
-                "%n--- a sample ---%n%s%n---%n%ntrained %d steps on %d executor(s) in %.1f s: best validation loss %.4f, %,.0f tokens/s (%s, attention %s, allreduce %s)%nrun directory: %s%n",
+                "%n--- a sample ---%n%s%n---%n%ntrained %d steps on %d executor(s) in %.1f s: best validation loss %.4f at step %d, %,.0f tokens/s (%s, attention %s, allreduce %s)%nrun directory: %s%n",
                 result.sample(),
-                config.train().maxSteps(),
+                result.steps(),
                 worldSize,
                 seconds,
                 result.bestValLoss(),
+                result.bestStep(),
                 record.tokensPerSecond(),
                 result.device(),
                 result.attention(),
                 result.allreduce(),
                 run);
+        if (result.steps() < config.train().maxSteps()) {
+            System.out.printf(
+                    Locale.ROOT,
+                    "ended before train.max_steps %d: %d evaluations without a lower validation loss (train.patience)%n",
+                    config.train().maxSteps(),
+                    config.train().patience());
+        }
         record.stragglers().slowest().ifPresent(slowest -> System.out.println("slow executor: " + slowest));
     }
 }

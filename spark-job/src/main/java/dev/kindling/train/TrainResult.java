@@ -6,7 +6,9 @@ import com.fasterxml.jackson.annotation.Nulls;
 /**
  * What rank 0 hands back when training is done.
  *
+ * @param steps the steps done, fewer than train.max_steps where train.patience has ended the run
  * @param bestValLoss the lowest validation loss of the run, in nats a token
+ * @param bestStep the step at which it was measured; 0 where that is not known
  * @param device what rank 0 ran on
  * @param peakBytes the most memory of it that was allocated at once
  * @param attention the backends that really ran
@@ -16,7 +18,9 @@ import com.fasterxml.jackson.annotation.Nulls;
  * @param sample text that the trained model wrote
  */
 public record TrainResult(
+        long steps,
         double bestValLoss,
+        long bestStep,
         String device,
         long peakBytes,
         String attention,

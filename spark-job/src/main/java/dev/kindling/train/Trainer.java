@@ -6,6 +6,7 @@ import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.batch.Prefetcher;
@@ -28,7 +29,6 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.stream.LongStream;
 import org.apache.hadoop.fs.Path;
 
@@ -60,7 +60,7 @@ final class Trainer {
     private final CheckpointWriter writer;
     private final HeldCheckpoint held;
     private final PaddingCount padding;
-    private double bestValLoss = Double.POSITIVE_INFINITY;
+    private BestLoss best = BestLoss.NONE;
 
     Trainer(TrainConfig config, Rank rank, Arena arena) {
         this.config = config;
@@ -107,12 +107,13 @@ final class Trainer {
         String restored = restore(start);
         rank.member().report(RankReport.TOPIC, new RankReport(rank.member().where(), restored));
         boolean more = true;
+        long done = start;
         try (step;
                 writer;
                 Prefetcher<StepBatches> batches = prefetch(start)) {
             rank.member().enter("training");
-            for (long next = start; more && next < config.train().maxSteps(); next++) {
-                more = runStep(next, batches);
+            for (; more && !ends(done); done++) {
+                more = runStep(done, batches);
             }
             rank.member().enter("waiting for the last checkpoint to be written and committed");
             writer.finish();
@@ -121,7 +122,9 @@ final class Trainer {
             held.release();
         }
         return new TrainResult(
-                bestValLoss,
+                done,
+                best.valLoss(),
+                best.step(),
                 device.description(),
                 device.peakBytes(),
                 sdpa.chosen(),
@@ -140,7 +143,7 @@ final class Trainer {
                     ? inMemory.get()
                     : rank.store().load(rank.store().committed(start));
             weights.load(checkpoint, replica.adamW(), device);
-            bestValLoss = checkpoint.state().bestValLoss().orElse(Double.POSITIVE_INFINITY);
+            best = BestLoss.of(checkpoint.state());
             return "step " + start + (inMemory.isPresent() ? " in memory" : " on disk");
         }
         held.release();
@@ -172,11 +175,11 @@ final class Trainer {
         long done = number + 1;
         requireFinite(outcome, done);
         padding.add(batches.sequences());
-        boolean last = done == config.train().maxSteps();
         Double valLoss = null;
-        if (done % config.train().evalInterval() == 0 || last) {
-            valLoss = evaluate();
+        if (done % config.train().evalInterval() == 0 || done == config.train().maxSteps()) {
+            valLoss = evaluate(done);
         }
+        boolean last = ends(done);
         StepReport report = new StepReport(
                 done,
                 outcome.lossSum(),
@@ -190,19 +193,25 @@ final class Trainer {
         rank.member().report(StepReport.TOPIC, report);
         rank.member().stepReached(done);
         boolean checkpoint = done % config.checkpoint().interval() == 0;
-        if (checkpoint || last) {
+        if (checkpoint || last || best.step() == done) {
             rank.member().flushReports(); // a later generation begins after these steps
-        }
-        if ((checkpoint || last) && (rank.member().rank() == 0 || replica.sharded() || held.on())) {
-            save(done);
+            if (rank.member().rank() == 0 || replica.sharded() || held.on()) {
+                save(done);
+            }
         }
         return last || !checkpoint || !endsForMoreRanks();
     }
 
-    private double evaluate() {
+    /** Whether training is over after so many steps: all are done, or the loss has not improved for long enough. */
+    private boolean ends(long done) {
+        TrainSection train = config.train();
+        return done >= train.maxSteps() || best.exhausts(train.patience(), train.evalInterval(), done);
+    }
+
+    private double evaluate(long done) {
         RankSession member = rank.member();
         double loss = evaluation.run(allReduce, () -> member.enter("evaluation"));
-        bestValLoss = Math.min(bestValLoss, loss);
+        best = best.or(loss, done);
         member.enter("training");
         return loss;
     }
@@ -256,10 +265,17 @@ final class Trainer {
                 config.train().seed(),
                 done * config.train().globalBatch(),
                 allReduce.worldSize(),
-                Double.isInfinite(bestValLoss) ? OptionalDouble.empty() : OptionalDouble.of(bestValLoss));
+                best.valLossIfAny(),
+                best.stepIfAny());
     }
 
-    private String sample() {
+    /** Text by the best weights of the run. */
+    private String sample() throws IOException {
+        Optional<Path> checkpoint = rank.store().best();
+        if (checkpoint.isPresent()) {
+            rank.member().enter("loading the best checkpoint for a sample");
+            weights.load(rank.store().loadModel(checkpoint.get()));
+        }
         List<Integer> tokens = new ArrayList<>();
         try (Arena arena = device.arena("sample")) {
             int vocabulary = rank.shards().tokenizer().vocabSize();

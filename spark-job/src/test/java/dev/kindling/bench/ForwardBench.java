@@ -1,6 +1,7 @@
 package dev.kindling.bench;
 
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.WhichCheckpoint;
 import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.device.Device;
 import dev.kindling.device.Precision;
@@ -29,7 +30,8 @@ public final class ForwardBench {
         boolean cuda = args[0].equals("cuda");
         int batch = Integer.parseInt(args[2]);
         Configuration hadoop = new Configuration();
-        Path directory = CheckpointStore.resolve(new Path(args[1]), hadoop);
+        Path directory = CheckpointStore.resolve(new Path(args[1]), WhichCheckpoint.LATEST, hadoop)
+                .directory();
         try (InferenceModel model = InferenceModel.load(
                 directory,
                 AttentionChoice.AUTO,

@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.OptionalLong;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
@@ -177,14 +178,46 @@ class CheckpointStoreTest {
         org.apache.hadoop.fs.Path newest = store.save(checkpoint(500, OptionalDouble.empty()));
 
         for (Path given : List.of(run, run.resolve("checkpoints"), run.resolve("checkpoints/step-0000500"))) {
-            org.apache.hadoop.fs.Path resolved = CheckpointStore.resolve(hadoop(given), HADOOP);
-            assertThat(resolved.getName()).isEqualTo(newest.getName());
+            CheckpointStore.Resolved resolved = CheckpointStore.resolve(hadoop(given), WhichCheckpoint.LATEST, HADOOP);
+            assertThat(resolved.directory().getName()).isEqualTo(newest.getName());
         }
-        assertThatThrownBy(() -> CheckpointStore.resolve(hadoop(run.resolve("nowhere")), HADOOP))
+        assertThatThrownBy(() -> CheckpointStore.resolve(hadoop(run.resolve("nowhere")), WhichCheckpoint.BEST, HADOOP))
                 .hasMessageContaining("does not exist; give a run directory");
         Path empty = Files.createDirectory(run.resolve("empty"));
-        assertThatThrownBy(() -> CheckpointStore.resolve(hadoop(empty), HADOOP))
+        assertThatThrownBy(() -> CheckpointStore.resolve(hadoop(empty), WhichCheckpoint.BEST, HADOOP))
                 .hasMessageContaining("holds no committed checkpoint");
+    }
+
+    @Test
+    void theBestStaysBesideTheNewestUntilAnotherIsBetter() throws IOException {
+        CheckpointStore two = keeping(2);
+        two.save(checkpoint(250, OptionalDouble.of(2.5), OptionalLong.of(250)));
+        two.save(checkpoint(500, OptionalDouble.of(1.5), OptionalLong.of(500)));
+        for (int step = 750; step <= 1250; step += 250) {
+            two.save(checkpoint(step, OptionalDouble.of(1.5), OptionalLong.of(500)));
+        }
+
+        assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000500", "step-0001000", "step-0001250");
+        CheckpointStore.Resolved best = CheckpointStore.resolve(hadoop(run), WhichCheckpoint.BEST, HADOOP);
+        assertThat(best.directory().getName()).isEqualTo("step-0000500");
+        assertThat(best.choice().orElseThrow()).contains("step-0000500", "the best of the run", "1.5000");
+        CheckpointStore.Resolved latest = CheckpointStore.resolve(hadoop(run), WhichCheckpoint.LATEST, HADOOP);
+        assertThat(latest.directory().getName()).isEqualTo("step-0001250");
+        assertThat(two.latestValid().found().orElseThrow().step()).isEqualTo(1250);
+
+        two.save(checkpoint(1500, OptionalDouble.of(1.25), OptionalLong.of(1500)));
+        assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0001250", "step-0001500");
+        assertThat(two.best().orElseThrow().getName()).isEqualTo("step-0001500");
+    }
+
+    @Test
+    void aRunThatDoesNotSayWhichIsTheBestGivesItsNewestAndSaysSo() throws IOException {
+        store.save(checkpoint(250, OptionalDouble.of(2.5)));
+        store.save(checkpoint(500, OptionalDouble.of(2.5)));
+
+        CheckpointStore.Resolved resolved = CheckpointStore.resolve(hadoop(run), WhichCheckpoint.BEST, HADOOP);
+        assertThat(resolved.directory().getName()).isEqualTo("step-0000500");
+        assertThat(resolved.choice().orElseThrow()).contains("the newest of the run, as nothing says");
     }
 
     @ParameterizedTest
@@ -204,6 +237,10 @@ class CheckpointStoreTest {
     }
 
     private static Checkpoint checkpoint(long step, OptionalDouble best) throws IOException {
+        return checkpoint(step, best, OptionalLong.empty());
+    }
+
+    private static Checkpoint checkpoint(long step, OptionalDouble best, OptionalLong bestStep) throws IOException {
         float[] model = SafeTensorsTest.floats(13 * 7 + 207, step);
         float[] moments = SafeTensorsTest.floats(2 * model.length, step + 1);
         ObjectMapper json = new ObjectMapper();
@@ -214,7 +251,8 @@ class CheckpointStoreTest {
                 1337,
                 step * 12,
                 2,
-                best);
+                best,
+                bestStep);
         return new Checkpoint(
                 state,
                 Map.of(

@@ -2,6 +2,7 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.checkpoint.WhichCheckpoint;
 import dev.kindling.config.ClusterSection.AllReduceChoice;
 import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.config.ClusterSection.DeviceChoice;
@@ -113,6 +114,7 @@ class KindlingTest {
                         new PrepareOptions("a b.txt", Optional.of("c"), TokenizerKind.GPT2, "d", false),
                         new GenerateOptions(
                                 "r",
+                                WhichCheckpoint.BEST,
                                 Optional.of("ROMEO:"),
                                 Optional.empty(),
                                 new GenerateOptions.Style(500, 0.8, 200, 1.0, List.of("\n\n", "X"), 1, 1),
@@ -132,6 +134,7 @@ class KindlingTest {
             train --executors two       | --executors
             doctor --device gpu         | --device is 'gpu'
             profile --out o --attention x | --attention is 'x'
+            generate --checkpoint r --prompt p --which newest | --which is 'newest', but it must be one of best, latest
             train --resume              | --resume needs to know which run
             prepare --corpus x --out y  | --tokenizer
             prepare --corpus x --out y --tokenizer bpe | --tokenizer is 'bpe', but it must be one of char, gpt2; did you mean 'gpt2'?

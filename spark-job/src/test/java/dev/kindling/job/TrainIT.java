@@ -9,6 +9,9 @@ import dev.kindling.job.CommandRuns.Printed;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -196,7 +199,62 @@ class TrainIT {
     }
 
     private Printed generate(String prompt, String seed) {
-        return runs.run(
-                "generate", "--checkpoint", base.toString(), "--prompt", prompt, "--seed", seed, "--max-tokens", "100");
+        return generate(base, prompt, seed);
+    }
+
+    private Printed generate(Path checkpoint, String prompt, String seed, String... more) {
+        List<String> arguments = new ArrayList<>(List.of("generate", "--checkpoint", checkpoint.toString()));
+        arguments.addAll(List.of("--prompt", prompt, "--seed", seed, "--max-tokens", "100"));
+        arguments.addAll(List.of(more));
+        return runs.run(arguments.toArray(String[]::new));
+    }
+
+    /** A learning rate that is far too high: the loss falls for some steps only. */
+    @Test
+    void theBestCheckpointIsKeptAndPatienceEndsTheRun() throws IOException {
+        int patience = 3;
+        Path out = folder.resolve("patience");
+        Printed printed = runs.train(
+                out,
+                corpus.toString(),
+                "--set",
+                "train.lr=0.3",
+                "--set",
+                "train.min_lr=0.3",
+                "--set",
+                "train.eval_interval=5",
+                "--set",
+                "train.patience=" + patience,
+                "--set",
+                "checkpoint.keep=1");
+        assertThat(printed.code()).as(printed.err()).isZero();
+        List<JsonNode> evaluated =
+                metrics(out).stream().filter(step -> step.has("val_loss")).toList();
+        JsonNode best = Collections.min(
+                evaluated,
+                Comparator.comparingDouble(step -> step.get("val_loss").asDouble()));
+        int bestStep = best.get("step").asInt();
+        int steps = bestStep + patience * 5;
+        assertThat(metrics(out)).hasSize(steps);
+        assertThat(steps).isLessThan(STEPS);
+        JsonNode summary = JSON.readTree(out.resolve("summary.json").toFile());
+        assertThat(summary.get("steps").asInt()).isEqualTo(steps);
+        assertThat(summary.get("best_val_loss")).isEqualTo(best.get("val_loss"));
+        assertThat(printed.out()).contains("trained " + steps + " steps", "at step " + bestStep, "train.patience");
+        Path bestCheckpoint = out.resolve("checkpoints/step-%07d".formatted(bestStep));
+        Path newest = out.resolve("checkpoints/step-%07d".formatted(steps));
+        try (Stream<Path> checkpoints = Files.list(out.resolve("checkpoints"))) {
+            assertThat(checkpoints).containsExactlyInAnyOrder(bestCheckpoint, newest);
+        }
+
+        Printed text = generate(out, "ROMEO:", "1");
+        assertThat(text.code()).as(text.err()).isZero();
+        assertThat(text).isEqualTo(generate(bestCheckpoint, "ROMEO:", "1"));
+        assertThat(generate(out, "ROMEO:", "1", "--which", "latest")).isEqualTo(generate(newest, "ROMEO:", "1"));
+        assertThat(text).isNotEqualTo(generate(newest, "ROMEO:", "1"));
+        Printed resumed = runs.run("train", "--out", out.toString(), "--resume");
+        assertThat(resumed.code()).as(resumed.err()).isZero();
+        assertThat(resumed.out()).contains("trained " + steps + " steps");
+        assertThat(metrics(out)).hasSize(steps);
     }
 }

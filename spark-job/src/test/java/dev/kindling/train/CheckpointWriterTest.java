@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
@@ -50,7 +51,8 @@ class CheckpointWriterTest {
                 7,
                 step * 8,
                 2,
-                OptionalDouble.empty());
+                OptionalDouble.empty(),
+                OptionalLong.empty());
         TensorSlice tensor = new TensorSlice(new int[] {3}, new float[] {step, 2, 3}, 0);
         return new Checkpoint(state, Map.of("wte.weight", tensor), Map.of("m.wte.weight", tensor));
     }

@@ -1,5 +1,6 @@
 package dev.kindling.job.command;
 
+import dev.kindling.checkpoint.WhichCheckpoint;
 import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.TrainSection.PrecisionChoice;
@@ -14,8 +15,15 @@ final class CheckpointMixin {
             names = "--checkpoint",
             required = true,
             paramLabel = "DIR",
-            description = "A run directory (its latest checkpoint is taken) or a checkpoint directory.")
+            description = "A run directory (its best checkpoint is taken, see --which) or a checkpoint directory.")
     private String checkpoint;
+
+    @Option(
+            names = "--which",
+            paramLabel = "NAME",
+            defaultValue = "best",
+            description = "Checkpoint of a run directory: best (the lowest validation loss, the default) or latest.")
+    private String which;
 
     @Option(names = "--device", paramLabel = "NAME", defaultValue = "auto", description = "auto, cpu or cuda.")
     private String device;
@@ -32,6 +40,10 @@ final class CheckpointMixin {
 
     String checkpoint() {
         return checkpoint;
+    }
+
+    WhichCheckpoint which() {
+        return OptionValues.of("--which", which, WhichCheckpoint.class);
     }
 
     DeviceSettings hardware() {

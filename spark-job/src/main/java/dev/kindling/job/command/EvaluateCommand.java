@@ -85,6 +85,7 @@ public final class EvaluateCommand implements Callable<Integer> {
                 "--column and --id-column name a table's columns, and --split has none; drop them");
         job.run(new EvaluateOptions(
                 model.checkpoint(),
+                model.which(),
                 model.hardware(),
                 new EvaluateOptions.Data(
                         Optional.ofNullable(data),

@@ -114,6 +114,7 @@ public final class GenerateCommand implements Callable<Integer> {
                 stops.stream().map(stop -> stop.replace("\\n", "\n")).toList();
         job.run(new GenerateOptions(
                 model.checkpoint(),
+                model.which(),
                 Optional.ofNullable(prompt),
                 Optional.ofNullable(prompts).map(this::file),
                 new GenerateOptions.Style(maxTokens, temperature, topK, topP, unescaped, numSamples, seed),

@@ -27,7 +27,7 @@ public final class TrainCommand implements Callable<Integer> {
     @Option(names = "--out", paramLabel = "DIR", description = "Run directory. Default: runs/TIMESTAMP.")
     private String out;
 
-    @Option(names = "--resume", description = "Go on from the latest checkpoint in --out.")
+    @Option(names = "--resume", description = "Go on from the newest checkpoint in --out.")
     private boolean resume;
 
     @Option(names = "--executors", paramLabel = "N", description = "Executors, one rank each (cluster.executors).")

@@ -1,18 +1,21 @@
 package dev.kindling.job.options;
 
+import dev.kindling.checkpoint.WhichCheckpoint;
 import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
  * Options of {@code evaluate}.
  *
- * @param checkpoint a run directory (its latest committed checkpoint) or a checkpoint directory
+ * @param checkpoint a run directory or a checkpoint directory
+ * @param which checkpoint of a run directory
  * @param out the directory to make
  * @param batch windows per forward pass; empty for the checkpoint's train.micro_batch
  * @param stride tokens by which windows advance; empty for block_size
  */
 public record EvaluateOptions(
         String checkpoint,
+        WhichCheckpoint which,
         DeviceSettings hardware,
         Data data,
         String out,

@@ -1,17 +1,20 @@
 package dev.kindling.job.options;
 
+import dev.kindling.checkpoint.WhichCheckpoint;
 import java.util.List;
 import java.util.Optional;
 
 /**
  * Options of {@code generate}.
  *
- * @param checkpoint a run directory (its latest committed checkpoint) or a checkpoint directory
+ * @param checkpoint a run directory or a checkpoint directory
+ * @param which checkpoint of a run directory
  * @param prompt to continue on the terminal; empty if there is a file of prompts
  * @param file of prompts to continue in a Spark job
  */
 public record GenerateOptions(
         String checkpoint,
+        WhichCheckpoint which,
         Optional<String> prompt,
         Optional<PromptFile> file,
         Style style,

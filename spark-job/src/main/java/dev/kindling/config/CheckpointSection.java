@@ -17,8 +17,7 @@ public record CheckpointSection(
 
         @Key(
                 defaultValue = "true",
-                doc = "each executor also holds the two newest in memory, 24 bytes a parameter, to go on from them"
-                        + " when another executor is lost")
+                doc = "hold the two newest in memory on each executor as well (24 bytes a parameter), for when one is lost")
         boolean inMemory)
         implements Serializable {
 

@@ -15,7 +15,7 @@ public record ClusterSection(
         @Key(
                 defaultValue = "2",
                 allowed = "1 or more",
-                doc = "executors that train, one rank each; left out, one for each GPU of an embedded cluster's host")
+                doc = "executors that train, one rank each; without the key one for each GPU of this host")
         int executors,
 
         @Key(

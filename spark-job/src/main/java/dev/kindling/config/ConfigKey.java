@@ -78,7 +78,7 @@ public record ConfigKey(String section, String name, Class<?> type, String defau
     /** All keys as a table of aligned columns, a line each, under a line of headings. */
     public static String table() {
         List<String[]> rows = new ArrayList<>();
-        rows.add(new String[] {"KEY", "DEFAULT", "ALLOWED", "SETS"});
+        rows.add(new String[] {"KEY", "DEFAULT", "ALLOWED", "MEANING"});
         for (ConfigKey key : all()) {
             rows.add(new String[] {key.path(), key.defaultValue(), key.allowed(), key.doc()});
         }

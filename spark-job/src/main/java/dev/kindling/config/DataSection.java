@@ -21,12 +21,12 @@ public record DataSection(
         @Key(defaultValue = "char", doc = "char: a token a character of the corpus; gpt2: byte-level BPE, 50257 tokens")
         TokenizerKind tokenizer,
 
-        @Key(defaultValue = "0.1", allowed = "(0, 1)", doc = "the last part of the text, for validation")
+        @Key(defaultValue = "0.1", allowed = "(0, 1)", doc = "share of the text, its end, that is for validation")
         double valFraction,
 
         @Key(
                 defaultValue = "windows",
-                doc = "windows: random ones over the stream of tokens (nanoGPT); documents: whole ones side by side")
+                doc = "random windows of the stream of tokens, or whole documents packed side by side")
         Packing packing)
         implements Serializable {
 

@@ -24,7 +24,7 @@ public record ModelSection(
         @Key(defaultValue = "false", doc = "biases in linear layers and layer norms, as in GPT-2")
         boolean bias,
 
-        @Key(defaultValue = "gelu", doc = "of the MLP: GELU by the error function, or GPT-2's tanh approximation")
+        @Key(defaultValue = "gelu", doc = "non-linearity of the MLP: GELU by the error function, or GPT-2's tanh form")
         Activation activation)
         implements Serializable {
 

@@ -34,13 +34,13 @@ public record TrainSection(
         @Key(defaultValue = "5000", allowed = "1 or more", doc = "step at which the decay ends")
         int lrDecaySteps,
 
-        @Key(defaultValue = "0.1", allowed = "0 or more", doc = "AdamW's, of matrices and embeddings")
+        @Key(defaultValue = "0.1", allowed = "0 or more", doc = "weight decay of AdamW, on matrices and embeddings")
         double weightDecay,
 
-        @Key(defaultValue = "0.9", allowed = "[0, 1)", doc = "AdamW's decay of the first moments")
+        @Key(defaultValue = "0.9", allowed = "[0, 1)", doc = "decay of AdamW's first moments")
         double beta1,
 
-        @Key(defaultValue = "0.99", allowed = "[0, 1)", doc = "AdamW's decay of the second moments")
+        @Key(defaultValue = "0.99", allowed = "[0, 1)", doc = "decay of AdamW's second moments")
         double beta2,
 
         @Key(defaultValue = "1.0", allowed = "0 or more", doc = "largest global norm of the gradient; 0: no clipping")
@@ -58,10 +58,10 @@ public record TrainSection(
                 doc = "evaluations without a new lowest validation loss after which the run ends; 0: never")
         int patience,
 
-        @Key(defaultValue = "1337", allowed = "whole number", doc = "of initial weights, batches and dropout")
+        @Key(defaultValue = "1337", allowed = "whole number", doc = "seed of initial weights, batches and dropout")
         long seed,
 
-        @Key(defaultValue = "auto", doc = "of activations; auto is bf16 on a GPU and fp32 on the CPU")
+        @Key(defaultValue = "auto", doc = "precision of activations; auto is bf16 on a GPU and fp32 on the CPU")
         PrecisionChoice precision,
 
         @Key(defaultValue = "true", doc = "capture the step as CUDA graphs and replay them, on a GPU")
@@ -78,7 +78,7 @@ public record TrainSection(
         @Key(
                 defaultValue = "scratch",
                 allowed = "scratch, or a path",
-                doc = "what the first weights are: random, or those of a run or checkpoint directory")
+                doc = "initial weights: random ones, or those of a run or checkpoint directory")
         String initFrom)
         implements Serializable {
 

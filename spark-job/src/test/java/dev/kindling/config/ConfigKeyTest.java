@@ -50,7 +50,7 @@ class ConfigKeyTest {
     @Test
     void theTableHasALineAKeyInAlignedColumns() {
         List<String> lines = ConfigKey.table().lines().toList();
-        int doc = lines.get(0).indexOf("SETS");
+        int doc = lines.get(0).indexOf("MEANING");
         assertThat(lines).hasSize(1 + ConfigKey.all().size());
         for (ConfigKey key : ConfigKey.all()) {
             assertThat(lines).anySatisfy(line -> {

@@ -2,6 +2,7 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.config.ConfigKey;
 import java.io.File;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -9,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Clock;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
@@ -39,6 +41,20 @@ class KindlingProcessTest {
             assertThat(help.waitFor()).as(printed).isZero();
             assertThat(printed).startsWith("Usage: kindling " + command);
         }
+    }
+
+    @Test
+    void keysNeedTheJarAlone() throws Exception {
+        String jar = Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry -> !entry.replace('\\', '/').matches(".*/(org/apache|com/fasterxml|org/yaml)/.*"))
+                .collect(Collectors.joining(File.pathSeparator));
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        Process process = new ProcessBuilder(java, "-cp", jar, Kindling.class.getName(), "train", "--keys")
+                .redirectErrorStream(true)
+                .start();
+        String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(printed).isZero();
+        assertThat(printed).isEqualTo(ConfigKey.table());
     }
 
     /** The locale of containers: what is not ASCII is lost before any code of ours runs. */

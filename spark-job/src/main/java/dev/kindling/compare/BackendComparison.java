@@ -12,7 +12,7 @@ import dev.kindling.data.batch.BatchSampler;
 import dev.kindling.data.shard.TokenSequence;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.Device;
-import dev.kindling.exchange.RankGroup;
+import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.report.RankMeasurement.Case;
 import dev.kindling.tensor.Arena;
@@ -37,7 +37,7 @@ final class BackendComparison {
     private final ComparisonPlan plan;
     private final TokenSequence tokens;
     private final int vocabulary;
-    private final RankGroup group;
+    private final RankLinks ranks;
     private final Device device;
     private final RankSession session;
     private long stepsDone;
@@ -47,13 +47,13 @@ final class BackendComparison {
             ComparisonPlan plan,
             TokenSequence tokens,
             int vocabulary,
-            RankGroup group,
+            RankLinks ranks,
             Device device,
             RankSession session) {
         this.plan = plan;
         this.tokens = tokens;
         this.vocabulary = vocabulary;
-        this.group = group;
+        this.ranks = ranks;
         this.device = device;
         this.session = session;
     }
@@ -130,7 +130,7 @@ final class BackendComparison {
             if (reason.isPresent()) {
                 return reason.get();
             }
-            trials.put(kind, new BackendTrial(own, compile(), vocabulary, group, device));
+            trials.put(kind, new BackendTrial(own, compile(), vocabulary, ranks, device));
             return "";
         } catch (UnsupportedOperationException | DeviceMemoryException e) {
             return e.getMessage().lines().map(String::strip).collect(Collectors.joining(" "));
@@ -156,7 +156,7 @@ final class BackendComparison {
 
     /** The first reason that a rank gives, and the ranks that give one unless all do; empty without any; the same on all. */
     private String common(String reason) {
-        byte[][] all = group.allReduce().allGather(reason.getBytes(StandardCharsets.UTF_8));
+        byte[][] all = ranks.allReduce().allGather(reason.getBytes(StandardCharsets.UTF_8));
         List<Integer> refusing = IntStream.range(0, all.length)
                 .filter(i -> all[i].length > 0)
                 .boxed()
@@ -197,9 +197,9 @@ final class BackendComparison {
             say("length %d: round %d of %d", config.model().blockSize(), round + 1, plan.rounds());
             for (int i = 0; i < all.size(); i++) {
                 BackendTrial.TimedStep timed = all.get((i + round) % all.size());
-                group.allReduce().barrier();
+                ranks.allReduce().barrier();
                 times.get(timed).step.add(timed.stepMillis(turn, this::stepDone));
-                group.allReduce().barrier();
+                ranks.allReduce().barrier();
                 times.get(timed).forward.add(timed.forwardMillis(turn, this::stepDone));
             }
         }

@@ -6,7 +6,7 @@ import dev.kindling.config.TrainSection;
 import dev.kindling.data.batch.Batch;
 import dev.kindling.device.Device;
 import dev.kindling.device.Replay;
-import dev.kindling.exchange.RankGroup;
+import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.nn.Gpt;
 import dev.kindling.profile.OperatorTable;
@@ -45,17 +45,17 @@ final class BackendTrial implements AutoCloseable {
      * @throws UnsupportedOperationException if the backend cannot run
      * @throws dev.kindling.tensor.DeviceMemoryException if the device has too little memory
      */
-    BackendTrial(TrainConfig config, List<Boolean> compile, int vocabulary, RankGroup group, Device device) {
+    BackendTrial(TrainConfig config, List<Boolean> compile, int vocabulary, RankLinks ranks, Device device) {
         this.config = config;
         this.device = device;
-        attentionShare = profiledAttentionShare(config, vocabulary, group, device);
+        attentionShare = profiledAttentionShare(config, vocabulary, ranks, device);
         long before = device.allocatedBytes();
         arena = device.arena("comparison, " + config.cluster().attention());
         try {
             replica = new Replica(
                     config,
                     Replica.ModelInputs.windows(config, vocabulary),
-                    group,
+                    ranks,
                     new Gpt.DeviceMemory(device, arena));
             restart();
             replica.rehearse();
@@ -69,9 +69,9 @@ final class BackendTrial implements AutoCloseable {
     }
 
     /** Attention's share of the time of an eager step's operators, on this rank alone, with as many sequences as it has. */
-    private static double profiledAttentionShare(TrainConfig config, int vocabulary, RankGroup group, Device device) {
+    private static double profiledAttentionShare(TrainConfig config, int vocabulary, RankLinks ranks, Device device) {
         TrainSection train = config.train();
-        int microBatches = RankShare.of(train.microBatches(), group.rank(), group.worldSize(), train.seed())
+        int microBatches = RankShare.of(train.microBatches(), ranks.rank(), ranks.worldSize(), train.seed())
                 .count();
         TrainConfig alone = config.withTrain(section -> section.withGlobalBatch(microBatches * section.microBatch()));
         try (Profiler profiler = new Profiler(device)) {

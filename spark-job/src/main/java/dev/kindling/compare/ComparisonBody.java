@@ -16,7 +16,7 @@ import dev.kindling.device.PeakRate;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.NcclException;
 import dev.kindling.exchange.NcclRendezvous;
-import dev.kindling.exchange.RankGroup;
+import dev.kindling.exchange.RankLinks;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.report.RankMeasurement;
@@ -54,7 +54,7 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
                     plan,
                     set.tokens(CorpusSplit.TRAIN),
                     set.tokenizer().vocabSize(),
-                    new RankGroup(allReduce, Optional.ofNullable(nccl)),
+                    new RankLinks(allReduce, Optional.ofNullable(nccl)),
                     device,
                     session);
             List<RankMeasurement.Case> cases = new ArrayList<>();

@@ -6,18 +6,19 @@ import java.io.Serializable;
 
 /** {@code checkpoint}: when the state of training is saved, and where. */
 public record CheckpointSection(
-        @Key(defaultValue = "250", allowed = "1 or more", doc = "steps between two checkpoints")
+        @KeyDoc(defaultValue = "250", allowed = "1 or more", doc = "steps between two checkpoints")
         int interval,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "3",
                 allowed = "1 or more",
                 doc = "newest checkpoints that are kept; the best one by validation loss stays as well")
         int keep,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "true",
-                doc = "hold the two newest in memory on each executor as well (24 bytes a parameter), for when one is lost")
+                doc =
+                        "hold the two newest in memory on each executor as well (24 bytes a parameter), for when one is lost")
         boolean inMemory)
         implements Serializable {
 

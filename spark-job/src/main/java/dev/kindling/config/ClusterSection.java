@@ -12,30 +12,30 @@ import java.util.Set;
  * says which; a choice by name that cannot run is an error.
  */
 public record ClusterSection(
-        @Key(
+        @KeyDoc(
                 defaultValue = "2",
                 allowed = "1 or more",
                 doc = "executors that train, one rank each; without the key one for each GPU of this host")
         int executors,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "1",
                 allowed = "1 to cluster.executors",
                 doc = "the fewest ranks with which training starts or goes on when executors are lost")
         int minExecutors,
 
-        @Key(defaultValue = "auto", doc = "what a rank computes on; auto takes the GPU where Spark gives it one")
+        @KeyDoc(defaultValue = "auto", doc = "what a rank computes on; auto takes the GPU where Spark gives it one")
         DeviceChoice device,
 
-        @Key(defaultValue = "auto", doc = "attention backend; auto takes the fastest that can run, and says which")
+        @KeyDoc(defaultValue = "auto", doc = "attention backend; auto takes the fastest that can run, and says which")
         AttentionChoice attention,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "auto",
                 doc = "what sums the gradients over the ranks; auto takes nccl where every rank has a GPU, else ring")
         AllReduceChoice allreduce,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "none",
                 doc = "what gradients travel in: none is fp32; bf16 halves the bytes, with error feedback")
         Compression compression)

@@ -9,7 +9,7 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * A configuration key, as {@link Key} declares it. Needs no library, so that {@code train --keys} runs from the jar alone.
+ * A configuration key, as {@link KeyDoc} declares it. Needs no library, so that {@code train --keys} runs from the jar alone.
  *
  * @param section {@code train}
  * @param name within the section: {@code micro_batch}
@@ -43,10 +43,10 @@ public record ConfigKey(String section, String name, Class<?> type, String defau
     static List<ConfigKey> of(String section) {
         List<ConfigKey> keys = new ArrayList<>();
         for (RecordComponent component : SECTIONS.get(section).getRecordComponents()) {
-            Key key = component.getAnnotation(Key.class);
+            KeyDoc key = component.getAnnotation(KeyDoc.class);
             if (key == null) {
                 throw new IllegalStateException(
-                        "%s.%s is not declared with @Key".formatted(section, component.getName()));
+                        "%s.%s is not declared with @KeyDoc".formatted(section, component.getName()));
             }
             keys.add(new ConfigKey(
                     section,
@@ -80,7 +80,8 @@ public record ConfigKey(String section, String name, Class<?> type, String defau
         List<String[]> rows = new ArrayList<>();
         rows.add(new String[] {"KEY", "DEFAULT", "ALLOWED", "MEANING"});
         for (ConfigKey key : all()) {
-            rows.add(new String[] {key.path(), key.defaultValue(), key.allowed(), key.doc()});
+            String initial = key.defaultValue().isEmpty() ? "\"\"" : key.defaultValue();
+            rows.add(new String[] {key.path(), initial, key.allowed(), key.doc()});
         }
         int[] widths = new int[3];
         for (String[] row : rows) {

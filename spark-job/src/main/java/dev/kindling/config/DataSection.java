@@ -6,25 +6,27 @@ import java.io.Serializable;
 
 /** {@code data}: where the text comes from, and how it becomes batches. */
 public record DataSection(
-        @Key(
+        @KeyDoc(
                 defaultValue = "shakespeare",
                 allowed = "shakespeare, or a path",
                 doc = "a text file, a table, a folder of them or prepared shards, on any Hadoop file system")
         String corpus,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "",
                 allowed = "a name",
-                doc = "of the text, where the corpus is a Parquet or JSON lines table")
+                doc = "the column of text, where the corpus is a Parquet or JSON lines table")
         String column,
 
-        @Key(defaultValue = "char", doc = "char: a token a character of the corpus; gpt2: byte-level BPE, 50257 tokens")
+        @KeyDoc(
+                defaultValue = "char",
+                doc = "char: a token a character of the corpus; gpt2: byte-level BPE, 50257 tokens")
         TokenizerKind tokenizer,
 
-        @Key(defaultValue = "0.1", allowed = "(0, 1)", doc = "share of the text, its end, that is for validation")
+        @KeyDoc(defaultValue = "0.1", allowed = "(0, 1)", doc = "share of the text, its end, that is for validation")
         double valFraction,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "windows",
                 doc = "random windows of the stream of tokens, or whole documents packed side by side")
         Packing packing)

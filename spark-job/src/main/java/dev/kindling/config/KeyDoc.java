@@ -11,7 +11,7 @@ import java.lang.annotation.Target;
  */
 @Retention(RetentionPolicy.RUNTIME)
 @Target(ElementType.RECORD_COMPONENT)
-@interface Key {
+@interface KeyDoc {
     /** The value of a configuration that does not name the key, written as in YAML. */
     String defaultValue();
 

@@ -6,25 +6,27 @@ import java.io.Serializable;
 
 /** {@code model}: the shape of the GPT. */
 public record ModelSection(
-        @Key(defaultValue = "6", allowed = "1 or more", doc = "transformer blocks")
+        @KeyDoc(defaultValue = "6", allowed = "1 or more", doc = "transformer blocks")
         int nLayer,
 
-        @Key(defaultValue = "6", allowed = "1 or more, divides n_embd", doc = "attention heads of a block")
+        @KeyDoc(defaultValue = "6", allowed = "1 or more, divides n_embd", doc = "attention heads of a block")
         int nHead,
 
-        @Key(defaultValue = "384", allowed = "1 or more", doc = "width C of the residual stream")
+        @KeyDoc(defaultValue = "384", allowed = "1 or more", doc = "width C of the residual stream")
         int nEmbd,
 
-        @Key(defaultValue = "256", allowed = "1 or more", doc = "tokens T of a sequence, the longest context")
+        @KeyDoc(defaultValue = "256", allowed = "1 or more", doc = "tokens T of a sequence, the longest context")
         int blockSize,
 
-        @Key(defaultValue = "0.2", allowed = "[0, 1)", doc = "probability of dropout, while training")
+        @KeyDoc(defaultValue = "0.2", allowed = "[0, 1)", doc = "probability of dropout, while training")
         double dropout,
 
-        @Key(defaultValue = "false", doc = "biases in linear layers and layer norms, as in GPT-2")
+        @KeyDoc(defaultValue = "false", doc = "biases in linear layers and layer norms, as in GPT-2")
         boolean bias,
 
-        @Key(defaultValue = "gelu", doc = "non-linearity of the MLP: GELU by the error function, or GPT-2's tanh form")
+        @KeyDoc(
+                defaultValue = "gelu",
+                doc = "non-linearity of the MLP: GELU by the error function, or GPT-2's tanh form")
         Activation activation)
         implements Serializable {
 

@@ -12,7 +12,7 @@ import java.util.function.UnaryOperator;
 
 /**
  * A run's configuration, validated on construction. Keys are the components of the section records in snake case, each
- * declared with its default and doc by {@link Key}. Immutable and serializable.
+ * declared with its default and doc by {@link KeyDoc}. Immutable and serializable.
  */
 public record TrainConfig(
         ModelSection model, DataSection data, TrainSection train, ClusterSection cluster, CheckpointSection checkpoint)

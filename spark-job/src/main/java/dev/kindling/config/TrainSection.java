@@ -7,75 +7,81 @@ import java.io.Serializable;
 
 /** {@code train}: batches, schedule, optimizer and evaluation. Batches are counted in sequences of model.block_size. */
 public record TrainSection(
-        @Key(
+        @KeyDoc(
                 defaultValue = "64",
                 allowed = "1 or more",
                 doc = "sequences of a step over all ranks, whatever the number of executors")
         int globalBatch,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "64",
                 allowed = "1 or more, divides global_batch",
                 doc = "sequences of a forward and backward pass of one rank")
         int microBatch,
 
-        @Key(defaultValue = "5000", allowed = "1 or more", doc = "steps of the run")
+        @KeyDoc(defaultValue = "5000", allowed = "1 or more", doc = "steps of the run")
         int maxSteps,
 
-        @Key(defaultValue = "1e-3", allowed = "above 0", doc = "learning rate after the warm-up, the highest")
+        @KeyDoc(defaultValue = "1e-3", allowed = "above 0", doc = "learning rate after the warm-up, the highest")
         double lr,
 
-        @Key(defaultValue = "1e-4", allowed = "0 to lr", doc = "learning rate that the cosine decay ends at")
+        @KeyDoc(defaultValue = "1e-4", allowed = "0 to lr", doc = "learning rate that the cosine decay ends at")
         double minLr,
 
-        @Key(defaultValue = "100", allowed = "0 to lr_decay_steps", doc = "steps of linear warm-up")
+        @KeyDoc(defaultValue = "100", allowed = "0 to lr_decay_steps", doc = "steps of linear warm-up")
         int warmupSteps,
 
-        @Key(defaultValue = "5000", allowed = "1 or more", doc = "step at which the decay ends")
+        @KeyDoc(defaultValue = "5000", allowed = "1 or more", doc = "step at which the decay ends")
         int lrDecaySteps,
 
-        @Key(defaultValue = "0.1", allowed = "0 or more", doc = "weight decay of AdamW, on matrices and embeddings")
+        @KeyDoc(defaultValue = "0.1", allowed = "0 or more", doc = "weight decay of AdamW, on matrices and embeddings")
         double weightDecay,
 
-        @Key(defaultValue = "0.9", allowed = "[0, 1)", doc = "decay of AdamW's first moments")
+        @KeyDoc(defaultValue = "0.9", allowed = "[0, 1)", doc = "decay of AdamW's first moments")
         double beta1,
 
-        @Key(defaultValue = "0.99", allowed = "[0, 1)", doc = "decay of AdamW's second moments")
+        @KeyDoc(defaultValue = "0.99", allowed = "[0, 1)", doc = "decay of AdamW's second moments")
         double beta2,
 
-        @Key(defaultValue = "1.0", allowed = "0 or more", doc = "largest global norm of the gradient; 0: no clipping")
+        @KeyDoc(
+                defaultValue = "1.0",
+                allowed = "0 or more",
+                doc = "largest global norm of the gradient; 0: no clipping")
         double gradClip,
 
-        @Key(defaultValue = "250", allowed = "1 or more", doc = "steps between two evaluations")
+        @KeyDoc(defaultValue = "250", allowed = "1 or more", doc = "steps between two evaluations")
         int evalInterval,
 
-        @Key(defaultValue = "200", allowed = "1 or more", doc = "micro-batches of an evaluation")
+        @KeyDoc(defaultValue = "200", allowed = "1 or more", doc = "micro-batches of an evaluation")
         int evalBatches,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "0",
                 allowed = "0 or more",
                 doc = "evaluations without a new lowest validation loss after which the run ends; 0: never")
         int patience,
 
-        @Key(defaultValue = "1337", allowed = "whole number", doc = "seed of initial weights, batches and dropout")
+        @KeyDoc(defaultValue = "1337", allowed = "whole number", doc = "seed of initial weights, batches and dropout")
         long seed,
 
-        @Key(defaultValue = "auto", doc = "precision of activations; auto is bf16 on a GPU and fp32 on the CPU")
+        @KeyDoc(defaultValue = "auto", doc = "precision of activations; auto is bf16 on a GPU and fp32 on the CPU")
         PrecisionChoice precision,
 
-        @Key(defaultValue = "true", doc = "capture the step as CUDA graphs and replay them, on a GPU")
+        @KeyDoc(defaultValue = "true", doc = "capture the step as CUDA graphs and replay them, on a GPU")
         boolean compile,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "rank",
                 doc = "order in which gradients are summed; tree gives the same bits on any number of executors")
         Reduction reduction,
 
-        @Key(defaultValue = "0", allowed = "0 | 1", doc = "ZeRO stage; 1: AdamW's moments are sharded over the ranks")
+        @KeyDoc(
+                defaultValue = "0",
+                allowed = "0 | 1",
+                doc = "ZeRO stage; 1: AdamW's moments are sharded over the ranks")
         int zero,
 
-        @Key(
+        @KeyDoc(
                 defaultValue = "scratch",
                 allowed = "scratch, or a path",
                 doc = "initial weights: random ones, or those of a run or checkpoint directory")

@@ -3,7 +3,7 @@
  * short forms of the command line; out goes a {@link dev.kindling.config.TrainConfig}, an immutable record of sections
  * that is valid as a whole, or a {@link dev.kindling.config.ConfigException} that says what to change.
  *
- * <p>Every key is declared once, by {@link dev.kindling.config.Key} on its record's component: default, doc, allowed
+ * <p>Every key is declared once, by {@link dev.kindling.config.KeyDoc} on its record's component: default, doc, allowed
  * values. {@link dev.kindling.config.ConfigTree} reads and writes YAML by these declarations, and {@code train --keys}
  * prints them ({@link dev.kindling.config.ConfigKey}).
  *

@@ -22,18 +22,18 @@ public interface GradientExchange {
      * @param sum of this rank's micro-batches
      */
     static GradientExchange of(
-            RankGroup group, Gpt.DeviceMemory memory, Parameters parameters, GradientSum sum, Compression compression) {
-        if (group.nccl().isEmpty()) {
+            RankLinks ranks, Gpt.DeviceMemory memory, Parameters parameters, GradientSum sum, Compression compression) {
+        if (ranks.nccl().isEmpty()) {
             return new HostGradientExchange(
-                    group.allReduce(),
+                    ranks.allReduce(),
                     memory,
                     parameters,
                     sum,
-                    GradientResidual.of(compression, group, memory, parameters));
+                    GradientResidual.of(compression, ranks, memory, parameters));
         }
         return compression == Compression.BF16
-                ? NcclGradientExchange.rounded(group.nccl().get(), parameters, memory)
-                : NcclGradientExchange.whole(group.nccl().get(), parameters);
+                ? NcclGradientExchange.rounded(ranks.nccl().get(), parameters, memory)
+                : NcclGradientExchange.whole(ranks.nccl().get(), parameters);
     }
 
     /** What carries the gradients: driver, ring or nccl; single where there is one rank. */

@@ -27,8 +27,8 @@ final class GradientResidual {
 
     /** A residual of zeros; none where gradients are not compressed, or do not travel. */
     static Optional<GradientResidual> of(
-            Compression compression, RankGroup group, Gpt.DeviceMemory memory, Parameters parameters) {
-        return compression == Compression.BF16 && group.worldSize() > 1
+            Compression compression, RankLinks ranks, Gpt.DeviceMemory memory, Parameters parameters) {
+        return compression == Compression.BF16 && ranks.worldSize() > 1
                 ? Optional.of(new GradientResidual(memory, parameters))
                 : Optional.empty();
     }

@@ -11,17 +11,17 @@ import java.util.Optional;
  * Parameters#own} alone, updates those weights and gives them to the others.
  */
 public interface ZeroExchange extends GradientExchange {
-    /** The exchange over NCCL where the group has it, else over the hosts. */
+    /** The exchange over NCCL where the ranks have it, else over the hosts. */
     static ZeroExchange of(
-            RankGroup group, Gpt.DeviceMemory memory, Parameters parameters, GradientSum sum, Compression compression) {
-        return group.nccl().isPresent()
-                ? new NcclZeroExchange(group.nccl().get(), memory.device(), parameters, group.rank() == 0)
+            RankLinks ranks, Gpt.DeviceMemory memory, Parameters parameters, GradientSum sum, Compression compression) {
+        return ranks.nccl().isPresent()
+                ? new NcclZeroExchange(ranks.nccl().get(), memory.device(), parameters, ranks.rank() == 0)
                 : new HostZeroExchange(
-                        group.allReduce(),
+                        ranks.allReduce(),
                         memory,
                         parameters,
                         sum,
-                        GradientResidual.of(compression, group, memory, parameters));
+                        GradientResidual.of(compression, ranks, memory, parameters));
     }
 
     /**

@@ -4,7 +4,7 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.data.batch.Batch;
 import dev.kindling.device.Device;
-import dev.kindling.exchange.RankGroup;
+import dev.kindling.exchange.RankLinks;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
@@ -53,7 +53,7 @@ public final class ProfiledTraining {
         try (Arena arena = device.arena("profile")) {
             Gpt.DeviceMemory memory = new Gpt.DeviceMemory(device, arena);
             Replica replica =
-                    new Replica(config, Replica.ModelInputs.windows(config, vocabulary), RankGroup.alone(), memory);
+                    new Replica(config, Replica.ModelInputs.windows(config, vocabulary), RankLinks.alone(), memory);
             replica.parameters().initialise(train.seed());
             try (TrainStep step = new TrainStep(replica, false)) {
                 StepBatches batches = StepBatches.windows(batches(train, model), replica.share());

@@ -8,7 +8,7 @@ import dev.kindling.device.Device;
 import dev.kindling.device.StepInputs;
 import dev.kindling.exchange.GradientExchange;
 import dev.kindling.exchange.GradientSum;
-import dev.kindling.exchange.RankGroup;
+import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.exchange.ZeroExchange;
 import dev.kindling.model.GptConfigs;
@@ -43,7 +43,7 @@ public final class Replica {
     }
 
     private final TrainConfig config;
-    private final RankGroup group;
+    private final RankLinks ranks;
     private final Gpt.DeviceMemory memory;
     private final Sdpa sdpa;
     private final Parameters parameters;
@@ -58,40 +58,40 @@ public final class Replica {
     /**
      * Allocates everything on the device.
      *
-     * @param group the ranks whose replicas train together
+     * @param ranks the ranks whose replicas train together
      * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
      */
-    public Replica(TrainConfig config, ModelInputs inputs, RankGroup group, Gpt.DeviceMemory memory) {
+    public Replica(TrainConfig config, ModelInputs inputs, RankLinks ranks, Gpt.DeviceMemory memory) {
         this.config = config;
-        this.group = group;
+        this.ranks = ranks;
         this.memory = memory;
         shape = inputs.shape();
         TrainSection train = config.train();
         Device device = memory.device();
         sdpa = new Sdpa(device, memory.arena(), config.cluster().attention().kinds());
-        boolean sharded = train.zero() == 1 && group.worldSize() > 1;
+        boolean sharded = train.zero() == 1 && ranks.worldSize() > 1;
         parameters = new Parameters(
                 GptConfigs.of(config.model(), inputs.vocabulary()),
                 device,
                 memory.arena(),
                 true,
-                sharded ? shard(group) : OptimizerShard.WHOLE);
+                sharded ? shard(ranks) : OptimizerShard.WHOLE);
         adamW = new AdamW(
                 parameters,
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
                 device,
                 memory.arena());
         gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
-        share = RankShare.of(train.microBatches(), group.rank(), group.worldSize(), train.seed());
+        share = RankShare.of(train.microBatches(), ranks.rank(), ranks.worldSize(), train.seed());
         sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
         Compression compression = config.cluster().compression();
-        zero = sharded ? Optional.of(ZeroExchange.of(group, memory, parameters, sum, compression)) : Optional.empty();
-        exchange = sharded ? zero.get() : GradientExchange.of(group, memory, parameters, sum, compression);
+        zero = sharded ? Optional.of(ZeroExchange.of(ranks, memory, parameters, sum, compression)) : Optional.empty();
+        exchange = sharded ? zero.get() : GradientExchange.of(ranks, memory, parameters, sum, compression);
     }
 
-    private static OptimizerShard shard(RankGroup group) {
-        OptimizerShard.Cut cut = group.nccl().isPresent() ? OptimizerShard.Cut.BUCKETS : OptimizerShard.Cut.SLICES;
-        return new OptimizerShard(cut, group.rank(), group.worldSize());
+    private static OptimizerShard shard(RankLinks ranks) {
+        OptimizerShard.Cut cut = ranks.nccl().isPresent() ? OptimizerShard.Cut.BUCKETS : OptimizerShard.Cut.SLICES;
+        return new OptimizerShard(cut, ranks.rank(), ranks.worldSize());
     }
 
     /** Whether the optimizer's state is sharded over the ranks (ZeRO). */
@@ -105,13 +105,13 @@ public final class Replica {
      * @param everywhere also on the other ranks, unless it is sharded
      */
     Optional<Snapshot> snapshot(boolean everywhere) {
-        boolean here = group.rank() == 0 || (everywhere && !sharded());
+        boolean here = ranks.rank() == 0 || (everywhere && !sharded());
         Optional<float[]> weights = collect(parameters.master(), here);
         Optional<float[]> first = collect(adamW.firstMoments(), here);
         Optional<float[]> second = collect(adamW.secondMoments(), here);
         if (sharded()) {
             // A rank that leaves after its last step would break off what rank 0 still collects.
-            group.allReduce().barrier();
+            ranks.allReduce().barrier();
         }
         return weights.map(all -> new Snapshot(all, first.orElseThrow(), second.orElseThrow()));
     }

@@ -13,7 +13,7 @@ import dev.kindling.data.batch.Prefetcher;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
-import dev.kindling.exchange.RankGroup;
+import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.model.Snapshot;
@@ -41,9 +41,9 @@ final class Trainer {
     /**
      * What a rank works with; the trainer closes none of it.
      *
-     * @param group the ranks of the generation
+     * @param ranks the ranks of the generation
      */
-    record Rank(RankSession member, RankGroup group, Device device, ShardSet shards, CheckpointStore store) {}
+    record Rank(RankSession member, RankLinks ranks, Device device, ShardSet shards, CheckpointStore store) {}
 
     private final TrainConfig config;
     private final Rank rank;
@@ -65,7 +65,7 @@ final class Trainer {
     Trainer(TrainConfig config, Rank rank, Arena arena) {
         this.config = config;
         this.rank = rank;
-        allReduce = rank.group().allReduce();
+        allReduce = rank.ranks().allReduce();
         device = rank.device();
         source = BatchSource.of(config, rank.shards());
         replica = replica(arena);
@@ -94,7 +94,7 @@ final class Trainer {
             return new Replica(
                     config,
                     new Replica.ModelInputs(rank.shards().tokenizer().vocabSize(), source.shape()),
-                    rank.group(),
+                    rank.ranks(),
                     new Gpt.DeviceMemory(device, arena));
         } catch (UnsupportedOperationException e) { // the attention backends' refusals, which no other attempt changes
             throw new FatalJobException(e.getMessage(), e);

@@ -15,7 +15,7 @@ import dev.kindling.device.Device;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.NcclException;
 import dev.kindling.exchange.NcclRendezvous;
-import dev.kindling.exchange.RankGroup;
+import dev.kindling.exchange.RankLinks;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.run.RunDirectory;
@@ -44,7 +44,7 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
             CheckpointStore store =
                     RunDirectory.at(run, hadoop).checkpoints(config.checkpoint().keep());
             Trainer.Rank rank =
-                    new Trainer.Rank(member, new RankGroup(allReduce, Optional.ofNullable(nccl)), device, set, store);
+                    new Trainer.Rank(member, new RankLinks(allReduce, Optional.ofNullable(nccl)), device, set, store);
             return MessageCodec.encode(new Trainer(config, rank, arena).run());
         } catch (CheckpointException | DataException e) {
             // Files that do not fit will not fit at the next attempt.

@@ -29,7 +29,7 @@ class ConfigKeyTest {
                 .mapToInt((RecordComponent[] each) -> each.length)
                 .sum();
         assertThat(ConfigKey.all()).hasSize(components).allSatisfy(key -> {
-            assertThat(key.defaultValue()).isNotBlank();
+            assertThat(key.defaultValue().isBlank()).isEqualTo(key.path().equals("data.column"));
             assertThat(key.doc()).isNotBlank().doesNotContain("\n");
             assertThat(key.allowed()).isNotBlank();
         });
@@ -55,7 +55,7 @@ class ConfigKeyTest {
         for (ConfigKey key : ConfigKey.all()) {
             assertThat(lines).anySatisfy(line -> {
                 assertThat(line).startsWith(key.path() + " ");
-                assertThat(line.substring(0, doc)).contains(" " + key.defaultValue() + " ", key.allowed());
+                assertThat(line.substring(0, doc)).contains(" " + (key.defaultValue().isEmpty() ? "\"\"" : key.defaultValue()) + " ", key.allowed());
                 assertThat(line.substring(doc)).isEqualTo(key.doc());
             });
         }

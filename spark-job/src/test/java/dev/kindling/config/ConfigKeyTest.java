@@ -55,7 +55,10 @@ class ConfigKeyTest {
         for (ConfigKey key : ConfigKey.all()) {
             assertThat(lines).anySatisfy(line -> {
                 assertThat(line).startsWith(key.path() + " ");
-                assertThat(line.substring(0, doc)).contains(" " + (key.defaultValue().isEmpty() ? "\"\"" : key.defaultValue()) + " ", key.allowed());
+                assertThat(line.substring(0, doc))
+                        .contains(
+                                " " + (key.defaultValue().isEmpty() ? "\"\"" : key.defaultValue()) + " ",
+                                key.allowed());
                 assertThat(line.substring(doc)).isEqualTo(key.doc());
             });
         }

@@ -5,13 +5,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.generate.Completions;
 import dev.kindling.job.CommandRuns.Printed;
+import dev.kindling.storage.Storage;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import java.util.zip.GZIPOutputStream;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 import org.junit.jupiter.api.AfterAll;
@@ -72,7 +76,7 @@ class GenerateIT {
                 .read()
                 .schema(Completions.SCHEMA)
                 .format(List.of(options).contains("parquet") ? "parquet" : "json")
-                .load(out.resolve("completions").toString())
+                .load(Storage.asPattern(out.resolve("completions").toString()))
                 .orderBy("prompt_id", "sample")
                 .collectAsList();
     }
@@ -104,6 +108,35 @@ class GenerateIT {
             assertThat(row.<String>getAs("finish_reason")).isEqualTo("stop");
             assertThat(row.<String>getAs("text")).doesNotContain(" ", "\n");
         });
+    }
+
+    @Test
+    void jsonLinesHaveManyNames() throws IOException {
+        String first = "{\"prompt\": \"ROMEO:\", \"id\": \"r\"}";
+        byte[] lines = (first + "\n\n{\"prompt\": \"NURSE:\"}\n").getBytes(StandardCharsets.UTF_8);
+        Path folderOfThem = Files.createDirectories(folder.resolve("prompts"));
+        Path packed = folderOfThem.resolve("[p].jsonl.gz");
+        try (OutputStream out = new GZIPOutputStream(Files.newOutputStream(packed))) {
+            out.write(lines);
+        }
+        Path ndjson = Files.write(folderOfThem.resolve("p.ndjson"), lines);
+        Path upper = Files.write(folderOfThem.resolve("_p.JSONL"), lines);
+        for (Path file : List.of(packed, ndjson, upper)) {
+            assertThat(completions("texts-" + file.getFileName(), "--prompts", file))
+                    .extracting(row -> row.<String>getAs("prompt_id"))
+                    .containsExactly("1", "r");
+        }
+        Path two = Files.writeString(folderOfThem.resolve("two.jsonl"), first + "\n" + first + " " + first + "\n");
+        assertRefused(1, two, "line 2 of --prompts", "has more than one JSON value on its line");
+        assertRefused(2, folderOfThem, "is a folder; name the file");
+        assertRefused(2, folder.resolve("none"), "does not exist");
+    }
+
+    private void assertRefused(int code, Path prompts, String... said) {
+        Printed refused = generate("--out", folder.resolve("not-made"), "--prompts", prompts);
+        assertThat(refused.err()).startsWith("kindling: ").hasLineCount(1).contains(said);
+        assertThat(refused.code()).isEqualTo(code);
+        assertThat(folder.resolve("not-made")).doesNotExist();
     }
 
     @Test

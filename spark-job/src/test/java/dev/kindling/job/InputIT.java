@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.data.corpus.Document;
 import dev.kindling.data.corpus.ShakespeareCorpus;
 import dev.kindling.data.shard.ShardSet;
@@ -155,7 +154,7 @@ class InputIT {
             Path shards = folder.resolve("shards" + i);
             done(prepare(path, shards, more));
             prepared.add(tokens(shards, "train"));
-            Path out = folder.resolve("scores" + i);
+            Path out = folder.resolve("scores[" + i + "]");
             done(evaluate(path, out, more));
             scored.add(JSON.readTree(out.resolve("summary.json").toFile()).get("totals"));
         }
@@ -257,45 +256,5 @@ class InputIT {
         JsonNode totals = JSON.readTree(out.resolve("summary.json").toFile()).get("totals");
         assertThat(totals.get("documents").asInt()).isEqualTo(1);
         assertThat(totals.get("skipped").asInt()).isEqualTo(2);
-    }
-
-    @Test
-    void promptsAreJsonLinesByAnyOfTheirNames() throws IOException {
-        ObjectNode first = JSON.createObjectNode().put("prompt", "ROMEO:").put("id", "r");
-        String lines = first + "\n\n" + row("prompt", "NURSE:");
-        Path packed = text("prompts/[p].jsonl.gz", "");
-        try (OutputStream out = new GZIPOutputStream(Files.newOutputStream(packed))) {
-            out.write(lines.getBytes(StandardCharsets.UTF_8));
-        }
-        for (Path file : List.of(packed, text("prompts/p.ndjson", lines), text("prompts/_p.JSONL", lines))) {
-            Path out = folder.resolve("texts-" + file.getFileName());
-            done(generate(file, out));
-            assertThat(SparkSession.active()
-                            .read()
-                            .json(Storage.asPattern(out.resolve("completions").toString()))
-                            .orderBy("prompt_id")
-                            .collectAsList())
-                    .extracting(completion -> completion.<String>getAs("prompt_id"))
-                    .containsExactly("1", "r");
-        }
-        Path two = text("prompts/two.jsonl", first + "\n" + first + " " + first + "\n");
-        assertRefused(generate(two, folder.resolve("refused")), 1, "line 2 of --prompts", "more than one JSON value");
-        assertRefused(generate(folder.resolve("prompts"), folder.resolve("refused")), 2, "is a folder; name the file");
-        assertRefused(generate(folder.resolve("none"), folder.resolve("refused")), 2, "does not exist");
-    }
-
-    private Printed generate(Path prompts, Path out) {
-        return runs.run(
-                "generate",
-                "--checkpoint",
-                "" + trained,
-                "--device",
-                "cpu",
-                "--prompts",
-                "" + prompts,
-                "--out",
-                "" + out,
-                "--max-tokens",
-                "3");
     }
 }

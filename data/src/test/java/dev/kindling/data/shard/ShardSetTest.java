@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.kindling.data.DataException;
 import dev.kindling.data.corpus.Document;
-import dev.kindling.data.token.BpeTokenizer;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
@@ -75,59 +74,6 @@ class ShardSetTest {
         String text = String.join("", TEXTS);
         assertThat(ShardTest.all(set.tokens("train"))).isEqualTo(TOKENIZER.encode(text + text));
         assertThat(set.documents("train").count()).isEqualTo(10);
-    }
-
-    @Test
-    void endsWholeDocumentsWithEndOfText() {
-        BpeTokenizer tokenizer = new BpeTokenizer();
-        try (ShardSeries train = new ShardSeries(store, tokenizer, "train", 100);
-                ShardSeries val = new ShardSeries(store, tokenizer, "val", 100)) {
-            train.add(new Document("d0", "one two"));
-            train.add(new Document("empty", ""));
-            train.add("d1", "thre");
-            val.add("d1", "e four");
-            val.add("d1", " five");
-            val.endDocument();
-            ShardSet set =
-                    ShardSet.commit(store, "given", tokenizer, Map.of("train", train.finish(), "val", val.finish()));
-            assertThat(tokenizer.decode(ShardTest.all(set.tokens("train")))).isEqualTo("one two<|endoftext|>thre");
-            assertThat(tokenizer.decode(ShardTest.all(set.tokens("val")))).isEqualTo("e four five<|endoftext|>");
-            assertThat(set.documents("train").count()).isEqualTo(2);
-            assertThat(set.documents("val").count()).isEqualTo(1);
-        }
-    }
-
-    /** A document that three tasks read, in shards of every size. */
-    @Test
-    void aDocumentGoesOnFromSeriesToSeries() {
-        for (int shardTokens = 1; shardTokens <= 12; shardTokens++) {
-            List<ShardInfo> shards = new ArrayList<>();
-            String[][] tasks = {{"abc|", "de"}, {"fgh"}, {"", "ij|", "a|"}};
-            for (String[] pieces : tasks) {
-                try (ShardSeries series = new ShardSeries(store, TOKENIZER, "train-" + shards.size(), shardTokens)) {
-                    for (String piece : pieces) {
-                        series.add("d", piece.replace("|", ""));
-                        if (piece.endsWith("|")) {
-                            series.endDocument();
-                        }
-                    }
-                    shards.addAll(series.finish());
-                }
-            }
-            ShardSet set = ShardSet.commit(store, "given", TOKENIZER, Map.of("train", shards));
-            assertThat(ShardTest.all(set.tokens("train"))).isEqualTo(TOKENIZER.encode("abcdefghija"));
-            assertThat(lengths(set.documents("train"))).containsExactly(3L, 7L, 1L);
-        }
-    }
-
-    /** 40 shards of 2^26 tokens are one document, longer than an int. */
-    @Test
-    void aDocumentMayBeLongerThanAnyArray() {
-        List<ShardInfo> shards = IntStream.range(0, 40)
-                .mapToObj(i -> new ShardInfo("s" + i, 1 << 26, "00000000", List.of(1 << 26), i < 39))
-                .toList();
-        ShardSet set = ShardSet.commit(store, "given", TOKENIZER, Map.of("train", shards));
-        assertThat(lengths(set.documents("train"))).containsExactly(40L << 26);
     }
 
     @Test
@@ -252,7 +198,7 @@ class ShardSetTest {
         }
     }
 
-    private static long[] lengths(DocumentIndex index) {
+    static long[] lengths(DocumentIndex index) {
         return IntStream.range(0, index.count())
                 .mapToLong(i -> index.end(i) - index.start(i))
                 .toArray();

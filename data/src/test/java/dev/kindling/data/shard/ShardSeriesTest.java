@@ -1,0 +1,84 @@
+package dev.kindling.data.shard;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.data.corpus.Document;
+import dev.kindling.data.token.BpeTokenizer;
+import dev.kindling.data.token.CharTokenizer;
+import dev.kindling.data.token.Tokenizer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Documents across the borders of series, shards and arrays. */
+class ShardSeriesTest {
+    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij");
+
+    @TempDir
+    Path folder;
+
+    private ShardFolder store;
+
+    @BeforeEach
+    void makeFolder() {
+        store = new LocalShardFolder(folder);
+    }
+
+    @Test
+    void endsWholeDocumentsWithEndOfText() {
+        BpeTokenizer tokenizer = new BpeTokenizer();
+        try (ShardSeries train = new ShardSeries(store, tokenizer, "train", 100);
+                ShardSeries val = new ShardSeries(store, tokenizer, "val", 100)) {
+            train.add(new Document("d0", "one two"));
+            train.add(new Document("empty", ""));
+            train.add("d1", "thre");
+            val.add("d1", "e four");
+            val.add("d1", " five");
+            val.endDocument();
+            ShardSet set =
+                    ShardSet.commit(store, "given", tokenizer, Map.of("train", train.finish(), "val", val.finish()));
+            assertThat(tokenizer.decode(ShardTest.all(set.tokens("train")))).isEqualTo("one two<|endoftext|>thre");
+            assertThat(tokenizer.decode(ShardTest.all(set.tokens("val")))).isEqualTo("e four five<|endoftext|>");
+            assertThat(set.documents("train").count()).isEqualTo(2);
+            assertThat(set.documents("val").count()).isEqualTo(1);
+        }
+    }
+
+    /** A document that three tasks read, in shards of every size. */
+    @Test
+    void aDocumentGoesOnFromSeriesToSeries() {
+        for (int shardTokens = 1; shardTokens <= 12; shardTokens++) {
+            List<ShardInfo> shards = new ArrayList<>();
+            String[][] tasks = {{"abc|", "de"}, {"fgh"}, {"", "ij|", "a|"}};
+            for (String[] pieces : tasks) {
+                try (ShardSeries series = new ShardSeries(store, TOKENIZER, "train-" + shards.size(), shardTokens)) {
+                    for (String piece : pieces) {
+                        series.add("d", piece.replace("|", ""));
+                        if (piece.endsWith("|")) {
+                            series.endDocument();
+                        }
+                    }
+                    shards.addAll(series.finish());
+                }
+            }
+            ShardSet set = ShardSet.commit(store, "given", TOKENIZER, Map.of("train", shards));
+            assertThat(ShardTest.all(set.tokens("train"))).isEqualTo(TOKENIZER.encode("abcdefghija"));
+            assertThat(ShardSetTest.lengths(set.documents("train"))).containsExactly(3L, 7L, 1L);
+        }
+    }
+
+    /** 40 shards of 2^26 tokens are one document, longer than an int. */
+    @Test
+    void aDocumentMayBeLongerThanAnyArray() {
+        List<ShardInfo> shards = IntStream.range(0, 40)
+                .mapToObj(i -> new ShardInfo("s" + i, 1 << 26, "00000000", List.of(1 << 26), i < 39))
+                .toList();
+        ShardSet set = ShardSet.commit(store, "given", TOKENIZER, Map.of("train", shards));
+        assertThat(ShardSetTest.lengths(set.documents("train"))).containsExactly(40L << 26);
+    }
+}

@@ -81,13 +81,22 @@ split() {
   [ $# -gt 0 ] || help=true
   while [ $# -gt 0 ]; do
     case "$1" in
-      --master | --deploy-mode | --conf | --driver-memory | --executor-memory | --properties-file)
+      --executor-memory) # spark-submit gives it to other clusters than the embedded one only
+        [ $# -ge 2 ] || fail "$1 needs a value" 2
+        spark_options+=(--conf "spark.executor.memory=$2")
+        shift 2
+        ;;
+      --executor-memory=*)
+        spark_options+=(--conf "spark.executor.memory=${1#*=}")
+        shift
+        ;;
+      --master | --deploy-mode | --conf | --driver-memory | --properties-file)
         [ $# -ge 2 ] || fail "$1 needs a value" 2
         case "$1=$2" in --master=* | --conf=spark.master=*) embedded=false ;; esac
         spark_options+=("$1" "$2")
         shift 2
         ;;
-      --master=* | --deploy-mode=* | --conf=* | --driver-memory=* | --executor-memory=* | --properties-file=*)
+      --master=* | --deploy-mode=* | --conf=* | --driver-memory=* | --properties-file=*)
         case "$1" in --master=* | --conf=spark.master=*) embedded=false ;; esac
         spark_options+=("${1%%=*}" "${1#*=}")
         shift

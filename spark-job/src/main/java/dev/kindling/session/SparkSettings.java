@@ -102,10 +102,11 @@ public final class SparkSettings {
         int cores = conf.getInt(EXECUTOR_CORES, 1);
         conf.setIfMissing(TASK_CPUS, Integer.toString(cores));
         int cpus = conf.getInt(TASK_CPUS, 1);
-        if (cores / cpus != 1) {
+        int ranks = cpus < 1 ? 0 : cores / cpus;
+        if (ranks != 1) {
             throw new ConfigException(
                     "%s=%d and %s=%d leave room for %d ranks on an executor, where there must be one; set both to the same, or leave out %s"
-                            .formatted(EXECUTOR_CORES, cores, TASK_CPUS, cpus, cores / cpus, TASK_CPUS));
+                            .formatted(EXECUTOR_CORES, cores, TASK_CPUS, cpus, ranks, TASK_CPUS));
         }
     }
 

@@ -135,8 +135,11 @@ class SparkSettingsTest {
         assertThatThrownBy(() -> forBarriers("spark.executor.cores", "4", "spark.task.cpus", "2"))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageContaining("spark.executor.cores=4 and spark.task.cpus=2 leave room for 2 ranks");
-        assertThatThrownBy(() -> forBarriers("spark.executor.cores", "1", "spark.task.cpus", "2"))
-                .hasMessageContaining("leave room for 0 ranks");
+        for (String cpusOfATask : new String[] {"2", "0"}) {
+            assertThatThrownBy(() -> forBarriers("spark.executor.cores", "1", "spark.task.cpus", cpusOfATask))
+                    .isInstanceOf(ConfigException.class)
+                    .hasMessageContaining("leave room for 0 ranks");
+        }
     }
 
     @Test

@@ -50,4 +50,8 @@ public record DataSection(
                 "data.val_fraction is %s, but both parts need text; set it between 0 and 1, for example 0.1",
                 valFraction);
     }
+
+    public DataSection withCorpus(String location) {
+        return new DataSection(location, column, tokenizer, valFraction, packing);
+    }
 }

@@ -70,6 +70,11 @@ public record TrainConfig(
         return new TrainConfig(change.apply(model), data, train, cluster, checkpoint);
     }
 
+    /** This configuration with another data section. */
+    public TrainConfig withData(UnaryOperator<DataSection> change) {
+        return new TrainConfig(model, change.apply(data), train, cluster, checkpoint);
+    }
+
     /** This configuration with another train section. */
     public TrainConfig withTrain(UnaryOperator<TrainSection> change) {
         return new TrainConfig(model, data, change.apply(train), cluster, checkpoint);

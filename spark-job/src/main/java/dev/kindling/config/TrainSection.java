@@ -146,15 +146,27 @@ public record TrainSection(
         return globalBatch / microBatch;
     }
 
+    /**
+     * Whether {@code train.patience} ends the run after {@code done} steps: so many evaluations have passed since that of
+     * {@code bestStep}, 0 where that is not known, without a lower loss.
+     */
+    public boolean isExhausted(long done, long bestStep) {
+        return patience > 0 && bestStep > 0 && (done - bestStep) / evalInterval >= patience;
+    }
+
     public TrainSection withGlobalBatch(int sequences) {
-        return withBatches(sequences, microBatch);
+        return with(sequences, microBatch, initFrom);
     }
 
     public TrainSection withMicroBatch(int sequences) {
-        return withBatches(globalBatch, sequences);
+        return with(globalBatch, sequences, initFrom);
     }
 
-    private TrainSection withBatches(int global, int micro) {
+    public TrainSection withInitFrom(String location) {
+        return with(globalBatch, microBatch, location);
+    }
+
+    private TrainSection with(int global, int micro, String init) {
         return new TrainSection(
                 global,
                 micro,
@@ -175,7 +187,7 @@ public record TrainSection(
                 compile,
                 reduction,
                 zero,
-                initFrom);
+                init);
     }
 
     private static void checkSchedule(double lr, double minLr, int warmupSteps, int lrDecaySteps) {

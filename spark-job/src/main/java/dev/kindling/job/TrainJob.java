@@ -22,6 +22,7 @@ import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.run.OwnedRun;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.run.RunSummary;
+import dev.kindling.run.StartingPoint;
 import dev.kindling.session.DriverDevice;
 import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
@@ -29,8 +30,10 @@ import dev.kindling.train.TrainResult;
 import dev.kindling.train.TrainingBody;
 import dev.kindling.train.TrainingRecord;
 import java.io.IOException;
+import java.util.Formatter;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
@@ -53,16 +56,23 @@ final class TrainJob implements Job<TrainOptions> {
         Configuration hadoop = Storage.settings();
         RunDirectory run = RunDirectory.at(options.out(), hadoop);
         run.require(options.resume());
-        TrainConfig config = configuration(options, run, hadoop);
-        TrainingSettings.requireEnoughMicroBatches(config);
+        TrainConfig asked = configuration(options, run, hadoop);
+        TrainingSettings.requireEnoughMicroBatches(asked);
         if (!options.resume()) {
-            ShardPreparation.requireCorpus(Named.corpus(config.data()), run.path(), hadoop);
+            ShardPreparation.requireCorpus(Named.corpus(asked.data()), run.path(), hadoop);
         }
-        ClusterSection cluster = config.cluster();
-        try (OwnedRun owned = run.own(config, options.resume());
+        StartingPoint start = run.start(asked, options.resume());
+        Optional<String> finished = start.finished(run);
+        if (finished.isPresent()) {
+            System.out.println(finished.get());
+            return;
+        }
+        start.notice().ifPresent(System.out::println);
+        ClusterSection cluster = asked.cluster();
+        try (OwnedRun owned = run.own(start.config(), options.resume());
                 SparkSessions.Application application =
                         sessions.openForBarriers("train", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
-            train(config, run, owned, application.spark(), began);
+            train(start, run, owned, application.spark(), began);
         }
     }
 
@@ -73,9 +83,11 @@ final class TrainJob implements Job<TrainOptions> {
                 : TrainingSettings.resolve(options.config(), options.overrides(), hadoop);
     }
 
-    private static void train(TrainConfig config, RunDirectory run, OwnedRun owned, JavaSparkContext spark, long began)
+    private static void train(StartingPoint start, RunDirectory run, OwnedRun owned, JavaSparkContext spark, long began)
             throws IOException {
+        TrainConfig config = start.config();
         PreparedCorpus corpus = PreparedCorpus.of(config.data(), run.shards(), spark);
+        start.requireVocabulary(corpus.shards().tokenizer().toJson());
         TrainingBody body =
                 new TrainingBody(config, run.toString(), corpus.folder().toString());
         try (TrainingRecord record = new TrainingRecord(config, run, spark);
@@ -126,9 +138,11 @@ final class TrainJob implements Job<TrainOptions> {
         TrainResult result = MessageCodec.decode(outcome.result(), TrainResult.class);
         int worldSize =
                 outcome.generations().get(outcome.generations().size() - 1).worldSize();
-        run.write(new RunSummary(
+        RunSummary summary = new RunSummary(
                 result.steps(),
-                record.last() == null ? Double.NaN : record.last().loss(),
+                record.last() == null
+                        ? OptionalDouble.empty()
+                        : OptionalDouble.of(record.last().loss()),
                 Double.isFinite(result.bestValLoss())
                         ? OptionalDouble.of(result.bestValLoss())
                         : OptionalDouble.empty(),
@@ -141,28 +155,17 @@ final class TrainJob implements Job<TrainOptions> {
                 Map.of(
                         "device", result.device(),
                         "attention", result.attention(),
-                        "allreduce", result.allreduce())));
-        if (result.paddingSaved() != null) {
-            System.out.printf(
-                    Locale.ROOT,
-                    "%n%.1f %% of the rows would be padding if each document were padded to block_size %d instead of packed%n",
-                    100 * result.paddingSaved(),
-                    config.model().blockSize());
-        }
+                        "allreduce", result.allreduce()));
+        run.write(summary);
+        summary.paddingSaved()
+                .ifPresent(share -> System.out.printf(
+                        Locale.ROOT,
+                        "%n%.1f %% of the rows would be padding if each document were padded to block_size %d instead of packed%n",
+                        100 * share,
+                        config.model().blockSize()));
         System.out.printf(
-                Locale.ROOT,
-                "%n--- a sample ---%n%s%n---%n%ntrained %d steps on %d executor(s) in %.1f s: best validation loss %.4f at step %d, %,.0f tokens/s (%s, attention %s, allreduce %s)%nrun directory: %s%n",
-                result.sample(),
-                result.steps(),
-                worldSize,
-                seconds,
-                result.bestValLoss(),
-                result.bestStep(),
-                record.tokensPerSecond(),
-                result.device(),
-                result.attention(),
-                result.allreduce(),
-                run);
+                "%n--- a sample ---%n%s%n---%n%n%s%nrun directory: %s%n",
+                result.sample(), line(summary, result.bestStep()), run);
         if (result.steps() < config.train().maxSteps()) {
             System.out.printf(
                     Locale.ROOT,
@@ -171,5 +174,18 @@ final class TrainJob implements Job<TrainOptions> {
                     config.train().patience());
         }
         record.stragglers().slowest().ifPresent(slowest -> System.out.println("slow executor: " + slowest));
+    }
+
+    private static String line(RunSummary summary, long bestStep) {
+        StringBuilder line = new StringBuilder();
+        Formatter text = new Formatter(line, Locale.ROOT);
+        text.format(
+                "trained %d steps on %d executor(s) in %.1f s",
+                summary.steps(), summary.worldSize(), summary.wallSeconds());
+        summary.bestValLoss().ifPresent(loss -> text.format(": best validation loss %.4f at step %d", loss, bestStep));
+        summary.tokensPerSecond().ifPresent(speed -> text.format(", %,.0f tokens/s", speed));
+        Map<String, String> ran = summary.ran();
+        text.format(" (%s, attention %s, allreduce %s)", ran.get("device"), ran.get("attention"), ran.get("allreduce"));
+        return line.toString();
     }
 }

@@ -87,6 +87,11 @@ public final class ShardPreparation {
         }
     }
 
+    /** The corpus by a name that means the same everywhere: {@code shakespeare}, or a qualified path. */
+    public static String qualified(Named corpus, Configuration hadoop) throws IOException {
+        return isShakespeare(corpus) ? corpus.path() : corpus.resolve(hadoop).toString();
+    }
+
     /** Opens a folder of shards by its qualified path. */
     public static ShardSet open(String folder, Configuration hadoop) throws IOException {
         return ShardSet.open(HadoopShardFolder.at(new Path(folder), hadoop));

@@ -3,8 +3,10 @@ package dev.kindling.report;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.storage.Storage;
+import java.io.BufferedReader;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -43,6 +45,20 @@ public final class MetricsLog implements AutoCloseable {
             FSDataOutputStream out = storage.files().create(file, true);
             out.write(kept.getBytes(StandardCharsets.UTF_8));
             return new MetricsLog(out);
+        }
+    }
+
+    /** The last step that {@code file} has a whole line of; 0 if there is none. */
+    public static long lastStep(Storage storage, Path file) throws IOException {
+        try (BufferedReader lines =
+                new BufferedReader(new InputStreamReader(storage.files().open(file), StandardCharsets.UTF_8))) {
+            long last = 0;
+            for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                last = Math.max(last, stepOf(line));
+            }
+            return last;
+        } catch (FileNotFoundException e) {
+            return 0;
         }
     }
 

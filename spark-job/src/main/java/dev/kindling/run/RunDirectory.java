@@ -21,16 +21,18 @@ import org.apache.hadoop.fs.Path;
 public final class RunDirectory {
     private final Path path;
     private final Storage storage;
+    private final Configuration hadoop;
 
-    private RunDirectory(Path path, Storage storage) {
+    private RunDirectory(Path path, Storage storage, Configuration hadoop) {
         this.path = path;
         this.storage = storage;
+        this.hadoop = hadoop;
     }
 
     /** The run directory at a location as the user wrote it, see {@link RunPath}; it need not exist. */
     public static RunDirectory at(String location, Configuration hadoop) throws IOException {
         Path path = RunPath.absolute(location, hadoop);
-        return new RunDirectory(path, Storage.of(path, hadoop));
+        return new RunDirectory(path, Storage.of(path, hadoop), hadoop);
     }
 
     public Path path() {
@@ -55,6 +57,16 @@ public final class RunDirectory {
                     "there is no run at %s to resume (no config.yaml); check --out, or leave out --resume"
                             .formatted(path));
         }
+    }
+
+    /**
+     * What a training in this directory starts from.
+     *
+     * @param config as the user asks for it
+     * @throws ConfigException if that cannot be: another model or, in a resumed run, another training
+     */
+    public StartingPoint start(TrainConfig config, boolean resume) throws IOException {
+        return resume ? StartingPoint.ofResumed(this, config, hadoop) : StartingPoint.ofNew(config, hadoop);
     }
 
     ConfigException occupied() {
@@ -103,7 +115,16 @@ public final class RunDirectory {
 
     /** Opens {@code metrics.jsonl} for the steps after {@code step}, see {@link MetricsLog#resume}. */
     public MetricsLog metrics(long step) throws IOException {
-        return MetricsLog.resume(storage, new Path(path, "metrics.jsonl"), step);
+        return MetricsLog.resume(storage, metricsFile(), step);
+    }
+
+    /** The last step in {@code metrics.jsonl}; 0 if there is none. */
+    long metricsStep() throws IOException {
+        return MetricsLog.lastStep(storage, metricsFile());
+    }
+
+    private Path metricsFile() {
+        return new Path(path, "metrics.jsonl");
     }
 
     /** Begins a TensorBoard event file. */
@@ -113,7 +134,16 @@ public final class RunDirectory {
 
     /** Writes {@code summary.json}. */
     public void write(RunSummary summary) throws IOException {
-        storage.write(new Path(path, "summary.json"), summary.toJson());
+        storage.write(summaryFile(), summary.toJson());
+    }
+
+    /** The steps that {@code summary.json} tells of; 0 without one. */
+    long summarizedSteps() throws IOException {
+        return storage.files().exists(summaryFile()) ? RunSummary.steps(storage.read(summaryFile())) : 0;
+    }
+
+    private Path summaryFile() {
+        return new Path(path, "summary.json");
     }
 
     @Override

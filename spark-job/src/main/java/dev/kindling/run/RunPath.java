@@ -29,7 +29,7 @@ public final class RunPath {
             return new Path(location);
         }
         return "file".equals(FileSystem.getDefaultUri(hadoop).getScheme())
-                ? new Path(new File(location).getAbsoluteFile().toURI())
+                ? new Path("file", null, new File(location).getAbsolutePath())
                 : new Path(null, null, location);
     }
 

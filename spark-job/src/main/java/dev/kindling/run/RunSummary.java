@@ -12,9 +12,9 @@ import java.util.TreeMap;
  * {@code summary.json}: how a run ended.
  *
  * @param steps optimizer steps done
- * @param trainLoss the last step's training loss, in nats per token
+ * @param trainLoss the last step's training loss, in nats per token; empty when the job did no step
  * @param bestValLoss the lowest validation loss, in nats per token; empty if none was evaluated
- * @param tokensPerSecond training tokens over all ranks, per second of training
+ * @param tokensPerSecond training tokens over all ranks, per second of training; empty when the job did no step
  * @param wallSeconds from the start of the job to its end
  * @param worldSize ranks of the last generation
  * @param peakBytes the most device memory that rank 0 held at once in the last generation
@@ -24,32 +24,38 @@ import java.util.TreeMap;
  */
 public record RunSummary(
         long steps,
-        double trainLoss,
+        OptionalDouble trainLoss,
         OptionalDouble bestValLoss,
-        double tokensPerSecond,
+        OptionalDouble tokensPerSecond,
         double wallSeconds,
         int worldSize,
         long peakBytes,
         Stragglers stragglers,
         OptionalDouble paddingSaved,
         Map<String, String> ran) {
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+
+    /** The steps that the text of such a file tells of; 0 if it is damaged. */
+    static long steps(String text) {
+        try {
+            return JSON.readTree(text).path("steps").asLong();
+        } catch (JsonProcessingException e) {
+            return 0;
+        }
+    }
 
     /** The text of the file. */
     String toJson() throws JsonProcessingException {
-        JsonMapper json = JsonMapper.builder().build();
-        ObjectNode node = json.createObjectNode();
-        node.put("steps", steps).put("train_loss", trainLoss);
-        if (bestValLoss.isPresent()) {
-            node.put("best_val_loss", bestValLoss.getAsDouble());
-        }
-        node.put("tokens_per_second", tokensPerSecond)
-                .put("wall_seconds", wallSeconds)
-                .put("world_size", worldSize)
-                .put("peak_bytes", peakBytes);
+        ObjectNode node = JSON.createObjectNode();
+        node.put("steps", steps);
+        trainLoss.ifPresent(loss -> node.put("train_loss", loss));
+        bestValLoss.ifPresent(loss -> node.put("best_val_loss", loss));
+        tokensPerSecond.ifPresent(speed -> node.put("tokens_per_second", speed));
+        node.put("wall_seconds", wallSeconds).put("world_size", worldSize).put("peak_bytes", peakBytes);
         node.set("ranks", stragglers.toJson());
         stragglers.slowest().ifPresent(slowest -> node.put("straggler", slowest));
         paddingSaved.ifPresent(share -> node.put("padding_saved", share));
         new TreeMap<>(ran).forEach(node::put);
-        return json.writerWithDefaultPrettyPrinter().writeValueAsString(node) + "\n";
+        return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(node) + "\n";
     }
 }

@@ -24,11 +24,6 @@ record BestLoss(double valLoss, long step) {
         return measured < valLoss ? new BestLoss(measured, done) : this;
     }
 
-    /** Whether so many evaluations have passed since without a lower loss; never for a {@code patience} of 0. */
-    boolean exhausts(int patience, int evalInterval, long done) {
-        return patience > 0 && step > 0 && (done - step) / evalInterval >= patience;
-    }
-
     OptionalDouble valLossIfAny() {
         return Double.isInfinite(valLoss) ? OptionalDouble.empty() : OptionalDouble.of(valLoss);
     }

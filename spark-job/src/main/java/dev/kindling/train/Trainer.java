@@ -22,6 +22,7 @@ import dev.kindling.nn.GptDecoder;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Sampling;
 import dev.kindling.nn.TextGenerator;
+import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.time.Duration;
@@ -151,7 +152,8 @@ final class Trainer {
         if (initFrom.equals("scratch")) {
             parameters.initialise(config.train().seed());
         } else {
-            weights.load(rank.store().loadModel(new Path(initFrom)));
+            Path checkpoint = new Path(initFrom);
+            weights.load(CheckpointStore.around(checkpoint, Storage.settings()).loadModel(checkpoint));
         }
         return initFrom;
     }
@@ -205,7 +207,7 @@ final class Trainer {
     /** Whether training is over after so many steps: all are done, or the loss has not improved for long enough. */
     private boolean ends(long done) {
         TrainSection train = config.train();
-        return done >= train.maxSteps() || best.exhausts(train.patience(), train.evalInterval(), done);
+        return done >= train.maxSteps() || train.isExhausted(done, best.step());
     }
 
     private double evaluate(long done) {

@@ -7,6 +7,7 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.coordinate.Progress;
 import dev.kindling.coordinate.TopicHandlers;
+import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.monitor.SparkMonitor;
@@ -200,9 +201,9 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         return last;
     }
 
-    /** Training tokens a second over all completed steps, evaluation and checkpoints not counted. */
-    public double tokensPerSecond() {
-        return tokens == 0 ? 0 : tokens / trainingMillis * 1000;
+    /** Training tokens a second over all completed steps, evaluation and checkpoints not counted; empty without one. */
+    public OptionalDouble tokensPerSecond() {
+        return tokens == 0 ? OptionalDouble.empty() : OptionalDouble.of(tokens / trainingMillis * 1000);
     }
 
     @Override
@@ -224,6 +225,10 @@ public final class TrainingRecord implements Progress, AutoCloseable {
                 LOG.warn("{}", line);
                 System.err.println("kindling: " + line);
             });
+            if (recovery.found().isEmpty() && !recovery.skipped().isEmpty()) {
+                throw new FatalJobException(
+                        "no checkpoint of %s can be read; restore one, or train anew in another --out".formatted(run));
+            }
             return recovery.found().map(CheckpointState::step).orElse(0L);
         } catch (IOException e) {
             throw new UncheckedIOException("cannot look for checkpoints in " + run + "; check that it can be read", e);

@@ -224,4 +224,15 @@ class TrainConfigTest {
                         "%s is not UTF-8 text: line 2 has bytes of another encoding, perhaps Latin-1; save the file as UTF-8",
                         file);
     }
+
+    @Test
+    void patienceCountsEvaluationsSinceTheBest() {
+        TrainSection train = TrainConfig.defaults()
+                .with(ConfigOverrides.set("train.patience=2", "train.eval_interval=250"))
+                .train();
+        assertThat(train.isExhausted(999, 500)).isFalse();
+        assertThat(train.isExhausted(1000, 500)).isTrue();
+        assertThat(train.isExhausted(5000, 0)).isFalse();
+        assertThat(TrainConfig.defaults().train().isExhausted(5000, 500)).isFalse();
+    }
 }

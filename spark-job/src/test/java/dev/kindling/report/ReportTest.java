@@ -90,9 +90,9 @@ class ReportTest {
         RunDirectory.at(run.toString(), new Configuration(false))
                 .write(new RunSummary(
                         2000,
-                        1.5,
+                        OptionalDouble.of(1.5),
                         OptionalDouble.of(1.875),
-                        1e4,
+                        OptionalDouble.of(1e4),
                         80.5,
                         2,
                         1 << 20,

@@ -15,13 +15,4 @@ class BestLossTest {
         assertThat(BestLoss.NONE.valLossIfAny()).isEmpty();
         assertThat(BestLoss.NONE.stepIfAny()).isEmpty();
     }
-
-    @Test
-    void patienceCountsEvaluationsSinceTheBest() {
-        BestLoss best = new BestLoss(3, 500);
-        assertThat(best.exhausts(2, 250, 999)).isFalse();
-        assertThat(best.exhausts(2, 250, 1000)).isTrue();
-        assertThat(best.exhausts(0, 250, 5000)).isFalse();
-        assertThat(BestLoss.NONE.exhausts(1, 250, 5000)).isFalse();
-    }
 }

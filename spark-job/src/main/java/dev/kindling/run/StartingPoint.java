@@ -1,0 +1,179 @@
+package dev.kindling.run;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.kindling.checkpoint.CheckpointException;
+import dev.kindling.checkpoint.CheckpointState;
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.WhichCheckpoint;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.ConfigOverrides;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
+import dev.kindling.input.Named;
+import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.storage.PathException;
+import java.io.IOException;
+import java.util.Optional;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * What a training starts from, found and checked by the driver before anything is written: random weights, the weights of
+ * a checkpoint that {@code train.init_from} names, or the run's own newest checkpoint.
+ *
+ * @param config in which {@code data.corpus} is qualified, and {@code train.init_from} the directory of a checkpoint
+ * @param checkpoint where the weights are from; null for random ones
+ * @param state what that checkpoint holds besides tensors; null for random weights
+ * @param step optimizer steps that the run has done
+ * @param notice what the user should be told about it
+ */
+public record StartingPoint(
+        TrainConfig config, Path checkpoint, CheckpointState state, long step, Optional<String> notice) {
+    private static final String SCRATCH = "scratch";
+
+    /**
+     * The start of a new run.
+     *
+     * @throws ConfigException if {@code train.init_from} holds no checkpoint, or that of another model
+     */
+    static StartingPoint ofNew(TrainConfig config, Configuration hadoop) throws IOException {
+        TrainConfig own = qualified(config, hadoop);
+        String location = own.train().initFrom();
+        if (location.equals(SCRATCH)) {
+            return new StartingPoint(own, null, null, 0, Optional.empty());
+        }
+        CheckpointStore.Resolved resolved;
+        CheckpointState state;
+        try {
+            resolved = CheckpointStore.resolve(RunPath.absolute(location, hadoop), WhichCheckpoint.BEST, hadoop);
+            state = CheckpointStore.around(resolved.directory(), hadoop).loadState(resolved.directory());
+        } catch (CheckpointException | PathException e) {
+            throw new ConfigException("train.init_from: " + e.getMessage(), e);
+        }
+        Path checkpoint = resolved.directory();
+        requireModel(own, state, checkpoint);
+        TrainConfig begun = own.withTrain(train -> train.withInitFrom(checkpoint.toString()));
+        return new StartingPoint(
+                begun, checkpoint, state, 0, resolved.choice().map(choice -> "train.init_from: " + choice));
+    }
+
+    private static TrainConfig qualified(TrainConfig config, Configuration hadoop) throws IOException {
+        String corpus = ShardPreparation.qualified(Named.corpus(config.data()), hadoop);
+        return config.withData(data -> data.withCorpus(corpus));
+    }
+
+    /** All of the model section but dropout, which has no weights. */
+    private static void requireModel(TrainConfig config, CheckpointState state, Path checkpoint) {
+        TrainConfig trained = TrainConfig.fromTree(state.config(), checkpoint + "/state.json");
+        Changes.between(trained, config, key -> key.startsWith("model.") && !key.equals("model.dropout"))
+                .ifPresent(changes -> {
+                    throw new ConfigException(
+                            "train.init_from %s is another model: %s; use its values, or another checkpoint"
+                                    .formatted(checkpoint, changes));
+                });
+    }
+
+    /**
+     * Where a run goes on. It does so as the training that it is: the model, the data, the batches' size and order
+     * ({@code train.global_batch}, {@code train.seed}) and {@code train.init_from} stay; schedule, optimizer, steps,
+     * intervals, precision and cluster may change.
+     *
+     * @throws ConfigException if one of the settings that stay is another than before, or {@code train.max_steps} is less
+     *     than the run has done
+     * @throws CheckpointException if the run's checkpoints are damaged or gone
+     */
+    static StartingPoint ofResumed(RunDirectory run, TrainConfig asked, Configuration hadoop) throws IOException {
+        TrainConfig recorded = qualified(run.config(ConfigOverrides.NONE), hadoop);
+        TrainConfig own = qualified(asked, hadoop);
+        String origin = recorded.train().initFrom();
+        TrainConfig config = leadsTo(own.train().initFrom(), origin, hadoop)
+                ? own.withTrain(train -> train.withInitFrom(origin))
+                : own;
+        Changes.between(recorded, config, StartingPoint::stays).ifPresent(changes -> {
+            throw new ConfigException(
+                    "a resume goes on with the same training, but of %s %s; leave that as it was, or begin another run with another --out (train.init_from takes over weights)"
+                            .formatted(run, changes));
+        });
+        CheckpointStore store = run.checkpoints(config.checkpoint().keep());
+        CheckpointStore.Recovery recovery = store.latestValid();
+        if (recovery.found().isEmpty()) {
+            requireNoneYet(run, recovery, recorded);
+            StartingPoint anew = ofNew(config, hadoop);
+            String notice =
+                    "%s has no checkpoint yet: training begins at step 0 again, and metrics.jsonl, which has %d step(s), with it"
+                            .formatted(run, run.metricsStep());
+            return new StartingPoint(anew.config, anew.checkpoint, anew.state, 0, Optional.of(notice));
+        }
+        CheckpointState state = recovery.found().get();
+        if (config.train().maxSteps() < state.step()) {
+            throw new ConfigException("train.max_steps is %d, but %s has done %d steps; set it to more to go on"
+                    .formatted(config.train().maxSteps(), run, state.step()));
+        }
+        return new StartingPoint(config, store.committed(state.step()), state, state.step(), Optional.empty());
+    }
+
+    private static boolean stays(String key) {
+        return switch (key) {
+            case "train.global_batch", "train.seed", "train.init_from" -> true;
+            default -> key.startsWith("model.") || key.startsWith("data.");
+        };
+    }
+
+    /** Whether {@code location} is the checkpoint {@code origin}, or the run that holds it. */
+    private static boolean leadsTo(String location, String origin, Configuration hadoop) throws IOException {
+        if (location.equals(SCRATCH) || origin.equals(SCRATCH)) {
+            return location.equals(origin);
+        }
+        return (origin + "/").startsWith(RunPath.absolute(location, hadoop) + "/");
+    }
+
+    /** A run that has done as many steps as a checkpoint comes after, and has none, has lost it. */
+    private static void requireNoneYet(RunDirectory run, CheckpointStore.Recovery recovery, TrainConfig recorded)
+            throws IOException {
+        if (!recovery.skipped().isEmpty()) {
+            throw new CheckpointException(
+                    "no checkpoint of %s can be read: %s; restore one, or train anew in another --out"
+                            .formatted(run, String.join("; ", recovery.skipped())));
+        }
+        long done = run.metricsStep();
+        if (done >= Math.min(recorded.checkpoint().interval(), recorded.train().maxSteps())) {
+            throw new CheckpointException(
+                    "%s has done %d steps, as metrics.jsonl says, but holds no checkpoint; restore its checkpoints folder, or train anew in another --out"
+                            .formatted(run, done));
+        }
+    }
+
+    /**
+     * Checks that the tokens of the corpus mean what the weights have learned.
+     *
+     * @param tokenizer of the shards, as JSON
+     * @throws ConfigException if the checkpoint was trained with another vocabulary
+     */
+    public void requireVocabulary(JsonNode tokenizer) {
+        if (state != null && !state.tokenizer().equals(tokenizer)) {
+            throw new ConfigException(
+                    "%s was trained with another vocabulary than data.corpus %s has (%s); set data.corpus to shards that were prepared with the checkpoint's, or train from scratch"
+                            .formatted(
+                                    checkpoint,
+                                    config.data().corpus(),
+                                    VocabularyDifference.describe(state.tokenizer(), tokenizer)));
+        }
+    }
+
+    /** Whether all steps have been done before, so that there is nothing to do but to say so. */
+    public Optional<String> finished(RunDirectory run) throws IOException {
+        if (step == 0 || run.summarizedSteps() < step) {
+            return Optional.empty();
+        }
+        TrainSection train = config.train();
+        if (step >= train.maxSteps()) {
+            return Optional.of("%s has done all of its %d steps, and nothing was changed; set train.max_steps to more to go on"
+                    .formatted(run, step));
+        }
+        return train.isExhausted(step, state.bestStep().orElse(0))
+                ? Optional.of(
+                        "%s has ended at step %d by train.patience, and nothing was changed; set that to more, or to 0, to go on"
+                                .formatted(run, step))
+                : Optional.empty();
+    }
+}

@@ -1,5 +1,6 @@
 package dev.kindling.checkpoint;
 
+import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
@@ -66,10 +67,15 @@ public final class CheckpointStore {
             return staged;
         } catch (IOException | RuntimeException e) {
             storage.deleteQuietly(staged, e);
+            String remedy =
+                    e instanceof NoSpaceException ? "" : "; fix permissions there, then run again with --resume";
             throw new CheckpointException(
                     "could not write checkpoint " + name(checkpoint.state().step()) + " in " + directory + ": "
-                            + e.getMessage() + "; free space or fix permissions there, then run again with --resume",
+                            + e.getMessage() + remedy,
                     e);
+        } catch (Error e) { // out of memory
+            storage.deleteQuietly(staged, e);
+            throw e;
         }
     }
 

@@ -113,8 +113,9 @@ public final class Coordinator implements AutoCloseable {
                 try {
                     handlers.handle(of.generation(), reports.rank(), value);
                 } catch (Exception | Error e) {
-                    String what = "the driver failed on report '" + value.topic() + "': " + reasonOf(e);
-                    of.blame(new FirstCause(-1, "", what, "", e instanceof FatalJobException));
+                    boolean fatal = e instanceof FatalJobException;
+                    String what = fatal ? "" : "the driver failed on report '" + value.topic() + "': ";
+                    of.blame(new FirstCause(-1, "", what + reasonOf(e), "", fatal));
                     return;
                 }
             }

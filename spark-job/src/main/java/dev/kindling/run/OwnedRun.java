@@ -3,6 +3,7 @@ package dev.kindling.run;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigOverrides;
 import dev.kindling.config.TrainConfig;
+import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -47,6 +48,8 @@ public final class OwnedRun implements AutoCloseable {
                 throw run.occupied();
             }
             owned = mark(run, resume);
+        } catch (NoSpaceException e) {
+            throw e;
         } catch (IOException e) {
             throw new ConfigException(
                     "cannot write to %s (%s); check its permissions, or choose another --out"

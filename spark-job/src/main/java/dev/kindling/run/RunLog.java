@@ -1,8 +1,13 @@
 package dev.kindling.run;
 
+import dev.kindling.storage.NoSpaceException;
+import java.io.IOException;
 import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.logging.log4j.Level;
 import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.core.ErrorHandler;
+import org.apache.logging.log4j.core.LogEvent;
 import org.apache.logging.log4j.core.LoggerContext;
 import org.apache.logging.log4j.core.appender.FileAppender;
 import org.apache.logging.log4j.core.config.LoggerConfig;
@@ -24,7 +29,7 @@ public final class RunLog implements AutoCloseable {
     }
 
     /** Appends to {@code runDirectory/kindling.log}. */
-    public static RunLog open(Path runDirectory) {
+    public static RunLog open(Path runDirectory) throws IOException {
         LoggerContext context = (LoggerContext) LogManager.getContext(false);
         FileAppender appender = FileAppender.newBuilder()
                 .withFileName(runDirectory.resolve("kindling.log").toString())
@@ -36,11 +41,37 @@ public final class RunLog implements AutoCloseable {
                         .withPattern("%d{yyyy-MM-dd HH:mm:ss.SSS} %p %t %c: %m%n%ex")
                         .build())
                 .build();
+        if (appender == null) {
+            throw new IOException("cannot write %s/kindling.log; check its permissions".formatted(runDirectory));
+        }
+        appender.setHandler(new ErrorsInOneLine());
         appender.start();
         LoggerConfig root = context.getConfiguration().getRootLogger();
         root.addAppender(appender, Level.INFO, null);
         context.updateLoggers();
         return new RunLog(context, appender);
+    }
+
+    /** A log that cannot be written, on a full disk for example, is told of once, not for each event with a trace. */
+    private static final class ErrorsInOneLine implements ErrorHandler {
+        private final AtomicBoolean told = new AtomicBoolean();
+
+        @Override
+        public void error(String message) {
+            if (told.compareAndSet(false, true)) {
+                System.err.println("kindling: kindling.log is not complete: " + message);
+            }
+        }
+
+        @Override
+        public void error(String message, Throwable cause) {
+            error(NoSpaceException.reason(cause).orElse(message));
+        }
+
+        @Override
+        public void error(String message, LogEvent event, Throwable cause) {
+            error(message, cause);
+        }
     }
 
     @Override

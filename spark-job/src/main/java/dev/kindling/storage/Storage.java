@@ -16,6 +16,7 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
 import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.fs.UnsupportedFileSystemException;
 import org.apache.hadoop.util.VersionInfo;
 import org.apache.spark.SparkEnv;
@@ -32,7 +33,8 @@ public final class Storage {
     private final Configuration hadoop;
 
     public Storage(FileSystem files, Configuration hadoop) {
-        this.files = files instanceof LocalFileSystem local ? local.getRawFileSystem() : files;
+        FileSystem plain = files instanceof LocalFileSystem local ? local.getRawFileSystem() : files;
+        this.files = plain instanceof RawLocalFileSystem local ? new LocalFiles(local) : plain;
         this.hadoop = hadoop;
     }
 
@@ -113,6 +115,9 @@ public final class Storage {
         try {
             create(part, content);
             replace(part, path);
+        } catch (NoSpaceException e) {
+            deleteQuietly(part, e);
+            throw e.at(path.toString());
         } catch (IOException | RuntimeException e) {
             deleteQuietly(part, e);
             throw e;
@@ -143,6 +148,8 @@ public final class Storage {
             return true;
         } catch (FileAlreadyExistsException | org.apache.hadoop.fs.FileAlreadyExistsException e) {
             return false;
+        } catch (IOException e) {
+            throw NoSpaceException.of(e, path.toString());
         }
     }
 
@@ -163,6 +170,8 @@ public final class Storage {
                 return false;
             }
             throw e;
+        } catch (IOException e) {
+            throw NoSpaceException.of(e, directory.toString());
         }
     }
 

@@ -18,6 +18,7 @@ import dev.kindling.report.Stragglers;
 import dev.kindling.report.TensorBoard;
 import dev.kindling.report.TrainProgress;
 import dev.kindling.run.RunDirectory;
+import dev.kindling.storage.NoSpaceException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
@@ -105,8 +106,12 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     }
 
     private void stepDone(Generation from, int rank, StepReport report) throws IOException {
-        begin(from);
-        add(from, rank, report);
+        try {
+            begin(from);
+            add(from, rank, report);
+        } catch (NoSpaceException e) { // no attempt makes space
+            throw new FatalJobException(e.getMessage(), e);
+        }
     }
 
     private void commit(Generation from, int rank, CommitRequest request) throws IOException {
@@ -236,10 +241,12 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     }
 
     private void closeFiles() throws IOException {
-        if (metrics != null) {
-            progress.close();
-            metrics.close();
-            tensorBoard.close();
+        try (MetricsLog lines = metrics;
+                TensorBoard events = tensorBoard;
+                TrainProgress bar = progress) {
+            metrics = null;
+            tensorBoard = null;
+            progress = null;
         }
     }
 

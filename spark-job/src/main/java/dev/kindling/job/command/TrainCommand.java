@@ -27,7 +27,11 @@ public final class TrainCommand implements Callable<Integer> {
     @Option(names = "--out", paramLabel = "DIR", description = "Run directory. Default: runs/TIMESTAMP.")
     private String out;
 
-    @Option(names = "--resume", description = "Go on from the newest checkpoint in --out.")
+    @Option(
+            names = "--resume",
+            description = "Go on from the newest checkpoint in --out, as the same training: model, data,"
+                    + " train.global_batch, train.seed and train.init_from stay; steps, schedule, optimizer, intervals,"
+                    + " precision and cluster may change.")
     private boolean resume;
 
     @Option(names = "--executors", paramLabel = "N", description = "Executors, one rank each (cluster.executors).")

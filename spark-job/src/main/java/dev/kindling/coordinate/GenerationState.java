@@ -4,6 +4,7 @@ import dev.kindling.allreduce.link.Peer;
 import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.HeapShortage;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.RankMessage;
 import java.util.ArrayList;
@@ -156,9 +157,10 @@ final class GenerationState {
     }
 
     synchronized void executorLost(String executorId, String reason) {
+        Optional<String> shortage = HeapShortage.exit(reason);
         joined().filter(state -> state.peer().executorId().equals(executorId)).forEach(state -> {
             if (!state.hasLeft()) {
-                blame(state.cause("its executor is gone: " + reason));
+                blame(shortage.map(state::finalCause).orElseGet(() -> state.cause("its executor is gone: " + reason)));
             }
             state.leave();
         });

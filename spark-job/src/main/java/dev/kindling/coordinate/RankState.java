@@ -82,4 +82,9 @@ final class RankState {
     FirstCause cause(String what) {
         return new FirstCause(peer.rank(), peer.describe(), what, "", false);
     }
+
+    /** One that another attempt would meet again. */
+    FirstCause finalCause(String what) {
+        return new FirstCause(peer.rank(), peer.describe(), what, "", true);
+    }
 }

@@ -85,7 +85,10 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         Work work = new Work(options, subject, scoring, documents, executors);
         try (results;
                 SparkSessions.Application application = sessions.openWithoutBarriers("evaluate", executors, gpus)) {
-            JobWatch.over(application.spark().sc(), () -> evaluate(work, application.session(), results));
+            JobWatch.over(
+                    application.spark().sc(),
+                    results.out().toString(),
+                    () -> evaluate(work, application.session(), results));
             results.publish();
         }
         System.out.println("results: " + results.out());

@@ -117,7 +117,9 @@ final class GenerateJob implements Job<GenerateOptions> {
             int tasks = Math.min(prompts.size(), file.elastic().partitions().orElse(slots));
             Output output = new Output(application.session(), results);
             JobWatch.over(
-                    application.spark().sc(), () -> complete(new Completions(writing, prompts), file, tasks, output));
+                    application.spark().sc(),
+                    results.out().toString(),
+                    () -> complete(new Completions(writing, prompts), file, tasks, output));
             results.publish();
         }
         System.out.println("results: " + results.out());

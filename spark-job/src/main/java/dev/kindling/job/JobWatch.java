@@ -1,15 +1,20 @@
 package dev.kindling.job;
 
 import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.HeapShortage;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.job.command.FailureReport;
 import dev.kindling.session.RetryPause;
+import dev.kindling.storage.NoSpaceException;
 import java.io.IOException;
 import java.util.HashSet;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import java.util.UUID;
+import org.apache.hadoop.fs.FSError;
 import org.apache.spark.ExceptionFailure;
+import org.apache.spark.ExecutorLostFailure;
 import org.apache.spark.SparkContext;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerJobStart;
@@ -31,18 +36,24 @@ final class JobWatch extends SparkListener {
     }
 
     private final SparkContext spark;
+    private final String results;
     private final String id = UUID.randomUUID().toString();
     private final Set<Integer> jobs = new HashSet<>();
     private final Set<Integer> stages = new HashSet<>();
     private Exception failure;
 
-    private JobWatch(SparkContext spark) {
+    private JobWatch(SparkContext spark, String results) {
         this.spark = spark;
+        this.results = results;
     }
 
-    /** Runs {@code work} and watches its jobs; throws the error for which they were ended. */
-    static <T> T over(SparkContext spark, Work<T> work) throws IOException {
-        JobWatch watch = new JobWatch(spark);
+    /**
+     * Runs {@code work} and watches its jobs; throws the error for which they were ended.
+     *
+     * @param results what the jobs write, for an error of a full disk
+     */
+    static <T> T over(SparkContext spark, String results, Work<T> work) throws IOException {
+        JobWatch watch = new JobWatch(spark, results);
         Thread poll = new Thread(watch::awaitExecutors, "kindling-job-watch");
         poll.setDaemon(true);
         spark.addSparkListener(watch);
@@ -51,7 +62,8 @@ final class JobWatch extends SparkListener {
         poll.start();
         try {
             return work.run();
-        } catch (Exception e) { // Spark throws checked ones undeclared
+        } catch (Exception | FSError e) { // Spark throws checked ones undeclared
+            watch.incurable(e).ifPresent(watch::end); // of the driver's own
             watch.rethrow();
             throw e;
         } finally {
@@ -109,10 +121,29 @@ final class JobWatch extends SparkListener {
 
     @Override
     public synchronized void onTaskEnd(SparkListenerTaskEnd task) {
-        if (stages.contains(task.stageId()) && task.reason() instanceof ExceptionFailure thrown) {
-            OptionConverters.toJava(thrown.exception())
-                    .flatMap(FailureReport::worded)
-                    .ifPresent(this::end);
+        if (!stages.contains(task.stageId())) {
+            return;
         }
+        if (task.reason() instanceof ExceptionFailure thrown) {
+            OptionConverters.toJava(thrown.exception()).flatMap(this::incurable).ifPresent(this::end);
+        } else if (task.reason() instanceof ExecutorLostFailure lost) {
+            OptionConverters.toJava(lost.reason())
+                    .flatMap(HeapShortage::exit)
+                    .ifPresent(said -> end(new FatalJobException(said)));
+        }
+    }
+
+    /** What a failure means that another attempt would meet again; empty for one that it may not. */
+    private Optional<Exception> incurable(Throwable failure) {
+        Optional<Exception> worded = FailureReport.worded(failure);
+        if (worded.isPresent()) {
+            return worded;
+        }
+        Optional<String> full = NoSpaceException.reason(failure);
+        if (full.isPresent()) {
+            String where = results + ", or of an executor's spark.local.dir";
+            return Optional.of(new NoSpaceException(where, full.get(), failure));
+        }
+        return HeapShortage.among(failure, spark.conf()).map(Exception.class::cast);
     }
 }

@@ -36,6 +36,7 @@ final class PrepareJob implements Job<PrepareOptions> {
             JavaSparkContext spark = application.spark();
             ShardSet set = JobWatch.over(
                     spark.sc(),
+                    results.out().toString(),
                     () -> new ShardPreparation(spark)
                             .prepare(
                                     new ShardPreparation.Request(corpus, options.tokenizer(), valFraction),

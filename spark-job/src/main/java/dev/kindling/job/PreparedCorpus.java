@@ -31,10 +31,11 @@ record PreparedCorpus(Path folder, ShardSet shards) {
             Storage.of(own, hadoop).files().delete(own, true); // what a killed preparation has left
             ShardPreparation.Request request =
                     new ShardPreparation.Request(corpus, data.tokenizer(), data.valFraction());
-            JobWatch.over(spark.sc(), () -> preparation.prepare(request, own));
+            JobWatch.over(spark.sc(), own.toString(), () -> preparation.prepare(request, own));
         }
         Path found = folder;
-        return new PreparedCorpus(folder, JobWatch.over(spark.sc(), () -> preparation.openVerified(found)));
+        return new PreparedCorpus(
+                folder, JobWatch.over(spark.sc(), own.toString(), () -> preparation.openVerified(found)));
     }
 
     /** The size of the vocabulary. */

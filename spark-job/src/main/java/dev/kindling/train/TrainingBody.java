@@ -8,6 +8,7 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.FatalJobException;
+import dev.kindling.coordinate.message.HeapShortage;
 import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.ShardSet;
@@ -19,11 +20,14 @@ import dev.kindling.exchange.RankLinks;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.run.RunDirectory;
+import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DeviceMemoryException;
 import java.io.IOException;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.SparkEnv;
 
 /**
  * What every rank of a training run does: opens its device, its shards and the checkpoint to start from, and trains.
@@ -46,9 +50,11 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
             Trainer.Rank rank =
                     new Trainer.Rank(member, new RankLinks(allReduce, Optional.ofNullable(nccl)), device, set, store);
             return MessageCodec.encode(new Trainer(config, rank, arena).run());
-        } catch (CheckpointException | DataException e) {
-            // Files that do not fit will not fit at the next attempt.
+        } catch (CheckpointException | DataException | NoSpaceException | DeviceMemoryException e) {
+            // What is damaged, or does not fit, will be so at the next attempt.
             throw new FatalJobException(e.getMessage(), e);
+        } catch (OutOfMemoryError e) {
+            throw HeapShortage.among(e, SparkEnv.get().conf()).orElseThrow();
         } catch (NcclException e) {
             // As a rule the consequence of another rank's end.
             throw new AllReduceException(e.getMessage(), e);

@@ -275,10 +275,23 @@ class KindlingTest {
     void anErrorIsAFailureToo() {
         int code = run(
                 options -> {
+                    throw new NoClassDefFoundError("a/b/C");
+                },
+                "train");
+        assertThat(code).isEqualTo(1);
+        assertThat(err.toString().strip()).isEqualTo("kindling: NoClassDefFoundError: a/b/C (-v shows where)");
+    }
+
+    @Test
+    void aDriverWithoutMemorySaysWhatToSet() {
+        int code = run(
+                options -> {
                     throw new OutOfMemoryError("Java heap space");
                 },
                 "train");
         assertThat(code).isEqualTo(1);
-        assertThat(err.toString().strip()).isEqualTo("kindling: OutOfMemoryError: Java heap space (-v shows where)");
+        assertThat(err.toString().strip())
+                .isEqualTo(
+                        "kindling: the driver ran out of memory (Java heap space); give it more with --driver-memory");
     }
 }

@@ -4,7 +4,9 @@ import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.config.ConfigException;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.DataException;
+import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.PathException;
+import dev.kindling.tensor.DeviceMemoryException;
 import java.io.PrintWriter;
 import java.util.Optional;
 
@@ -26,7 +28,10 @@ public final class FailureReport {
                 .filter(text -> !text.isEmpty())
                 .findFirst()
                 .orElse("");
-        boolean unnamed = line.isEmpty() || bug || told instanceof Error;
+        if (told instanceof OutOfMemoryError) { // an executor's is worded
+            line = "the driver ran out of memory (%s); give it more with --driver-memory".formatted(line);
+        }
+        boolean unnamed = line.isEmpty() || bug || (told instanceof Error && !(told instanceof OutOfMemoryError));
         err.println("kindling: " + (unnamed ? told.getClass().getSimpleName() + (line.isEmpty() ? "" : ": ") : "")
                 + line + (unnamed && !verbose ? " (-v shows where)" : ""));
         if (verbose) {
@@ -43,6 +48,8 @@ public final class FailureReport {
                     || cause instanceof PathException
                     || cause instanceof DataException
                     || cause instanceof CheckpointException
+                    || cause instanceof NoSpaceException
+                    || cause instanceof DeviceMemoryException
                     || cause instanceof FatalJobException) {
                 return Optional.of((Exception) cause);
             }

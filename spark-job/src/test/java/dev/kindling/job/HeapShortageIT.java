@@ -1,0 +1,95 @@
+package dev.kindling.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.job.CommandRuns.Printed;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Collections;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Executors of 512 MiB that are given too much to do: what to set, and no second attempt. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Timeout(120)
+class HeapShortageIT {
+    @TempDir
+    private static Path folder;
+
+    private CommandRuns runs;
+    private Path corpus;
+
+    @BeforeAll
+    void start() throws IOException {
+        runs = new CommandRuns("10s");
+        corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
+    }
+
+    @AfterAll
+    void stop() {
+        runs.close();
+    }
+
+    private Printed train(Path out, String... settings) {
+        return runs.train(
+                out,
+                corpus.toString(),
+                Stream.of(settings)
+                        .flatMap(setting -> Stream.of("--set", setting))
+                        .toArray(String[]::new));
+    }
+
+    private static void assertOneLine(Printed printed, String... said) {
+        assertThat(printed.err()).startsWith("kindling: ").hasLineCount(1).contains(said);
+        assertThat(printed.code()).as(printed.err()).isEqualTo(1);
+    }
+
+    @Test
+    void aModelThatDoesNotFitTheDevice() {
+        Path out = folder.resolve("model");
+        Printed printed = train(out, "model.n_embd=1024", "model.n_layer=8", "model.n_head=8");
+        assertOneLine(printed, "rank ", "bytes", "lower train.micro_batch", "spark.executor.memory");
+        assertThat(printed.err()).doesNotContain("attempt(s)");
+        assertThat(out).doesNotExist();
+    }
+
+    @Test
+    void arraysThatDoNotFitTheHeap() {
+        Path out = folder.resolve("arrays");
+        Printed printed = train(
+                out,
+                "model.n_embd=512",
+                "model.n_layer=7",
+                "model.n_head=8",
+                "train.global_batch=2",
+                "train.micro_batch=1",
+                "train.max_steps=2",
+                "train.eval_batches=1");
+        assertOneLine(
+                printed, "rank ", "ran out of memory (Java heap space)", "spark.executor.memory=512m", "give it more");
+        assertThat(printed.err()).doesNotContain("attempt(s)");
+        assertThat(out).doesNotExist();
+    }
+
+    @Test
+    void aTaskThatDoesNotFitTheHeap() throws IOException {
+        Path run = folder.resolve("trained");
+        Printed printed = train(run, "train.max_steps=2");
+        assertThat(printed.code()).as(printed.err()).isZero();
+        Path lines = folder.resolve("lines.txt");
+        Files.write(lines, Collections.nCopies(40, "the king"));
+        Path out = folder.resolve("texts");
+        assertOneLine(
+                runs.run(("generate --device cpu --batch 2000000 --checkpoint " + run + " --prompts " + lines
+                                + " --out " + out)
+                        .split(" ")),
+                "spark.executor.memory");
+        assertThat(out).doesNotExist();
+    }
+}

@@ -167,8 +167,9 @@ public record StartingPoint(
         }
         TrainSection train = config.train();
         if (step >= train.maxSteps()) {
-            return Optional.of("%s has done all of its %d steps, and nothing was changed; set train.max_steps to more to go on"
-                    .formatted(run, step));
+            return Optional.of(
+                    "%s has done all of its %d steps, and nothing was changed; set train.max_steps to more to go on"
+                            .formatted(run, step));
         }
         return train.isExhausted(step, state.bestStep().orElse(0))
                 ? Optional.of(

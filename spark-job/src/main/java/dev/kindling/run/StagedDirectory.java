@@ -5,6 +5,7 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -26,7 +27,7 @@ public final class StagedDirectory implements AutoCloseable {
     /**
      * A directory for results, to appear at a location as the user wrote it. Nothing is created yet.
      *
-     * @throws ConfigException if something exists there
+     * @throws ConfigException if something exists there, or nothing can be made there
      */
     public static StagedDirectory at(String location, Configuration hadoop) throws IOException {
         Path out = RunPath.absolute(location, hadoop);
@@ -35,10 +36,22 @@ public final class StagedDirectory implements AutoCloseable {
             if (storage.files().exists(out)) {
                 throw new ConfigException("%s exists already; choose another --out".formatted(out));
             }
+            requireFolderAbove(out, storage.files());
         } catch (IOException e) {
             throw new ConfigException("cannot look at %s (%s); choose another --out".formatted(out, e.getMessage()), e);
         }
         return new StagedDirectory(out, storage);
+    }
+
+    private static void requireFolderAbove(Path out, FileSystem files) throws IOException {
+        Path above = out.getParent();
+        while (above != null && !files.exists(above)) {
+            above = above.getParent();
+        }
+        if (above != null && !files.getFileStatus(above).isDirectory()) {
+            throw new ConfigException(
+                    "cannot make %s, because %s is no directory; choose another --out".formatted(out, above));
+        }
     }
 
     /** The path of the results once they are published. */

@@ -23,7 +23,7 @@ final class SparkProcesses implements AutoCloseable {
     }
 
     /** The test's class path without Kindling, and without what its application jar brings. */
-    private static List<String> sparkJars() {
+    static List<String> sparkJars() {
         String application =
                 ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp)[^/\\\\]*";
         return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))

@@ -81,9 +81,11 @@ public final class Sdpa {
             }
             reasons.add(backend.kind() + ": " + reason.get());
         }
-        throw new UnsupportedOperationException(
-                "no attention backend can run %s (%s); allow another backend (--attention auto) or change the model"
-                        .formatted(shape, String.join("; ", reasons)));
+        throw new UnsupportedOperationException(String.format(
+                Locale.ROOT,
+                "no attention backend can run %s (%s); allow another backend (--attention auto) or change the model",
+                shape,
+                String.join("; ", reasons)));
     }
 
     /** Why {@code kind} cannot run such inputs, or empty if it can. Ignores the scope and the allowed backends. */

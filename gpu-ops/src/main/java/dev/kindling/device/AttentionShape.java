@@ -1,6 +1,7 @@
 package dev.kindling.device;
 
 import dev.kindling.tensor.DType;
+import java.util.Locale;
 
 /**
  * The sizes and options of an attention call, without its data: what a backend needs to say whether it can run it.
@@ -31,18 +32,19 @@ public record AttentionShape(
 
     @Override
     public String toString() {
-        return "B%d H%d Tq%d Tk%d D%d Dv%d %s%s%s%s%s"
-                .formatted(
-                        batch,
-                        heads,
-                        queryLength,
-                        keyLength,
-                        headDim,
-                        valueDim,
-                        dtype,
-                        causal ? " causal" : "",
-                        mask == MaskKind.NONE ? "" : " mask " + mask,
-                        dropout > 0 ? " dropout " + dropout : "",
-                        packed ? " packed" : "");
+        return String.format(
+                Locale.ROOT,
+                "B%d H%d Tq%d Tk%d D%d Dv%d %s%s%s%s%s",
+                batch,
+                heads,
+                queryLength,
+                keyLength,
+                headDim,
+                valueDim,
+                dtype,
+                causal ? " causal" : "",
+                mask == MaskKind.NONE ? "" : " mask " + mask,
+                dropout > 0 ? " dropout " + dropout : "",
+                packed ? " packed" : "");
     }
 }

@@ -3,6 +3,7 @@ package dev.kindling.device;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -38,7 +39,8 @@ public interface Device extends AutoCloseable {
     /** Waits for all work enqueued so far, then copies a dense F32, BF16 or F16 tensor out. */
     default void download(Tensor from, float[] to) {
         if (from.count() != to.length) {
-            throw new IllegalArgumentException("cannot copy %s to %,d values of the host".formatted(from, to.length));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "cannot copy %s to %,d values of the host", from, to.length));
         }
         download(from, to, 0);
     }

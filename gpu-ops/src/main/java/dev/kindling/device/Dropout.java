@@ -1,5 +1,7 @@
 package dev.kindling.device;
 
+import java.util.Locale;
+
 /**
  * Where and how strongly to drop. Every device and backend draws the same mask: Philox4x32-10 (Salmon et al., SC 2011),
  * key = (seed low, seed high), counter = (block low, block high, {@code site}, stream), seed and stream from {@link
@@ -19,7 +21,7 @@ public record Dropout(float probability, int site) {
 
     public Dropout {
         if (!(probability >= 0 && probability < 1)) {
-            throw new IllegalArgumentException("dropout %s is not in [0, 1)".formatted(probability));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "dropout %s is not in [0, 1)", probability));
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.kindling.device;
 
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /**
  * y = dropout(tokenTable[tokens] + positionTable[positions]).
@@ -16,8 +17,8 @@ public record EmbeddingOp(
 
     public EmbeddingOp {
         if (period < 0 || (period > 0 && (period > positionTable.size(0) || tokens.count() % period != 0))) {
-            throw new IllegalArgumentException(
-                    "%s cannot repeat the first %d rows of %s".formatted(positions, period, positionTable));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "%s cannot repeat the first %d rows of %s", positions, period, positionTable));
         }
     }
 }

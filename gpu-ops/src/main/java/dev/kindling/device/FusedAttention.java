@@ -1,6 +1,7 @@
 package dev.kindling.device;
 
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 import java.util.Optional;
 
 /** A device's fused attention kernel with O(T) memory; behind {@code FlashAttention} and {@code EfficientAttention}. */
@@ -14,8 +15,11 @@ public interface FusedAttention {
             return Optional.of("takes no mask besides causal, and there is a mask of kind " + shape.mask());
         }
         if (shape.headDim() != shape.valueDim()) {
-            return Optional.of("needs value width = head dimension, and they are %d and %d"
-                    .formatted(shape.valueDim(), shape.headDim()));
+            return Optional.of(String.format(
+                    Locale.ROOT,
+                    "needs value width = head dimension, and they are %d and %d",
+                    shape.valueDim(),
+                    shape.headDim()));
         }
         return Optional.empty();
     }

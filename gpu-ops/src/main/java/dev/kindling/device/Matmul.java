@@ -1,6 +1,7 @@
 package dev.kindling.device;
 
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /**
  * c = alpha a b + bias, or c += alpha a b with {@code accumulate}; fp32 accumulation. a (..., M, K), b (..., K, N), c
@@ -30,10 +31,11 @@ public record Matmul(Tensor a, Tensor b, Tensor c, Tensor bias, float alpha, boo
                 || a.size(-1) != b.size(-2)
                 || a.size(-2) != c.size(-2)
                 || b.size(-1) != c.size(-1)) {
-            throw new IllegalArgumentException("shapes do not multiply: %s x %s -> %s".formatted(a, b, c));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "shapes do not multiply: %s x %s -> %s", a, b, c));
         }
         if (bias != null && (accumulate || bias.count() != c.size(-1))) {
-            throw new IllegalArgumentException("bias %s does not fit %s".formatted(bias, c));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "bias %s does not fit %s", bias, c));
         }
     }
 }

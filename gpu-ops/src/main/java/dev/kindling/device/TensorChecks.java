@@ -3,6 +3,7 @@ package dev.kindling.device;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /**
  * What the operations of every device ask of their tensors. Each check throws an {@link IllegalArgumentException} that
@@ -14,7 +15,8 @@ public final class TensorChecks {
     public static void dense(Tensor... tensors) {
         for (Tensor tensor : tensors) {
             if (tensor != null && !tensor.isDense()) {
-                throw new IllegalArgumentException("%s is not dense; copy it first".formatted(tensor));
+                throw new IllegalArgumentException(
+                        String.format(Locale.ROOT, "%s is not dense; copy it first", tensor));
             }
         }
     }
@@ -22,7 +24,7 @@ public final class TensorChecks {
     public static void type(DType wanted, Tensor... tensors) {
         for (Tensor tensor : tensors) {
             if (tensor != null && tensor.dtype() != wanted) {
-                throw new IllegalArgumentException("%s is not %s".formatted(tensor, wanted));
+                throw new IllegalArgumentException(String.format(Locale.ROOT, "%s is not %s", tensor, wanted));
             }
         }
     }
@@ -31,7 +33,8 @@ public final class TensorChecks {
     public static void count(long wanted, Tensor... tensors) {
         for (Tensor tensor : tensors) {
             if (tensor != null && tensor.count() != wanted) {
-                throw new IllegalArgumentException("%s has not %,d elements".formatted(tensor, wanted));
+                throw new IllegalArgumentException(
+                        String.format(Locale.ROOT, "%s has not %,d elements", tensor, wanted));
             }
         }
     }
@@ -45,14 +48,14 @@ public final class TensorChecks {
 
     public static void sameShape(Tensor first, Tensor second) {
         if (!first.shape().equals(second.shape())) {
-            throw new IllegalArgumentException("%s and %s differ in shape".formatted(first, second));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "%s and %s differ in shape", first, second));
         }
     }
 
     public static void shape(Tensor tensor, long... extents) {
         Shape wanted = Shape.of(extents);
         if (!tensor.shape().equals(wanted)) {
-            throw new IllegalArgumentException("%s has not the shape %s".formatted(tensor, wanted));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "%s has not the shape %s", tensor, wanted));
         }
     }
 
@@ -60,7 +63,8 @@ public final class TensorChecks {
     public static void contiguousRows(Tensor... tensors) {
         for (Tensor tensor : tensors) {
             if (tensor.stride(-1) != 1) {
-                throw new IllegalArgumentException("the last dimension of %s must have stride 1".formatted(tensor));
+                throw new IllegalArgumentException(
+                        String.format(Locale.ROOT, "the last dimension of %s must have stride 1", tensor));
             }
         }
     }
@@ -73,7 +77,7 @@ public final class TensorChecks {
     /** The rows of x, read as a dense matrix (N, channels). */
     public static int rows(Tensor x, int channels) {
         if (channels == 0 || x.count() % channels != 0) {
-            throw new IllegalArgumentException("%s has no rows of %d".formatted(x, channels));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "%s has no rows of %d", x, channels));
         }
         return Math.toIntExact(x.count() / channels);
     }

@@ -1,5 +1,7 @@
 package dev.kindling.nn;
 
+import java.util.Locale;
+
 /**
  * The extents of a micro-batch.
  *
@@ -11,8 +13,8 @@ package dev.kindling.nn;
 public record BatchShape(int batch, int length, int packedSequences) {
     public BatchShape {
         if (batch < 1 || length < 1 || packedSequences < 0) {
-            throw new IllegalArgumentException(
-                    "a batch of %d x %d, packed %d, has no tokens".formatted(batch, length, packedSequences));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "a batch of %d x %d, packed %d, has no tokens", batch, length, packedSequences));
         }
     }
 

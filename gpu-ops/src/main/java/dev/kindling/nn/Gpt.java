@@ -12,6 +12,7 @@ import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.IntConsumer;
 
 /**
@@ -69,8 +70,11 @@ public final class Gpt {
         boolean training = use.mode() == Mode.TRAINING;
         GptConfig config = training ? parameters.config() : parameters.config().withoutDropout();
         if (shape.length() > config.blockSize()) {
-            throw new IllegalArgumentException("sequences of %d tokens are longer than block_size %d"
-                    .formatted(shape.length(), config.blockSize()));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "sequences of %d tokens are longer than block_size %d",
+                    shape.length(),
+                    config.blockSize()));
         }
         int rows = shape.rows();
         tokens = arena.allocate("tokens", DType.I32, rows);
@@ -145,8 +149,11 @@ public final class Gpt {
      */
     public void loadPacked(int[] inputs, int[] next, int[] documentPositions, int[] cumulative) {
         if (!shape.packed() || cumulative.length > shape.packedSequences() + 1) {
-            throw new IllegalArgumentException("%d documents do not fit a batch packed for %d"
-                    .formatted(cumulative.length - 1, shape.packedSequences()));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "%d documents do not fit a batch packed for %d",
+                    cumulative.length - 1,
+                    shape.packedSequences()));
         }
         int[] padded = Arrays.copyOf(cumulative, shape.packedSequences() + 1);
         Arrays.fill(padded, cumulative.length, padded.length, cumulative[cumulative.length - 1]);

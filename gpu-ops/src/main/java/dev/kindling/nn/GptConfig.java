@@ -2,6 +2,7 @@ package dev.kindling.nn;
 
 import com.google.errorprone.annotations.FormatMethod;
 import dev.kindling.device.Gelu;
+import java.util.Locale;
 
 /**
  * The model's architecture: GPT-2 (Radford et al., 2019) as nanoGPT builds it, with pre-norm blocks and the output head
@@ -41,7 +42,7 @@ public record GptConfig(
     @FormatMethod
     private static void check(boolean ok, String message, Object... values) {
         if (!ok) {
-            throw new IllegalArgumentException(message.formatted(values));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, message, values));
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.kindling.nn;
 
 import dev.kindling.attention.Sdpa;
+import java.util.Locale;
 
 /**
  * Runs a model token by token with a key/value cache, so that each new token costs the forward pass of one row per
@@ -55,8 +56,10 @@ public final class GptDecoder {
      */
     public void next(int[] tokens, float[] next) {
         if (room() == 0) {
-            throw new IllegalStateException(
-                    "the context of %d tokens is full; clear it and start from the last ones".formatted(capacity()));
+            throw new IllegalStateException(String.format(
+                    Locale.ROOT,
+                    "the context of %d tokens is full; clear it and start from the last ones",
+                    capacity()));
         }
         gpt.load(tokens, cache.length());
         gpt.forward();

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 
@@ -203,8 +204,7 @@ public final class Parameters {
             }
             before += range.length();
         }
-        throw new IllegalArgumentException(
-                "rank %d of %d does not update %s".formatted(shard.rank(), shard.ranks(), part));
+        throw new IllegalArgumentException("rank " + shard.rank() + " does not update " + part);
     }
 
     /** The F32 weights of a part of {@link #own}. */
@@ -281,7 +281,7 @@ public final class Parameters {
     public void load(float[] flat) {
         if (flat.length != count) {
             throw new IllegalArgumentException(
-                    "the model has %,d weights, and %,d were given".formatted(count, flat.length));
+                    String.format(Locale.ROOT, "the model has %,d weights, and %,d were given", count, flat.length));
         }
         device.upload(flat, working);
         for (Range range : working == master ? List.<Range>of() : own) {

@@ -2,6 +2,7 @@ package dev.kindling.nn;
 
 import java.io.Serializable;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.random.RandomGenerator;
 
 /**
@@ -16,14 +17,16 @@ import java.util.random.RandomGenerator;
 public record Sampling(float temperature, int topK, float topP) implements Serializable {
     public Sampling {
         if (!(temperature >= 0) || Float.isInfinite(temperature)) {
-            throw new IllegalArgumentException(
-                    "temperature %s is not a finite number from 0 on; use e.g. 0.8".formatted(temperature));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "temperature %s is not a finite number from 0 on; use e.g. 0.8", temperature));
         }
         if (topK < 0) {
-            throw new IllegalArgumentException("top-k %d is negative; use 0 for no limit".formatted(topK));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "top-k %d is negative; use 0 for no limit", topK));
         }
         if (!(topP > 0 && topP <= 1)) {
-            throw new IllegalArgumentException("top-p %s is not in (0, 1]; use 1 for no limit".formatted(topP));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "top-p %s is not in (0, 1]; use 1 for no limit", topP));
         }
     }
 

@@ -2,6 +2,7 @@ package dev.kindling.nn;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.function.IntPredicate;
 
@@ -49,7 +50,7 @@ public final class TextGenerator {
     public void generate(List<Request> requests, int count, Sampling sampling) {
         if (requests.size() > batch()) {
             throw new IllegalArgumentException(
-                    "%d texts do not fit a decoder for %d".formatted(requests.size(), batch()));
+                    String.format(Locale.ROOT, "%d texts do not fit a decoder for %d", requests.size(), batch()));
         }
         List<Text> texts = new ArrayList<>();
         requests.forEach(request -> texts.add(new Text(request, count, decoder.capacity())));

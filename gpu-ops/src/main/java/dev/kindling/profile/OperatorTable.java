@@ -60,8 +60,14 @@ public record OperatorTable(List<Row> rows) {
     /** The table as text: the first {@code limit} operators, then all others in one row. */
     public String format(int limit) {
         int shown = Math.min(limit, rows.size());
-        StringBuilder table = new StringBuilder(
-                "%-36s %14s %7s %8s %12s%n".formatted("operator", "self device ms", "share", "calls", "average us"));
+        StringBuilder table = new StringBuilder(String.format(
+                Locale.ROOT,
+                "%-36s %14s %7s %8s %12s%n",
+                "operator",
+                "self device ms",
+                "share",
+                "calls",
+                "average us"));
         rows.subList(0, shown).forEach(row -> append(table, row));
         List<Row> rest = rows.subList(shown, rows.size());
         if (!rest.isEmpty()) {

@@ -10,6 +10,7 @@ import dev.kindling.device.Matmul;
 import dev.kindling.device.Ops;
 import dev.kindling.device.ResidualLayerNorm;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /** Operations that report to a {@link Profiler}. */
 final class ProfiledOps implements Ops {
@@ -88,11 +89,20 @@ final class ProfiledOps implements Ops {
         String sizes = sizes(op);
         return op.c().shape().rank() == 2
                 ? "matmul (" + sizes + ")"
-                : "matmul %d x (%s)".formatted((long) op.c().size(0) * op.c().size(1), sizes);
+                : String.format(
+                        Locale.ROOT,
+                        "matmul %d x (%s)",
+                        (long) op.c().size(0) * op.c().size(1),
+                        sizes);
     }
 
     private static String sizes(Matmul op) {
-        return "%d, %d, %d".formatted(op.c().size(-2), op.c().size(-1), op.a().size(-1));
+        return String.format(
+                Locale.ROOT,
+                "%d, %d, %d",
+                op.c().size(-2),
+                op.c().size(-1),
+                op.a().size(-1));
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.kindling.tensor;
 
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * A shaped, strided view of a {@link Buffer}; offset and strides count elements. Immutable: reshaping, slicing and
@@ -22,8 +23,13 @@ public final class Tensor {
     /** A dense row-major view of {@code buffer} from element {@code offset} on. */
     public static Tensor dense(Buffer buffer, long offset, Shape shape) {
         if (offset < 0 || offset + shape.count() > buffer.count()) {
-            throw new IllegalArgumentException("a view of shape %s at %,d leaves buffer %s of %,d elements"
-                    .formatted(shape, offset, buffer.name(), buffer.count()));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "a view of shape %s at %,d leaves buffer %s of %,d elements",
+                    shape,
+                    offset,
+                    buffer.name(),
+                    buffer.count()));
         }
         return new Tensor(buffer, offset, shape, shape.rowMajorStrides());
     }
@@ -73,7 +79,7 @@ public final class Tensor {
     public Tensor reshape(long... extents) {
         Shape to = Shape.of(extents);
         if (!isDense() || to.count() != count()) {
-            throw new IllegalArgumentException("cannot see %s as %s".formatted(this, to));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "cannot see %s as %s", this, to));
         }
         return new Tensor(buffer, offset, to, to.rowMajorStrides());
     }
@@ -82,8 +88,8 @@ public final class Tensor {
     public Tensor slice(int dimension, long start, long length) {
         int d = dimension < 0 ? shape.rank() + dimension : dimension;
         if (start < 0 || length < 0 || start + length > shape.extent(d)) {
-            throw new IllegalArgumentException(
-                    "slice %d..%d of dimension %d leaves %s".formatted(start, start + length, d, this));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "slice %d..%d of dimension %d leaves %s", start, start + length, d, this));
         }
         long[] extents = shape.toArray();
         extents[d] = length;
@@ -127,7 +133,7 @@ public final class Tensor {
         for (int i = 0; i < to.rank(); i++) {
             long extent = i < lead ? 1 : shape.extent(i - lead);
             if (lead < 0 || (extent != 1 && extent != to.extent(i))) {
-                throw new IllegalArgumentException("cannot broadcast %s to %s".formatted(this, to));
+                throw new IllegalArgumentException(String.format(Locale.ROOT, "cannot broadcast %s to %s", this, to));
             }
             widened[i] = (extent == 1 && to.extent(i) != 1) || i < lead ? 0 : strides[i - lead];
         }
@@ -136,7 +142,12 @@ public final class Tensor {
 
     @Override
     public String toString() {
-        return "%s%s%s of %s"
-                .formatted(dtype(), shape, isDense() ? "" : " strides " + Arrays.toString(strides), buffer.name());
+        return String.format(
+                Locale.ROOT,
+                "%s%s%s of %s",
+                dtype(),
+                shape,
+                isDense() ? "" : " strides " + Arrays.toString(strides),
+                buffer.name());
     }
 }

@@ -46,7 +46,7 @@ public record ConfigKey(String section, String name, Class<?> type, String defau
             KeyDoc key = component.getAnnotation(KeyDoc.class);
             if (key == null) {
                 throw new IllegalStateException(
-                        "%s.%s is not declared with @KeyDoc".formatted(section, component.getName()));
+                        String.format(Locale.ROOT, "%s.%s is not declared with @KeyDoc", section, component.getName()));
             }
             keys.add(new ConfigKey(
                     section,

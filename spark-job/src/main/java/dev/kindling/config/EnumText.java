@@ -30,11 +30,12 @@ public final class EnumText {
     /** What is wrong with a value that is none of the constants, with the nearest one. */
     public static String refusal(String name, String text, Class<?> type) {
         List<String> choices = of(type);
-        return "%s is '%s', but it must be one of %s; did you mean '%s'?"
-                .formatted(
-                        name,
-                        text,
-                        String.join(", ", choices),
-                        NearestName.of(text, choices).orElseThrow());
+        return String.format(
+                Locale.ROOT,
+                "%s is '%s', but it must be one of %s; did you mean '%s'?",
+                name,
+                text,
+                String.join(", ", choices),
+                NearestName.of(text, choices).orElseThrow());
     }
 }

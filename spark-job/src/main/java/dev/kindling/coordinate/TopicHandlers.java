@@ -4,6 +4,7 @@ import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Topic;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -36,7 +37,8 @@ public final class TopicHandlers {
     /** Has {@code handler} called for each message of {@code topic}. */
     public <T> TopicHandlers on(Topic<T> topic, Handler<T> handler) {
         if (byTopic.putIfAbsent(topic.name(), new Subscription<>(topic, handler)) != null) {
-            throw new IllegalArgumentException("topic '%s' has a handler already".formatted(topic.name()));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "topic '%s' has a handler already", topic.name()));
         }
         return this;
     }
@@ -46,7 +48,7 @@ public final class TopicHandlers {
         Subscription<?> subscription = byTopic.get(value.topic());
         if (subscription == null) {
             throw new FatalJobException(
-                    "this job has no topic '%s', only %s".formatted(value.topic(), byTopic.keySet()));
+                    String.format(Locale.ROOT, "this job has no topic '%s', only %s", value.topic(), byTopic.keySet()));
         }
         subscription.handle(generation, rank, value);
     }

@@ -14,6 +14,7 @@ import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -87,7 +88,7 @@ final class PairBandwidth {
     }
 
     private static Finding judge(String where, double megabytesPerSecond) {
-        String found = "%,.0f MB/s".formatted(megabytesPerSecond);
+        String found = String.format(Locale.ROOT, "%,.0f MB/s", megabytesPerSecond);
         return megabytesPerSecond >= SLOW_MEGABYTES_PER_SECOND
                 ? Finding.ok("bandwidth", where, found)
                 : Finding.warn(

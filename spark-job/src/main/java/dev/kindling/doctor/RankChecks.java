@@ -19,6 +19,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import org.apache.spark.SparkEnv;
 
@@ -35,8 +36,12 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
     @Override
     public byte[] run(RankSession session, AllReduce channel) throws IOException {
         String host = SparkEnv.get().blockManager().blockManagerId().host();
-        String where = "rank %d, executor %s on %s"
-                .formatted(session.rank(), SparkEnv.get().executorId(), host);
+        String where = String.format(
+                Locale.ROOT,
+                "rank %d, executor %s on %s",
+                session.rank(),
+                SparkEnv.get().executorId(),
+                host);
         List<Finding> findings = new ArrayList<>();
         session.enter("checking the JVM");
         findings.add(java(where));
@@ -61,12 +66,13 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
     }
 
     private static Finding java(String where) {
-        String found = "%s on %s %s, %d processors"
-                .formatted(
-                        System.getProperty("java.runtime.version"),
-                        System.getProperty("os.name"),
-                        System.getProperty("os.arch"),
-                        Runtime.getRuntime().availableProcessors());
+        String found = String.format(
+                Locale.ROOT,
+                "%s on %s %s, %d processors",
+                System.getProperty("java.runtime.version"),
+                System.getProperty("os.name"),
+                System.getProperty("os.arch"),
+                Runtime.getRuntime().availableProcessors());
         return CpuVectors.whyNot()
                 .map(
                         reason -> Finding.warn(
@@ -79,7 +85,7 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
 
     private static Finding heap(String where) {
         long heap = Runtime.getRuntime().maxMemory();
-        String found = "%,d MiB heap".formatted(heap >> 20);
+        String found = String.format(Locale.ROOT, "%,d MiB heap", heap >> 20);
         return heap >= LITTLE_HEAP_BYTES
                 ? Finding.ok("memory", where, found)
                 : Finding.warn("memory", where, found, "set spark.executor.memory=2g or more");
@@ -89,8 +95,12 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
         List<Finding> findings = new ArrayList<>();
         long began = System.nanoTime();
         try (Device device = ExecutorDevice.open(config, session)) {
-            String found = "%s, %s, up in %.1f s"
-                    .formatted(device.description(), device.precision(), (System.nanoTime() - began) / 1e9);
+            String found = String.format(
+                    Locale.ROOT,
+                    "%s, %s, up in %.1f s",
+                    device.description(),
+                    device.precision(),
+                    (System.nanoTime() - began) / 1e9);
             findings.add(Finding.ok("device", where, found));
             if (device instanceof CudaDevice) {
                 findings.add(Finding.ok("cuda", where, CudaLibraries.load().toString()));
@@ -125,7 +135,8 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
             Files.createDirectories(folder);
             Files.delete(Files.createTempFile(folder, "doctor", ".probe"));
             try (Stream<Path> kernels = Files.list(folder)) {
-                return Finding.ok("kernel cache", where, "%s: %d kernels".formatted(folder, kernels.count()));
+                return Finding.ok(
+                        "kernel cache", where, String.format(Locale.ROOT, "%s: %d kernels", folder, kernels.count()));
             }
         } catch (IOException e) {
             return Finding.warn(

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -81,7 +82,7 @@ final class SharedDirectory {
     private Finding space(String where) {
         try {
             long free = directory.getFileSystem(hadoop).getStatus(directory).getRemaining();
-            String found = "%s: %,d MiB free".formatted(directory, free >> 20);
+            String found = String.format(Locale.ROOT, "%s: %,d MiB free", directory, free >> 20);
             return free >= LITTLE_BYTES
                     ? Finding.ok("space", where, found)
                     : Finding.warn("space", where, found, "free space there: a checkpoint of GPT-2 124M takes 1.5 GB");

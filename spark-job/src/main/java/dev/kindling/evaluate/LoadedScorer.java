@@ -16,6 +16,7 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ExecutionException;
@@ -238,14 +239,19 @@ final class LoadedScorer implements ExecutorModels.DeviceModel {
             freed.get(CLOSING_SECONDS, TimeUnit.SECONDS);
         } catch (TimeoutException e) {
             throw new IllegalStateException(
-                    "the device %s did not finish its work in %d s; restart the executor"
-                            .formatted(model.device().description(), CLOSING_SECONDS),
+                    String.format(
+                            Locale.ROOT,
+                            "the device %s did not finish its work in %d s; restart the executor",
+                            model.device().description(),
+                            CLOSING_SECONDS),
                     e);
         } catch (ExecutionException e) {
             throw new IllegalStateException(
-                    "the device %s could not be freed: %s"
-                            .formatted(
-                                    model.device().description(), e.getCause().getMessage()),
+                    String.format(
+                            Locale.ROOT,
+                            "the device %s could not be freed: %s",
+                            model.device().description(),
+                            e.getCause().getMessage()),
                     e.getCause());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

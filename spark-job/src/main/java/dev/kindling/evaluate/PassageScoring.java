@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.Deque;
 import java.util.Iterator;
+import java.util.Locale;
 import java.util.NoSuchElementException;
 import org.apache.spark.TaskContext;
 import org.apache.spark.TaskKilledException;
@@ -120,9 +121,10 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
         void finish() {
             windows.finish();
             if (!any && tally.passage().whole()) {
-                throw new DataException(
-                        "document %s has nothing to predict: it is empty, or a single character; remove it, or pass it over with --on-error skip"
-                                .formatted(tally.passage().id()));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "document %s has nothing to predict: it is empty, or a single character; remove it, or pass it over with --on-error skip",
+                        tally.passage().id()));
             }
         }
     }

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.Locale;
 import java.util.stream.LongStream;
 
 /**
@@ -56,9 +57,12 @@ record ShardSplit(String folder, String split, int windows, long tokens) impleme
 
     private void requireSame(Tokenizer shards, Tokenizer model) {
         if (!shards.equals(model)) {
-            throw new DataException(
-                    "the shards in %s are of the tokenizer %s, and the checkpoint's is %s; give the text by --data, or the checkpoint's own run"
-                            .formatted(folder, shards, model));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "the shards in %s are of the tokenizer %s, and the checkpoint's is %s; give the text by --data, or the checkpoint's own run",
+                    folder,
+                    shards,
+                    model));
         }
     }
 

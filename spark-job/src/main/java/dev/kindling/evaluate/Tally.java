@@ -1,6 +1,7 @@
 package dev.kindling.evaluate;
 
 import dev.kindling.coordinate.message.FatalJobException;
+import java.util.Locale;
 
 /**
  * The score of one passage while it is being computed. Losses are added up as whole units of 2^-32 nats, to which the
@@ -36,9 +37,11 @@ final class Tally {
     void add(double loss, int scored) {
         outstanding--;
         if (!Double.isFinite(loss)) {
-            throw new FatalJobException(
-                    "the loss of document %s is %s, so the checkpoint's weights are not finite or its training diverged; use another checkpoint"
-                            .formatted(passage.id(), loss));
+            throw new FatalJobException(String.format(
+                    Locale.ROOT,
+                    "the loss of document %s is %s, so the checkpoint's weights are not finite or its training diverged; use another checkpoint",
+                    passage.id(),
+                    loss));
         }
         units = Math.addExact(units, Math.round(loss * UNITS));
         tokens += scored;

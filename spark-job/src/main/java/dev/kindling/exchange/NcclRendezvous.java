@@ -15,6 +15,7 @@ import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import org.apache.spark.SparkEnv;
 import org.slf4j.Logger;
@@ -45,8 +46,10 @@ public final class NcclRendezvous {
         Optional<String> refusal = refusal(control, device).or(() -> refusal(config, control.worldSize()));
         if (refusal.isPresent()) {
             if (choice == AllReduceChoice.NCCL) {
-                throw new FatalJobException("cluster.allreduce is nccl, but %s; fix that, or set it to auto or ring"
-                        .formatted(refusal.get()));
+                throw new FatalJobException(String.format(
+                        Locale.ROOT,
+                        "cluster.allreduce is nccl, but %s; fix that, or set it to auto or ring",
+                        refusal.get()));
             }
             LOG.warn("cluster.allreduce is auto: {} sums the gradients, since {}", control.name(), refusal.get());
             return Optional.empty();
@@ -68,7 +71,8 @@ public final class NcclRendezvous {
         for (int rank = 0; rank < all.length; rank++) {
             String[] said = new String(all[rank], StandardCharsets.UTF_8).split("\n", 2);
             if (!said[1].isEmpty()) {
-                return Optional.of("rank %d on %s cannot use it: %s".formatted(rank, said[0], said[1]));
+                return Optional.of(
+                        String.format(Locale.ROOT, "rank %d on %s cannot use it: %s", rank, said[0], said[1]));
             }
             hosts.add(said[0]);
         }

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 
 /**
@@ -34,8 +35,10 @@ public final class Prompts {
             throws IOException {
         InputFile file = InputFile.single(Named.prompts(location), hadoop);
         if (file.format() == Format.PARQUET) {
-            throw new ConfigException(
-                    "%s is a Parquet table; give a file with a prompt a line, or JSON lines".formatted(file.named()));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "%s is a Parquet table; give a file with a prompt a line, or JSON lines",
+                    file.named()));
         }
         List<Prompt> prompts = new ArrayList<>();
         try (InputStream in = file.content(hadoop)) {
@@ -46,8 +49,12 @@ public final class Prompts {
                 }
                 Prompt prompt = prompt(prompts.size(), lines, file.format() == Format.JSON, tokenizer);
                 if (prompt.problem() != null && !skipBad) {
-                    throw new DataException("line %,d of %s: %s; mend it, or pass it over with --on-error skip"
-                            .formatted(number, file.named(), prompt.problem()));
+                    throw new DataException(String.format(
+                            Locale.ROOT,
+                            "line %,d of %s: %s; mend it, or pass it over with --on-error skip",
+                            number,
+                            file.named(),
+                            prompt.problem()));
                 }
                 prompts.add(prompt);
             }
@@ -55,12 +62,13 @@ public final class Prompts {
             throw file.unreadable(e);
         }
         if (prompts.stream().allMatch(prompt -> prompt.problem() != null)) {
-            throw new DataException("%s has no prompt that can be continued%s"
-                    .formatted(
-                            file.named(),
-                            prompts.isEmpty()
-                                    ? ": it is empty"
-                                    : ", the first because: " + prompts.get(0).problem()));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s has no prompt that can be continued%s",
+                    file.named(),
+                    prompts.isEmpty()
+                            ? ": it is empty"
+                            : ", the first because: " + prompts.get(0).problem()));
         }
         return prompts;
     }

@@ -3,6 +3,7 @@ package dev.kindling.inference;
 import dev.kindling.model.ExecutorDevice;
 import java.io.IOException;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executors;
@@ -69,9 +70,10 @@ public final class ExecutorModels {
             SharedModel present = BY_DEVICE.get(gpu);
             if (present != null && (!present.specification.equals(specification) || present.model.failed())) {
                 if (present.users > 0) {
-                    throw new IllegalStateException(
-                            "this executor's device is still busy for %s; run one job at a time, or give this one executors of its own"
-                                    .formatted(present.specification));
+                    throw new IllegalStateException(String.format(
+                            Locale.ROOT,
+                            "this executor's device is still busy for %s; run one job at a time, or give this one executors of its own",
+                            present.specification));
                 }
                 BY_DEVICE.remove(gpu).model.close();
             }

@@ -11,6 +11,7 @@ import java.util.Comparator;
 import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -117,13 +118,18 @@ final class FileWalk {
     private void visit(java.nio.file.Path entry, Deque<java.nio.file.Path> folders) throws IOException {
         String name = root.relativize(entry).toString();
         if (!Files.exists(entry)) {
-            throw new DataException("%s of %s is a link to nothing; mend it, or remove it".formatted(name, named));
+            throw new DataException(
+                    String.format(Locale.ROOT, "%s of %s is a link to nothing; mend it, or remove it", name, named));
         }
         java.nio.file.Path real = entry.toRealPath();
         String before = seen.putIfAbsent(real, name);
         if (before != null) {
-            throw new DataException("%s and %s of %s are one, by a link, and would be read twice; remove the link"
-                    .formatted(before, name, named));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s and %s of %s are one, by a link, and would be read twice; remove the link",
+                    before,
+                    name,
+                    named));
         }
         if (Files.isDirectory(entry)) {
             folders.push(entry);
@@ -134,15 +140,20 @@ final class FileWalk {
 
     private void add(java.nio.file.Path entry, java.nio.file.Path real, String name) throws IOException {
         if (!Files.isRegularFile(real)) {
-            throw new DataException(
-                    "%s of %s is a pipe or a device, which only one process could read, and only once; write it to a file"
-                            .formatted(name, named));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s of %s is a pipe or a device, which only one process could read, and only once; write it to a file",
+                    name,
+                    named));
         }
         Path path = new Path("file", null, entry.toAbsolutePath().toString());
         if (!name.chars().allMatch(c -> c < 0x80) && !new File(path.toUri().getPath()).exists()) {
-            throw new DataException(
-                    "%s of %s has a name that this process cannot express in %s; set LC_ALL=C.UTF-8, or rename the file"
-                            .formatted(name, named, System.getProperty("sun.jnu.encoding")));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s of %s has a name that this process cannot express in %s; set LC_ALL=C.UTF-8, or rename the file",
+                    name,
+                    named,
+                    System.getProperty("sun.jnu.encoding")));
         }
         found.add(new Found(name, path, Files.size(entry)));
     }
@@ -156,12 +167,12 @@ final class FileWalk {
             boolean shards = name.equals(folder + "manifest.json")
                     && names.stream().anyMatch(other -> other.matches("\\Q" + folder + "\\E[^/]*\\.bin"));
             if (run || shards) {
-                throw new DataException(
-                        "%s of %s is a %s of Kindling's, which is no text; move it, or name the text alone"
-                                .formatted(
-                                        folder.isEmpty() ? "the folder" : folder,
-                                        named,
-                                        run ? "run" : "set of prepared shards"));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s of %s is a %s of Kindling's, which is no text; move it, or name the text alone",
+                        folder.isEmpty() ? "the folder" : folder,
+                        named,
+                        run ? "run" : "set of prepared shards"));
             }
         }
     }

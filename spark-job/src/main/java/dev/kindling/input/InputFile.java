@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.Serializable;
 import java.util.List;
+import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
@@ -47,7 +48,7 @@ public record InputFile(Named named, Format format, String name, String uri, lon
             throw named.missing(e);
         }
         if (found.size() != 1 || !found.get(0).path().equals(path)) {
-            throw new ConfigException("%s is a folder; name the file".formatted(named));
+            throw new ConfigException(String.format(Locale.ROOT, "%s is a folder; name the file", named));
         }
         FileWalk.Found file = found.get(0);
         return new InputFile(named, Format.of(file.name()), file.name(), path.toString(), file.bytes());
@@ -67,8 +68,12 @@ public record InputFile(Named named, Format format, String name, String uri, lon
     /** For errors that a store or a decompressor reports. */
     public DataException unreadable(Exception cause) {
         return new DataException(
-                "cannot read %s of %s (%s); check that it exists, is whole, and may be read"
-                        .formatted(name, named, DataException.reason(cause)),
+                String.format(
+                        Locale.ROOT,
+                        "cannot read %s of %s (%s); check that it exists, is whole, and may be read",
+                        name,
+                        named,
+                        DataException.reason(cause)),
                 cause);
     }
 }

@@ -99,9 +99,12 @@ public final class Lines {
      */
     public String text() {
         if (bytes > longest) {
-            throw new DataException(
-                    "is a line of %,d bytes, where this process, with %,d MiB of memory, reads at most %,d"
-                            .formatted(bytes, Runtime.getRuntime().maxMemory() >> 20, longest));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "is a line of %,d bytes, where this process, with %,d MiB of memory, reads at most %,d",
+                    bytes,
+                    Runtime.getRuntime().maxMemory() >> 20,
+                    longest));
         }
         try {
             String text = Utf8Decoder.decode(line.toByteArray(), begin);
@@ -145,8 +148,8 @@ public final class Lines {
                 .filter(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE)
                 .findFirst()
                 .ifPresent(half -> {
-                    throw new DataException(
-                            "has half of a surrogate pair, \\u%04X, which is no character".formatted(half));
+                    throw new DataException(String.format(
+                            Locale.ROOT, "has half of a surrogate pair, \\u%04X, which is no character", half));
                 });
         return text;
     }

@@ -7,6 +7,7 @@ import dev.kindling.storage.Storage;
 import java.io.File;
 import java.io.IOException;
 import java.io.Serializable;
+import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -82,7 +83,7 @@ public record Named(Option option, String path, String column, String idColumn) 
     }
 
     PathException missing(Exception cause) {
-        return new PathException("%s does not exist; %s".formatted(this, option.advice), cause);
+        return new PathException(String.format(Locale.ROOT, "%s does not exist; %s", this, option.advice), cause);
     }
 
     /**
@@ -98,8 +99,11 @@ public record Named(Option option, String path, String column, String idColumn) 
         }
         for (Path folder = out; folder != null; folder = folder.getParent()) {
             if (folder.equals(root)) {
-                throw new ConfigException("%s is inside %s, which would be read the next time; choose another --out"
-                        .formatted(out, this));
+                throw new ConfigException(String.format(
+                        Locale.ROOT,
+                        "%s is inside %s, which would be read the next time; choose another --out",
+                        out,
+                        this));
             }
         }
     }

@@ -8,6 +8,7 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.util.Locale;
 import org.apache.hadoop.fs.FSDataInputStream;
 
 /** A text file that is open: the places where it can be cut, and the text between them. */
@@ -43,8 +44,12 @@ public final class TextFile implements AutoCloseable {
             use.of(text);
         } catch (NotTextException e) {
             throw new DataException(
-                    "%s of %s %s; convert it, for example with iconv -t UTF-8, or leave it out"
-                            .formatted(file.name(), file.named(), e.getMessage()),
+                    String.format(
+                            Locale.ROOT,
+                            "%s of %s %s; convert it, for example with iconv -t UTF-8, or leave it out",
+                            file.name(),
+                            file.named(),
+                            e.getMessage()),
                     e);
         } catch (IOException e) {
             throw file.unreadable(e);
@@ -88,9 +93,11 @@ public final class TextFile implements AutoCloseable {
                 return end;
             }
             if (span > TextPieces.LONGEST) {
-                throw new NotTextException(
-                        "has no place to divide it in %,d bytes from offset %,d on: they are all letters, or all white space; is it text?"
-                                .formatted(span, first));
+                throw new NotTextException(String.format(
+                        Locale.ROOT,
+                        "has no place to divide it in %,d bytes from offset %,d on: they are all letters, or all white space; is it text?",
+                        span,
+                        first));
             }
         }
     }

@@ -6,6 +6,7 @@ import dev.kindling.storage.PathException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Predicate;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -35,13 +36,18 @@ public record TextInput(Named named, Format format, List<InputFile> files) {
             throw named.missing(e);
         } catch (IOException | java.io.UncheckedIOException e) {
             throw new DataException(
-                    "cannot list %s (%s); check the path and its permissions".formatted(named, DataException.reason(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot list %s (%s); check the path and its permissions",
+                            named,
+                            DataException.reason(e)),
                     e);
         }
         if (found.isEmpty()) {
-            throw new DataException(
-                    "%s holds no files (names that begin with . or _ are passed over); give text or a table"
-                            .formatted(named));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s holds no files (names that begin with . or _ are passed over); give text or a table",
+                    named));
         }
         TextInput input = named.column() == null ? text(named, found) : table(named, found);
         if (input.format() == Format.PARQUET) {
@@ -52,16 +58,22 @@ public record TextInput(Named named, Format format, List<InputFile> files) {
 
     private static TextInput text(Named named, List<FileWalk.Found> found) {
         if (named.idColumn() != null) {
-            throw new ConfigException(
-                    "--id-column names a column of a table, whose text is in another; name that with %s"
-                            .formatted(named.columnOption()));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "--id-column names a column of a table, whose text is in another; name that with %s",
+                    named.columnOption()));
         }
         boolean onlyJson = found.stream().allMatch(file -> Format.of(file.name()) == Format.JSON);
         for (FileWalk.Found file : found) {
             Format format = Format.of(file.name());
             if (format == Format.PARQUET || Format.isJsonLines(file.name()) || onlyJson) {
-                throw new ConfigException("%s of %s is a %s table; name its column of text with %s"
-                        .formatted(file.name(), named, format, named.columnOption()));
+                throw new ConfigException(String.format(
+                        Locale.ROOT,
+                        "%s of %s is a %s table; name its column of text with %s",
+                        file.name(),
+                        named,
+                        format,
+                        named.columnOption()));
             }
         }
         return of(named, Format.TEXT, found);
@@ -72,16 +84,19 @@ public record TextInput(Named named, Format format, List<InputFile> files) {
         boolean parquet = found.stream().anyMatch(file -> Format.of(file.name()) == Format.PARQUET);
         boolean lines = found.stream().anyMatch(file -> Format.isJsonLines(file.name()));
         if (parquet && lines) {
-            throw new ConfigException(
-                    "%s holds Parquet and JSON lines, which are two tables; name one of them".formatted(named));
+            throw new ConfigException(String.format(
+                    Locale.ROOT, "%s holds Parquet and JSON lines, which are two tables; name one of them", named));
         }
         Format format = parquet ? Format.PARQUET : Format.JSON;
         Predicate<FileWalk.Found> belongs =
                 file -> Format.of(file.name()) == format && (parquet || !lines || Format.isJsonLines(file.name()));
         List<FileWalk.Found> chosen = found.stream().filter(belongs).toList();
         if (chosen.isEmpty()) {
-            throw new ConfigException("%s is text, without columns; drop %s, or give a Parquet or JSON lines table"
-                    .formatted(named, named.columnOption()));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "%s is text, without columns; drop %s, or give a Parquet or JSON lines table",
+                    named,
+                    named.columnOption()));
         }
         List<String> others = found.stream()
                 .filter(belongs.negate())
@@ -101,9 +116,12 @@ public record TextInput(Named named, Format format, List<InputFile> files) {
     private static TextInput of(Named named, Format format, List<FileWalk.Found> found) {
         for (FileWalk.Found file : found) {
             Compression.of(file.name()).unreadable(file.name()).ifPresent(ending -> {
-                throw new DataException(
-                        "%s of %s: %s files are not read; unpack it, or compress it by gzip, bzip2 or zstd"
-                                .formatted(file.name(), named, ending));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s of %s: %s files are not read; unpack it, or compress it by gzip, bzip2 or zstd",
+                        file.name(),
+                        named,
+                        ending));
             });
         }
         return new TextInput(

@@ -6,6 +6,7 @@ import dev.kindling.data.token.TextCuts;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.util.Locale;
 import java.util.function.Consumer;
 
 /** Text in pieces that can be tokenised each for itself; the memory that they take does not depend on the text's length. */
@@ -66,9 +67,10 @@ public final class TextPieces {
                 return piece.isEmpty() ? null : piece;
             }
             if (text.length() > LONGEST) {
-                throw new NotTextException(
-                        "has no place to divide it in %,d characters: they are all letters, or all white space; is it text?"
-                                .formatted(text.length()));
+                throw new NotTextException(String.format(
+                        Locale.ROOT,
+                        "has no place to divide it in %,d characters: they are all letters, or all white space; is it text?",
+                        text.length()));
             }
         }
     }

@@ -63,8 +63,11 @@ final class AttentionJob implements Job<AttentionOptions> {
             }
         }
         if (!disagreeing.isEmpty()) {
-            throw new FatalJobException("these backends disagree with MATH in fp32 by more than %s: %s; do not use them"
-                    .formatted(tolerance(type), String.join(", ", disagreeing)));
+            throw new FatalJobException(String.format(
+                    Locale.ROOT,
+                    "these backends disagree with MATH in fp32 by more than %s: %s; do not use them",
+                    tolerance(type),
+                    String.join(", ", disagreeing)));
         }
     }
 
@@ -82,8 +85,15 @@ final class AttentionJob implements Job<AttentionOptions> {
                 options.causal() ? " causal" : "",
                 options.dropout() > 0 ? " dropout " + options.dropout() : "");
         out.printf(
+                Locale.ROOT,
                 "%7s  %-10s %12s %18s %16s %15s %5s%n",
-                "length", "backend", "forward", "forward+backward", "own bytes", "relative error", "runs");
+                "length",
+                "backend",
+                "forward",
+                "forward+backward",
+                "own bytes",
+                "relative error",
+                "runs");
     }
 
     private static Device open(boolean cuda) {
@@ -114,7 +124,11 @@ final class AttentionJob implements Job<AttentionOptions> {
                         new AttentionTimer(device, exact, problem.dtype(), (d, a) -> backend(Kind.MATH, d, a))) {
             return Optional.of(timer.compute());
         } catch (DeviceMemoryException e) {
-            out.printf("%7d  not checked: MATH in fp32 has too little memory: %s%n", problem.length(), e.getMessage());
+            out.printf(
+                    Locale.ROOT,
+                    "%7d  not checked: MATH in fp32 has too little memory: %s%n",
+                    problem.length(),
+                    e.getMessage());
             return Optional.empty();
         }
     }
@@ -127,7 +141,7 @@ final class AttentionJob implements Job<AttentionOptions> {
                 reason = backend(kind, device, arena).whyNot(shape(problem));
             }
             if (reason.isPresent()) {
-                out.printf("%7d  %-10s cannot run: %s%n", problem.length(), kind, reason.get());
+                out.printf(Locale.ROOT, "%7d  %-10s cannot run: %s%n", problem.length(), kind, reason.get());
                 return true;
             }
             try (AttentionTimer timer =
@@ -138,7 +152,7 @@ final class AttentionJob implements Job<AttentionOptions> {
                 return agrees;
             }
         } catch (DeviceMemoryException e) {
-            out.printf("%7d  %-10s cannot run: %s%n", problem.length(), kind, e.getMessage());
+            out.printf(Locale.ROOT, "%7d  %-10s cannot run: %s%n", problem.length(), kind, e.getMessage());
             return true;
         }
     }

@@ -34,6 +34,7 @@ import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -71,7 +72,7 @@ final class CompareJob implements Job<CompareOptions> {
                 results.write("report.html", BackendPage.format(report));
                 results.delete(SHARDS);
                 results.publish();
-                out.printf("%nreport: %s/report.html%n", results.out());
+                out.printf(Locale.ROOT, "%nreport: %s/report.html%n", results.out());
                 requireSense(report);
             }
         }
@@ -128,9 +129,12 @@ final class CompareJob implements Job<CompareOptions> {
             return config;
         }
         int share = globalBatch / executors;
-        notes.add(
-                "train.micro_batch is %d in the configuration; it ran as %d everywhere, so that %d executors share a step"
-                        .formatted(config.train().microBatch(), share, executors));
+        notes.add(String.format(
+                Locale.ROOT,
+                "train.micro_batch is %d in the configuration; it ran as %d everywhere, so that %d executors share a step",
+                config.train().microBatch(),
+                share,
+                executors));
         return config.withTrain(train -> train.withMicroBatch(share));
     }
 
@@ -144,7 +148,7 @@ final class CompareJob implements Job<CompareOptions> {
         for (int executors : comparison.executors()) {
             TrainConfig own = config.withCluster(
                     cluster -> cluster.withExecutors(executors).withMinExecutors(executors));
-            out.printf("%d executor(s): measuring ...%n", executors);
+            out.printf(Locale.ROOT, "%d executor(s): measuring ...%n", executors);
             MeasurementCollector record = new MeasurementCollector(out);
             try (Coordinator coordinator = new Coordinator(spark, record.handlers())) {
                 GenerationPlan plan = TrainJob.plan(longest(own, comparison.plan()), vocabulary, spark.getConf());
@@ -169,9 +173,11 @@ final class CompareJob implements Job<CompareOptions> {
         long tokens = shards.tokens(CorpusSplit.TRAIN).length();
         int longest = Collections.max(plan.lengths());
         if (longest >= tokens) {
-            throw new ConfigException(
-                    "sequences of %d tokens do not fit the corpus, whose training split has %d; lower --lengths, or set data.corpus to a longer text"
-                            .formatted(longest, tokens));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "sequences of %d tokens do not fit the corpus, whose training split has %d; lower --lengths, or set data.corpus to a longer text",
+                    longest,
+                    tokens));
         }
     }
 
@@ -191,12 +197,13 @@ final class CompareJob implements Job<CompareOptions> {
         }
         String disagreeing = report.rows().stream()
                 .filter(row -> row.ran() && !row.parity().holds())
-                .map(row -> "%s at length %d by %.1e (tolerance %.1e)"
-                        .formatted(
-                                row.backend(),
-                                row.length(),
-                                row.parity().difference(),
-                                row.parity().tolerance()))
+                .map(row -> String.format(
+                        Locale.ROOT,
+                        "%s at length %d by %.1e (tolerance %.1e)",
+                        row.backend(),
+                        row.length(),
+                        row.parity().difference(),
+                        row.parity().tolerance()))
                 .collect(Collectors.joining(", "));
         if (!disagreeing.isEmpty()) {
             throw new FatalJobException("losses differ more than rounding explains: " + disagreeing

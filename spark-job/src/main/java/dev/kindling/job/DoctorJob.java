@@ -25,6 +25,7 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -53,8 +54,11 @@ final class DoctorJob implements Job<DoctorOptions> {
         print(findings);
         long failed = findings.stream().filter(f -> f.verdict() == Verdict.FAIL).count();
         if (failed > 0) {
-            throw new FatalJobException("%d of %d checks failed; do what the table says and run doctor again"
-                    .formatted(failed, findings.size()));
+            throw new FatalJobException(String.format(
+                    Locale.ROOT,
+                    "%d of %d checks failed; do what the table says and run doctor again",
+                    failed,
+                    findings.size()));
         }
     }
 
@@ -87,11 +91,11 @@ final class DoctorJob implements Job<DoctorOptions> {
         int check = width(findings.stream().map(Finding::check).toList(), "check");
         int where = width(findings.stream().map(Finding::where).toList(), "where");
         String row = "%-" + check + "s  %-" + where + "s  %-4s  %s%n";
-        out.printf(row, "check", "where", "", "found");
+        out.printf(Locale.ROOT, row, "check", "where", "", "found");
         for (Finding finding : findings) {
-            out.printf(row, finding.check(), finding.where(), finding.verdict(), finding.found());
+            out.printf(Locale.ROOT, row, finding.check(), finding.where(), finding.verdict(), finding.found());
             if (!finding.fix().isEmpty()) {
-                out.printf(row, "", "", "", "fix: " + finding.fix());
+                out.printf(Locale.ROOT, row, "", "", "", "fix: " + finding.fix());
             }
         }
     }

@@ -27,6 +27,7 @@ import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.List;
+import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Dataset;
@@ -67,9 +68,11 @@ final class EvaluateJob implements Job<EvaluateOptions> {
             if (ShardPreparation.isPrepared(corpus, hadoop)) {
                 return corpus.resolve(hadoop).toString();
             }
-            throw new ConfigException(
-                    "--split needs the shards of the checkpoint's run, and neither %s nor data.corpus %s holds any; give the text by --data"
-                            .formatted(own, config.data().corpus()));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "--split needs the shards of the checkpoint's run, and neither %s nor data.corpus %s holds any; give the text by --data",
+                    own,
+                    config.data().corpus()));
         }
     }
 
@@ -118,8 +121,11 @@ final class EvaluateJob implements Job<EvaluateOptions> {
             throw new DataException(
                     totals.skipped() == 0
                             ? "there are no documents to evaluate; check --data"
-                            : "none of the %,d documents could be scored, the first because: %s"
-                                    .formatted(totals.skipped(), problems.get(0)));
+                            : String.format(
+                                    Locale.ROOT,
+                                    "none of the %,d documents could be scored, the first because: %s",
+                                    totals.skipped(),
+                                    problems.get(0)));
         }
         ObjectNode summary = summary(work, totals, problems);
         summary.putObject("run")
@@ -139,9 +145,15 @@ final class EvaluateJob implements Job<EvaluateOptions> {
 
     private static void report(Totals totals, double seconds, Measurements measurements, List<String> problems) {
         System.out.printf(
+                Locale.ROOT,
                 "evaluated %,d document(s), %,d tokens: loss %.6f, perplexity %.4f, %.4f bits per byte%n",
-                totals.documents(), totals.tokens(), totals.loss(), totals.perplexity(), totals.bitsPerByte());
+                totals.documents(),
+                totals.tokens(),
+                totals.loss(),
+                totals.perplexity(),
+                totals.bitsPerByte());
         System.out.printf(
+                Locale.ROOT,
                 "%.1f s, %,.0f tokens/s in all, %,.0f positions/s a device from its first batch to its last (%s, attention %s)%n",
                 seconds,
                 totals.tokens() / seconds,
@@ -149,7 +161,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 measurements.devices(),
                 measurements.attention());
         if (totals.skipped() > 0) {
-            System.out.printf("skipped %,d document(s), for example:%n", totals.skipped());
+            System.out.printf(Locale.ROOT, "skipped %,d document(s), for example:%n", totals.skipped());
             problems.forEach(problem -> System.out.println("  " + problem));
         }
     }
@@ -187,8 +199,12 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         int block = subject.config().model().blockSize();
         int stride = options.stride().orElse(block);
         if (stride > block) {
-            throw new ConfigException("--stride is %d, but windows are block_size %d long; set it between 1 and %d"
-                    .formatted(stride, block, block));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "--stride is %d, but windows are block_size %d long; set it between 1 and %d",
+                    stride,
+                    block,
+                    block));
         }
         DeviceSettings hardware = options.hardware();
         PrecisionChoice precision = hardware.precision() == PrecisionChoice.AUTO

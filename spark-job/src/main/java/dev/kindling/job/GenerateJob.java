@@ -26,6 +26,7 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.List;
+import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Dataset;
@@ -158,10 +159,15 @@ final class GenerateJob implements Job<GenerateOptions> {
                                         .writerWithDefaultPrettyPrinter()
                                         .writeValueAsString(summary) + "\n");
         System.out.printf(
+                Locale.ROOT,
                 "wrote %,d text(s), %,d tokens in %.1f s, %,.0f tokens/s%n",
-                counts.getLong(0), tokens, seconds, tokens / seconds);
+                counts.getLong(0),
+                tokens,
+                seconds,
+                tokens / seconds);
         if (counts.getLong(1) > 0) {
             System.out.printf(
+                    Locale.ROOT,
                     "skipped %,d prompt(s), for example: %s%n",
                     counts.getLong(1),
                     written.filter("skipped is not null").first().<String>getAs("skipped"));

@@ -11,6 +11,7 @@ import dev.kindling.run.StagedDirectory;
 import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
+import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 
@@ -43,6 +44,7 @@ final class PrepareJob implements Job<PrepareOptions> {
                                     results.path()));
             results.publish();
             System.out.printf(
+                    Locale.ROOT,
                     "prepared %s: %,d training and %,d validation tokens, vocabulary %,d (%s), in %s%n",
                     set.corpus(),
                     set.tokens(CorpusSplit.TRAIN).length(),

@@ -58,7 +58,10 @@ final class ProfileJob implements Job<ProfileOptions> {
                     JSON.writerWithDefaultPrettyPrinter()
                             .writeValueAsString(operators(options, device, outcome, table)));
             results.publish();
-            out.printf("trace: %s/trace.json (open it in chrome://tracing or ui.perfetto.dev)%n", results.out());
+            out.printf(
+                    Locale.ROOT,
+                    "trace: %s/trace.json (open it in chrome://tracing or ui.perfetto.dev)%n",
+                    results.out());
         }
     }
 

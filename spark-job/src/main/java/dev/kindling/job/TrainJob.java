@@ -164,15 +164,12 @@ final class TrainJob implements Job<TrainOptions> {
                         100 * share,
                         config.model().blockSize()));
         System.out.printf(
+                Locale.ROOT,
                 "%n--- a sample ---%n%s%n---%n%n%s%nrun directory: %s%n",
-                result.sample(), line(summary, result.bestStep()), run);
-        if (result.steps() < config.train().maxSteps()) {
-            System.out.printf(
-                    Locale.ROOT,
-                    "ended before train.max_steps %d: %d evaluations without a lower validation loss (train.patience)%n",
-                    config.train().maxSteps(),
-                    config.train().patience());
-        }
+                result.sample(),
+                line(summary, result.bestStep()),
+                run);
+        tellEarlyEnd(config, result);
         record.stragglers().slowest().ifPresent(slowest -> System.out.println("slow executor: " + slowest));
     }
 
@@ -187,5 +184,15 @@ final class TrainJob implements Job<TrainOptions> {
         Map<String, String> ran = summary.ran();
         text.format(" (%s, attention %s, allreduce %s)", ran.get("device"), ran.get("attention"), ran.get("allreduce"));
         return line.toString();
+    }
+
+    private static void tellEarlyEnd(TrainConfig config, TrainResult result) {
+        if (result.steps() < config.train().maxSteps()) {
+            System.out.printf(
+                    Locale.ROOT,
+                    "ended before train.max_steps %d: %d evaluations without a lower validation loss (train.patience)%n",
+                    config.train().maxSteps(),
+                    config.train().patience());
+        }
     }
 }

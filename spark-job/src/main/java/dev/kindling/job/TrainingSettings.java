@@ -7,6 +7,7 @@ import dev.kindling.config.ConfigSource;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.session.DriverDevice;
 import java.io.IOException;
+import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 
@@ -43,13 +44,13 @@ final class TrainingSettings {
     static void requireEnoughMicroBatches(TrainConfig config) {
         ClusterSection cluster = config.cluster();
         if (config.train().microBatches() < cluster.executors()) {
-            throw new ConfigException(
-                    "%d executors would share %d micro-batch(es), so some would idle; lower train.micro_batch to %d or less, or --executors to %d"
-                            .formatted(
-                                    cluster.executors(),
-                                    config.train().microBatches(),
-                                    Math.max(1, config.train().globalBatch() / cluster.executors()),
-                                    config.train().microBatches()));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "%d executors would share %d micro-batch(es), so some would idle; lower train.micro_batch to %d or less, or --executors to %d",
+                    cluster.executors(),
+                    config.train().microBatches(),
+                    Math.max(1, config.train().globalBatch() / cluster.executors()),
+                    config.train().microBatches()));
         }
     }
 }

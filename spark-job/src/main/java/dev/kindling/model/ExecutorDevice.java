@@ -10,6 +10,7 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.device.cuda.CudaDevice;
+import java.util.Locale;
 import java.util.Optional;
 import org.apache.spark.SparkConf;
 import org.apache.spark.SparkEnv;
@@ -51,8 +52,8 @@ public final class ExecutorDevice {
         }
         Optional<String> reason = CudaDevice.whyNot();
         if (reason.isPresent()) {
-            throw new FatalJobException(
-                    "cannot use GPU %s: %s; fix that, or use --device cpu".formatted(gpu.get(), reason.get()));
+            throw new FatalJobException(String.format(
+                    Locale.ROOT, "cannot use GPU %s: %s; fix that, or use --device cpu", gpu.get(), reason.get()));
         }
         return CudaDevice.open(gpu.get(), precision.or(Precision.BF16));
     }
@@ -67,7 +68,8 @@ public final class ExecutorDevice {
     public static int cpuThreads(SparkConf conf) {
         int threads = conf.getInt(CPU_THREADS, conf.getInt("spark.executor.cores", 1));
         if (threads < 1) {
-            throw new ConfigException("%s is %d; set it to 1 or more".formatted(CPU_THREADS, threads));
+            throw new ConfigException(
+                    String.format(Locale.ROOT, "%s is %d; set it to 1 or more", CPU_THREADS, threads));
         }
         return threads;
     }

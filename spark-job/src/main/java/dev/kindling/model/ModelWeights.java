@@ -10,6 +10,7 @@ import dev.kindling.optim.AdamW;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /** Moves weights and moments between the flat device buffers and the named tensors of a {@link Checkpoint}. */
@@ -82,12 +83,12 @@ public final class ModelWeights {
             TensorSlice tensor = tensors.get(prefix + entry.name());
             int[] expected = savedShape(entry);
             if (tensor == null || !Arrays.equals(tensor.shape(), expected)) {
-                throw new CheckpointException(
-                        "the checkpoint's tensor %s is %s, and the model needs %s; use the model section it was trained with"
-                                .formatted(
-                                        prefix + entry.name(),
-                                        tensor == null ? "missing" : Arrays.toString(tensor.shape()),
-                                        Arrays.toString(expected)));
+                throw new CheckpointException(String.format(
+                        Locale.ROOT,
+                        "the checkpoint's tensor %s is %s, and the model needs %s; use the model section it was trained with",
+                        prefix + entry.name(),
+                        tensor == null ? "missing" : Arrays.toString(tensor.shape()),
+                        Arrays.toString(expected)));
             }
             Range part = new Range(entry.offset(), tensor.count()).intersect(range);
             int at = (int) (part.offset() - entry.offset());

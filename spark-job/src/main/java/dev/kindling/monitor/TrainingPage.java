@@ -71,9 +71,16 @@ final class TrainingPage extends WebUIPage {
             return "";
         }
         return seconds > 0
-                ? "<meta http-equiv=\"refresh\" content=\"%d\"/><p>Reloads every %d s. <a href=\"?\">Stop</a></p>"
-                        .formatted(seconds, seconds)
-                : "<p><a href=\"?refresh=%d\">Reload every %d s</a></p>".formatted(REFRESH_SECONDS, REFRESH_SECONDS);
+                ? String.format(
+                        Locale.ROOT,
+                        "<meta http-equiv=\"refresh\" content=\"%d\"/><p>Reloads every %d s. <a href=\"?\">Stop</a></p>",
+                        seconds,
+                        seconds)
+                : String.format(
+                        Locale.ROOT,
+                        "<p><a href=\"?refresh=%d\">Reload every %d s</a></p>",
+                        REFRESH_SECONDS,
+                        REFRESH_SECONDS);
     }
 
     private static String runLinks(int count, int shown) {
@@ -82,7 +89,8 @@ final class TrainingPage extends WebUIPage {
         }
         StringBuilder html = new StringBuilder("<p>Runs of this application: ");
         for (int i = 1; i <= count; i++) {
-            html.append((i == shown ? "<strong>%d</strong> " : "<a href=\"?run=%1$d\">%1$d</a> ").formatted(i));
+            html.append(String.format(
+                    Locale.ROOT, i == shown ? "<strong>%d</strong> " : "<a href=\"?run=%1$d\">%1$d</a> ", i));
         }
         return html.append("</p>").toString();
     }
@@ -143,7 +151,7 @@ final class TrainingPage extends WebUIPage {
     }
 
     private static void item(StringBuilder html, String name, String value) {
-        html.append("<li><strong>%s:</strong> %s</li>".formatted(escape(name), escape(value)));
+        html.append(String.format(Locale.ROOT, "<li><strong>%s:</strong> %s</li>", escape(name), escape(value)));
     }
 
     private static String generations(TrainingRun run) {
@@ -166,8 +174,10 @@ final class TrainingPage extends WebUIPage {
     }
 
     private static String checkpoints(TrainingRun run) {
-        StringBuilder html = new StringBuilder("<h4>Checkpoints (%d committed, the last first)</h4>"
-                .formatted(run.checkpoints().size()));
+        StringBuilder html = new StringBuilder(String.format(
+                Locale.ROOT,
+                "<h4>Checkpoints (%d committed, the last first)</h4>",
+                run.checkpoints().size()));
         open(html, "Step", "Committed", "Path");
         run.checkpoints().descendingMap().values().stream()
                 .limit(CHECKPOINTS)

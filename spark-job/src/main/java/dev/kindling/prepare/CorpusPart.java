@@ -15,6 +15,7 @@ import dev.kindling.input.TextPieces;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 
@@ -117,7 +118,7 @@ sealed interface CorpusPart extends Serializable {
             try (TableRows rows = TableRows.of(file, begin, end)) {
                 for (TableRow row = rows.next(); row != null; row = rows.next()) {
                     if (row.problem() != null) {
-                        throw new DataException("%s; mend the table".formatted(row.problem()));
+                        throw new DataException(String.format(Locale.ROOT, "%s; mend the table", row.problem()));
                     }
                     String id = row.id();
                     TextPieces.forEach(row.text(), cuts, piece -> to.text(id, piece));

@@ -25,6 +25,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
@@ -82,8 +83,8 @@ public final class ShardPreparation {
             TextInput.of(corpus, hadoop);
             corpus.requireOutside(out, hadoop);
         } else if (corpus.column() != null) {
-            throw new ConfigException(
-                    "%s is no table, so it has no columns; drop %s".formatted(corpus, corpus.columnOption()));
+            throw new ConfigException(String.format(
+                    Locale.ROOT, "%s is no table, so it has no columns; drop %s", corpus, corpus.columnOption()));
         }
     }
 
@@ -160,8 +161,8 @@ public final class ShardPreparation {
             Arrays.stream(counted, 2 + size, counted.length).forEach(character -> characters.set((int) character));
         });
         if (Arrays.stream(lengths).sum() == 0) {
-            throw new DataException(
-                    "%s is empty; give a corpus that has text, or shakespeare".formatted(request.corpus()));
+            throw new DataException(String.format(
+                    Locale.ROOT, "%s is empty; give a corpus that has text, or shakespeare", request.corpus()));
         }
         Tokenizer tokenizer = byCharacter ? CharTokenizer.of(characters.stream()) : new BpeTokenizer();
         CorpusSplit split = CorpusSplit.of(lengths, request.valFraction());

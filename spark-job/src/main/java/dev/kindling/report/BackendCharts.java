@@ -6,6 +6,7 @@ import dev.kindling.report.CategoryChart.Look;
 import dev.kindling.report.CategoryChart.Series;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Function;
@@ -75,7 +76,7 @@ final class BackendCharts {
     private CategoryChart byMode(String what, Function<Row, Timing> timing) {
         List<String> modes = distinct(Row::mode).toList();
         return new CategoryChart(
-                "%s, T = %d, %d executor(s)".formatted(what, length, executors),
+                String.format(Locale.ROOT, "%s, T = %d, %d executor(s)", what, length, executors),
                 "mode",
                 "tokens/s, all ranks",
                 Look.BARS,
@@ -110,7 +111,7 @@ final class BackendCharts {
                     false));
         }
         return new CategoryChart(
-                "Forward by rank, T = %d, %s".formatted(length, mode),
+                String.format(Locale.ROOT, "Forward by rank, T = %d, %s", length, mode),
                 "backend",
                 "tokens/s, each rank",
                 Look.BARS,
@@ -121,7 +122,7 @@ final class BackendCharts {
     private CategoryChart memory() {
         List<Integer> lengths = distinct(Row::length).toList();
         return new CategoryChart(
-                "Memory that a training step holds, %s, %d executor(s)".formatted(mode, executors),
+                String.format(Locale.ROOT, "Memory that a training step holds, %s, %d executor(s)", mode, executors),
                 "tokens of a sequence, T",
                 "MiB, the fullest rank",
                 Look.BARS,
@@ -138,7 +139,7 @@ final class BackendCharts {
             return null;
         }
         return new CategoryChart(
-                "Training step by sequence length, %s, %d executor(s)".formatted(mode, executors),
+                String.format(Locale.ROOT, "Training step by sequence length, %s, %d executor(s)", mode, executors),
                 "tokens of a sequence, T",
                 "tokens/s, all ranks",
                 Look.LINES,
@@ -170,7 +171,7 @@ final class BackendCharts {
                         .toList(),
                 true));
         return new CategoryChart(
-                "Training step by executors, %s, T = %d".formatted(mode, length),
+                String.format(Locale.ROOT, "Training step by executors, %s, T = %d", mode, length),
                 "executors, one rank each",
                 "tokens/s, all ranks",
                 Look.LINES,

@@ -81,12 +81,13 @@ public final class BackendPage {
                     .ifPresent(best -> tile(
                             best.backend() + ", " + best.mode(),
                             BackendTable.compact(best.step().tokensPerSecond().mean()) + " tokens/s",
-                            "fastest at T = %d on %d executor(s), %.2f× %s"
-                                    .formatted(
-                                            length,
-                                            world,
-                                            best.speedup().mean(),
-                                            best.parity().reference())));
+                            String.format(
+                                    Locale.ROOT,
+                                    "fastest at T = %d on %d executor(s), %.2f× %s",
+                                    length,
+                                    world,
+                                    best.speedup().mean(),
+                                    best.parity().reference())));
         }
         double worst = report.rows().stream()
                 .filter(Row::ran)
@@ -102,9 +103,12 @@ public final class BackendPage {
     }
 
     private void tile(String name, String value, String what) {
-        html.append(
-                "<div class=\"tile\"><div class=\"name\">%s</div><div class=\"value\">%s</div><div class=\"what\">%s</div></div>"
-                        .formatted(escape(name), escape(value), escape(what)));
+        html.append(String.format(
+                Locale.ROOT,
+                "<div class=\"tile\"><div class=\"name\">%s</div><div class=\"value\">%s</div><div class=\"what\">%s</div></div>",
+                escape(name),
+                escape(value),
+                escape(what)));
     }
 
     private void howToRead() {
@@ -113,9 +117,12 @@ public final class BackendPage {
         item(
                 "Every backend ran the same training step (forward, backward, sum of gradients over all ranks, clip, AdamW)"
                         + " from the same weights on the same data, on all executors at once. A step is as long as its slowest rank takes.");
-        item(
-                "After %d untimed steps each, backends took turns in %d rounds of %d steps, in rotating order, so that a drift of clocks or temperature meets all. Dots in bars are rounds, from the first to the last."
-                        .formatted(method.warmUp(), method.rounds(), method.steps()));
+        item(String.format(
+                Locale.ROOT,
+                "After %d untimed steps each, backends took turns in %d rounds of %d steps, in rotating order, so that a drift of clocks or temperature meets all. Dots in bars are rounds, from the first to the last.",
+                method.warmUp(),
+                method.rounds(),
+                method.steps()));
         item("Whiskers and ± are 95 % confidence intervals: " + Estimate.FORMULA
                 + ". Where those of two backends overlap, do not call one the faster.");
         item("Speedup: the reference's time by the backend's, a mean of the ratios within rounds.");
@@ -151,7 +158,7 @@ public final class BackendPage {
                 "Loss difference");
         String group = "";
         for (Row row : report.rows()) {
-            String own = "%d executor(s), T = %d".formatted(row.executors(), row.length());
+            String own = String.format(Locale.ROOT, "%d executor(s), T = %d", row.executors(), row.length());
             if (!own.equals(group)) {
                 html.append(group.isEmpty() ? "" : "</tbody></table></div>");
                 html.append("<h3>").append(escape(own)).append("</h3>");
@@ -161,8 +168,13 @@ public final class BackendPage {
             if (row.ran()) {
                 cells(numbers(row));
             } else {
-                html.append("<tr class=\"refused\"><td>%s</td><td>%s</td><td colspan=\"%d\">cannot run: %s</td></tr>"
-                        .formatted(row.backend(), row.mode(), heads.size() - 2, escape(row.refusal())));
+                html.append(String.format(
+                        Locale.ROOT,
+                        "<tr class=\"refused\"><td>%s</td><td>%s</td><td colspan=\"%d\">cannot run: %s</td></tr>",
+                        row.backend(),
+                        row.mode(),
+                        heads.size() - 2,
+                        escape(row.refusal())));
             }
         }
         html.append("</tbody></table></div></section>");
@@ -213,14 +225,18 @@ public final class BackendPage {
                         row.backend(),
                         row.mode(),
                         String.valueOf(rank.rank().rank()),
-                        "executor %s on %s"
-                                .formatted(rank.rank().executor(), rank.rank().host()),
+                        String.format(
+                                Locale.ROOT,
+                                "executor %s on %s",
+                                rank.rank().executor(),
+                                rank.rank().host()),
                         rank.rank().device(),
-                        "%s, %s, %s"
-                                .formatted(
-                                        rank.measured().ran(),
-                                        rank.rank().precision(),
-                                        rank.measured().allreduce()),
+                        String.format(
+                                Locale.ROOT,
+                                "%s, %s, %s",
+                                rank.measured().ran(),
+                                rank.rank().precision(),
+                                rank.measured().allreduce()),
                         String.valueOf(rank.measured().sequences()),
                         interval(rank.step().millis(), "%.3f"),
                         interval(rank.forward().millis(), "%.3f"),
@@ -238,14 +254,15 @@ public final class BackendPage {
         html.append("<section><h2>Environment</h2><dl>");
         report.about()
                 .environment()
-                .forEach((name, value) -> html.append("<dt>%s</dt><dd>%s</dd>".formatted(escape(name), escape(value))));
+                .forEach((name, value) ->
+                        html.append(String.format(Locale.ROOT, "<dt>%s</dt><dd>%s</dd>", escape(name), escape(value))));
         html.append("</dl><details><summary>Configuration</summary><pre>")
                 .append(escape(report.about().config()))
                 .append("</pre></details></section>");
     }
 
     private void openTable(String look, List<String> heads) {
-        html.append("<div class=\"%s\"><table><thead><tr>".formatted(look))
+        html.append(String.format(Locale.ROOT, "<div class=\"%s\"><table><thead><tr>", look))
                 .append(heads.stream()
                         .map(head -> "<th>" + escape(head) + "</th>")
                         .collect(Collectors.joining()))

@@ -22,8 +22,9 @@ public final class BackendTable {
             String own = String.format(Locale.ROOT, "%d executor(s), length %d", row.executors(), row.length());
             if (!own.equals(group)) {
                 group = own;
-                out.append(String.format("%n%s%n", group));
+                out.append(String.format(Locale.ROOT, "%n%s%n", group));
                 out.append(String.format(
+                        Locale.ROOT,
                         LINE,
                         "backend",
                         "mode",
@@ -44,6 +45,7 @@ public final class BackendTable {
 
     private static String numbers(Row row) {
         return String.format(
+                Locale.ROOT,
                 LINE,
                 row.backend(),
                 row.mode(),
@@ -62,7 +64,7 @@ public final class BackendTable {
     }
 
     private static String refusal(Row row) {
-        return String.format("%-10s %-9s cannot run: %s%n", row.backend(), row.mode(), row.refusal());
+        return String.format(Locale.ROOT, "%-10s %-9s cannot run: %s%n", row.backend(), row.mode(), row.refusal());
     }
 
     /** What really ran, each distinct line once. */
@@ -87,6 +89,7 @@ public final class BackendTable {
         return ran.isEmpty() && notes.isEmpty()
                 ? ""
                 : String.format(
+                        Locale.ROOT,
                         "%nwhat ran:%n%s%n%s",
                         ran,
                         notes.stream()

@@ -1,6 +1,7 @@
 package dev.kindling.report;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.DoubleStream;
 
@@ -41,9 +42,12 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
     public String toSvg() {
         Scale scale = Scale.of(highs(), true, BOTTOM, TOP);
         StringBuilder svg = new StringBuilder();
-        svg.append(
-                "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\" xmlns=\"http://www.w3.org/2000/svg\" font-family=\"inherit\" font-size=\"12\" width=\"100%%\">"
-                        .formatted(WIDTH, HEIGHT, LineChart.escape(title)));
+        svg.append(String.format(
+                Locale.ROOT,
+                "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\" xmlns=\"http://www.w3.org/2000/svg\" font-family=\"inherit\" font-size=\"12\" width=\"100%%\">",
+                WIDTH,
+                HEIGHT,
+                LineChart.escape(title)));
         svg.append(Svg.text(LEFT, 20, "start", title).replace("<text", "<text font-size=\"15\" font-weight=\"600\""));
         legend(svg);
         grid(svg, scale);
@@ -79,8 +83,11 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
             svg.append(
                     series.get(i).guide()
                             ? Svg.line(at, 38, at + 14, 38, "stroke-dasharray=\"4 3\"")
-                            : "<rect x=\"%s\" y=\"32\" width=\"12\" height=\"12\" rx=\"2\" fill=\"%s\"/>"
-                                    .formatted(Svg.number(at), Svg.colour(i)));
+                            : String.format(
+                                    Locale.ROOT,
+                                    "<rect x=\"%s\" y=\"32\" width=\"12\" height=\"12\" rx=\"2\" fill=\"%s\"/>",
+                                    Svg.number(at),
+                                    Svg.colour(i)));
             svg.append(Svg.text(at + 18, 42, "start", name));
             at += 36 + 6.6 * name.length();
         }
@@ -96,9 +103,11 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
         }
         svg.append(Svg.line(LEFT, BOTTOM, RIGHT, BOTTOM, "stroke-opacity=\"0.5\""));
         svg.append(Svg.text((LEFT + RIGHT) / 2.0, HEIGHT - 8, "middle", x));
-        svg.append(
-                "<text transform=\"translate(13 %d) rotate(-90)\" text-anchor=\"middle\" fill=\"currentColor\">%s</text>"
-                        .formatted((TOP + BOTTOM) / 2, LineChart.escape(y)));
+        svg.append(String.format(
+                Locale.ROOT,
+                "<text transform=\"translate(13 %d) rotate(-90)\" text-anchor=\"middle\" fill=\"currentColor\">%s</text>",
+                (TOP + BOTTOM) / 2,
+                LineChart.escape(y)));
     }
 
     private double slot() {
@@ -131,35 +140,43 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
             }
         }
         boolean guide = series.get(index).guide();
-        svg.append("<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" stroke-linejoin=\"round\"%s/>"
-                .formatted(
-                        path,
-                        guide ? "currentColor" : Svg.colour(index),
-                        guide ? "1.2" : "2",
-                        guide ? " stroke-dasharray=\"4 3\" stroke-opacity=\"0.6\"" : ""));
+        svg.append(String.format(
+                Locale.ROOT,
+                "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" stroke-linejoin=\"round\"%s/>",
+                path,
+                guide ? "currentColor" : Svg.colour(index),
+                guide ? "1.2" : "2",
+                guide ? " stroke-dasharray=\"4 3\" stroke-opacity=\"0.6\"" : ""));
     }
 
     private void draw(StringBuilder svg, int index, int category, Estimate value, Scale scale) {
         double at = place(index, category);
         double top = scale.at(value.mean());
-        String label = "<title>%s, %s: %s</title>"
-                .formatted(
-                        LineChart.escape(series.get(index).name()),
-                        LineChart.escape(categories.get(category)),
-                        BackendTable.interval(value, "%,.4g"));
+        String label = String.format(
+                Locale.ROOT,
+                "<title>%s, %s: %s</title>",
+                LineChart.escape(series.get(index).name()),
+                LineChart.escape(categories.get(category)),
+                BackendTable.interval(value, "%,.4g"));
         if (look == Look.LINES) {
-            svg.append("<circle cx=\"%s\" cy=\"%s\" r=\"4\" fill=\"%s\">%s</circle>"
-                    .formatted(Svg.number(at), Svg.number(top), Svg.colour(index), label));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<circle cx=\"%s\" cy=\"%s\" r=\"4\" fill=\"%s\">%s</circle>",
+                    Svg.number(at),
+                    Svg.number(top),
+                    Svg.colour(index),
+                    label));
         } else {
             double width = barWidth() - 4;
-            svg.append("<rect x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" rx=\"2\" fill=\"%s\">%s</rect>"
-                    .formatted(
-                            Svg.number(at - width / 2),
-                            Svg.number(top),
-                            Svg.number(width),
-                            Svg.number(BOTTOM - top),
-                            Svg.colour(index),
-                            label));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<rect x=\"%s\" y=\"%s\" width=\"%s\" height=\"%s\" rx=\"2\" fill=\"%s\">%s</rect>",
+                    Svg.number(at - width / 2),
+                    Svg.number(top),
+                    Svg.number(width),
+                    Svg.number(BOTTOM - top),
+                    Svg.colour(index),
+                    label));
             samples(svg, at, width, value, scale);
             if (width >= 30) {
                 double highest = Double.isNaN(value.halfWidth()) ? value.mean() : value.high();
@@ -176,10 +193,11 @@ public record CategoryChart(String title, String x, String y, Look look, List<St
     private static void samples(StringBuilder svg, double at, double width, Estimate value, Scale scale) {
         int count = value.samples().size();
         for (int i = 0; count > 1 && i < count; i++) {
-            svg.append("<circle cx=\"%s\" cy=\"%s\" r=\"2\" fill=\"currentColor\" fill-opacity=\"0.45\"/>"
-                    .formatted(
-                            Svg.number(at + width * 0.8 * (i / (count - 1.0) - 0.5)),
-                            Svg.number(scale.at(value.samples().get(i)))));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<circle cx=\"%s\" cy=\"%s\" r=\"2\" fill=\"currentColor\" fill-opacity=\"0.45\"/>",
+                    Svg.number(at + width * 0.8 * (i / (count - 1.0) - 0.5)),
+                    Svg.number(scale.at(value.samples().get(i)))));
         }
     }
 

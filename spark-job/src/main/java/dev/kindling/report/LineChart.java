@@ -53,9 +53,12 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         Scale x = Scale.of(values(true), false, LEFT, RIGHT);
         Scale y = Scale.of(values(false), axes.fromZero(), BOTTOM, TOP);
         StringBuilder svg = new StringBuilder();
-        svg.append(
-                "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\" xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"12\" width=\"100%%\">"
-                        .formatted(WIDTH, HEIGHT, escape(title)));
+        svg.append(String.format(
+                Locale.ROOT,
+                "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s\" xmlns=\"http://www.w3.org/2000/svg\" font-family=\"sans-serif\" font-size=\"12\" width=\"100%%\">",
+                WIDTH,
+                HEIGHT,
+                escape(title)));
         svg.append(Svg.text(LEFT, 20, "start", title).replace("<text", "<text font-size=\"15\" font-weight=\"bold\""));
         legend(svg);
         grid(svg, x, y);
@@ -80,8 +83,11 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         double at = LEFT;
         for (int i = 0; i < series.size(); i++) {
             String name = series.get(i).name();
-            svg.append(
-                    "<rect x=\"%.0f\" y=\"32\" width=\"14\" height=\"4\" fill=\"%s\"/>".formatted(at, Svg.colour(i)));
+            svg.append(String.format(
+                    Locale.ROOT,
+                    "<rect x=\"%.0f\" y=\"32\" width=\"14\" height=\"4\" fill=\"%s\"/>",
+                    at,
+                    Svg.colour(i)));
             svg.append(Svg.text(at + 19, 38, "start", name));
             at += 34 + 6.6 * name.length();
         }
@@ -98,9 +104,11 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         }
         svg.append(Svg.line(LEFT, BOTTOM, RIGHT, BOTTOM, "stroke-opacity=\"0.5\""));
         svg.append(Svg.text((LEFT + RIGHT) / 2.0, HEIGHT - 8, "middle", axes.x()));
-        svg.append(
-                "<text transform=\"translate(13 %d) rotate(-90)\" text-anchor=\"middle\" fill=\"currentColor\">%s</text>"
-                        .formatted((TOP + BOTTOM) / 2, escape(axes.y())));
+        svg.append(String.format(
+                Locale.ROOT,
+                "<text transform=\"translate(13 %d) rotate(-90)\" text-anchor=\"middle\" fill=\"currentColor\">%s</text>",
+                (TOP + BOTTOM) / 2,
+                escape(axes.y())));
     }
 
     private static void draw(StringBuilder svg, Series series, String colour, Scale x, Scale y) {
@@ -116,27 +124,32 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
                     .append(Svg.number(y.at(Math.min(point.y(), y.high()))));
         }
         if (series.look() == Look.AREA) {
-            path.append("L%s %dL%s %dZ"
-                    .formatted(
-                            Svg.number(x.at(points.get(points.size() - 1).x())),
-                            BOTTOM,
-                            Svg.number(x.at(points.get(0).x())),
-                            BOTTOM));
-            svg.append("<path d=\"%s\" fill=\"%s\"/>".formatted(path, colour));
+            path.append(String.format(
+                    Locale.ROOT,
+                    "L%s %dL%s %dZ",
+                    Svg.number(x.at(points.get(points.size() - 1).x())),
+                    BOTTOM,
+                    Svg.number(x.at(points.get(0).x())),
+                    BOTTOM));
+            svg.append(String.format(Locale.ROOT, "<path d=\"%s\" fill=\"%s\"/>", path, colour));
             return;
         }
-        svg.append("<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"1.6\" stroke-linejoin=\"round\"/>"
-                .formatted(path, colour));
+        svg.append(String.format(
+                Locale.ROOT,
+                "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"1.6\" stroke-linejoin=\"round\"/>",
+                path,
+                colour));
         if (series.look() == Look.DOTS || points.size() == 1) {
             for (Point point : points) {
-                svg.append("<circle cx=\"%s\" cy=\"%s\" r=\"3\" fill=\"%s\"><title>%s at %s: %s</title></circle>"
-                        .formatted(
-                                Svg.number(x.at(point.x())),
-                                Svg.number(y.at(Math.min(point.y(), y.high()))),
-                                colour,
-                                escape(series.name()),
-                                Svg.number(point.x()),
-                                String.format(Locale.ROOT, "%.5g", point.y())));
+                svg.append(String.format(
+                        Locale.ROOT,
+                        "<circle cx=\"%s\" cy=\"%s\" r=\"3\" fill=\"%s\"><title>%s at %s: %s</title></circle>",
+                        Svg.number(x.at(point.x())),
+                        Svg.number(y.at(Math.min(point.y(), y.high()))),
+                        colour,
+                        escape(series.name()),
+                        Svg.number(point.x()),
+                        String.format(Locale.ROOT, "%.5g", point.y())));
             }
         }
     }

@@ -14,13 +14,24 @@ final class Svg {
     }
 
     static String line(double x1, double y1, double x2, double y2, String attributes) {
-        return "<line x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\" stroke=\"currentColor\" %s/>"
-                .formatted(number(x1), number(y1), number(x2), number(y2), attributes);
+        return String.format(
+                Locale.ROOT,
+                "<line x1=\"%s\" y1=\"%s\" x2=\"%s\" y2=\"%s\" stroke=\"currentColor\" %s/>",
+                number(x1),
+                number(y1),
+                number(x2),
+                number(y2),
+                attributes);
     }
 
     static String text(double x, double y, String anchor, String content) {
-        return "<text x=\"%s\" y=\"%s\" text-anchor=\"%s\" fill=\"currentColor\">%s</text>"
-                .formatted(number(x), number(y), anchor, LineChart.escape(content));
+        return String.format(
+                Locale.ROOT,
+                "<text x=\"%s\" y=\"%s\" text-anchor=\"%s\" fill=\"currentColor\">%s</text>",
+                number(x),
+                number(y),
+                anchor,
+                LineChart.escape(content));
     }
 
     static String number(double value) {

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.kindling.config.TrainConfig;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Predicate;
@@ -25,8 +26,12 @@ final class Changes {
                 String key = section.getKey() + "." + entry.getKey();
                 JsonNode value = changed.path(section.getKey()).path(entry.getKey());
                 if (counts.test(key) && !value.equals(entry.getValue())) {
-                    changes.add(
-                            "%s is %s, not %s".formatted(key, entry.getValue().asText(), value.asText()));
+                    changes.add(String.format(
+                            Locale.ROOT,
+                            "%s is %s, not %s",
+                            key,
+                            entry.getValue().asText(),
+                            value.asText()));
                 }
             }
         }

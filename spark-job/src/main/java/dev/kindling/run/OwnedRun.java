@@ -7,6 +7,7 @@ import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
+import java.util.Locale;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.util.ShutdownHookManager;
@@ -52,8 +53,11 @@ public final class OwnedRun implements AutoCloseable {
             throw e;
         } catch (IOException e) {
             throw new ConfigException(
-                    "cannot write to %s (%s); check its permissions, or choose another --out"
-                            .formatted(run.path(), e.getMessage()),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot write to %s (%s); check its permissions, or choose another --out",
+                            run.path(),
+                            e.getMessage()),
                     e);
         }
         try {
@@ -80,7 +84,9 @@ public final class OwnedRun implements AutoCloseable {
             OwnerMarker owner = OwnerMarker.ofThisProcess();
             if (!storage.writeNew(marker, owner.toJson())) {
                 if (lock == null) {
-                    throw owned(run, "wait for its end; if that process is gone, delete %s".formatted(marker));
+                    throw owned(
+                            run,
+                            String.format(Locale.ROOT, "wait for its end; if that process is gone, delete %s", marker));
                 }
                 storage.write(marker, owner.toJson()); // left by a process that was killed, as the lock is ours
             }
@@ -103,8 +109,12 @@ public final class OwnedRun implements AutoCloseable {
         } catch (IOException e) { // it has just ended, or just begun
             who = "another process";
         }
-        return new ConfigException("another training is writing to %s: %s; %s, or choose another --out"
-                .formatted(run.path(), who, remedy));
+        return new ConfigException(String.format(
+                Locale.ROOT,
+                "another training is writing to %s: %s; %s, or choose another --out",
+                run.path(),
+                who,
+                remedy));
     }
 
     private static Path marker(RunDirectory run) {

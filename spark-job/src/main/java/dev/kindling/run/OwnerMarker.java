@@ -6,6 +6,7 @@ import java.net.InetAddress;
 import java.net.UnknownHostException;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.Locale;
 import java.util.UUID;
 
 /**
@@ -52,7 +53,8 @@ record OwnerMarker(String id, String user, String host, long process, String sin
     static String describe(String text) {
         try {
             OwnerMarker owner = JSON.readValue(text, OwnerMarker.class);
-            return "process %d of %s on %s since %s".formatted(owner.process, owner.user, owner.host, owner.since);
+            return String.format(
+                    Locale.ROOT, "process %d of %s on %s since %s", owner.process, owner.user, owner.host, owner.since);
         } catch (JsonProcessingException e) { // torn by a crash
             return "an owner that its .owner does not name";
         }

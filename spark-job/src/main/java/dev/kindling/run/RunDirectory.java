@@ -9,6 +9,7 @@ import dev.kindling.report.TensorBoard;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.time.Clock;
+import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
@@ -53,9 +54,10 @@ public final class RunDirectory {
             throw occupied();
         }
         if (resume && !storage.files().exists(configFile())) {
-            throw new ConfigException(
-                    "there is no run at %s to resume (no config.yaml); check --out, or leave out --resume"
-                            .formatted(path));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "there is no run at %s to resume (no config.yaml); check --out, or leave out --resume",
+                    path));
         }
     }
 
@@ -70,8 +72,8 @@ public final class RunDirectory {
     }
 
     ConfigException occupied() {
-        return new ConfigException(
-                "%s exists already; add --resume to go on with that run, or choose another --out".formatted(path));
+        return new ConfigException(String.format(
+                Locale.ROOT, "%s exists already; add --resume to go on with that run, or choose another --out", path));
     }
 
     /**

@@ -3,6 +3,7 @@ package dev.kindling.run;
 import dev.kindling.storage.NoSpaceException;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.logging.log4j.Level;
 import org.apache.logging.log4j.LogManager;
@@ -42,7 +43,8 @@ public final class RunLog implements AutoCloseable {
                         .build())
                 .build();
         if (appender == null) {
-            throw new IOException("cannot write %s/kindling.log; check its permissions".formatted(runDirectory));
+            throw new IOException(
+                    String.format(Locale.ROOT, "cannot write %s/kindling.log; check its permissions", runDirectory));
         }
         appender.setHandler(new ErrorsInOneLine());
         appender.start();

@@ -3,6 +3,7 @@ package dev.kindling.run;
 import dev.kindling.config.ConfigException;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
+import java.util.Locale;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
@@ -34,11 +35,12 @@ public final class StagedDirectory implements AutoCloseable {
         Storage storage = Storage.of(out, hadoop);
         try {
             if (storage.files().exists(out)) {
-                throw new ConfigException("%s exists already; choose another --out".formatted(out));
+                throw new ConfigException(String.format(Locale.ROOT, "%s exists already; choose another --out", out));
             }
             requireFolderAbove(out, storage.files());
         } catch (IOException e) {
-            throw new ConfigException("cannot look at %s (%s); choose another --out".formatted(out, e.getMessage()), e);
+            throw new ConfigException(
+                    String.format(Locale.ROOT, "cannot look at %s (%s); choose another --out", out, e.getMessage()), e);
         }
         return new StagedDirectory(out, storage);
     }
@@ -49,8 +51,8 @@ public final class StagedDirectory implements AutoCloseable {
             above = above.getParent();
         }
         if (above != null && !files.getFileStatus(above).isDirectory()) {
-            throw new ConfigException(
-                    "cannot make %s, because %s is no directory; choose another --out".formatted(out, above));
+            throw new ConfigException(String.format(
+                    Locale.ROOT, "cannot make %s, because %s is no directory; choose another --out", out, above));
         }
     }
 
@@ -87,9 +89,10 @@ public final class StagedDirectory implements AutoCloseable {
     public void publish() throws IOException {
         published = storage.publish(staged, out);
         if (!published) {
-            throw new ConfigException(
-                    "%s has appeared while its results were being made, as of a second command with the same --out; it stays as it is, and these results are dropped: choose another --out"
-                            .formatted(out));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "%s has appeared while its results were being made, as of a second command with the same --out; it stays as it is, and these results are dropped: choose another --out",
+                    out));
         }
     }
 

@@ -13,6 +13,7 @@ import dev.kindling.input.Named;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.storage.PathException;
 import java.io.IOException;
+import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -67,9 +68,11 @@ public record StartingPoint(
         TrainConfig trained = TrainConfig.fromTree(state.config(), checkpoint + "/state.json");
         Changes.between(trained, config, key -> key.startsWith("model.") && !key.equals("model.dropout"))
                 .ifPresent(changes -> {
-                    throw new ConfigException(
-                            "train.init_from %s is another model: %s; use its values, or another checkpoint"
-                                    .formatted(checkpoint, changes));
+                    throw new ConfigException(String.format(
+                            Locale.ROOT,
+                            "train.init_from %s is another model: %s; use its values, or another checkpoint",
+                            checkpoint,
+                            changes));
                 });
     }
 
@@ -90,24 +93,32 @@ public record StartingPoint(
                 ? own.withTrain(train -> train.withInitFrom(origin))
                 : own;
         Changes.between(recorded, config, StartingPoint::stays).ifPresent(changes -> {
-            throw new ConfigException(
-                    "a resume goes on with the same training, but of %s %s; leave that as it was, or begin another run with another --out (train.init_from takes over weights)"
-                            .formatted(run, changes));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "a resume goes on with the same training, but of %s %s; leave that as it was, or begin another run with another --out (train.init_from takes over weights)",
+                    run,
+                    changes));
         });
         CheckpointStore store = run.checkpoints(config.checkpoint().keep());
         CheckpointStore.Recovery recovery = store.latestValid();
         if (recovery.found().isEmpty()) {
             requireNoneYet(run, recovery, recorded);
             StartingPoint anew = ofNew(config, hadoop);
-            String notice =
-                    "%s has no checkpoint yet: training begins at step 0 again, and metrics.jsonl, which has %d step(s), with it"
-                            .formatted(run, run.metricsStep());
+            String notice = String.format(
+                    Locale.ROOT,
+                    "%s has no checkpoint yet: training begins at step 0 again, and metrics.jsonl, which has %d step(s), with it",
+                    run,
+                    run.metricsStep());
             return new StartingPoint(anew.config, anew.checkpoint, anew.state, 0, Optional.of(notice));
         }
         CheckpointState state = recovery.found().get();
         if (config.train().maxSteps() < state.step()) {
-            throw new ConfigException("train.max_steps is %d, but %s has done %d steps; set it to more to go on"
-                    .formatted(config.train().maxSteps(), run, state.step()));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "train.max_steps is %d, but %s has done %d steps; set it to more to go on",
+                    config.train().maxSteps(),
+                    run,
+                    state.step()));
         }
         return new StartingPoint(config, store.committed(state.step()), state, state.step(), Optional.empty());
     }
@@ -131,15 +142,19 @@ public record StartingPoint(
     private static void requireNoneYet(RunDirectory run, CheckpointStore.Recovery recovery, TrainConfig recorded)
             throws IOException {
         if (!recovery.skipped().isEmpty()) {
-            throw new CheckpointException(
-                    "no checkpoint of %s can be read: %s; restore one, or train anew in another --out"
-                            .formatted(run, String.join("; ", recovery.skipped())));
+            throw new CheckpointException(String.format(
+                    Locale.ROOT,
+                    "no checkpoint of %s can be read: %s; restore one, or train anew in another --out",
+                    run,
+                    String.join("; ", recovery.skipped())));
         }
         long done = run.metricsStep();
         if (done >= Math.min(recorded.checkpoint().interval(), recorded.train().maxSteps())) {
-            throw new CheckpointException(
-                    "%s has done %d steps, as metrics.jsonl says, but holds no checkpoint; restore its checkpoints folder, or train anew in another --out"
-                            .formatted(run, done));
+            throw new CheckpointException(String.format(
+                    Locale.ROOT,
+                    "%s has done %d steps, as metrics.jsonl says, but holds no checkpoint; restore its checkpoints folder, or train anew in another --out",
+                    run,
+                    done));
         }
     }
 
@@ -151,12 +166,12 @@ public record StartingPoint(
      */
     public void requireVocabulary(JsonNode tokenizer) {
         if (state != null && !state.tokenizer().equals(tokenizer)) {
-            throw new ConfigException(
-                    "%s was trained with another vocabulary than data.corpus %s has (%s); set data.corpus to shards that were prepared with the checkpoint's, or train from scratch"
-                            .formatted(
-                                    checkpoint,
-                                    config.data().corpus(),
-                                    VocabularyDifference.describe(state.tokenizer(), tokenizer)));
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "%s was trained with another vocabulary than data.corpus %s has (%s); set data.corpus to shards that were prepared with the checkpoint's, or train from scratch",
+                    checkpoint,
+                    config.data().corpus(),
+                    VocabularyDifference.describe(state.tokenizer(), tokenizer)));
         }
     }
 
@@ -167,14 +182,18 @@ public record StartingPoint(
         }
         TrainSection train = config.train();
         if (step >= train.maxSteps()) {
-            return Optional.of(
-                    "%s has done all of its %d steps, and nothing was changed; set train.max_steps to more to go on"
-                            .formatted(run, step));
+            return Optional.of(String.format(
+                    Locale.ROOT,
+                    "%s has done all of its %d steps, and nothing was changed; set train.max_steps to more to go on",
+                    run,
+                    step));
         }
         return train.isExhausted(step, state.bestStep().orElse(0))
-                ? Optional.of(
-                        "%s has ended at step %d by train.patience, and nothing was changed; set that to more, or to 0, to go on"
-                                .formatted(run, step))
+                ? Optional.of(String.format(
+                        Locale.ROOT,
+                        "%s has ended at step %d by train.patience, and nothing was changed; set that to more, or to 0, to go on",
+                        run,
+                        step))
                 : Optional.empty();
     }
 }

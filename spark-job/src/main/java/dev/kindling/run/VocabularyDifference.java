@@ -2,6 +2,7 @@ package dev.kindling.run;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.util.LinkedHashSet;
+import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Collectors;
 
@@ -18,9 +19,9 @@ final class VocabularyDifference {
         Set<String> lost = characters(there);
         Set<String> gained = characters(here);
         if (!theirs.equals(ours) || lost.isEmpty() || gained.isEmpty()) {
-            return "tokenizer %s against %s".formatted(theirs, ours);
+            return String.format(Locale.ROOT, "tokenizer %s against %s", theirs, ours);
         }
-        String sizes = "%d characters against %d".formatted(lost.size(), gained.size());
+        String sizes = String.format(Locale.ROOT, "%d characters against %d", lost.size(), gained.size());
         Set<String> common = new LinkedHashSet<>(lost);
         common.retainAll(gained);
         lost.removeAll(common);
@@ -49,7 +50,7 @@ final class VocabularyDifference {
     private static String quoted(String character) {
         int codePoint = character.codePointAt(0);
         return Character.isISOControl(codePoint) || Character.isWhitespace(codePoint)
-                ? "U+%04X".formatted(codePoint)
+                ? String.format(Locale.ROOT, "U+%04X", codePoint)
                 : "'" + character + "'";
     }
 }

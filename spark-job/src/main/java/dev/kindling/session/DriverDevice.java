@@ -8,6 +8,7 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.device.cuda.CudaDevice;
+import java.util.Locale;
 import java.util.Optional;
 
 /** What a command without executors computes on: the first usable GPU, or all cores of this machine. */
@@ -21,7 +22,8 @@ public final class DriverDevice {
         }
         Optional<String> reason = CudaDevice.whyNot();
         if (choice == DeviceChoice.CUDA && reason.isPresent()) {
-            throw new FatalJobException("cannot run on a GPU as --device cuda asks: %s".formatted(reason.get()));
+            throw new FatalJobException(
+                    String.format(Locale.ROOT, "cannot run on a GPU as --device cuda asks: %s", reason.get()));
         }
         return reason.isEmpty();
     }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.StandardCopyOption;
+import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkEnv;
@@ -74,9 +75,13 @@ public final class HadoopShardFolder implements ShardFolder {
         File local = scratch(file);
         long bytes = storage.files().getFileStatus(new Path(folder, file)).getLen();
         if (local.getUsableSpace() < bytes) {
-            throw new DataException(
-                    "shard %s has %,d bytes, and %s, which is to hold a copy, %,d free; free space there, or set spark.local.dir to a larger disk"
-                            .formatted(name, bytes, local, local.getUsableSpace()));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "shard %s has %,d bytes, and %s, which is to hold a copy, %,d free; free space there, or set spark.local.dir to a larger disk",
+                    name,
+                    bytes,
+                    local,
+                    local.getUsableSpace()));
         }
         java.nio.file.Path copy = Files.createTempFile(local.toPath(), "shard-", ".bin");
         try {

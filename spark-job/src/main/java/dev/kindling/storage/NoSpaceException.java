@@ -2,6 +2,7 @@ package dev.kindling.storage;
 
 import java.io.IOException;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 
 /** A file could not be written because its disk, or the user's part of it, is full: where, and what to do, in one line. */
@@ -22,8 +23,11 @@ public final class NoSpaceException extends IOException {
      */
     public NoSpaceException(String where, String reason, Throwable cause) {
         super(
-                "no space is left on the disk of %s (%s); free space there, then run the command again, a training with --resume"
-                        .formatted(where, reason),
+                String.format(
+                        Locale.ROOT,
+                        "no space is left on the disk of %s (%s); free space there, then run the command again, a training with --resume",
+                        where,
+                        reason),
                 cause);
         this.reason = reason;
     }

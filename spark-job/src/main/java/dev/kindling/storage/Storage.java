@@ -8,6 +8,7 @@ import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.StandardOpenOption;
+import java.util.Locale;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
@@ -60,8 +61,12 @@ public final class Storage {
 
     private static PathException without(Path path, Exception cause) {
         return new PathException(
-                "%s: there is no file system for %s: on Spark's class path; correct the path, or add the jar that brings it (for s3a: --conf spark.jars.packages=org.apache.hadoop:hadoop-aws:%s)"
-                        .formatted(path, path.toUri().getScheme(), VersionInfo.getVersion()),
+                String.format(
+                        Locale.ROOT,
+                        "%s: there is no file system for %s: on Spark's class path; correct the path, or add the jar that brings it (for s3a: --conf spark.jars.packages=org.apache.hadoop:hadoop-aws:%s)",
+                        path,
+                        path.toUri().getScheme(),
+                        VersionInfo.getVersion()),
                 cause);
     }
 

@@ -5,6 +5,7 @@ import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.coordinate.message.FencedException;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -98,9 +99,11 @@ final class CheckpointWriter implements AutoCloseable {
 
     private void requireTime(long end) {
         if (System.nanoTime() - end > 0) {
-            throw new IllegalStateException(
-                    "the checkpoint of step %d was not written and committed within %d s; use faster storage for --out, or raise checkpoint.interval"
-                            .formatted(step, patience.toSeconds()));
+            throw new IllegalStateException(String.format(
+                    Locale.ROOT,
+                    "the checkpoint of step %d was not written and committed within %d s; use faster storage for --out, or raise checkpoint.interval",
+                    step,
+                    patience.toSeconds()));
         }
     }
 

@@ -17,6 +17,7 @@ import dev.kindling.optim.CosineSchedule;
 import dev.kindling.optim.GradientClip;
 import java.util.EnumMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -99,8 +100,8 @@ public final class TrainStep implements AutoCloseable {
     public StepResult run(long step, StepBatches batches) {
         List<? extends MicroBatch> microBatches = batches.microBatches();
         if (microBatches.size() != share.count()) {
-            throw new IllegalArgumentException(
-                    "rank has %d micro-batches and got %d".formatted(share.count(), microBatches.size()));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "rank has %d micro-batches and got %d", share.count(), microBatches.size()));
         }
         float learningRate = learningRates.at(step);
         Rounding rounding = roundings.at(step);

@@ -29,6 +29,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.LongStream;
 import org.apache.hadoop.fs.Path;
@@ -229,13 +230,13 @@ final class Trainer {
 
     private void requireFinite(TrainStep.StepResult outcome, long done) {
         if (!Double.isFinite(outcome.lossSum()) || !Float.isFinite(outcome.gradientNorm())) {
-            throw new FatalJobException(
-                    "loss %s and gradient norm %s at step %d on rank %d are not finite, so training has diverged; the last checkpoint is kept: lower train.lr or raise train.warmup_steps"
-                            .formatted(
-                                    outcome.lossSum(),
-                                    outcome.gradientNorm(),
-                                    done,
-                                    rank.member().rank()));
+            throw new FatalJobException(String.format(
+                    Locale.ROOT,
+                    "loss %s and gradient norm %s at step %d on rank %d are not finite, so training has diverged; the last checkpoint is kept: lower train.lr or raise train.warmup_steps",
+                    outcome.lossSum(),
+                    outcome.gradientNorm(),
+                    done,
+                    rank.member().rank()));
         }
     }
 

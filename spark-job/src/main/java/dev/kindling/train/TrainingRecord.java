@@ -24,6 +24,7 @@ import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -74,11 +75,20 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put(
                 "Model",
-                "%d layers, %d heads, %d channels, blocks of %d tokens"
-                        .formatted(model.nLayer(), model.nHead(), model.nEmbd(), model.blockSize()));
+                String.format(
+                        Locale.ROOT,
+                        "%d layers, %d heads, %d channels, blocks of %d tokens",
+                        model.nLayer(),
+                        model.nHead(),
+                        model.nEmbd(),
+                        model.blockSize()));
         facts.put(
                 "Batch",
-                "%d sequences a step in micro-batches of %d".formatted(train.globalBatch(), train.microBatch()));
+                String.format(
+                        Locale.ROOT,
+                        "%d sequences a step in micro-batches of %d",
+                        train.globalBatch(),
+                        train.microBatch()));
         return facts;
     }
 
@@ -142,11 +152,18 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         int wanted = config.cluster().executors();
         if (from.worldSize() < wanted) {
             System.err.printf(
+                    Locale.ROOT,
                     "kindling: going on with %d of %d executors from step %d, as cluster.min_executors is %d; more join at a checkpoint when they come back%n",
-                    from.worldSize(), wanted, from.startStep(), config.cluster().minExecutors());
+                    from.worldSize(),
+                    wanted,
+                    from.startStep(),
+                    config.cluster().minExecutors());
         } else if (worldSize > 0 && worldSize < wanted) {
             System.err.printf(
-                    "kindling: executors came back: going on with all %d from step %d%n", wanted, from.startStep());
+                    Locale.ROOT,
+                    "kindling: executors came back: going on with all %d from step %d%n",
+                    wanted,
+                    from.startStep());
         }
         worldSize = from.worldSize();
     }
@@ -231,8 +248,10 @@ public final class TrainingRecord implements Progress, AutoCloseable {
                 System.err.println("kindling: " + line);
             });
             if (recovery.found().isEmpty() && !recovery.skipped().isEmpty()) {
-                throw new FatalJobException(
-                        "no checkpoint of %s can be read; restore one, or train anew in another --out".formatted(run));
+                throw new FatalJobException(String.format(
+                        Locale.ROOT,
+                        "no checkpoint of %s can be read; restore one, or train anew in another --out",
+                        run));
             }
             return recovery.found().map(CheckpointState::step).orElse(0L);
         } catch (IOException e) {

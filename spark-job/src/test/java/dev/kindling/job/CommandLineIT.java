@@ -3,7 +3,10 @@ package dev.kindling.job;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.job.CommandRuns.Printed;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -12,6 +15,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
+import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -112,15 +116,21 @@ class CommandLineIT {
             new Case("evaluate --checkpoint RUN --data CASES/binary --out NEW", 1, "b.txt", "binary"),
             new Case("evaluate --checkpoint RUN --data CASES/small.txt --out NEW", 0, "1 document(s), 3,"),
             new Case("evaluate --checkpoint RUN --data CASES/names --out NEW", 0, "3 document(s), 10,"),
-            new Case("evaluate --checkpoint RUN --data CASES/loop --out NEW", 0, "1 document(s)"),
+            new Case("evaluate --checkpoint RUN --data CASES/loop --out NEW", 1, "would be read twice"),
             new Case("prepare --corpus CASES/names --tokenizer char --out NEW", 0, "9,396 training and 1,044"),
-            new Case("prepare --corpus CASES/loop --tokenizer char --out NEW", 0, " training and 3"),
-            new Case("evaluate --checkpoint RUN --data CASES/patterns/x[1].jsonl --column text --out NEW", 0, " 5 tok"),
+            new Case("prepare --corpus CASES/loop --tokenizer char --out NEW", 1, "would be read twice"),
+            new Case(
+                    "evaluate --checkpoint RUN --data CASES/patterns/x[1].jsonl --column text --out NEW",
+                    0,
+                    ", 4 tokens"),
             new Case("evaluate --checkpoint RUN --data CASES/patterns/a,b.jsonl --column text --out NEW", 0, "1 doc"),
             new Case("evaluate --checkpoint RUN --data CASES/patterns/_x.jsonl --column text --out NEW", 0, "1 doc"),
             new Case("evaluate --checkpoint RUN --data CASES/latin1.jsonl --column text --out NEW", 1, "UTF-8"),
             new Case("evaluate --checkpoint RUN --data CASES/notes --out NEW", 0, "document(s)"),
-            new Case("evaluate --checkpoint RUN --data CASES/two.jsonl --column text --out NEW", 0, "3 document(s)"),
+            new Case(
+                    "evaluate --checkpoint RUN --data CASES/two.jsonl --column text --out NEW",
+                    1,
+                    "more than one JSON"),
             new Case("evaluate --checkpoint RUN --data CASES/text.gz --out NEW", 0, "2 document(s)"),
             new Case("evaluate --checkpoint RUN --data CASES/words.txt --out NEW", 0, "1 document(s)"),
             new Case(
@@ -140,7 +150,8 @@ class CommandLineIT {
         CaseInputs.write(folder.resolve("cases"));
         runs = new CommandRuns("10s", 2, Map.of("spark.executor.extraJavaOptions", ARABIC_JVM));
         Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
-        for (String text : List.of("names/a.txt", "names/\u00fcbung.txt", "names/\u65e5\u672c.txt", "words.txt")) {
+        for (String text : List.of(
+                "names/a.txt", "names/\u00fcbung.txt", "names/\u65e5\u672c.txt", "words.txt", "notes/meta.json")) {
             Files.writeString(
                     corpus, Files.readString(folder.resolve("cases").resolve(text)), StandardOpenOption.APPEND);
         }
@@ -181,5 +192,97 @@ class CommandLineIT {
             assertThat(printed.err()).startsWith(PROGRAM).hasLineCount(1).contains(one.said());
         }
         assertThat(printed.out() + printed.err()).doesNotContainPattern("[\u0660-\u0669\u066b\u066c]");
+    }
+
+    /** Small inputs of the kinds that people bring: names, encodings, links, tables and compressed files. */
+    static final class CaseInputs {
+        /** Letters outside ASCII, as they occur in the names, texts and prompts of these inputs. */
+        static final String LETTERS = "Gr\u00f6\u00dfe \u00fcbt";
+
+        private final Path root;
+
+        private CaseInputs(Path root) {
+            this.root = root;
+        }
+
+        /** Writes all of them below {@code root}. */
+        static void write(Path root) throws IOException {
+            CaseInputs inputs = new CaseInputs(root);
+            inputs.texts();
+            inputs.rows();
+            inputs.configurations();
+            inputs.damaged();
+        }
+
+        private void texts() throws IOException {
+            file("small.txt", text("small"));
+            file("names/a.txt", text("a"));
+            file("names/\u00fcbung.txt", text("b"));
+            file("names/\u65e5\u672c.txt", text("c"));
+            file("loop/a.txt", text("a"));
+            Files.createSymbolicLink(root.resolve("loop/self"), Path.of("."));
+            file("words.txt", "word0000001\r\nword0000002\r\n".repeat(500));
+            file("notes/a.txt", text("a"));
+            file("notes/b.txt", text("b"));
+            file("notes/meta.json", "{\"n\": 2}");
+            file("text.gz/a.txt", text("a"));
+            compressed("text.gz/b.txt.gz", text("b"));
+            file("alphabet/one.txt", "abcdefghijklmnopqrst".repeat(100));
+            file("alphabet/two.txt", "ABCDEFGHIJKLMNOPQRST".repeat(100));
+        }
+
+        private void rows() throws IOException {
+            // Names that are patterns elsewhere, beside the file that the pattern would match.
+            file("patterns/x[1].jsonl", row("First"));
+            file("patterns/x1.jsonl", row("Something quite different is here"));
+            file("patterns/a,b.jsonl", row("First Citizen:"));
+            file("patterns/_x.jsonl", row("First Citizen:"));
+            file("two.jsonl", row("First Citizen:").strip() + " " + row("Before we go") + row("Speak, speak."));
+            file(
+                    "prompts.ndjson",
+                    "{\"prompt\": \"ROMEO:\", \"id\": \"r\"}\n{\"prompt\": \"JULIET:\", \"id\": \"j\"}\n");
+            Files.write(
+                    root.resolve("latin1.jsonl"),
+                    "{\"text\": \"Gr\u00fc\u00dfe an alle\"}\n".getBytes(StandardCharsets.ISO_8859_1));
+        }
+
+        private void configurations() throws IOException {
+            Files.write(
+                    root.resolve("latin1.yaml"),
+                    "# gr\u00f6\u00dfe\ntrain:\n  max_steps: 5\n".getBytes(StandardCharsets.ISO_8859_1));
+            file("two-documents.yaml", "train:\n  seed: 5\n---\ntrain:\n  seed: 99\n");
+        }
+
+        private void damaged() throws IOException {
+            file("empty.txt", "");
+            file("short.txt", "To be.");
+            file("binary/a.txt", text("a"));
+            Files.write(root.resolve("binary/b.txt"), new byte[] {'a', 0, 'b'});
+        }
+
+        private static String row(String text) {
+            return "{\"text\": \"" + text + "\"}\n";
+        }
+
+        /** A page of text that no other name gives, in ASCII. */
+        private static String text(String name) {
+            return ("First Citizen:\nBefore we go, hear " + name
+                            + " speak.\n\nROMEO:\nSomething quite different is here.\n\n")
+                    .repeat(40);
+        }
+
+        private void file(String name, String text) throws IOException {
+            Path file = root.resolve(name);
+            Files.createDirectories(file.getParent());
+            Files.writeString(file, text);
+        }
+
+        private void compressed(String name, String text) throws IOException {
+            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+            try (OutputStream gzip = new GZIPOutputStream(bytes)) {
+                gzip.write(text.getBytes(StandardCharsets.UTF_8));
+            }
+            Files.write(root.resolve(name), bytes.toByteArray());
+        }
     }
 }

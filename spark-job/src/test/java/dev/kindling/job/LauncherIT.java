@@ -3,15 +3,20 @@ package dev.kindling.job;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.kindling.config.ConfigKey;
 import dev.kindling.coordinate.EmbeddedCluster;
+import java.io.File;
 import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -22,8 +27,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * {@code submit.sh} as users start it: by a link, in a container's locale, with settings of their shell. Everything runs
- * in a folder that holds the script, conf and the application jar, beside a Spark home.
+ * Processes as users start them: {@code submit.sh} by a link, in a container's locale, with settings of their shell, from a
+ * folder that holds the script, conf and the application jar, beside a Spark home; and the jar alone.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(180)
@@ -50,10 +55,10 @@ class LauncherIT {
         Files.createSymbolicLink(target.resolve("kindling.jar"), Path.of(System.getProperty("kindling.jar")));
         Files.createSymbolicLink(folder.resolve("kindling"), application.resolve("submit.sh"));
         EmbeddedCluster.linkJars(folder.resolve("home/jars"), SparkProcesses.sparkJars());
-        CaseInputs.write(folder.resolve("cases"));
+        CommandLineIT.CaseInputs.write(folder.resolve("cases"));
         corpus = Files.writeString(
                 folder.resolve("corpus.txt"),
-                Files.readString(folder.resolve("cases/small.txt")) + CaseInputs.LETTERS.repeat(200));
+                Files.readString(folder.resolve("cases/small.txt")) + CommandLineIT.CaseInputs.LETTERS.repeat(200));
     }
 
     /** Runs the link to submit.sh in {@link #folder}, in the locale {@code LC_ALL}. */
@@ -104,10 +109,17 @@ class LauncherIT {
         assertThat(trained.code()).as(trained.toString()).isZero();
         assertThat(trained.out()).contains("file:" + folder + "/" + run);
         assertThat(folder.resolve(run).resolve("summary.json")).exists();
-        Ended written =
-                submit(locale, "generate", "--checkpoint", run, "--prompt", CaseInputs.LETTERS, "--max-tokens", "3");
+        Ended written = submit(
+                locale,
+                "generate",
+                "--checkpoint",
+                run,
+                "--prompt",
+                CommandLineIT.CaseInputs.LETTERS,
+                "--max-tokens",
+                "3");
         assertThat(written.code()).as(written.toString()).isZero();
-        assertThat(written.out()).startsWith(CaseInputs.LETTERS);
+        assertThat(written.out()).startsWith(CommandLineIT.CaseInputs.LETTERS);
         assertThat(trained.out() + trained.err() + written.err()).doesNotContainPattern("[\u0660-\u0669\u066b]");
     }
 
@@ -180,5 +192,66 @@ class LauncherIT {
                 .contains("user id 12345 has no name on this host")
                 .hasLineCount(1);
         assertThat(refused.code()).isEqualTo(1);
+    }
+
+    @Test
+    void helpNeedsNoSpark() throws Exception {
+        List<String> classPath = Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry -> !entry.replace('\\', '/').contains("/org/apache/spark/"))
+                .toList();
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        Kindling kindling = new Kindling(
+                Kindling.jobs(), Clock.systemUTC(), new PrintWriter(System.out), new PrintWriter(System.err));
+        for (String command : kindling.commands().keySet()) {
+            Process help = new ProcessBuilder(
+                            java,
+                            "-cp",
+                            String.join(File.pathSeparator, classPath),
+                            Kindling.class.getName(),
+                            command,
+                            "--help")
+                    .redirectErrorStream(true)
+                    .start();
+            String printed = new String(help.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+            assertThat(help.waitFor()).as(printed).isZero();
+            assertThat(printed).startsWith("Usage: kindling " + command);
+        }
+    }
+
+    @Test
+    void keysNeedTheJarAlone() throws Exception {
+        String jar = Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
+                .filter(entry -> !entry.replace('\\', '/').matches(".*/(org/apache|com/fasterxml|org/yaml)/.*"))
+                .collect(Collectors.joining(File.pathSeparator));
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        Process process = new ProcessBuilder(java, "-cp", jar, Kindling.class.getName(), "train", "--keys")
+                .redirectErrorStream(true)
+                .start();
+        String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(printed).isZero();
+        assertThat(printed).isEqualTo(ConfigKey.table());
+    }
+
+    /** The locale of containers: what is not ASCII is lost before any code of ours runs. */
+    @Test
+    void aJvmThatLosesCharactersIsRefused() throws Exception {
+        assertThat(NameEncoding.whyNot("UTF-8")).isEmpty();
+        assertThat(NameEncoding.whyNot("ANSI_X3.4-1968").orElseThrow()).contains("ANSI_X3.4-1968", "LC_ALL=C.UTF-8");
+        ProcessBuilder plain = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                Kindling.class.getName(),
+                "generate",
+                "--checkpoint",
+                "nowhere",
+                "--prompt",
+                "Gr\u00f6\u00dfe");
+        plain.environment().put("LC_ALL", "C");
+        Process refused = plain.redirectErrorStream(true).start();
+        assertThat(new String(refused.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+                .startsWith("kindling: arguments and file names reach this JVM in ")
+                .hasLineCount(1);
+        assertThat(refused.waitFor()).isEqualTo(2);
     }
 }

@@ -22,10 +22,10 @@ final class SparkProcesses implements AutoCloseable {
         EmbeddedCluster.linkJars(folder.resolve("spark/jars"), sparkJars());
     }
 
-    /** The test's class path without Kindling, and without what its application jar brings. */
+    /** The test's class path without Kindling, what its application jar brings, and a second logger. */
     static List<String> sparkJars() {
         String application =
-                ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp)[^/\\\\]*";
+                ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp|slf4j-simple)[^/\\\\]*";
         return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
                 .filter(entry -> entry.endsWith(".jar") && !entry.matches(application))
                 .toList();

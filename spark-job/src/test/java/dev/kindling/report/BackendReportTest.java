@@ -8,10 +8,14 @@ import dev.kindling.report.CategoryChart.Look;
 import dev.kindling.report.RankMeasurement.Case;
 import java.io.StringReader;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import javax.xml.parsers.DocumentBuilderFactory;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.xml.sax.InputSource;
 
 class BackendReportTest {
@@ -95,6 +99,32 @@ class BackendReportTest {
         assertThat(BackendPage.format(report))
                 .contains("needs &lt;CUDA&gt; &amp; more", "DISAGREE")
                 .doesNotContain("<CUDA>");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"de-DE", "ar-EG-u-nu-arab"})
+    void numbersAreTheSameInEveryLocale(String tag) {
+        BackendReport report = report(1e9, 2.01);
+        LineChart.Series series = new LineChart.Series(
+                "loss", LineChart.Look.AREA, List.of(new LineChart.Point(1, 4.5), new LineChart.Point(2000, 1.25)));
+        LineChart chart =
+                new LineChart("loss", new LineChart.Axes("step", "loss", false), List.of(series), List.of(7.0));
+        List<Supplier<String>> texts = List.of(
+                () -> BackendPage.format(report),
+                () -> BackendTable.format(report),
+                () -> BackendJson.format(report),
+                chart::toSvg);
+        Locale own = Locale.getDefault();
+        try {
+            for (Supplier<String> text : texts) {
+                Locale.setDefault(Locale.ROOT);
+                String root = text.get();
+                Locale.setDefault(Locale.forLanguageTag(tag));
+                assertThat(text.get()).isEqualTo(root);
+            }
+        } finally {
+            Locale.setDefault(own);
+        }
     }
 
     @Test

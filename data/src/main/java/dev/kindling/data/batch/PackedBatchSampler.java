@@ -3,6 +3,7 @@ package dev.kindling.data.batch;
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.DocumentIndex;
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * Packs random documents into batches of B * T tokens. A document is drawn with a probability in proportion to its
@@ -33,9 +34,11 @@ public final class PackedBatchSampler {
      */
     public PackedBatchSampler(Documents data, int B, int T, long seed) {
         if (B < 1 || T < 1) {
-            throw new DataException(
-                    "a batch of %d x %d tokens holds nothing; raise train.micro_batch and model.block_size to at least 1"
-                            .formatted(B, T));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "a batch of %d x %d tokens holds nothing; raise train.micro_batch and model.block_size to at least 1",
+                    B,
+                    T));
         }
         this.data = data;
         this.size = Math.multiplyExact(B, T);
@@ -54,9 +57,10 @@ public final class PackedBatchSampler {
             }
         }
         if (count == 0) {
-            throw new DataException(
-                    "none of the training split's %,d documents has two tokens, so there is nothing to predict; use more text, or data.packing windows"
-                            .formatted(documents.count()));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "none of the training split's %,d documents has two tokens, so there is nothing to predict; use more text, or data.packing windows",
+                    documents.count()));
         }
         this.numbers = Arrays.copyOf(kept, count);
         this.starts = Arrays.copyOf(ends, count + 1);

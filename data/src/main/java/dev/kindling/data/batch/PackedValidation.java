@@ -3,6 +3,7 @@ package dev.kindling.data.batch;
 import dev.kindling.data.DataException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * A split's documents for evaluation, packed in order. Each document is cut into pieces of at most T tokens; pieces go
@@ -25,8 +26,10 @@ public final class PackedValidation implements ValidationSet {
         this.data = data;
         this.T = T;
         if (batches < 1) {
-            throw new DataException(
-                    "%d validation batches measure nothing; raise train.eval_batches to at least 1".formatted(batches));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%d validation batches measure nothing; raise train.eval_batches to at least 1",
+                    batches));
         }
         List<Pack.Piece> pieces = pieces();
         if (pieces.isEmpty()) {

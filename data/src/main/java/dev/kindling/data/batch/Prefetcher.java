@@ -3,6 +3,7 @@ package dev.kindling.data.batch;
 import dev.kindling.data.DataException;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.Locale;
 import java.util.NoSuchElementException;
 import java.util.Objects;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -95,8 +96,10 @@ public final class Prefetcher<E> implements AutoCloseable {
         // A DataException already says what, why and the fix, and keeps the cause that it came with.
         String message = last.failure() instanceof DataException data
                 ? data.getMessage()
-                : "drawing the next batch failed (%s); look at the cause"
-                        .formatted(DataException.reason(last.failure()));
+                : String.format(
+                        Locale.ROOT,
+                        "drawing the next batch failed (%s); look at the cause",
+                        DataException.reason(last.failure()));
         throw new DataException(message, last.failure());
     }
 
@@ -104,8 +107,10 @@ public final class Prefetcher<E> implements AutoCloseable {
         try {
             Drawn<E> drawn = queue.poll(patience.toNanos(), TimeUnit.NANOSECONDS);
             if (drawn == null) {
-                throw new DataException("no batch came within %.1f s; check that the storage of the shards answers"
-                        .formatted(patience.toMillis() / 1000.0));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "no batch came within %.1f s; check that the storage of the shards answers",
+                        patience.toMillis() / 1000.0));
             }
             return drawn;
         } catch (InterruptedException e) {

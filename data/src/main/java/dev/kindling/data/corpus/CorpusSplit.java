@@ -1,6 +1,7 @@
 package dev.kindling.data.corpus;
 
 import dev.kindling.data.DataException;
+import java.util.Locale;
 
 /**
  * nanoGPT's split: the first {@code floor(n (1 - valFraction))} of the corpus's n code points
@@ -25,8 +26,10 @@ public record CorpusSplit(int part, long codePoint, long trainCodePoints, long v
      */
     public static CorpusSplit of(long[] codePoints, double valFraction) {
         if (!(valFraction >= 0 && valFraction < 1)) {
-            throw new DataException("data.val_fraction %s is not in [0, 1); 0.1 keeps the last tenth for validation"
-                    .formatted(valFraction));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "data.val_fraction %s is not in [0, 1); 0.1 keeps the last tenth for validation",
+                    valFraction));
         }
         long total = 0;
         for (long length : codePoints) {
@@ -35,9 +38,12 @@ public record CorpusSplit(int part, long codePoint, long trainCodePoints, long v
         // The same double product as nanoGPT's int(n * 0.9), so that the cut falls on the same character.
         long train = (long) (total * (1 - valFraction));
         if (train == 0 || (valFraction > 0 && train == total)) {
-            throw new DataException(
-                    "a corpus of %,d characters leaves nothing for %s at data.val_fraction %s; use more text or another fraction"
-                            .formatted(total, train == 0 ? TRAIN : VAL, valFraction));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "a corpus of %,d characters leaves nothing for %s at data.val_fraction %s; use more text or another fraction",
+                    total,
+                    train == 0 ? TRAIN : VAL,
+                    valFraction));
         }
         long before = 0;
         int part = 0;

@@ -4,6 +4,7 @@ import dev.kindling.data.DataException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import javax.xml.stream.XMLStreamException;
 
@@ -29,15 +30,19 @@ public final class ShakespeareCorpus {
         String resource = FOLDER + play + ".xml";
         try (InputStream in = ShakespeareCorpus.class.getResourceAsStream(resource)) {
             if (in == null) {
-                throw new DataException(
-                        "%s is not on the classpath; add org.exist-db:exist-samples:6.2.0, or set data.corpus to a text file"
-                                .formatted(resource));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s is not on the classpath; add org.exist-db:exist-samples:6.2.0, or set data.corpus to a text file",
+                        resource));
             }
             return PlayReader.scenes(play, in);
         } catch (IOException | XMLStreamException e) {
             throw new DataException(
-                    "cannot read %s (%s); replace the damaged exist-samples jar"
-                            .formatted(resource, DataException.reason(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot read %s (%s); replace the damaged exist-samples jar",
+                            resource,
+                            DataException.reason(e)),
                     e);
         }
     }

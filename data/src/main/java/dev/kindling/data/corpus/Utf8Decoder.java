@@ -6,6 +6,7 @@ import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CoderResult;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 
 /**
  * Strict UTF-8, decoded as its bytes come: text is read unchanged, but for a byte order mark at the beginning of a
@@ -46,14 +47,18 @@ public final class Utf8Decoder {
         int begin = in.position();
         for (int i = begin; i < in.limit(); i++) {
             if (in.get(i) == 0) {
-                throw new NotTextException("looks binary: byte %,d is NUL".formatted(offset + i - begin));
+                throw new NotTextException(
+                        String.format(Locale.ROOT, "looks binary: byte %,d is NUL", offset + i - begin));
             }
         }
         CharBuffer out = CharBuffer.allocate(in.remaining());
         CoderResult result = decoder.decode(in, out, last);
         if (result.isError()) {
-            throw new NotTextException("is not UTF-8: invalid byte 0x%02X at offset %,d"
-                    .formatted(in.get(in.position()), offset + in.position() - begin));
+            throw new NotTextException(String.format(
+                    Locale.ROOT,
+                    "is not UTF-8: invalid byte 0x%02X at offset %,d",
+                    in.get(in.position()),
+                    offset + in.position() - begin));
         }
         out.flip();
         if (offset == 0 && out.hasRemaining() && out.get(0) == BYTE_ORDER_MARK) {

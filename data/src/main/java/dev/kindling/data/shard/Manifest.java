@@ -11,6 +11,7 @@ import dev.kindling.data.DataException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.zip.CRC32C;
 
@@ -54,28 +55,35 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
                     .readTree(bytes);
             if (!(tree instanceof ObjectNode json)
                     || !FORMAT.equals(json.path("format").asText())) {
-                throw new DataException(
-                        "%s is not the manifest of a shard set; restore it or run prepare again".formatted(name));
+                throw new DataException(String.format(
+                        Locale.ROOT, "%s is not the manifest of a shard set; restore it or run prepare again", name));
             }
             int version = json.path("version").asInt();
             if (version != VERSION) {
-                throw new DataException(
-                        "%s is a manifest of version %d, where this Kindling reads version %d; run prepare again, or use the Kindling that wrote it"
-                                .formatted(name, version, VERSION));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s is a manifest of version %d, where this Kindling reads version %d; run prepare again, or use the Kindling that wrote it",
+                        name,
+                        version,
+                        VERSION));
             }
             JsonNode crc32c = json.remove("crc32c");
             if (crc32c == null || !crc32c.asText().equals(checksum(json))) {
-                throw new DataException(
-                        "%s was altered: it does not have the checksum it was written with; restore it or run prepare again"
-                                .formatted(name));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s was altered: it does not have the checksum it was written with; restore it or run prepare again",
+                        name));
             }
             json.remove(List.of("format", "version"));
             return JSON.treeToValue(json, Manifest.class);
         } catch (IOException e) {
             String why = e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.getMessage();
             throw new DataException(
-                    "%s is truncated or altered (%s); restore it or run prepare again"
-                            .formatted(name, why.replaceAll("\\s*\\R\\s*", " ")),
+                    String.format(
+                            Locale.ROOT,
+                            "%s is truncated or altered (%s); restore it or run prepare again",
+                            name,
+                            why.replaceAll("\\s*\\R\\s*", " ")),
                     e);
         }
     }
@@ -83,6 +91,6 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
     private static String checksum(ObjectNode json) throws JsonProcessingException {
         CRC32C crc = new CRC32C();
         crc.update(JSON.writeValueAsString(json).getBytes(StandardCharsets.UTF_8));
-        return "%08x".formatted((int) crc.getValue());
+        return String.format(Locale.ROOT, "%08x", (int) crc.getValue());
     }
 }

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.zip.CRC32C;
 
@@ -104,8 +105,11 @@ public final class Shard implements TokenSequence {
             return reading.read();
         } catch (IOException e) {
             throw new DataException(
-                    "cannot read shard %s (%s); check that it exists and may be read"
-                            .formatted(name, DataException.reason(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot read shard %s (%s); check that it exists and may be read",
+                            name,
+                            DataException.reason(e)),
                     e);
         }
     }
@@ -122,23 +126,27 @@ public final class Shard implements TokenSequence {
         int magic = head.length < 3 * Integer.BYTES ? 0 : start.getInt();
         if (magic == LLM_C_UINT32_MAGIC) {
             throw new DataException(
-                    "%s is an llm.c file of Llama-3 ids (uint32), which no tokenizer here decodes; tokenise it for GPT-2"
-                            .formatted(name));
+                    name
+                            + " is an llm.c file of Llama-3 ids (uint32), which no tokenizer here decodes; tokenise it for GPT-2");
         }
         if (magic != LLM_C_MAGIC) {
             throw new DataException(
-                    "%s is not a shard: it begins with neither Kindling's nor llm.c's magic number; restore it or run prepare again"
-                            .formatted(name));
+                    name
+                            + " is not a shard: it begins with neither Kindling's nor llm.c's magic number; restore it or run prepare again");
         }
         int version = start.getInt();
         if (version != 1) {
-            throw new DataException("%s is an llm.c file of version %d, where 1 is known; write it again as version 1"
-                    .formatted(name, version));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s is an llm.c file of version %d, where 1 is known; write it again as version 1",
+                    name,
+                    version));
         }
         int tokens = start.getInt();
         source.next(LLM_C_HEADER_BYTES - ShardHeader.BYTES);
         if (tokens < 0) {
-            throw new DataException("%s was altered: it claims %d tokens; write it again".formatted(name, tokens));
+            throw new DataException(
+                    String.format(Locale.ROOT, "%s was altered: it claims %d tokens; write it again", name, tokens));
         }
         return new Shard(name, segments(source, (long) tokens * Short.BYTES, name), Short.BYTES, null);
     }
@@ -153,8 +161,11 @@ public final class Shard implements TokenSequence {
             segment = source.next(SEGMENT_BYTES);
         }
         if (bytes == 0 || bytes % Short.BYTES != 0) {
-            throw new DataException("%s holds %,d bytes, which is no sequence of uint16 ids; write nanoGPT's .bin again"
-                    .formatted(name, bytes));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s holds %,d bytes, which is no sequence of uint16 ids; write nanoGPT's .bin again",
+                    name,
+                    bytes));
         }
         return new Shard(name, segments, Short.BYTES, null);
     }
@@ -166,16 +177,21 @@ public final class Shard implements TokenSequence {
             int wanted = (int) Math.min(left, SEGMENT_BYTES);
             ByteBuffer segment = source.next(wanted);
             if (segment.remaining() < wanted) {
-                throw new DataException(
-                        "%s is truncated: %,d bytes of ids where its header promises %,d; restore it or run prepare again"
-                                .formatted(name, bytes - left + segment.remaining(), bytes));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s is truncated: %,d bytes of ids where its header promises %,d; restore it or run prepare again",
+                        name,
+                        bytes - left + segment.remaining(),
+                        bytes));
             }
             segments.add(segment.order(ByteOrder.LITTLE_ENDIAN));
         }
         if (source.next(1).hasRemaining()) {
-            throw new DataException(
-                    "%s was altered: it goes on after the %,d bytes of ids that its header promises; restore it or run prepare again"
-                            .formatted(name, bytes));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s was altered: it goes on after the %,d bytes of ids that its header promises; restore it or run prepare again",
+                    name,
+                    bytes));
         }
         return segments;
     }
@@ -184,9 +200,12 @@ public final class Shard implements TokenSequence {
         CRC32C crc = new CRC32C();
         segments.forEach(segment -> crc.update(segment.duplicate()));
         if ((int) crc.getValue() != header.crc32c()) {
-            throw new DataException(
-                    "%s was altered: its ids have CRC32C %08x where its header says %08x; restore it or run prepare again"
-                            .formatted(name, (int) crc.getValue(), header.crc32c()));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s was altered: its ids have CRC32C %08x where its header says %08x; restore it or run prepare again",
+                    name,
+                    (int) crc.getValue(),
+                    header.crc32c()));
         }
     }
 
@@ -236,15 +255,15 @@ public final class Shard implements TokenSequence {
         if (header == null) {
             requireIdsBelow(tokenizer);
         } else if (header.vocabularyHash() != tokenizer.vocabularyHash()) {
-            throw new DataException(
-                    "%s was written with another vocabulary (%s, %,d ids, hash %016x) than %s (hash %016x); run prepare again with one tokenizer"
-                            .formatted(
-                                    name,
-                                    header.tokenizer(),
-                                    header.vocabSize(),
-                                    header.vocabularyHash(),
-                                    tokenizer,
-                                    tokenizer.vocabularyHash()));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s was written with another vocabulary (%s, %,d ids, hash %016x) than %s (hash %016x); run prepare again with one tokenizer",
+                    name,
+                    header.tokenizer(),
+                    header.vocabSize(),
+                    header.vocabularyHash(),
+                    tokenizer,
+                    tokenizer.vocabularyHash()));
         }
     }
 
@@ -255,9 +274,14 @@ public final class Shard implements TokenSequence {
             copy(at, count, window, 0);
             for (int i = 0; i < count; i++) {
                 if (window[i] >= tokenizer.vocabSize()) {
-                    throw new DataException(
-                            "%s holds id %,d at position %,d, outside the %s vocabulary of %,d ids; give the tokenizer it was written with"
-                                    .formatted(name, window[i], at + i, tokenizer.id(), tokenizer.vocabSize()));
+                    throw new DataException(String.format(
+                            Locale.ROOT,
+                            "%s holds id %,d at position %,d, outside the %s vocabulary of %,d ids; give the tokenizer it was written with",
+                            name,
+                            window[i],
+                            at + i,
+                            tokenizer.id(),
+                            tokenizer.vocabSize()));
                 }
             }
         }
@@ -265,6 +289,6 @@ public final class Shard implements TokenSequence {
 
     /** The CRC32C of the ids, 8 hexadecimal digits; empty where the file's format has none. */
     public String crc32c() {
-        return header == null ? "" : "%08x".formatted(header.crc32c());
+        return header == null ? "" : String.format(Locale.ROOT, "%08x", header.crc32c());
     }
 }

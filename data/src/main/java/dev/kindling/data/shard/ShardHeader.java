@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.zip.CRC32C;
 
 /**
@@ -56,21 +57,29 @@ record ShardHeader(String tokenizer, int vocabSize, long vocabularyHash, long to
     /** Expects the magic to be there. */
     static ShardHeader decode(byte[] head, String name) {
         if (head.length < BYTES) {
-            throw new DataException("%s is truncated: %d bytes of a header of %d; restore it or run prepare again"
-                    .formatted(name, head.length, BYTES));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s is truncated: %d bytes of a header of %d; restore it or run prepare again",
+                    name,
+                    head.length,
+                    BYTES));
         }
         ByteBuffer bytes = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN).position(MAGIC.length);
         int version = bytes.getInt();
         boolean intact = bytes.getInt(CHECKED_BYTES) == crc(head);
         if (version != VERSION && intact) {
-            throw new DataException(
-                    "%s is a shard of version %d, where this Kindling reads version %d; run prepare again, or use the Kindling that wrote it"
-                            .formatted(name, version, VERSION));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s is a shard of version %d, where this Kindling reads version %d; run prepare again, or use the Kindling that wrote it",
+                    name,
+                    version,
+                    VERSION));
         }
         if (!intact) {
-            throw new DataException(
-                    "%s was altered: its header does not have the checksum it was written with; restore it or run prepare again"
-                            .formatted(name));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s was altered: its header does not have the checksum it was written with; restore it or run prepare again",
+                    name));
         }
         bytes.getInt(); // the width follows from the vocabulary size
         long tokens = bytes.getLong();

@@ -38,7 +38,8 @@ public final class ShardSeries implements AutoCloseable {
      */
     public ShardSeries(ShardFolder folder, Tokenizer tokenizer, String prefix, int shardTokens) {
         if (shardTokens < 1) {
-            throw new DataException("a shard of %d tokens holds nothing; give at least 1".formatted(shardTokens));
+            throw new DataException(
+                    String.format(Locale.ROOT, "a shard of %d tokens holds nothing; give at least 1", shardTokens));
         }
         this.folder = folder;
         this.tokenizer = tokenizer;
@@ -105,11 +106,16 @@ public final class ShardSeries implements AutoCloseable {
             folder.write(name, out -> crc32c[0] = writer.write(out));
         } catch (IOException e) {
             throw new DataException(
-                    "cannot write %s/%s (%s); free space or choose another folder"
-                            .formatted(folder.name(), name, DataException.reason(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot write %s/%s (%s); free space or choose another folder",
+                            folder.name(),
+                            name,
+                            DataException.reason(e)),
                     e);
         }
-        shards.add(new ShardInfo(name, writer.tokens(), "%08x".formatted(crc32c[0]), documents, documentContinues));
+        shards.add(new ShardInfo(
+                name, writer.tokens(), String.format(Locale.ROOT, "%08x", crc32c[0]), documents, documentContinues));
         documents.clear();
         writer.clear();
     }
@@ -139,7 +145,7 @@ public final class ShardSeries implements AutoCloseable {
         try {
             return tokenizer.encode(text);
         } catch (DataException e) {
-            throw new DataException("document %s: %s".formatted(id, e.getMessage()), e);
+            throw new DataException(String.format(Locale.ROOT, "document %s: %s", id, e.getMessage()), e);
         }
     }
 }

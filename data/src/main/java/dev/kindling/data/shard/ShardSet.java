@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 
@@ -55,16 +56,22 @@ public final class ShardSet {
         String name = folder.name() + "/" + Manifest.FILE;
         try {
             if (!folder.exists(Manifest.FILE)) {
-                throw new DataException(
-                        "%s holds no finished shard set: manifest.json is missing; run prepare (into a new folder, if this one was cut short)"
-                                .formatted(folder.name()));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s holds no finished shard set: manifest.json is missing; run prepare (into a new folder, if this one was cut short)",
+                        folder.name()));
             }
             try (InputStream in = folder.open(Manifest.FILE)) {
                 return of(folder, Manifest.decode(in.readAllBytes(), name));
             }
         } catch (IOException e) {
             throw new DataException(
-                    "cannot read %s (%s); check that it may be read".formatted(name, DataException.reason(e)), e);
+                    String.format(
+                            Locale.ROOT,
+                            "cannot read %s (%s); check that it may be read",
+                            name,
+                            DataException.reason(e)),
+                    e);
         }
     }
 
@@ -81,8 +88,11 @@ public final class ShardSet {
             }
         } catch (IOException e) {
             throw new DataException(
-                    "cannot remove the unfinished shards from %s (%s); delete the folder"
-                            .formatted(folder.name(), DataException.reason(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot remove the unfinished shards from %s (%s); delete the folder",
+                            folder.name(),
+                            DataException.reason(e)),
                     e);
         }
     }
@@ -95,12 +105,19 @@ public final class ShardSet {
     public static void requireNew(ShardFolder folder) {
         try {
             if (folder.exists(Manifest.FILE)) {
-                throw new DataException("%s already holds a shard set; choose another folder, or delete this one"
-                        .formatted(folder.name()));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s already holds a shard set; choose another folder, or delete this one",
+                        folder.name()));
             }
         } catch (IOException e) {
             throw new DataException(
-                    "cannot look into %s (%s); check the path".formatted(folder.name(), DataException.reason(e)), e);
+                    String.format(
+                            Locale.ROOT,
+                            "cannot look into %s (%s); check the path",
+                            folder.name(),
+                            DataException.reason(e)),
+                    e);
         }
     }
 
@@ -117,8 +134,12 @@ public final class ShardSet {
             folder.write(Manifest.FILE, out -> out.write(manifest.encode()));
         } catch (IOException e) {
             throw new DataException(
-                    "cannot write %s/%s (%s); free space or choose another folder"
-                            .formatted(folder.name(), Manifest.FILE, DataException.reason(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot write %s/%s (%s); free space or choose another folder",
+                            folder.name(),
+                            Manifest.FILE,
+                            DataException.reason(e)),
                     e);
         }
         return of(folder, manifest);
@@ -129,15 +150,24 @@ public final class ShardSet {
             Shard shard = folder.shard(info.name());
             shard.requireVocabulary(tokenizer);
             if (shard.length() != info.tokens() || !shard.crc32c().equals(info.crc32c())) {
-                throw new DataException(
-                        "%s is not the shard that the manifest names: %,d tokens with CRC32C %s, not %,d with %s; restore it or run prepare again"
-                                .formatted(shard.name(), shard.length(), shard.crc32c(), info.tokens(), info.crc32c()));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s is not the shard that the manifest names: %,d tokens with CRC32C %s, not %,d with %s; restore it or run prepare again",
+                        shard.name(),
+                        shard.length(),
+                        shard.crc32c(),
+                        info.tokens(),
+                        info.crc32c()));
             }
             return shard;
         } catch (IOException e) {
             throw new DataException(
-                    "cannot read shard %s/%s (%s); restore it or run prepare again"
-                            .formatted(folder.name(), info.name(), DataException.reason(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot read shard %s/%s (%s); restore it or run prepare again",
+                            folder.name(),
+                            info.name(),
+                            DataException.reason(e)),
                     e);
         }
     }
@@ -170,8 +200,8 @@ public final class ShardSet {
     private Split require(String split) {
         Split found = splits.get(split);
         if (found == null) {
-            throw new DataException(
-                    "%s has no split '%s', only %s; run prepare again".formatted(folder, split, splits.keySet()));
+            throw new DataException(String.format(
+                    Locale.ROOT, "%s has no split '%s', only %s; run prepare again", folder, split, splits.keySet()));
         }
         return found;
     }
@@ -218,6 +248,6 @@ public final class ShardSet {
             }
             first = end;
         }
-        throw new IndexOutOfBoundsException("shard %d of %d in %s".formatted(number, first, folder));
+        throw new IndexOutOfBoundsException(String.format(Locale.ROOT, "shard %d of %d in %s", number, first, folder));
     }
 }

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalInt;
 import java.util.stream.LongStream;
@@ -34,9 +35,11 @@ public final class TokenBins {
             List<Shard> shards =
                     files(folder, split).stream().map(Shard::openBin).toList();
             if (shards.isEmpty()) {
-                throw new DataException(
-                        "%s has no .bin file with '%s' in its name; give the folder that nanoGPT's or llm.c's script wrote"
-                                .formatted(folder, split));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s has no .bin file with '%s' in its name; give the folder that nanoGPT's or llm.c's script wrote",
+                        folder,
+                        split));
             }
             shards.forEach(shard -> shard.requireVocabulary(tokenizer));
             long[] lengths = shards.stream().mapToLong(Shard::length).toArray();
@@ -54,8 +57,11 @@ public final class TokenBins {
                     .toList();
         } catch (IOException e) {
             throw new DataException(
-                    "cannot list %s (%s); check that the folder exists and may be read"
-                            .formatted(folder, DataException.reason(e)),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot list %s (%s); check that the folder exists and may be read",
+                            folder,
+                            DataException.reason(e)),
                     e);
         }
     }

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.data.DataException;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
@@ -86,9 +87,13 @@ public final class CharTokenizer implements Tokenizer {
             int codePoint = text.codePointAt(at);
             int id = codePoint < ascii.length ? ascii[codePoint] : Arrays.binarySearch(codePoints, codePoint);
             if (id < 0) {
-                throw new DataException(
-                        "character %s (U+%04X) at position %,d is not among the %,d of the char vocabulary; remove it from the text, or use a model trained on text that has it or with data.tokenizer gpt2"
-                                .formatted(quote(codePoint), codePoint, position, codePoints.length));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "character %s (U+%04X) at position %,d is not among the %,d of the char vocabulary; remove it from the text, or use a model trained on text that has it or with data.tokenizer gpt2",
+                        quote(codePoint),
+                        codePoint,
+                        position,
+                        codePoints.length));
             }
             ids[position] = id;
             at += Character.charCount(codePoint);
@@ -139,16 +144,19 @@ public final class CharTokenizer implements Tokenizer {
             String character = characters.get(id).asText();
             boolean one = character.length() > 0 && character.codePointCount(0, character.length()) == 1;
             if (!one || (id > 0 && character.codePointAt(0) <= codePoints[id - 1])) {
-                throw new DataException(
-                        "%s: character %d of the vocabulary is not one character above its predecessor, so the file was altered; restore it or run prepare again"
-                                .formatted(name, id));
+                throw new DataException(String.format(
+                        Locale.ROOT,
+                        "%s: character %d of the vocabulary is not one character above its predecessor, so the file was altered; restore it or run prepare again",
+                        name,
+                        id));
             }
             codePoints[id] = character.codePointAt(0);
         }
         if (codePoints.length == 0) {
-            throw new DataException(
-                    "%s: the char vocabulary has no characters, so the file was altered; restore it or run prepare again"
-                            .formatted(name));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s: the char vocabulary has no characters, so the file was altered; restore it or run prepare again",
+                    name));
         }
         return new CharTokenizer(codePoints);
     }
@@ -165,6 +173,6 @@ public final class CharTokenizer implements Tokenizer {
 
     @Override
     public String toString() {
-        return "char (%,d characters)".formatted(codePoints.length);
+        return String.format(Locale.ROOT, "char (%,d characters)", codePoints.length);
     }
 }

@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Locale;
 
 /** Makes tokenizers, by their configured name or from a saved vocabulary. */
 public final class Tokenizers {
@@ -31,7 +32,12 @@ public final class Tokenizers {
             return fromJson(JSON.readTree(json), name);
         } catch (JsonProcessingException e) {
             throw new DataException(
-                    "%s is not JSON (%s); restore it or run prepare again".formatted(name, e.getOriginalMessage()), e);
+                    String.format(
+                            Locale.ROOT,
+                            "%s is not JSON (%s); restore it or run prepare again",
+                            name,
+                            e.getOriginalMessage()),
+                    e);
         }
     }
 
@@ -46,15 +52,24 @@ public final class Tokenizers {
     }
 
     private static DataException unknown(String where, String id) {
-        return new DataException("%s: no tokenizer is called '%s'; use %s or %s"
-                .formatted(where, id, CharTokenizer.ID, BpeTokenizer.ID));
+        return new DataException(String.format(
+                Locale.ROOT,
+                "%s: no tokenizer is called '%s'; use %s or %s",
+                where,
+                id,
+                CharTokenizer.ID,
+                BpeTokenizer.ID));
     }
 
     static int checkId(Tokenizer tokenizer, int id, int position) {
         if (id < 0 || id >= tokenizer.vocabSize()) {
-            throw new DataException(
-                    "id %,d at position %,d is outside the %s vocabulary of %,d ids; the model and the tokenizer do not belong together"
-                            .formatted(id, position, tokenizer.id(), tokenizer.vocabSize()));
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "id %,d at position %,d is outside the %s vocabulary of %,d ids; the model and the tokenizer do not belong together",
+                    id,
+                    position,
+                    tokenizer.id(),
+                    tokenizer.vocabSize()));
         }
         return id;
     }

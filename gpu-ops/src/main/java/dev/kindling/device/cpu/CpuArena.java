@@ -8,6 +8,7 @@ import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** Heap arrays; closing the arena leaves them to the garbage collector. */
 public final class CpuArena implements Arena {
@@ -25,14 +26,19 @@ public final class CpuArena implements Arena {
     @Override
     public Tensor allocate(String what, DType dtype, Shape shape) {
         if (closed) {
-            throw new IllegalStateException("arena %s is closed; %s cannot be allocated".formatted(name, what));
+            throw new IllegalStateException(
+                    String.format(Locale.ROOT, "arena %s is closed; %s cannot be allocated", name, what));
         }
         String full = name + "/" + what;
         long count = shape.count();
         if (count > Integer.MAX_VALUE - 8) {
-            throw new DeviceMemoryException(
-                    "%s %s has %,d elements but a Java array holds at most %,d; lower train.micro_batch or model.block_size"
-                            .formatted(full, shape, count, Integer.MAX_VALUE - 8));
+            throw new DeviceMemoryException(String.format(
+                    Locale.ROOT,
+                    "%s %s has %,d elements but a Java array holds at most %,d; lower train.micro_batch or model.block_size",
+                    full,
+                    shape,
+                    count,
+                    Integer.MAX_VALUE - 8));
         }
         CpuBuffer buffer = new CpuBuffer(full, dtype, (int) count, array(full, dtype, (int) count));
         buffers.add(buffer);
@@ -48,17 +54,23 @@ public final class CpuArena implements Arena {
                 case I32 -> new int[count];
                 case BOOL -> new byte[count];
                 case BF16, F16 ->
-                    throw new IllegalArgumentException(
-                            "%s asks for %s but the CPU computes in F32; use device.activationType()"
-                                    .formatted(what, dtype));
+                    throw new IllegalArgumentException(String.format(
+                            Locale.ROOT,
+                            "%s asks for %s but the CPU computes in F32; use device.activationType()",
+                            what,
+                            dtype));
             };
         } catch (OutOfMemoryError tooLittle) {
             Runtime heap = Runtime.getRuntime();
             long free = heap.maxMemory() - heap.totalMemory() + heap.freeMemory();
-            throw new DeviceMemoryException(
-                    "%s needs %,d bytes but about %,d of the heap's %,d are free; lower train.micro_batch, or raise the"
-                                    .formatted(what, (long) count * dtype.bytes(), free, heap.maxMemory())
-                            + " heap (-Xmx, spark.executor.memory)");
+            throw new DeviceMemoryException(String.format(
+                            Locale.ROOT,
+                            "%s needs %,d bytes but about %,d of the heap's %,d are free; lower train.micro_batch, or raise the",
+                            what,
+                            (long) count * dtype.bytes(),
+                            free,
+                            heap.maxMemory())
+                    + " heap (-Xmx, spark.executor.memory)");
         }
     }
 

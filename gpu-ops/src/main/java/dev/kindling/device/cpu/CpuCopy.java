@@ -10,6 +10,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.lang.reflect.Array;
 import java.util.Arrays;
+import java.util.Locale;
 
 /** Fills, copies between strided views, elementwise sums and rounding. */
 final class CpuCopy {
@@ -30,14 +31,14 @@ final class CpuCopy {
             }
             case I32 -> Arrays.fill(CpuBuffer.ints(x), at, end, (int) value);
             case BOOL -> Arrays.fill(CpuBuffer.booleans(x), at, end, (byte) (value == 0 ? 0 : 1));
-            default -> throw new IllegalArgumentException("%s cannot be on the CPU".formatted(x));
+            default -> throw new IllegalArgumentException(String.format(Locale.ROOT, "%s cannot be on the CPU", x));
         }
     }
 
     void copy(Tensor from, Tensor to) {
         TensorChecks.sameShape(from, to);
         if (from.dtype() != to.dtype()) {
-            throw new IllegalArgumentException("cannot convert %s to %s".formatted(from, to));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "cannot convert %s to %s", from, to));
         }
         if (from.count() == 0) {
             return;

@@ -11,6 +11,7 @@ import dev.kindling.device.cpu.rows.CpuRowScratch;
 import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.tensor.DType;
 import java.util.Arrays;
+import java.util.Locale;
 
 /** {@link CrossEntropy}: losses alone, or losses and the gradient, which overwrites the logits. */
 final class CpuCrossEntropy {
@@ -80,8 +81,8 @@ final class CpuCrossEntropy {
     private static int target(CrossEntropy op, int row) {
         int target = CpuBuffer.ints(op.targets())[offset(op.targets()) + row];
         if (target < -1 || target >= op.vocabulary()) {
-            throw new IllegalArgumentException(
-                    "target %d of row %d is outside of -1 .. %d".formatted(target, row, op.vocabulary() - 1));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "target %d of row %d is outside of -1 .. %d", target, row, op.vocabulary() - 1));
         }
         return target;
     }
@@ -93,7 +94,7 @@ final class CpuCrossEntropy {
         TensorChecks.dense(DType.F32, rows, op.losses());
         if (op.vocabulary() < 1 || op.vocabulary() > op.logits().size(-1)) {
             throw new IllegalArgumentException(
-                    "a vocabulary of %d does not fit %s".formatted(op.vocabulary(), op.logits()));
+                    String.format(Locale.ROOT, "a vocabulary of %d does not fit %s", op.vocabulary(), op.logits()));
         }
         return op.vocabulary();
     }

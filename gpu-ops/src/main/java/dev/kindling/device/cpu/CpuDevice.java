@@ -20,6 +20,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 
@@ -66,7 +67,8 @@ public final class CpuDevice implements Device {
 
     @Override
     public String description() {
-        return "CPU, loops in %s, products in %s".formatted(kernels.description(), products.describe());
+        return String.format(
+                Locale.ROOT, "CPU, loops in %s, products in %s", kernels.description(), products.describe());
     }
 
     @Override

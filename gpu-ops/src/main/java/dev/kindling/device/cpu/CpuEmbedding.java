@@ -12,6 +12,7 @@ import dev.kindling.device.cpu.rows.CpuRowScratch;
 import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /** {@link EmbeddingOp}. Backward divides columns among threads, so that rows are added in order. */
 final class CpuEmbedding {
@@ -88,8 +89,14 @@ final class CpuEmbedding {
     private static int index(Tensor indices, int row, Tensor table) {
         int index = CpuBuffer.ints(indices)[offset(indices) + row];
         if (index < 0 || index >= table.size(0)) {
-            throw new IllegalArgumentException("%s[%d] is %d, outside of the %d rows of %s"
-                    .formatted(indices.buffer().name(), row, index, table.size(0), table));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "%s[%d] is %d, outside of the %d rows of %s",
+                    indices.buffer().name(),
+                    row,
+                    index,
+                    table.size(0),
+                    table));
         }
         return index;
     }

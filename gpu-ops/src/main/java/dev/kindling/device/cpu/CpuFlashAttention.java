@@ -16,6 +16,7 @@ import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.device.cpu.rows.CpuThreads;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -108,8 +109,11 @@ public final class CpuFlashAttention implements FusedAttention {
         TensorChecks.shape(out, b, h, tq, inputs.value().size(3));
         TensorChecks.shape(logSumExp, b, h, tq);
         if (inputs.sequences() != null && (b != 1 || tq != tk)) {
-            throw new IllegalArgumentException(
-                    "packed sequences need B = 1 and Tq = Tk, not %s and %s".formatted(inputs.query(), inputs.key()));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "packed sequences need B = 1 and Tq = Tk, not %s and %s",
+                    inputs.query(),
+                    inputs.key()));
         }
     }
 }

@@ -13,6 +13,7 @@ import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.device.cpu.rows.RowKernels;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /** {@link ResidualLayerNorm}, a row at a time: residual, statistics and output while the row is in the cache. */
 final class CpuLayerNorm {
@@ -163,8 +164,11 @@ final class CpuLayerNorm {
         if (op.branch() == null
                 && (op.residualIn().buffer() != op.residualOut().buffer()
                         || op.residualIn().offset() != op.residualOut().offset())) {
-            throw new IllegalArgumentException("without a branch residualOut must be residualIn, but they are %s and %s"
-                    .formatted(op.residualOut(), op.residualIn()));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "without a branch residualOut must be residualIn, but they are %s and %s",
+                    op.residualOut(),
+                    op.residualIn()));
         }
         return rows;
     }

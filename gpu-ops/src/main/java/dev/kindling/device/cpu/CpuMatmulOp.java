@@ -11,6 +11,7 @@ import dev.kindling.device.cpu.matmul.MatmulCall;
 import dev.kindling.device.cpu.matmul.MatrixView;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /** Maps {@link Matmul} on strided tensors to {@link CpuMatmul} on arrays. */
 final class CpuMatmulOp {
@@ -65,14 +66,15 @@ final class CpuMatmulOp {
 
     private static void requireBatch(Tensor operand, Tensor c) {
         if (operand.size(0) != c.size(0) || operand.size(1) != c.size(1)) {
-            throw new IllegalArgumentException("the batches of %s and %s differ".formatted(operand, c));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "the batches of %s and %s differ", operand, c));
         }
     }
 
     /** A view of the last two dimensions. Along an extent of 1 the stride has no meaning. */
     private static MatrixView view(Tensor tensor) {
         if (tensor.dtype() != DType.F32) {
-            throw new IllegalArgumentException("%s must be F32".formatted(tensor));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "%s must be F32", tensor));
         }
         int rows = tensor.size(-2);
         int columns = tensor.size(-1);

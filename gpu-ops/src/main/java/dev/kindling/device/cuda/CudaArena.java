@@ -6,6 +6,7 @@ import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 
 /** Large tensors get a block of their own, small ones share slabs. */
 final class CudaArena implements Arena {
@@ -30,7 +31,8 @@ final class CudaArena implements Arena {
     @Override
     public Tensor allocate(String tensorName, DType dtype, Shape shape) {
         if (closed) {
-            throw new IllegalStateException("arena %s is closed; cannot allocate %s".formatted(name, tensorName));
+            throw new IllegalStateException(
+                    String.format(Locale.ROOT, "arena %s is closed; cannot allocate %s", name, tensorName));
         }
         String full = name + "/" + tensorName;
         long wanted = Math.multiplyExact(shape.count(), dtype.bytes());

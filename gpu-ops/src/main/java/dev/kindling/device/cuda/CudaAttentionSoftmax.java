@@ -6,6 +6,7 @@ import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /** attention_math.cu: what MATH attention does between its matrix products. */
 final class CudaAttentionSoftmax {
@@ -46,7 +47,8 @@ final class CudaAttentionSoftmax {
         TensorChecks.count(scores.count(), matrices.dropped(), matrices.gradient());
         if (scores.size(2) != inputs.query().size(2)
                 || scores.size(3) != inputs.key().size(2)) {
-            throw new IllegalArgumentException("scores %s do not belong to %s".formatted(scores, inputs.shape()));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "scores %s do not belong to %s", scores, inputs.shape()));
         }
         CudaKernel kernel = module(inputs, scores).kernel(entry);
         Tensor mask = inputs.mask() == null ? null : inputs.mask().broadcast(scores.shape());

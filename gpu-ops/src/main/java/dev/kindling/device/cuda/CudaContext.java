@@ -11,6 +11,7 @@ import dev.kindling.tensor.Tensor;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntSupplier;
 import jcuda.driver.CUcontext;
@@ -166,8 +167,8 @@ public final class CudaContext implements AutoCloseable {
     static long aligned(Tensor tensor) {
         long address = CudaBuffer.address(tensor);
         if (address % 16 != 0) {
-            throw new IllegalArgumentException(
-                    "%s starts at a byte that 16 does not divide; align views of flat buffers".formatted(tensor));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "%s starts at a byte that 16 does not divide; align views of flat buffers", tensor));
         }
         return address;
     }
@@ -204,9 +205,11 @@ public final class CudaContext implements AutoCloseable {
             }
             long waited = System.nanoTime() - start;
             if (waited > patience.toNanos()) {
-                throw new CudaException(
-                        "%s did not finish its work within %d s; the GPU hangs or is shared with other work"
-                                .formatted(info, patience.toSeconds()));
+                throw new CudaException(String.format(
+                        Locale.ROOT,
+                        "%s did not finish its work within %d s; the GPU hangs or is shared with other work",
+                        info,
+                        patience.toSeconds()));
             }
             if (watch != null && waited - watched > WATCH_NANOS) {
                 watched = waited;

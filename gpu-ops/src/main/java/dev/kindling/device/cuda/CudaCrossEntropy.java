@@ -6,6 +6,7 @@ import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /** cross_entropy.cu: the fused classifier. */
 final class CudaCrossEntropy {
@@ -76,8 +77,8 @@ final class CudaCrossEntropy {
         int width = op.logits().size(-1);
         TensorChecks.count(TensorChecks.rows(op.logits(), width), op.targets(), op.losses());
         if (width < op.vocabulary()) {
-            throw new IllegalArgumentException(
-                    "%s holds less than the vocabulary of %d".formatted(op.logits(), op.vocabulary()));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "%s holds less than the vocabulary of %d", op.logits(), op.vocabulary()));
         }
     }
 }

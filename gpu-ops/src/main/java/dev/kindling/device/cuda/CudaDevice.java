@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
 
@@ -86,7 +87,8 @@ public final class CudaDevice implements Device {
     public static CudaDevice open(int ordinal, Options options) {
         List<CudaDeviceInfo> all = devices();
         if (ordinal < 0 || ordinal >= all.size()) {
-            throw new CudaException("there is no GPU %d; this process sees %s".formatted(ordinal, all));
+            throw new CudaException(
+                    String.format(Locale.ROOT, "there is no GPU %d; this process sees %s", ordinal, all));
         }
         return new CudaDevice(checked(all.get(ordinal)), options);
     }
@@ -97,16 +99,20 @@ public final class CudaDevice implements Device {
         List<CudaDeviceInfo> matching =
                 all.stream().filter(info -> info.uuid().startsWith(uuid)).toList();
         if (matching.size() != 1) {
-            throw new CudaException(
-                    "GPU %s names %d of the GPUs that this process sees: %s".formatted(uuid, matching.size(), all));
+            throw new CudaException(String.format(
+                    Locale.ROOT, "GPU %s names %d of the GPUs that this process sees: %s", uuid, matching.size(), all));
         }
         return new CudaDevice(checked(matching.get(0)), options);
     }
 
     private static CudaDeviceInfo checked(CudaDeviceInfo info) {
         if (info.compute() < 80) {
-            throw new CudaException("%s has compute capability %d.%d, Kindling needs 8.0 (Ampere) or newer"
-                    .formatted(info, info.compute() / 10, info.compute() % 10));
+            throw new CudaException(String.format(
+                    Locale.ROOT,
+                    "%s has compute capability %d.%d, Kindling needs 8.0 (Ampere) or newer",
+                    info,
+                    info.compute() / 10,
+                    info.compute() % 10));
         }
         return info;
     }

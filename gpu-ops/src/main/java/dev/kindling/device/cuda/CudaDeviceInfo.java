@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import jcuda.driver.CUdevice;
 import jcuda.driver.CUdevice_attribute;
 import jcuda.driver.CUuuid;
@@ -105,13 +106,14 @@ public record CudaDeviceInfo(
     static String format(byte[] uuid) {
         StringBuilder text = new StringBuilder("GPU-");
         for (int i = 0; i < 16; i++) {
-            text.append(i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "").append("%02x".formatted(uuid[i]));
+            text.append(i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "")
+                    .append(String.format(Locale.ROOT, "%02x", uuid[i]));
         }
         return text.toString();
     }
 
     @Override
     public String toString() {
-        return "%s (%s)".formatted(name, uuid);
+        return String.format(Locale.ROOT, "%s (%s)", name, uuid);
     }
 }

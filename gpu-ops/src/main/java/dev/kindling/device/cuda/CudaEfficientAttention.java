@@ -8,6 +8,7 @@ import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 import java.util.Optional;
 
 /** efficient_forward.cu, efficient_backward.cu: what FLASH refuses, with memory linear in the length. */
@@ -31,7 +32,7 @@ final class CudaEfficientAttention implements FusedAttention {
     public Optional<String> whyNot(AttentionShape shape) {
         DType type = shape.dtype();
         if (type != DType.F32 && type != DType.BF16 && type != DType.F16) {
-            return Optional.of("dtype %s is not F32, BF16 or F16".formatted(type));
+            return Optional.of(String.format(Locale.ROOT, "dtype %s is not F32, BF16 or F16", type));
         }
         if (shape.packed()) {
             return Optional.of("packed sequences are not dense");
@@ -40,14 +41,16 @@ final class CudaEfficientAttention implements FusedAttention {
         for (int width : new int[] {shape.headDim(), shape.valueDim()}) {
             String which = width == shape.headDim() ? "head" : "value";
             if (width > WIDEST) {
-                return Optional.of("%s dimension %d > %d".formatted(which, width, WIDEST));
+                return Optional.of(String.format(Locale.ROOT, "%s dimension %d > %d", which, width, WIDEST));
             }
             if (width % multiple != 0 || width == 0) {
-                return Optional.of("%s dimension %d is not a multiple of %d".formatted(which, width, multiple));
+                return Optional.of(
+                        String.format(Locale.ROOT, "%s dimension %d is not a multiple of %d", which, width, multiple));
             }
         }
         if (shape.batch() > MOST_BLOCKS || shape.heads() > MOST_BLOCKS) {
-            return Optional.of("batch %d or heads %d > %d".formatted(shape.batch(), shape.heads(), MOST_BLOCKS));
+            return Optional.of(
+                    String.format(Locale.ROOT, "batch %d or heads %d > %d", shape.batch(), shape.heads(), MOST_BLOCKS));
         }
         return Optional.empty();
     }
@@ -155,7 +158,8 @@ final class CudaEfficientAttention implements FusedAttention {
     private AttentionShape check(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
         AttentionShape shape = inputs.shape();
         whyNot(shape).ifPresent(reason -> {
-            throw new IllegalArgumentException("efficient attention cannot take %s: %s".formatted(shape, reason));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "efficient attention cannot take %s: %s", shape, reason));
         });
         TensorChecks.type(shape.dtype(), inputs.key(), inputs.value(), out);
         TensorChecks.dense(logSumExp);

@@ -6,6 +6,7 @@ import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.function.IntToLongFunction;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
@@ -46,7 +47,7 @@ final class CudaElementwise {
     void copy(Tensor from, Tensor to) {
         if (!from.shape().equals(to.shape()) || from.shape().rank() > RANK) {
             throw new IllegalArgumentException(
-                    "cannot copy %s to %s: equal shapes of rank up to %d".formatted(from, to, RANK));
+                    String.format(Locale.ROOT, "cannot copy %s to %s: equal shapes of rank up to %d", from, to, RANK));
         }
         if (from.count() == 0) {
             return;
@@ -90,7 +91,8 @@ final class CudaElementwise {
             case F32 -> "f32";
             case BF16 -> "bf16";
             case F16 -> "fp16";
-            default -> throw new IllegalArgumentException("%s is not of a floating type".formatted(x));
+            default ->
+                throw new IllegalArgumentException(String.format(Locale.ROOT, "%s is not of a floating type", x));
         };
     }
 

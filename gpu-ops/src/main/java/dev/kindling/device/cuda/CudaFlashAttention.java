@@ -7,6 +7,7 @@ import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -36,20 +37,24 @@ final class CudaFlashAttention implements FusedAttention {
     public Optional<String> whyNot(AttentionShape shape) {
         int d = shape.headDim();
         if (context.info().compute() < 80) {
-            return Optional.of("compute capability %d.%d < 8.0"
-                    .formatted(context.info().compute() / 10, context.info().compute() % 10));
+            return Optional.of(String.format(
+                    Locale.ROOT,
+                    "compute capability %d.%d < 8.0",
+                    context.info().compute() / 10,
+                    context.info().compute() % 10));
         }
         if (shape.dtype() != DType.BF16 && shape.dtype() != DType.F16) {
-            return Optional.of("dtype %s is not BF16 or F16".formatted(shape.dtype()));
+            return Optional.of(String.format(Locale.ROOT, "dtype %s is not BF16 or F16", shape.dtype()));
         }
         if (d > 128) {
-            return Optional.of("head dimension %d > 128".formatted(d));
+            return Optional.of(String.format(Locale.ROOT, "head dimension %d > 128", d));
         }
         if (d != 32 && d != 64 && d != 128) {
-            return Optional.of("head dimension %d is not 32, 64 or 128".formatted(d));
+            return Optional.of(String.format(Locale.ROOT, "head dimension %d is not 32, 64 or 128", d));
         }
         if (shape.batch() > MOST_BLOCKS || shape.heads() > MOST_BLOCKS) {
-            return Optional.of("batch %d or heads %d > %d".formatted(shape.batch(), shape.heads(), MOST_BLOCKS));
+            return Optional.of(
+                    String.format(Locale.ROOT, "batch %d or heads %d > %d", shape.batch(), shape.heads(), MOST_BLOCKS));
         }
         return FusedAttention.whyNotFlash(shape);
     }
@@ -236,7 +241,8 @@ final class CudaFlashAttention implements FusedAttention {
     private AttentionShape check(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
         AttentionShape shape = inputs.shape();
         whyNot(shape).ifPresent(reason -> {
-            throw new IllegalArgumentException("flash attention cannot take %s: %s".formatted(shape, reason));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "flash attention cannot take %s: %s", shape, reason));
         });
         TensorChecks.type(shape.dtype(), inputs.key(), inputs.value(), out);
         TensorChecks.type(DType.F32, logSumExp);

@@ -6,6 +6,7 @@ import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /** residual_layernorm_forward.cu and residual_layernorm_backward.cu. */
 final class CudaLayerNorm {
@@ -104,7 +105,7 @@ final class CudaLayerNorm {
         TensorChecks.dense(DType.F32, rows(op), op.mean(), op.rstd());
         if (op.branch() == null && CudaBuffer.address(op.residualIn()) != CudaBuffer.address(op.residualOut())) {
             throw new IllegalArgumentException(
-                    "without a branch %s must be %s".formatted(op.residualOut(), op.residualIn()));
+                    String.format(Locale.ROOT, "without a branch %s must be %s", op.residualOut(), op.residualIn()));
         }
     }
 }

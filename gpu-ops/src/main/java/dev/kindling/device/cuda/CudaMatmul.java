@@ -4,6 +4,7 @@ import dev.kindling.device.Matmul;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 import java.util.function.BiConsumer;
 import jcuda.Pointer;
 import jcuda.cudaDataType;
@@ -107,12 +108,14 @@ final class CudaMatmul implements AutoCloseable {
             if (x.stride(-2) == 1 || rows == 1) {
                 return new Operand(cublasOperation.CUBLAS_OP_T, leading(x, columns == 1 ? rows : x.stride(-1), rows));
             }
-            throw new IllegalArgumentException("of the last two dimensions of %s neither has stride 1".formatted(x));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "of the last two dimensions of %s neither has stride 1", x));
         }
 
         private static int leading(Tensor x, long stride, long least) {
             if (stride < least) {
-                throw new IllegalArgumentException("%s overlaps itself; a matrix must not".formatted(x));
+                throw new IllegalArgumentException(
+                        String.format(Locale.ROOT, "%s overlaps itself; a matrix must not", x));
             }
             return Math.toIntExact(Math.max(1, stride));
         }
@@ -122,7 +125,7 @@ final class CudaMatmul implements AutoCloseable {
         Gemm gemm = new Gemm(op, scalars, batch, Operand.of(op.b()), Operand.of(op.a()), Operand.of(op.c()));
         if (gemm.result().operation() != cublasOperation.CUBLAS_OP_N) {
             throw new IllegalArgumentException(
-                    "the last dimension of the result %s must have stride 1".formatted(op.c()));
+                    String.format(Locale.ROOT, "the last dimension of the result %s must have stride 1", op.c()));
         }
         int status = batch.count() == 1 ? gemm.one(handle) : gemm.all(handle);
         if (status != 0) {
@@ -193,9 +196,12 @@ final class CudaMatmul implements AutoCloseable {
         DType out = op.c().dtype();
         boolean floating = in == DType.F32 || in == DType.BF16 || in == DType.F16;
         if (!floating || op.b().dtype() != in || (out != in && out != DType.F32)) {
-            throw new IllegalArgumentException(
-                    "cannot multiply %s x %s -> %s: a and b need one floating type, c that or F32"
-                            .formatted(op.a(), op.b(), op.c()));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "cannot multiply %s x %s -> %s: a and b need one floating type, c that or F32",
+                    op.a(),
+                    op.b(),
+                    op.c()));
         }
     }
 

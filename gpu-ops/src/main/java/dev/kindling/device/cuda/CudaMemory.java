@@ -2,6 +2,7 @@ package dev.kindling.device.cuda;
 
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DeviceMemoryException;
+import java.util.Locale;
 import jcuda.driver.CUresult;
 import jcuda.driver.JCudaDriver;
 
@@ -37,8 +38,8 @@ public final class CudaMemory {
     public Allocation allocate(String name, long bytes) {
         context.bind();
         if (context.capturing() && !context.rehearsing()) {
-            throw new IllegalStateException(
-                    "%s: allocated %,d bytes while a step is captured; allocate before".formatted(name, bytes));
+            throw new IllegalStateException(String.format(
+                    Locale.ROOT, "%s: allocated %,d bytes while a step is captured; allocate before", name, bytes));
         }
         DeviceAddress address = new DeviceAddress();
         int result = JCudaDriver.cuMemAlloc(address, Math.max(bytes, ALIGNMENT));
@@ -61,12 +62,21 @@ public final class CudaMemory {
         long[] free = new long[1];
         long[] total = new long[1];
         CudaCall.check(JCudaDriver.cuMemGetInfo(free, total), "ask for free memory");
-        return ("out of GPU memory on %s: %s asks for %s; %s of %s are free, this process holds %s. Lower train.micro_batch"
-                        + " (or model.block_size), or free the GPU (nvidia-smi lists its users)")
-                .formatted(context.info(), name, size(bytes), size(free[0]), size(total[0]), size(allocated));
+        return String.format(
+                Locale.ROOT,
+                "out of GPU memory on %s: %s asks for %s; %s of %s are free, this process holds %s. Lower train.micro_batch"
+                        + " (or model.block_size), or free the GPU (nvidia-smi lists its users)",
+                context.info(),
+                name,
+                size(bytes),
+                size(free[0]),
+                size(total[0]),
+                size(allocated));
     }
 
     static String size(long bytes) {
-        return bytes < 1 << 20 ? "%,d bytes".formatted(bytes) : "%.1f MiB".formatted(bytes / 1048576.0);
+        return bytes < 1 << 20
+                ? String.format(Locale.ROOT, "%,d bytes", bytes)
+                : String.format(Locale.ROOT, "%.1f MiB", bytes / 1048576.0);
     }
 }

@@ -8,6 +8,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
+import java.util.Locale;
 import jcuda.Pointer;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
@@ -103,7 +104,8 @@ public final class CudaOptimizer {
         long working = CudaBuffer.address(op.working());
         DType type = op.working() == null ? DType.F32 : op.working().dtype();
         if (working % (4L * type.bytes()) != 0) {
-            throw new IllegalArgumentException("%s does not start at a multiple of 4 elements".formatted(op.working()));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "%s does not start at a multiple of 4 elements", op.working()));
         }
         CudaKernel kernel = context.module("adamw", type).kernel("adamw");
         context.arguments()

@@ -19,8 +19,11 @@ final class CudaPeakRate {
         int bf16 = bf16PerClock(info.compute());
         int perClock = precision == Precision.BF16 ? bf16 : tf32 ? bf16 / 2 : fp32PerClock(info.compute());
         if (perClock == 0) {
-            return PeakRate.unknown("the rate of compute capability %d.%d is not known to this version"
-                    .formatted(info.compute() / 10, info.compute() % 10));
+            return PeakRate.unknown(String.format(
+                    Locale.ROOT,
+                    "the rate of compute capability %d.%d is not known to this version",
+                    info.compute() / 10,
+                    info.compute() % 10));
         }
         double flops = (double) info.multiprocessors() * info.clockKilohertz() * 1e3 * perClock;
         return PeakRate.known(

@@ -4,6 +4,7 @@ import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 import jcuda.driver.CUstream;
 
 /**
@@ -79,7 +80,8 @@ public final class CudaRounding {
     private static long aligned(Tensor x) {
         long address = CudaBuffer.address(x);
         if (address % (4L * x.dtype().bytes()) != 0) {
-            throw new IllegalArgumentException("%s does not start at a multiple of 4 elements".formatted(x));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "%s does not start at a multiple of 4 elements", x));
         }
         return address;
     }

@@ -6,6 +6,7 @@ import dev.kindling.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.util.Locale;
 import jcuda.Pointer;
 import jcuda.driver.CUevent;
 import jcuda.driver.CUevent_flags;
@@ -138,11 +139,11 @@ final class CudaStaging implements AutoCloseable {
     private void check(Tensor tensor, int length, boolean rightType) {
         if (!rightType || !tensor.isDense() || tensor.count() != length) {
             throw new IllegalArgumentException(
-                    "cannot copy %,d values of the host to or from %s".formatted(length, tensor));
+                    String.format(Locale.ROOT, "cannot copy %,d values of the host to or from %s", length, tensor));
         }
         if (context.capturing()) {
             throw new IllegalStateException(
-                    "a copy of %s inside a captured step; copy before or after".formatted(tensor));
+                    String.format(Locale.ROOT, "a copy of %s inside a captured step; copy before or after", tensor));
         }
     }
 

@@ -4,6 +4,7 @@ import com.sun.jna.Native;
 import dev.kindling.device.Dropout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Locale;
 import jcuda.Pointer;
 
 /**
@@ -63,7 +64,8 @@ final class LaunchArguments {
     /** A struct by value, which the caller fills before the launch; at most one a launch. */
     StructValue struct(StructLayout layout) {
         if (struct != null) {
-            throw new IllegalStateException("a second struct, %s, in one launch".formatted(layout.name()));
+            throw new IllegalStateException(
+                    String.format(Locale.ROOT, "a second struct, %s, in one launch", layout.name()));
         }
         struct = new StructValue(layout, place(layout.bytes()));
         return struct;
@@ -85,7 +87,7 @@ final class LaunchArguments {
     private void next(int bytes) {
         if (count == MOST || used + bytes > VALUE_BYTES) {
             throw new IllegalStateException(
-                    "too many kernel arguments: %d of %d bytes".formatted(count + 1, used + bytes));
+                    String.format(Locale.ROOT, "too many kernel arguments: %d of %d bytes", count + 1, used + bytes));
         }
         block.putLong(VALUE_BYTES + 8 * count++, base + used);
     }

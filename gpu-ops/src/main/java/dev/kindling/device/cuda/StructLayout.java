@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -96,7 +97,8 @@ final class StructLayout {
         for (String field : names) {
             int offset = up(end, type.bytes);
             if (fields.put(field, new Field(field, fields.size(), offset, type, count)) != null) {
-                throw new IllegalArgumentException("struct %s has field %s twice".formatted(name, field));
+                throw new IllegalArgumentException(
+                        String.format(Locale.ROOT, "struct %s has field %s twice", name, field));
             }
             end = offset + type.bytes * count;
             alignment = Math.max(alignment, type.bytes);
@@ -114,7 +116,7 @@ final class StructLayout {
 
     /** The global of a module that holds the struct's table. */
     String table() {
-        return "layout_%s".formatted(name);
+        return String.format(Locale.ROOT, "layout_%s", name);
     }
 
     int bytes() {
@@ -130,7 +132,7 @@ final class StructLayout {
         Field found = fields.get(field);
         if (found == null) {
             throw new IllegalArgumentException(
-                    "struct %s has no field %s; it has %s".formatted(name, field, fields.keySet()));
+                    String.format(Locale.ROOT, "struct %s has no field %s; it has %s", name, field, fields.keySet()));
         }
         return found;
     }
@@ -161,9 +163,13 @@ final class StructLayout {
             Published java = i < expected.size() ? expected.get(i) : null;
             Published kernel = i < published.size() ? published.get(i) : null;
             if (java == null || !java.equals(kernel)) {
-                throw new CudaException(
-                        "%s.cu and this program disagree about struct %s: %s in the kernels, but %s in Java (KernelStructs); they are of different builds, so rebuild the jar"
-                                .formatted(file, name, describe(kernel), describe(java)));
+                throw new CudaException(String.format(
+                        Locale.ROOT,
+                        "%s.cu and this program disagree about struct %s: %s in the kernels, but %s in Java (KernelStructs); they are of different builds, so rebuild the jar",
+                        file,
+                        name,
+                        describe(kernel),
+                        describe(java)));
             }
         }
     }
@@ -173,7 +179,8 @@ final class StructLayout {
             return "no further field";
         }
         return entry.name().equals(WHOLE)
-                ? "%d bytes in all".formatted(entry.bytes())
-                : "field %s is %d bytes at offset %d".formatted(entry.name(), entry.bytes(), entry.offset());
+                ? String.format(Locale.ROOT, "%d bytes in all", entry.bytes())
+                : String.format(
+                        Locale.ROOT, "field %s is %d bytes at offset %d", entry.name(), entry.bytes(), entry.offset());
     }
 }

@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import java.nio.ByteBuffer;
+import java.util.Locale;
 
 /** A struct being filled, by the names of its fields. Every field is set once, the order is free. */
 final class StructValue {
@@ -42,11 +43,19 @@ final class StructValue {
     private int offset(String name, StructLayout.Type type, int count) {
         StructLayout.Field field = layout.field(name);
         if (field.type() != type || field.count() != count) {
-            throw new IllegalArgumentException("field %s of struct %s is %d x %s, not %d x %s"
-                    .formatted(name, layout.name(), field.count(), field.type(), count, type));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "field %s of struct %s is %d x %s, not %d x %s",
+                    name,
+                    layout.name(),
+                    field.count(),
+                    field.type(),
+                    count,
+                    type));
         }
         if (set[field.index()]) {
-            throw new IllegalStateException("field %s of struct %s is set twice".formatted(name, layout.name()));
+            throw new IllegalStateException(
+                    String.format(Locale.ROOT, "field %s of struct %s is set twice", name, layout.name()));
         }
         set[field.index()] = true;
         return field.offset();
@@ -56,8 +65,11 @@ final class StructValue {
     void checkComplete() {
         for (int i = 0; i < set.length; i++) {
             if (!set[i]) {
-                throw new IllegalStateException("field %s of struct %s is not set"
-                        .formatted(layout.names().get(i), layout.name()));
+                throw new IllegalStateException(String.format(
+                        Locale.ROOT,
+                        "field %s of struct %s is not set",
+                        layout.names().get(i),
+                        layout.name()));
             }
         }
     }

@@ -1,5 +1,6 @@
 package dev.kindling.coordinate.message;
 
+import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import org.apache.spark.SparkConf;
@@ -23,7 +24,12 @@ public final class HeapShortage {
             if (cause instanceof OutOfMemoryError) {
                 String memory = "of spark.executor.memory=" + conf.get("spark.executor.memory", "1g");
                 return Optional.of(new FatalJobException(
-                        "an executor %s ran out of memory (%s)%s".formatted(memory, cause.getMessage(), REMEDY),
+                        String.format(
+                                Locale.ROOT,
+                                "an executor %s ran out of memory (%s)%s",
+                                memory,
+                                cause.getMessage(),
+                                REMEDY),
                         failure));
             }
         }
@@ -33,7 +39,8 @@ public final class HeapShortage {
     /** What the end of an executor means if it has ended itself for want of memory; {@code reason} is Spark's. */
     public static Optional<String> exit(String reason) {
         return EXIT.matcher(reason).find()
-                ? Optional.of("its executor ran out of memory and ended (%s)%s".formatted(reason, REMEDY))
+                ? Optional.of(
+                        String.format(Locale.ROOT, "its executor ran out of memory and ended (%s)%s", reason, REMEDY))
                 : Optional.empty();
     }
 }

@@ -9,6 +9,7 @@ import com.fasterxml.jackson.databind.MapperFeature;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
+import java.util.Locale;
 
 /**
  * The one encoding of everything that ranks and driver say to each other: JSON. Only the class that the caller names is
@@ -38,7 +39,7 @@ public final class MessageCodec {
         try {
             return JSON.writeValueAsBytes(message);
         } catch (JsonProcessingException e) {
-            throw new IllegalArgumentException("%s cannot be sent".formatted(message), e);
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "%s cannot be sent", message), e);
         }
     }
 
@@ -69,7 +70,7 @@ public final class MessageCodec {
 
     private static <T> T requireValue(T value, Class<T> type) {
         if (value == null) {
-            throw new FatalJobException("null is not a %s".formatted(type.getSimpleName()));
+            throw new FatalJobException(String.format(Locale.ROOT, "null is not a %s", type.getSimpleName()));
         }
         return value;
     }
@@ -77,8 +78,11 @@ public final class MessageCodec {
     private static FatalJobException refusal(Class<?> type, IOException e) {
         String reason = e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.toString();
         return new FatalJobException(
-                "not a %s of this version of Kindling (%s); run the driver and all executors with the same kindling.jar"
-                        .formatted(type.getSimpleName(), reason),
+                String.format(
+                        Locale.ROOT,
+                        "not a %s of this version of Kindling (%s); run the driver and all executors with the same kindling.jar",
+                        type.getSimpleName(),
+                        reason),
                 e);
     }
 }

@@ -1,6 +1,7 @@
 package dev.kindling.coordinate.message;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import java.util.Locale;
 
 /**
  * A kind of message from ranks to the driver's part of a job: its name and the type of what it carries. Sender and
@@ -29,12 +30,13 @@ public record Topic<T>(String name, Class<T> type) {
      */
     public T unwrap(Value arrived) {
         if (!arrived.topic().equals(name)) {
-            throw new FatalJobException("a message of topic '%s' is not one of '%s'".formatted(arrived.topic(), name));
+            throw new FatalJobException(
+                    String.format(Locale.ROOT, "a message of topic '%s' is not one of '%s'", arrived.topic(), name));
         }
         try {
             return MessageCodec.fromTree(arrived.content(), type);
         } catch (FatalJobException e) {
-            throw new FatalJobException("topic '%s': %s".formatted(name, e.getMessage()), e);
+            throw new FatalJobException(String.format(Locale.ROOT, "topic '%s': %s", name, e.getMessage()), e);
         }
     }
 }

@@ -6,6 +6,7 @@ import dev.kindling.job.options.AttentionOptions;
 import dev.kindling.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -71,8 +72,13 @@ public final class AttentionCommand implements Callable<Integer> {
         for (int each : all) {
             check(
                     (double) batch * heads * each * headDim <= Integer.MAX_VALUE - 8,
-                    "--batch %d x --heads %d x length %d x --head-dim %d is more than 2^31 elements; lower one of them"
-                            .formatted(batch, heads, each, headDim));
+                    String.format(
+                            Locale.ROOT,
+                            "--batch %d x --heads %d x length %d x --head-dim %d is more than 2^31 elements; lower one of them",
+                            batch,
+                            heads,
+                            each,
+                            headDim));
         }
         check(dropout >= 0 && dropout < 1, "--dropout is " + dropout + ", but it is a probability; set it in [0, 1)");
         job.run(new AttentionOptions(

@@ -6,6 +6,7 @@ import dev.kindling.job.options.CompareOptions;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -119,7 +120,8 @@ public final class CompareCommand implements Callable<Integer> {
 
     private static void atLeast(int least, String option, int value) {
         if (value < least) {
-            throw new ConfigException("%s is %d; set it to %d or more".formatted(option, value, least));
+            throw new ConfigException(
+                    String.format(Locale.ROOT, "%s is %d; set it to %d or more", option, value, least));
         }
     }
 

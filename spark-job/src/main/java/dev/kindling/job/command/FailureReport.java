@@ -8,6 +8,7 @@ import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.PathException;
 import dev.kindling.tensor.DeviceMemoryException;
 import java.io.PrintWriter;
+import java.util.Locale;
 import java.util.Optional;
 
 /** What a failed command prints, and its exit code. */
@@ -29,7 +30,8 @@ public final class FailureReport {
                 .findFirst()
                 .orElse("");
         if (told instanceof OutOfMemoryError) { // an executor's is worded
-            line = "the driver ran out of memory (%s); give it more with --driver-memory".formatted(line);
+            line = String.format(
+                    Locale.ROOT, "the driver ran out of memory (%s); give it more with --driver-memory", line);
         }
         boolean unnamed = line.isEmpty() || bug || (told instanceof Error && !(told instanceof OutOfMemoryError));
         err.println("kindling: " + (unnamed ? told.getClass().getSimpleName() + (line.isEmpty() ? "" : ": ") : "")

@@ -2,6 +2,7 @@ package dev.kindling.job.command;
 
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.EnumText;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 
@@ -31,7 +32,7 @@ final class OptionValues {
      */
     static OptionalInt atLeastOne(String option, Integer value) {
         if (value != null && value < 1) {
-            throw new ConfigException("%s is %d; set it to 1 or more".formatted(option, value));
+            throw new ConfigException(String.format(Locale.ROOT, "%s is %d; set it to 1 or more", option, value));
         }
         return value == null ? OptionalInt.empty() : OptionalInt.of(value);
     }

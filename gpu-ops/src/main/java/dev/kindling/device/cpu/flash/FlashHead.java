@@ -3,6 +3,7 @@ package dev.kindling.device.cpu.flash;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /**
  * One head of one sequence: its lengths, and where its rows start.
@@ -29,15 +30,15 @@ public record FlashHead(
         if (length < 0
                 || length > longest
                 || cumulative[at + 1] > inputs.query().size(2)) {
-            throw new IllegalArgumentException(
-                    "sequence %d is rows %d .. %d, which does not fit the longest, %d, or the %d rows of %s"
-                            .formatted(
-                                    s,
-                                    cumulative[at],
-                                    cumulative[at + 1],
-                                    longest,
-                                    inputs.query().size(2),
-                                    inputs.query()));
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "sequence %d is rows %d .. %d, which does not fit the longest, %d, or the %d rows of %s",
+                    s,
+                    cumulative[at],
+                    cumulative[at + 1],
+                    longest,
+                    inputs.query().size(2),
+                    inputs.query()));
         }
         return new FlashHead(inputs, s, h, cumulative[at], length, length, (long) index * longest, (longest + 31) / 32);
     }

@@ -1,5 +1,7 @@
 package dev.kindling.device.cpu.matmul;
 
+import java.util.Locale;
+
 /**
  * A row-major matrix inside a heap array: element (i, j) of the stored matrix is
  * {@code values[offset + i * rowStride + j]}. With {@code transposed}, a product reads element (j, i) as (i, j).
@@ -35,9 +37,15 @@ public record MatrixView(float[] values, int offset, int rowStride, boolean tran
         long end = (long) offset + (long) (storedRows - 1) * rowStride + storedColumns;
         if (offset < 0 || rowStride < storedColumns || end > values.length) {
             throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
                     "%s of the matrix product is stored as %d x %d at offset %d with row stride %d, which does not fit"
                             + " an array of %,d floats; check the offset and the stride",
-                    name, storedRows, storedColumns, offset, rowStride, values.length));
+                    name,
+                    storedRows,
+                    storedColumns,
+                    offset,
+                    rowStride,
+                    values.length));
         }
     }
 }

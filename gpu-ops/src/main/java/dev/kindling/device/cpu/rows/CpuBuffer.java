@@ -3,6 +3,7 @@ package dev.kindling.device.cpu.rows;
 import dev.kindling.tensor.Buffer;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Locale;
 
 /** A heap array: {@code float[]} for F32, {@code int[]} for I32, {@code byte[]} for BOOL. Owned by its arena. */
 public final class CpuBuffer implements Buffer {
@@ -62,13 +63,14 @@ public final class CpuBuffer implements Buffer {
     private static Object array(Tensor tensor, DType dtype) {
         if (!(tensor.buffer() instanceof CpuBuffer buffer)) {
             throw new IllegalArgumentException(
-                    "%s is not in CPU memory; upload it to the CPU device first".formatted(tensor));
+                    String.format(Locale.ROOT, "%s is not in CPU memory; upload it to the CPU device first", tensor));
         }
         if (tensor.dtype() != dtype) {
-            throw new IllegalArgumentException("%s must be %s".formatted(tensor, dtype));
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "%s must be %s", tensor, dtype));
         }
         if (buffer.array == null) {
-            throw new IllegalStateException("%s is used after its arena was closed".formatted(buffer.name));
+            throw new IllegalStateException(
+                    String.format(Locale.ROOT, "%s is used after its arena was closed", buffer.name));
         }
         return buffer.array;
     }

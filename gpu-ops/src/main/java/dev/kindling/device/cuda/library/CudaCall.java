@@ -2,6 +2,7 @@ package dev.kindling.device.cuda.library;
 
 import com.google.errorprone.annotations.FormatMethod;
 import com.google.errorprone.annotations.FormatString;
+import java.util.Locale;
 import java.util.Map;
 import jcuda.driver.CUresult;
 import jcuda.jcublas.cublasStatus;
@@ -60,7 +61,13 @@ public final class CudaCall {
     @FormatMethod
     private static CudaException failure(
             String library, String name, int code, String advice, @FormatString String what, Object... arguments) {
-        return new CudaException("%s could not %s: %s (%d)%s"
-                .formatted(library, what.formatted(arguments), name, code, advice == null ? "" : "; " + advice));
+        return new CudaException(String.format(
+                Locale.ROOT,
+                "%s could not %s: %s (%d)%s",
+                library,
+                String.format(Locale.ROOT, what, arguments),
+                name,
+                code,
+                advice == null ? "" : "; " + advice));
     }
 }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
@@ -56,8 +57,14 @@ public final class CudaLibraries {
 
     @Override
     public String toString() {
-        return "CUDA %d (%d libraries, driver %d.%d): %s"
-                .formatted(major, open.size(), driverVersion / 1000, driverVersion % 1000 / 10, paths);
+        return String.format(
+                Locale.ROOT,
+                "CUDA %d (%d libraries, driver %d.%d): %s",
+                major,
+                open.size(),
+                driverVersion / 1000,
+                driverVersion % 1000 / 10,
+                paths);
     }
 
     private static final class LoadedCuda {
@@ -99,8 +106,11 @@ public final class CudaLibraries {
                     search.find(name).map(Path::toString).orElse(name));
         } catch (UnsatisfiedLinkError e) {
             throw new CudaException(
-                    "no NVIDIA driver: %s was found neither by the system's loader nor in %s; install the driver or use --device cpu"
-                            .formatted(name, search.folders()),
+                    String.format(
+                            Locale.ROOT,
+                            "no NVIDIA driver: %s was found neither by the system's loader nor in %s; install the driver or use --device cpu",
+                            name,
+                            search.folders()),
                     e);
         }
     }
@@ -111,9 +121,12 @@ public final class CudaLibraries {
         CudaCall.check(result, "ask the driver for its version");
         int oldest = MAJORS.get(MAJORS.size() - 1);
         if (version.getValue() / 1000 < oldest) {
-            throw new CudaException(
-                    "the NVIDIA driver supports CUDA %d.%d, Kindling needs %d.0 or newer; update the driver"
-                            .formatted(version.getValue() / 1000, version.getValue() % 1000 / 10, oldest));
+            throw new CudaException(String.format(
+                    Locale.ROOT,
+                    "the NVIDIA driver supports CUDA %d.%d, Kindling needs %d.0 or newer; update the driver",
+                    version.getValue() / 1000,
+                    version.getValue() % 1000 / 10,
+                    oldest));
         }
         return version.getValue();
     }
@@ -123,9 +136,11 @@ public final class CudaLibraries {
         return complete(search.named(), driverVersion, new ArrayList<>()).orElseGet(() -> {
             List<String> missing = new ArrayList<>();
             return complete(search, driverVersion, missing)
-                    .orElseThrow(() -> new CudaException(
-                            "no usable CUDA libraries: %s. Looked in %s. Install CUDA 12 or 13 (NVRTC and cuBLAS), or point CUDA_HOME or LD_LIBRARY_PATH at them"
-                                    .formatted(String.join("; ", missing), search.folders())));
+                    .orElseThrow(() -> new CudaException(String.format(
+                            Locale.ROOT,
+                            "no usable CUDA libraries: %s. Looked in %s. Install CUDA 12 or 13 (NVRTC and cuBLAS), or point CUDA_HOME or LD_LIBRARY_PATH at them",
+                            String.join("; ", missing),
+                            search.folders())));
         });
     }
 
@@ -133,8 +148,12 @@ public final class CudaLibraries {
     private static Optional<Map<String, Path>> complete(LibrarySearch search, int driverVersion, List<String> missing) {
         for (int major : MAJORS) {
             if (major > driverVersion / 1000) {
-                missing.add("CUDA %d is too new for the driver (%d.%d)"
-                        .formatted(major, driverVersion / 1000, driverVersion % 1000 / 10));
+                missing.add(String.format(
+                        Locale.ROOT,
+                        "CUDA %d is too new for the driver (%d.%d)",
+                        major,
+                        driverVersion / 1000,
+                        driverVersion % 1000 / 10));
                 continue;
             }
             List<String> names = List.of("libnvrtc.so." + major, "libcublasLt.so." + major, "libcublas.so." + major);
@@ -143,10 +162,11 @@ public final class CudaLibraries {
             if (found.size() == names.size()) {
                 return Optional.of(found);
             }
-            missing.add("CUDA %d lacks %s"
-                    .formatted(
-                            major,
-                            names.stream().filter(n -> !found.containsKey(n)).collect(Collectors.joining(", "))));
+            missing.add(String.format(
+                    Locale.ROOT,
+                    "CUDA %d lacks %s",
+                    major,
+                    names.stream().filter(n -> !found.containsKey(n)).collect(Collectors.joining(", "))));
         }
         return Optional.empty();
     }
@@ -155,7 +175,8 @@ public final class CudaLibraries {
         try {
             return NativeLibrary.getInstance(path.toString());
         } catch (UnsatisfiedLinkError e) {
-            throw new CudaException("cannot load %s from %s: %s".formatted(name, path, e.getMessage()), e);
+            throw new CudaException(
+                    String.format(Locale.ROOT, "cannot load %s from %s: %s", name, path, e.getMessage()), e);
         }
     }
 }

@@ -11,6 +11,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.Locale;
 import java.util.Map;
 import jcuda.JCudaVersion;
 import jcuda.driver.JCudaDriver;
@@ -43,11 +44,14 @@ final class JCudaNatives {
             JNvrtc.setExceptionsEnabled(false);
             JCublas2.setExceptionsEnabled(false);
         } catch (UnsatisfiedLinkError e) {
-            throw new CudaException("JCuda's natives do not load on CUDA %d: %s".formatted(major, e.getMessage()), e);
+            throw new CudaException(
+                    String.format(Locale.ROOT, "JCuda's natives do not load on CUDA %d: %s", major, e.getMessage()), e);
         } catch (IOException e) {
             throw new UncheckedIOException(
-                    "cannot unpack JCuda's natives below %s; set -Djava.io.tmpdir to a writable folder"
-                            .formatted(shared),
+                    String.format(
+                            Locale.ROOT,
+                            "cannot unpack JCuda's natives below %s; set -Djava.io.tmpdir to a writable folder",
+                            shared),
                     e);
         } finally {
             System.setProperty(TEMP, shared);
@@ -62,7 +66,8 @@ final class JCudaNatives {
             digest.update(image(name, major));
         }
         String key = HexFormat.of().formatHex(digest.digest(), 0, 8);
-        Path folder = parent.resolve("kindling-%s-jcuda-%s".formatted(System.getProperty("user.name"), key));
+        Path folder = parent.resolve(
+                String.format(Locale.ROOT, "kindling-%s-jcuda-%s", System.getProperty("user.name"), key));
         if (!ours(folder)) {
             folder = Files.createTempDirectory(parent, "kindling-jcuda-");
         }
@@ -106,8 +111,11 @@ final class JCudaNatives {
         String resource = "/lib/" + fileName(name);
         try (InputStream in = JCudaDriver.class.getResourceAsStream(resource)) {
             if (in == null) {
-                throw new CudaException("%s is not on the classpath; add JCuda %s's natives for this platform"
-                        .formatted(resource, JCudaVersion.get()));
+                throw new CudaException(String.format(
+                        Locale.ROOT,
+                        "%s is not on the classpath; add JCuda %s's natives for this platform",
+                        resource,
+                        JCudaVersion.get()));
             }
             byte[] image = in.readAllBytes();
             String library = NATIVES.get(name);
@@ -118,7 +126,7 @@ final class JCudaNatives {
     }
 
     private static String fileName(String name) {
-        return "lib%s-%s-linux-x86_64.so".formatted(name, JCudaVersion.get());
+        return String.format(Locale.ROOT, "lib%s-%s-linux-x86_64.so", name, JCudaVersion.get());
     }
 
     private static MessageDigest sha256() {

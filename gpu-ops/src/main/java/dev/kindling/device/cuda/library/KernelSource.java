@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
@@ -41,8 +42,8 @@ public record KernelSource(String name, String text, Map<String, String> headers
     private static String read(String name) {
         try (InputStream in = KernelSource.class.getResourceAsStream("/kernels/" + name)) {
             if (in == null) {
-                throw new CudaException(
-                        "kernels/%s is not on the classpath; the Kindling jar is incomplete".formatted(name));
+                throw new CudaException(String.format(
+                        Locale.ROOT, "kernels/%s is not on the classpath; the Kindling jar is incomplete", name));
             }
             return new String(in.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {

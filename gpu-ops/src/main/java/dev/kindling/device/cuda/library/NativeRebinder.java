@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * Makes a shared object ask for another version of a library: JCuda 12.6's natives need libcublas.so.12, a CUDA 13 host
@@ -29,7 +30,8 @@ final class NativeRebinder {
      */
     static byte[] rebind(byte[] image, String from, String to) {
         if (from.length() != to.length()) {
-            throw new CudaException("cannot rebind %s to %s: the names differ in length".formatted(from, to));
+            throw new CudaException(
+                    String.format(Locale.ROOT, "cannot rebind %s to %s: the names differ in length", from, to));
         }
         return new NativeRebinder(image.clone()).run(from, to);
     }
@@ -48,17 +50,19 @@ final class NativeRebinder {
 
     private byte[] run(String from, String to) {
         if (image.length < 64 || elf.getInt(0) != 0x464c457f || image[4] != 2 || image[5] != 1) {
-            throw new CudaException("cannot rebind %s: not a little-endian ELF of 64 bits".formatted(from));
+            throw new CudaException(
+                    String.format(Locale.ROOT, "cannot rebind %s: not a little-endian ELF of 64 bits", from));
         }
         int versions = section(SECTION_VERNEED);
         int strings = versions < 0 ? -1 : header(elf.getInt(versions + 40));
         if (strings < 0 || elf.getInt(strings + 4) != SECTION_STRTAB) {
-            throw new CudaException("cannot rebind %s: the library has no version section".formatted(from));
+            throw new CudaException(
+                    String.format(Locale.ROOT, "cannot rebind %s: the library has no version section", from));
         }
         int start = Math.toIntExact(elf.getLong(strings + 24));
         int replaced = replace(start, start + Math.toIntExact(elf.getLong(strings + 32)), from, to);
         if (replaced == 0) {
-            throw new CudaException("cannot rebind %s: the library does not need it".formatted(from));
+            throw new CudaException(String.format(Locale.ROOT, "cannot rebind %s: the library does not need it", from));
         }
         rehash(Math.toIntExact(elf.getLong(versions + 24)), elf.getInt(versions + 44), start, to);
         return image;

@@ -2,6 +2,7 @@ package dev.kindling.device.cuda.library;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import jcuda.nvrtc.JNvrtc;
 import jcuda.nvrtc.nvrtcProgram;
@@ -72,8 +73,13 @@ public final class Nvrtc {
             int result = JNvrtc.nvrtcCompileProgram(program, options.size(), options.toArray(new String[0]));
             String log = log(program);
             if (result != nvrtcResult.NVRTC_SUCCESS) {
-                throw new CudaException("kernel %s does not compile with %s: %s%n%s"
-                        .formatted(source.name(), options, nvrtcResult.stringFor(result), log));
+                throw new CudaException(String.format(
+                        Locale.ROOT,
+                        "kernel %s does not compile with %s: %s%n%s",
+                        source.name(),
+                        options,
+                        nvrtcResult.stringFor(result),
+                        log));
             }
             if (log.contains(SERIALIZED_WGMMA)) {
                 LOG.warn(

@@ -13,6 +13,7 @@ import dev.kindling.tensor.Tensor;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Consumer;
 import jcuda.driver.CUevent;
@@ -116,9 +117,11 @@ public final class NcclCommunicator implements AutoCloseable {
         NativeCall connecting = NativeCall.begin("kindling-nccl-connect", () -> connectNatively(scratch));
         try {
             if (!connecting.endsWithin(CONNECT_PATIENCE, group.liveness())) {
-                throw new NcclException(
-                        "NCCL did not connect the %d ranks within %d s; check that their hosts reach each other (NCCL_SOCKET_IFNAME chooses the interface, NCCL_DEBUG=INFO tells more), or set cluster.allreduce to ring"
-                                .formatted(group.worldSize(), CONNECT_PATIENCE.toSeconds()));
+                throw new NcclException(String.format(
+                        Locale.ROOT,
+                        "NCCL did not connect the %d ranks within %d s; check that their hosts reach each other (NCCL_SOCKET_IFNAME chooses the interface, NCCL_DEBUG=INFO tells more), or set cluster.allreduce to ring",
+                        group.worldSize(),
+                        CONNECT_PATIENCE.toSeconds()));
             }
         } catch (RuntimeException e) {
             abort();
@@ -210,7 +213,8 @@ public final class NcclCommunicator implements AutoCloseable {
 
     private void checkPieces(Tensor whole, Tensor piece) {
         if (whole.count() != piece.count() * group.worldSize() || whole.dtype() != piece.dtype()) {
-            throw new IllegalArgumentException("%s is not %d times %s".formatted(whole, group.worldSize(), piece));
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "%s is not %d times %s", whole, group.worldSize(), piece));
         }
     }
 

@@ -11,6 +11,7 @@ import dev.kindling.device.cuda.library.LibrarySearch;
 import dev.kindling.tensor.DType;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 
@@ -46,7 +47,8 @@ final class NcclLibrary {
 
         static UniqueId of(byte[] bytes) {
             if (bytes.length != BYTES) {
-                throw new NcclException("NCCL's unique id has %d bytes, and %d came".formatted(BYTES, bytes.length));
+                throw new NcclException(
+                        String.format(Locale.ROOT, "NCCL's unique id has %d bytes, and %d came", BYTES, bytes.length));
             }
             UniqueId id = new UniqueId();
             id.internal = bytes.clone();
@@ -93,15 +95,25 @@ final class NcclLibrary {
         } catch (UnsatisfiedLinkError e) {
             throw new NcclException(
                     file.isPresent()
-                            ? "%s does not load: %s"
-                                    .formatted(path, e.getMessage().replace('\n', ' '))
-                            : "%s was found neither by the system's loader nor in %s; install NCCL, or point LD_LIBRARY_PATH at it"
-                                    .formatted(NAME, search.folders()));
+                            ? String.format(
+                                    Locale.ROOT,
+                                    "%s does not load: %s",
+                                    path,
+                                    e.getMessage().replace('\n', ' '))
+                            : String.format(
+                                    Locale.ROOT,
+                                    "%s was found neither by the system's loader nor in %s; install NCCL, or point LD_LIBRARY_PATH at it",
+                                    NAME,
+                                    search.folders()));
         }
         NcclLibrary found = new NcclLibrary(library);
         if (found.version < OLDEST) {
-            throw new NcclException("NCCL %s at %s is too old, Kindling needs %s or newer; update it"
-                    .formatted(found.version(), path, text(OLDEST)));
+            throw new NcclException(String.format(
+                    Locale.ROOT,
+                    "NCCL %s at %s is too old, Kindling needs %s or newer; update it",
+                    found.version(),
+                    path,
+                    text(OLDEST)));
         }
         return found;
     }
@@ -237,16 +249,19 @@ final class NcclLibrary {
     @FormatMethod
     private void check(int result, String what, Object... arguments) {
         if (result != SUCCESS) {
-            throw new NcclException(
-                    "NCCL could not %s: %s; NCCL_DEBUG=WARN in the executors' environment makes it tell more"
-                            .formatted(what.formatted(arguments), describe(result)));
+            throw new NcclException(String.format(
+                    Locale.ROOT,
+                    "NCCL could not %s: %s; NCCL_DEBUG=WARN in the executors' environment makes it tell more",
+                    String.format(Locale.ROOT, what, arguments),
+                    describe(result)));
         }
     }
 
     private String describe(int code) {
         String last = library.getFunction("ncclGetLastError").invokeString(new Object[] {null}, false);
         String name = library.getFunction("ncclGetErrorString").invokeString(new Object[] {code}, false);
-        return "%s (%d)%s".formatted(name, code, last == null || last.isBlank() ? "" : ": " + last.strip());
+        return String.format(
+                Locale.ROOT, "%s (%d)%s", name, code, last == null || last.isBlank() ? "" : ": " + last.strip());
     }
 
     private static final Map<DType, Integer> CODES = Map.of(DType.I32, 2, DType.F16, 6, DType.F32, 7, DType.BF16, 9);

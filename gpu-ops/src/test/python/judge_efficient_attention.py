@@ -78,7 +78,7 @@ class Math:
     def launch(self, name, gradient=None):
         packed = struct.pack("<6Q", *[pointer(x) for x in (self.p, self.dropped, gradient, self.mask, None, self.state)])
         packed += struct.pack("<4q", *mask_strides(self.mask, (self.b, self.h, self.tq, self.tk)))
-        packed += struct.pack("<Q7if2I", 0, self.b, self.h, self.tq, self.tk, 0, self.tq, self.tk, self.scale, self.threshold, self.site)
+        packed += struct.pack("<Q6if2I", 0, self.h, self.tq, self.tk, 0, self.tq, self.tk, self.scale, self.threshold, self.site)
         self.mod.launch(name, (-(-self.tq // 4), self.h, self.b), 128, packed)
 
     def forward(self):

@@ -42,7 +42,6 @@
     FIELD(i64, maskRow)                                                                        \
     FIELD(i64, maskColumn)                                                                     \
     FIELD(u64, firstRow) /* MANY: in the numbering of dropout, of this launch's first batch */ \
-    FIELD(int, batch)                                                                          \
     FIELD(int, heads)                                                                          \
     FIELD(int, rows) /* of the matrices */                                                     \
     FIELD(int, columns)                                                                        \

@@ -1,6 +1,6 @@
 // elementwise.cu: small passes over flat ranges and matrices.
 //
-//   accumulate_f32      to += from * factor (f32)
+//   accumulate_f32      to += from (f32)
 //   column_sum          partial (gridDim.y, C) f32, overwritten: sums of x's rows, a slice of them each
 //   column_sum_reduce   to (C) f32 += partial, in order of the slices
 // -D  ACTIVATION
@@ -12,8 +12,8 @@
 __device__ __forceinline__ i64 flatIndex() { return (i64)blockIdx.x * 256 + threadIdx.x; }
 
 extern "C" __global__ void __launch_bounds__(256)
-    accumulate_f32(float *to, const float *from, float factor, i64 count) {
-    if (flatIndex() < count) to[flatIndex()] = fmaf(from[flatIndex()], factor, to[flatIndex()]);
+    accumulate_f32(float *to, const float *from, i64 count) {
+    if (flatIndex() < count) to[flatIndex()] += from[flatIndex()];
 }
 
 extern "C" __global__ void __launch_bounds__(256)

@@ -72,7 +72,6 @@ final class CudaAttentionSoftmax {
                 .set("cumulative", sequences == null ? 0 : CudaBuffer.address(sequences.cumulative()))
                 .set("state", context.state().address())
                 .set("firstRow", (long) firstBatch * scores.size(1) * shape.queryLength())
-                .set("batch", scores.size(0))
                 .set("heads", scores.size(1))
                 .set("rows", scores.size(2))
                 .set("columns", scores.size(3))

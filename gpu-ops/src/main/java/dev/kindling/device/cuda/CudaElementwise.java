@@ -104,7 +104,6 @@ final class CudaElementwise {
         context.arguments()
                 .add(CudaBuffer.address(into))
                 .add(CudaBuffer.address(x))
-                .add(1f)
                 .add(x.count());
         context.launch(kernel, Grid.cover(x.count(), 256, 256));
     }

@@ -25,7 +25,7 @@ final class KernelStructs {
     static final StructLayout ATTENTION_MATH = attentionScale(StructLayout.of("AttentionMath")
             .longs("scores", "dropped", "gradient", "mask", "cumulative", "state")
             .longs("maskBatch", "maskHead", "maskRow", "maskColumn", "firstRow")
-            .ints("batch", "heads", "rows", "columns", "sequences", "queryLength", "keyLength"));
+            .ints("heads", "rows", "columns", "sequences", "queryLength", "keyLength"));
 
     static final StructLayout FLASH_ATTENTION = flashAttention();
     static final StructLayout EFFICIENT_ATTENTION = efficientAttention();

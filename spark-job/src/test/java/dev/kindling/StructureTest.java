@@ -22,29 +22,6 @@ import org.junit.jupiter.api.Test;
 class StructureTest {
     private static final Path ROOT = Path.of("..");
     private static final List<String> MODULES = List.of("data", "gpu-ops", "spark-job");
-    /** What only tests reach so far. Nothing may be added: move it to the tests, or delete it. */
-    private static final List<String> UNREACHED = List.of(
-            "allreduce.AllReduce.broadcast([F, int, int)",
-            "allreduce.AllReduce.mean([F, int, int)",
-            "allreduce.AllReduce.submit([F, int, int)",
-            "allreduce.AllReduce.sum([F, int, int)",
-            "checkpoint.CheckpointStore.save(checkpoint.Checkpoint)",
-            "config.ConfigOverrides.set([Ljava.lang.String;)",
-            "coordinate.GenerationPlan.of(int, coordinate.Transport, long)",
-            "coordinate.RankSession.worldSize()",
-            "data.batch.PackedBatch.sequences()",
-            "data.shard.ShardSet.open(java.nio.file.Path)",
-            "data.shard.TokenSequence$1.<init>([I)",
-            "data.shard.TokenSequence.of([I)",
-            "data.token.CharTokenizer.codePoints()",
-            "data.token.CharTokenizer.of(java.lang.String)",
-            "device.AttentionInputs.causal(tensor.Tensor, tensor.Tensor, tensor.Tensor, device.Dropout)",
-            "device.cpu.matmul.CpuMatmul.fastest(device.cpu.rows.CpuThreads)",
-            "device.cuda.CudaDevice.open(java.lang.String, device.cuda.CudaDevice$Options)",
-            "nn.Parameters.download()",
-            "optim.AdamW.step()",
-            "session.KryoRegistrations.records()");
-
     /** What DESIGN.md promises to callers of the modules, and no job needs yet. */
     private static final Set<String> PROMISED =
             Set.of("attention.Sdpa.only", "attention.Sdpa$Scope.close", "data.shard.TokenBins.open");
@@ -89,8 +66,8 @@ class StructureTest {
                         .map(member -> name(member.getFullName()))
                         .toList();
         assertThat(unreached)
-                .as("delete what only tests call, or move it to them; UNREACHED lists what is still to be moved")
-                .isSubsetOf(UNREACHED);
+                .as("delete what only tests call, or move it to them")
+                .isEmpty();
     }
 
     /** What something outside of the classes at hand calls or fills: the JVM, picocli, Spark. */

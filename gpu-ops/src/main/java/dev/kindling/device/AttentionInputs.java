@@ -39,12 +39,6 @@ public record AttentionInputs(
      */
     public record Gradients(Tensor dOut, Tensor dQuery, Tensor dKey, Tensor dValue) {}
 
-    /** Causal attention of whole sequences with the usual scale 1/sqrt(D). */
-    public static AttentionInputs causal(Tensor query, Tensor key, Tensor value, Dropout dropout) {
-        float scale = (float) (1 / Math.sqrt(query.size(-1)));
-        return new AttentionInputs(query, key, value, null, null, true, scale, dropout);
-    }
-
     public AttentionShape shape() {
         boolean packed = sequences != null;
         AttentionShape.MaskKind kind = mask == null

@@ -290,11 +290,4 @@ public final class Parameters {
                     all ? flat : Arrays.copyOfRange(flat, (int) range.offset(), (int) range.end()), master(range));
         }
     }
-
-    /** A flat F32 copy of all weights; needs a rank that holds all of them. */
-    public float[] download() {
-        float[] flat = new float[Math.toIntExact(count)];
-        device.download(master, flat);
-        return flat;
-    }
 }

@@ -67,13 +67,8 @@ public final class AdamW {
                 weightDecay));
     }
 
-    /** Updates the weights with the step's learning rate, bias corrections and clip scale. */
-    public void step() {
-        step(range -> {});
-    }
-
     /**
-     * The same, reporting progress.
+     * Updates the weights with the step's learning rate, bias corrections and clip scale, and reports progress.
      *
      * @param updated called with the index of each of {@link Parameters#own} as soon as its update is enqueued
      */

@@ -9,6 +9,7 @@ import dev.kindling.device.StepInputs;
 import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.nn.BatchShape;
+import dev.kindling.nn.FlatWeights;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.Parameters;
@@ -39,7 +40,7 @@ public final class ParityDump {
                 Arena arena = device.arena("parity")) {
             Parameters parameters = new Parameters(CONFIG, device, arena, true);
             parameters.initialise(1);
-            float[] weights = parameters.download();
+            float[] weights = FlatWeights.of(device, parameters);
             Random random = new Random(2);
             for (int i = 0; i < weights.length; i++) {
                 weights[i] = 2 * weights[i] + 0.02f * (float) random.nextGaussian();

@@ -79,7 +79,7 @@ final class TrainingStep implements AutoCloseable {
         gpt.forward();
         gpt.backward(bucket -> {});
         clip.apply(parameters.gradients());
-        adamW.step();
+        adamW.step(range -> {});
     }
 
     /** The mean loss of the last step. */

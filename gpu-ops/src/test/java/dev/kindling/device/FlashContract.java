@@ -248,9 +248,7 @@ public interface FlashContract extends OpsUnderTest {
         OpsFixture f = fixture();
         Tensor q = f.stridedBthd(1, 1, 13, 32, 1);
         Tensor v = f.stridedBthd(1, 1, 13, 64, 1);
-        assertThat(f.ops()
-                        .flash()
-                        .whyNot(AttentionInputs.causal(q, q, v, Dropout.NONE).shape()))
+        assertThat(f.ops().flash().whyNot(CausalInputs.of(q, q, v, Dropout.NONE).shape()))
                 .hasValueSatisfying(
                         reason -> assertThat(reason).contains("value width").contains("64 and 32"));
     }

@@ -65,7 +65,7 @@ abstract class GptFixture {
     Parameters parameters(GptConfig config) {
         Parameters parameters = new Parameters(config, device, arena, true);
         parameters.initialise(7);
-        float[] flat = parameters.download();
+        float[] flat = FlatWeights.of(device, parameters);
         Random random = new Random(11);
         for (int i = 0; i < flat.length; i++) {
             flat[i] = flat[i] * 4 + 0.02f * (float) random.nextGaussian();

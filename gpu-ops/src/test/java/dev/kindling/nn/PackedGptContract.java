@@ -35,7 +35,7 @@ abstract class PackedGptContract extends GptFixture {
             float[] losses = new float[rows];
             device.download(packed.losses(), losses);
             ReferenceGpt reference = new ReferenceGpt(parameters);
-            double[] weights = toDouble(parameters.download());
+            double[] weights = toDouble(FlatWeights.of(device, parameters));
             for (int s = 0; s + 1 < cumulative.length; s++) {
                 int length = cumulative[s + 1] - cumulative[s];
                 if (length == 0) {

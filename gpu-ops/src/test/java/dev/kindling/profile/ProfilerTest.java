@@ -3,7 +3,7 @@ package dev.kindling.profile;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.CausalInputs;
 import dev.kindling.device.Device;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.Matmul;
@@ -31,7 +31,7 @@ class ProfilerTest {
             device.ops().fill(q, 0.5f);
             Tensor out = arena.allocate("out", DType.F32, 1, 2, 13, 32);
             Tensor logSumExp = arena.allocate("lse", DType.F32, 1, 2, 13);
-            device.ops().flash().forward(AttentionInputs.causal(q, q, q, Dropout.NONE), out, logSumExp);
+            device.ops().flash().forward(CausalInputs.of(q, q, q, Dropout.NONE), out, logSumExp);
             float[] values = new float[9];
             device.download(product, values);
             assertThat(values).containsOnly(20f);

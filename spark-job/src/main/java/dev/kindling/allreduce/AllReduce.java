@@ -3,11 +3,10 @@ package dev.kindling.allreduce;
 import dev.kindling.allreduce.link.AllReduceException;
 import dev.kindling.allreduce.link.Header;
 import java.nio.ByteBuffer;
-import java.nio.FloatBuffer;
 
 /**
  * Collective operations of the ranks of one generation. Every rank must call the same operations with the same lengths
- * in the same order. Sums are in float and in a fixed {@link SumOrder}, by default x(rank 0) + x(rank 1) + ..., so
+ * in the same order. Sums are in float and in a fixed {@link SumOrder}, so that
  * every implementation gives the same bits on every rank, whatever the timing.
  *
  * <p>Used by one thread (the training thread); the transport has threads of its own. All waits are bounded: a lost or
@@ -35,11 +34,6 @@ public interface AllReduce extends AutoCloseable {
      *     sum
      */
     void submit(SumOrder order, float[][] operands, int offset, int length);
-
-    /** Starts to replace data[offset .. offset+length) by its sum over all ranks, in rank order. */
-    default void submit(float[] data, int offset, int length) {
-        submit(SumOrder.byRank(worldSize()), new float[][] {data}, offset, length);
-    }
 
     /**
      * A reduce-scatter: like {@link #submit(SumOrder, float[][], int, int)}, but of the sum each rank receives only
@@ -108,21 +102,6 @@ public interface AllReduce extends AutoCloseable {
      */
     byte[][] allGather(byte[] payload);
 
-    /** Replaces data[offset .. offset+length) by its sum over all ranks, and waits for it. */
-    default void sum(float[] data, int offset, int length) {
-        submit(data, offset, length);
-        await();
-    }
-
-    /** Replaces data[offset .. offset+length) by its mean over all ranks, and waits for it. */
-    default void mean(float[] data, int offset, int length) {
-        sum(data, offset, length);
-        float ranks = worldSize();
-        for (int i = offset; i < offset + length; i++) {
-            data[i] /= ranks;
-        }
-    }
-
     /** Every rank's values, by rank, bit for bit, on every rank. */
     default double[][] allGather(double[] values) {
         ByteBuffer bytes = ByteBuffer.allocate(values.length * Double.BYTES);
@@ -139,24 +118,6 @@ public interface AllReduce extends AutoCloseable {
     /** Rank 0's payload, on every rank; what the others pass is ignored. */
     default byte[] broadcast(byte[] payload) {
         return allGather(rank() == 0 ? payload : new byte[0])[0];
-    }
-
-    /** Replaces data[offset .. offset+length) on every rank by rank 0's, bit for bit. */
-    default void broadcast(float[] data, int offset, int length) {
-        int piece = MAX_GATHER_BYTES / Float.BYTES;
-        for (int at = offset; at < offset + length; at += piece) {
-            int n = Math.min(piece, offset + length - at);
-            byte[] bytes = new byte[rank() == 0 ? n * Float.BYTES : 0];
-            if (rank() == 0) {
-                ByteBuffer.wrap(bytes).asFloatBuffer().put(data, at, n);
-            }
-            FloatBuffer root = ByteBuffer.wrap(broadcast(bytes)).asFloatBuffer();
-            if (root.remaining() != n) {
-                throw new AllReduceException(
-                        "rank 0 broadcast " + root.remaining() + " values where this rank expects " + n);
-            }
-            root.get(data, at, n);
-        }
     }
 
     /** Returns when every rank has called it. Bounded. */

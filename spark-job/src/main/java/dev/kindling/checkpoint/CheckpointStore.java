@@ -36,7 +36,7 @@ public final class CheckpointStore {
 
     /**
      * @param directory the run directory's {@code checkpoints}
-     * @param keep how many committed checkpoints {@link #save} leaves, 1 or more
+     * @param keep how many committed checkpoints {@link #commit} leaves, 1 or more
      */
     public CheckpointStore(Storage storage, Path directory, int keep) {
         if (keep < 1) {
@@ -46,11 +46,6 @@ public final class CheckpointStore {
         this.directory = directory;
         this.keep = keep;
         this.files = new CheckpointFiles(storage);
-    }
-
-    /** {@link #stage}, then {@link #commit}. */
-    public Path save(Checkpoint checkpoint) throws IOException {
-        return commit(stage(checkpoint), checkpoint.state().step());
     }
 
     /**

@@ -19,11 +19,6 @@ public record ConfigOverrides(List<String> set, ShortForms shortForms) {
         set = List.copyOf(set);
     }
 
-    /** Those of {@code --set} alone. */
-    public static ConfigOverrides set(String... entries) {
-        return new ConfigOverrides(List.of(entries), ShortForms.NONE);
-    }
-
     /** The same, with {@code --executors}. */
     public ConfigOverrides withExecutors(int executors) {
         return new ConfigOverrides(

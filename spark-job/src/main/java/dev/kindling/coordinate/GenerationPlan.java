@@ -25,9 +25,4 @@ public record GenerationPlan(
             throw new FatalJobException("maxAttempts " + maxAttempts + " must be at least 1");
         }
     }
-
-    /** Exactly {@code worldSize} ranks, three attempts without progress, standard limits. */
-    public static GenerationPlan of(int worldSize, Transport transport, long maxElements) {
-        return new GenerationPlan(worldSize, worldSize, transport, maxElements, 3, Limits.standard());
-    }
 }

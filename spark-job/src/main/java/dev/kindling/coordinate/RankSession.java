@@ -56,11 +56,6 @@ public final class RankSession implements AutoCloseable {
         return where;
     }
 
-    /** Number of ranks. */
-    public int worldSize() {
-        return generation.worldSize();
-    }
-
     /** The step of the checkpoint to start from. */
     public long startStep() {
         return generation.startStep();

@@ -17,6 +17,7 @@ import org.apache.spark.serializer.KryoRegistrator;
 public final class KryoRegistrations implements KryoRegistrator {
     private static final String REGISTRATORS = "spark.kryo.registrator";
 
+    /** In the order of their numbers in the stream: add new ones at the end. */
     private static final List<Class<? extends Record>> RECORDS =
             List.of(Generation.class, Limits.class, FirstCause.class, Peer.class, PassageScore.class);
 
@@ -25,11 +26,6 @@ public final class KryoRegistrations implements KryoRegistrator {
         String own = KryoRegistrations.class.getName();
         String given = conf.get(REGISTRATORS, own);
         conf.set(REGISTRATORS, given.contains(own) ? given : given + "," + own);
-    }
-
-    /** The record classes registered, in order; add new ones at the end. */
-    public static List<Class<? extends Record>> records() {
-        return RECORDS;
     }
 
     @Override

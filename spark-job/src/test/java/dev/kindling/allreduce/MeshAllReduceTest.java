@@ -105,7 +105,7 @@ class MeshAllReduceTest {
         float[] data = new float[LENGTH];
         Arrays.fill(data, group.rank() + 1);
         try (MeshAllReduce ring = new MeshAllReduce(group, endpoint)) {
-            ring.sum(data, 0, LENGTH);
+            RankSum.of(ring, data, 0, LENGTH);
             ring.broadcast(new byte[] {1});
         }
         return data;

@@ -5,6 +5,7 @@ import dev.kindling.allreduce.Rounding;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.coordinate.Coordinator;
 import dev.kindling.coordinate.EmbeddedCluster;
+import dev.kindling.coordinate.FixedRanks;
 import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.GenerationPlan;
 import dev.kindling.coordinate.Generations;
@@ -72,7 +73,7 @@ public final class AllReduceBench {
     private static String run(
             EmbeddedCluster cluster, Coordinator coordinator, Transport transport, GenerationBody body) {
         int executors = cluster.sc().getConf().getInt("spark.cores.max", 0);
-        GenerationPlan plan = GenerationPlan.of(executors, transport, LENGTHS[LENGTHS.length - 1]);
+        GenerationPlan plan = FixedRanks.plan(executors, transport, LENGTHS[LENGTHS.length - 1]);
         byte[] table = new Generations(cluster.sc(), coordinator, plan)
                 .run(body, () -> 0)
                 .result();
@@ -81,7 +82,7 @@ public final class AllReduceBench {
 
     private static byte[] time(RankSession member, AllReduce allReduce, Rounding rounding) {
         StringBuilder table = new StringBuilder();
-        SumOrder order = SumOrder.byRank(member.worldSize(), rounding);
+        SumOrder order = SumOrder.byRank(member.generation().worldSize(), rounding);
         String name = allReduce.name() + (rounding == Rounding.BF16 ? " bf16" : "");
         int bytes = rounding == Rounding.BF16 ? Short.BYTES : Float.BYTES;
         for (int length : LENGTHS) {
@@ -96,7 +97,8 @@ public final class AllReduceBench {
                 if (round >= 0) {
                     millis[round] = (System.nanoTime() - begin) / 1e6;
                 }
-                float expected = member.worldSize() * (member.worldSize() + 1) / 2f;
+                float expected =
+                        member.generation().worldSize() * (member.generation().worldSize() + 1) / 2f;
                 if (data[0] != expected || data[length - 1] != expected) {
                     throw new AssertionError("wrong sum at length " + length);
                 }
@@ -104,7 +106,9 @@ public final class AllReduceBench {
             }
             Arrays.sort(millis);
             double median = millis[ROUNDS / 2];
-            double share = 2.0 * (member.worldSize() - 1) / member.worldSize();
+            double share = 2.0
+                    * (member.generation().worldSize() - 1)
+                    / member.generation().worldSize();
             table.append(String.format(
                     Locale.ROOT,
                     "%-11s %,12d floats %9.3f ms %8.0f MB/s a rank%n",

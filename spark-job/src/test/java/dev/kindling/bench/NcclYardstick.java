@@ -39,12 +39,22 @@ final class NcclYardstick {
                 NcclCommunicator nccl = NcclCommunicator.open(
                         device,
                         new NcclCommunicator.RankGroup(
-                                id, member.rank(), member.worldSize(), member::check, member::endProcess))) {
+                                id,
+                                member.rank(),
+                                member.generation().worldSize(),
+                                member::check,
+                                member::endProcess))) {
             for (DType type : new DType[] {DType.F32, DType.BF16}) {
                 for (int length : LENGTHS) {
                     Tensor data = arena.allocate("data", type, length);
-                    double median = ncclMillis(device, nccl, data, member.worldSize());
-                    table.append(row("nccl " + type, length, type.bytes(), median, member.worldSize()));
+                    double median =
+                            ncclMillis(device, nccl, data, member.generation().worldSize());
+                    table.append(row(
+                            "nccl " + type,
+                            length,
+                            type.bytes(),
+                            median,
+                            member.generation().worldSize()));
                     member.stepReached(table.length());
                 }
             }

@@ -38,10 +38,14 @@ class CheckpointStoreTest {
         return new CheckpointStore(Storage.of(hadoop(run), HADOOP), hadoop(run.resolve("checkpoints")), keep);
     }
 
+    private static org.apache.hadoop.fs.Path save(CheckpointStore store, Checkpoint checkpoint) throws IOException {
+        return store.commit(store.stage(checkpoint), checkpoint.state().step());
+    }
+
     @Test
     void loadsWhatItSaved() throws IOException {
         Checkpoint saved = checkpoint(250, OptionalDouble.of(1.8832));
-        Checkpoint loaded = store.load(store.save(saved));
+        Checkpoint loaded = store.load(save(store, saved));
 
         assertThat(loaded.state()).isEqualTo(saved.state());
         assertSame(loaded.model(), saved.model());
@@ -54,7 +58,7 @@ class CheckpointStoreTest {
     @Test
     void aSnapshotIsTheCheckpointOnlyIfEveryBitOfItWasCommitted() throws IOException {
         Checkpoint saved = checkpoint(250, OptionalDouble.of(1.8832));
-        store.save(saved);
+        save(store, saved);
         assertThat(store.load(saved).orElseThrow().state()).isEqualTo(saved.state());
 
         String name = saved.optimizer().keySet().iterator().next();
@@ -70,7 +74,7 @@ class CheckpointStoreTest {
 
     @Test
     void aRunWithoutAnEvaluationHasNoBestLoss() throws IOException {
-        Checkpoint loaded = store.load(store.save(checkpoint(7, OptionalDouble.empty())));
+        Checkpoint loaded = store.load(save(store, checkpoint(7, OptionalDouble.empty())));
 
         assertThat(loaded.state().bestValLoss()).isEmpty();
         assertThat(store.loadModel(store.latest().orElseThrow()).optimizer()).isEmpty();
@@ -81,7 +85,7 @@ class CheckpointStoreTest {
         store.stage(checkpoint(100, OptionalDouble.empty()));
         assertThat(store.latest()).isEmpty();
         for (int step = 250; step <= 1250; step += 250) {
-            store.save(checkpoint(step, OptionalDouble.empty()));
+            save(store, checkpoint(step, OptionalDouble.empty()));
         }
 
         assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000750", "step-0001000", "step-0001250");
@@ -90,8 +94,8 @@ class CheckpointStoreTest {
 
     @Test
     void theSameStepIsReplaced() throws IOException {
-        store.save(checkpoint(250, OptionalDouble.of(3)));
-        store.save(checkpoint(250, OptionalDouble.of(2)));
+        save(store, checkpoint(250, OptionalDouble.of(3)));
+        save(store, checkpoint(250, OptionalDouble.of(2)));
 
         assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000250");
         assertThat(store.load(store.latest().orElseThrow()).state().bestValLoss())
@@ -101,8 +105,8 @@ class CheckpointStoreTest {
     @Test
     void aRunThatWentBackKeepsWhatItCommitsNow() throws IOException {
         CheckpointStore one = keeping(1);
-        one.save(checkpoint(750, OptionalDouble.empty()));
-        one.save(checkpoint(500, OptionalDouble.empty()));
+        save(one, checkpoint(750, OptionalDouble.empty()));
+        save(one, checkpoint(500, OptionalDouble.empty()));
 
         assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000500");
     }
@@ -110,8 +114,8 @@ class CheckpointStoreTest {
     @ParameterizedTest
     @ValueSource(strings = {"model.safetensors", "optimizer.safetensors", "state.json"})
     void everyAlteredRegionIsFoundAndRecoveryTakesTheOneBefore(String file) throws IOException {
-        store.save(checkpoint(250, OptionalDouble.of(2.5)));
-        org.apache.hadoop.fs.Path newest = store.save(checkpoint(500, OptionalDouble.of(2.25)));
+        save(store, checkpoint(250, OptionalDouble.of(2.5)));
+        org.apache.hadoop.fs.Path newest = save(store, checkpoint(500, OptionalDouble.of(2.25)));
         Path damaged = run.resolve("checkpoints/step-0000500").resolve(file);
         byte[] original = Files.readAllBytes(damaged);
         for (int at = 0; at < original.length; at += 1 + original.length / 97) {
@@ -149,7 +153,7 @@ class CheckpointStoreTest {
 
     @Test
     void anAlteredNumberInTheStateIsFound() throws IOException {
-        org.apache.hadoop.fs.Path path = store.save(checkpoint(250, OptionalDouble.empty()));
+        org.apache.hadoop.fs.Path path = save(store, checkpoint(250, OptionalDouble.empty()));
         Path state = run.resolve("checkpoints/step-0000250/state.json");
         Files.writeString(state, Files.readString(state).replace("\"seed\" : 1337", "\"seed\" : 1338"));
 
@@ -158,7 +162,7 @@ class CheckpointStoreTest {
 
     @Test
     void anotherVersionAndAnotherNameAreRefused() throws IOException {
-        org.apache.hadoop.fs.Path path = store.save(checkpoint(250, OptionalDouble.empty()));
+        org.apache.hadoop.fs.Path path = save(store, checkpoint(250, OptionalDouble.empty()));
         Path directory = run.resolve("checkpoints/step-0000250");
         Path renamed = run.resolve("checkpoints/step-0000300");
         Files.move(directory, renamed);
@@ -174,8 +178,8 @@ class CheckpointStoreTest {
 
     @Test
     void resolvesARunItsCheckpointsAndACheckpoint() throws IOException {
-        store.save(checkpoint(250, OptionalDouble.empty()));
-        org.apache.hadoop.fs.Path newest = store.save(checkpoint(500, OptionalDouble.empty()));
+        save(store, checkpoint(250, OptionalDouble.empty()));
+        org.apache.hadoop.fs.Path newest = save(store, checkpoint(500, OptionalDouble.empty()));
 
         for (Path given : List.of(run, run.resolve("checkpoints"), run.resolve("checkpoints/step-0000500"))) {
             CheckpointStore.Resolved resolved = CheckpointStore.resolve(hadoop(given), WhichCheckpoint.LATEST, HADOOP);
@@ -191,10 +195,10 @@ class CheckpointStoreTest {
     @Test
     void theBestStaysBesideTheNewestUntilAnotherIsBetter() throws IOException {
         CheckpointStore two = keeping(2);
-        two.save(checkpoint(250, OptionalDouble.of(2.5), OptionalLong.of(250)));
-        two.save(checkpoint(500, OptionalDouble.of(1.5), OptionalLong.of(500)));
+        save(two, checkpoint(250, OptionalDouble.of(2.5), OptionalLong.of(250)));
+        save(two, checkpoint(500, OptionalDouble.of(1.5), OptionalLong.of(500)));
         for (int step = 750; step <= 1250; step += 250) {
-            two.save(checkpoint(step, OptionalDouble.of(1.5), OptionalLong.of(500)));
+            save(two, checkpoint(step, OptionalDouble.of(1.5), OptionalLong.of(500)));
         }
 
         assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000500", "step-0001000", "step-0001250");
@@ -205,15 +209,15 @@ class CheckpointStoreTest {
         assertThat(latest.directory().getName()).isEqualTo("step-0001250");
         assertThat(two.latestValid().found().orElseThrow().step()).isEqualTo(1250);
 
-        two.save(checkpoint(1500, OptionalDouble.of(1.25), OptionalLong.of(1500)));
+        save(two, checkpoint(1500, OptionalDouble.of(1.25), OptionalLong.of(1500)));
         assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0001250", "step-0001500");
         assertThat(two.best().orElseThrow().getName()).isEqualTo("step-0001500");
     }
 
     @Test
     void aRunThatDoesNotSayWhichIsTheBestGivesItsNewestAndSaysSo() throws IOException {
-        store.save(checkpoint(250, OptionalDouble.of(2.5)));
-        store.save(checkpoint(500, OptionalDouble.of(2.5)));
+        save(store, checkpoint(250, OptionalDouble.of(2.5)));
+        save(store, checkpoint(500, OptionalDouble.of(2.5)));
 
         CheckpointStore.Resolved resolved = CheckpointStore.resolve(hadoop(run), WhichCheckpoint.BEST, HADOOP);
         assertThat(resolved.directory().getName()).isEqualTo("step-0000500");
@@ -223,11 +227,11 @@ class CheckpointStoreTest {
     @ParameterizedTest
     @ValueSource(ints = {0, 100, 2_000, 2_500})
     void aFullDiskIsAnErrorThatLeavesNothing(int freeBytes) throws IOException {
-        store.save(checkpoint(250, OptionalDouble.empty()));
+        save(store, checkpoint(250, OptionalDouble.empty()));
         CheckpointStore full = new CheckpointStore(
                 new Storage(new FullDisk(freeBytes, HADOOP), HADOOP), hadoop(run.resolve("checkpoints")), 1);
 
-        assertThatThrownBy(() -> full.save(checkpoint(500, OptionalDouble.empty())))
+        assertThatThrownBy(() -> save(full, checkpoint(500, OptionalDouble.empty())))
                 .isInstanceOf(CheckpointException.class)
                 .message()
                 .contains("could not write checkpoint step-0000500", "No space left on device", "--resume")

@@ -55,7 +55,7 @@ class TrainConfigTest {
         TrainConfig config = TrainConfig.parse(
                 "train: {lr: 3e-4, seed: 9007199254740993, compile: false}\ndata: {corpus: \"hdfs://n:1/a: b\"}\n",
                 "run.yaml",
-                ConfigOverrides.set("model.activation=gelu_tanh", "cluster.device=cuda", "data.tokenizer = gpt2"));
+                Overrides.set("model.activation=gelu_tanh", "cluster.device=cuda", "data.tokenizer = gpt2"));
 
         assertThat(config.train().lr()).isEqualTo(3e-4);
         assertThat(config.train().seed()).isEqualTo(9007199254740993L);
@@ -70,7 +70,7 @@ class TrainConfigTest {
     @Test
     void laterOverridesWinAndAreCheckedTogether() {
         TrainConfig config = TrainConfig.defaults()
-                .with(ConfigOverrides.set(
+                .with(Overrides.set(
                         "train.micro_batch=5", "train.global_batch=10", "train.micro_batch=2", "data.corpus=a=b"));
 
         assertThat(config.train().microBatches()).isEqualTo(5);
@@ -116,7 +116,7 @@ class TrainConfigTest {
             checkpoint.interval=0 | checkpoint.interval is 0
             """)
     void aBadOverrideIsRefusedInOneLine(String override, String message) {
-        assertThatThrownBy(() -> TrainConfig.defaults().with(ConfigOverrides.set(override)))
+        assertThatThrownBy(() -> TrainConfig.defaults().with(Overrides.set(override)))
                 .isInstanceOf(ConfigException.class)
                 .message()
                 .contains(message)
@@ -170,7 +170,7 @@ class TrainConfigTest {
                 TrainConfig.defaults().withCluster(c -> c.withExecutors(7)).withTrain(t -> t.withMicroBatch(32));
 
         TrainConfig config = TrainConfig.parse(
-                "train: {micro_batch: 16}", "test", defaults, ConfigOverrides.set("train.max_steps=9"));
+                "train: {micro_batch: 16}", "test", defaults, Overrides.set("train.max_steps=9"));
 
         assertThat(config.cluster().executors()).isEqualTo(7);
         assertThat(config.train().microBatch()).isEqualTo(16);
@@ -228,7 +228,7 @@ class TrainConfigTest {
     @Test
     void patienceCountsEvaluationsSinceTheBest() {
         TrainSection train = TrainConfig.defaults()
-                .with(ConfigOverrides.set("train.patience=2", "train.eval_interval=250"))
+                .with(Overrides.set("train.patience=2", "train.eval_interval=250"))
                 .train();
         assertThat(train.isExhausted(999, 500)).isFalse();
         assertThat(train.isExhausted(1000, 500)).isTrue();

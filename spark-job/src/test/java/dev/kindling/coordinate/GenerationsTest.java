@@ -3,6 +3,7 @@ package dev.kindling.coordinate;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.kindling.allreduce.RankSum;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
@@ -70,11 +71,11 @@ class GenerationsTest {
         long begin = System.nanoTime();
         assertThatThrownBy(() -> run(plan(3, transport), (member, allReduce) -> {
                     float[] data = new float[1000];
-                    allReduce.sum(data, 0, 1000);
+                    RankSum.of(allReduce, data, 0, 1000);
                     if (member.rank() == 1) {
                         throw new java.io.IOException("disk full on rank one");
                     }
-                    allReduce.sum(data, 0, 1000);
+                    RankSum.of(allReduce, data, 0, 1000);
                     return null;
                 }))
                 .isInstanceOf(GenerationFailedException.class)

@@ -3,6 +3,7 @@ package dev.kindling.coordinate;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.RankSum;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.Topic;
@@ -83,9 +84,9 @@ class RecoveryTest {
 
     private static void oneStep(RankSession member, AllReduce allReduce, float[] state, long step) {
         float[] gradient = Collectives.values((int) (member.rank() + 3 * step), state.length);
-        allReduce.mean(gradient, 0, gradient.length);
+        RankSum.of(allReduce, gradient, 0, gradient.length);
         for (int i = 0; i < state.length; i++) {
-            state[i] = 0.9f * state[i] + gradient[i];
+            state[i] = 0.9f * state[i] + gradient[i] / allReduce.worldSize();
         }
         member.report(STEP, new Step(step, ProcessHandle.current().pid()));
         member.flushReports(); // a fault strikes at its step
@@ -215,7 +216,7 @@ class RecoveryTest {
                 new GenerationPlan(3, 2, Transport.RING, 2_000_000, 2, hurried),
                 (member, allReduce) -> {
                     for (long step = member.startStep() + 1;
-                            (step <= 2000 && member.worldSize() < 3) || step <= 20;
+                            (step <= 2000 && member.generation().worldSize() < 3) || step <= 20;
                             step++) {
                         if (member.generation().number() == 1 && member.rank() == 2 && step == 7) {
                             Runtime.getRuntime().halt(9);
@@ -224,7 +225,7 @@ class RecoveryTest {
                         member.stepReached(step);
                         Thread.sleep(10);
                         if (step % 5 == 0) {
-                            boolean end = member.worldSize() < 3 && member.rank() == 0 && member.mayEnd();
+                            boolean end = member.generation().worldSize() < 3 && member.rank() == 0 && member.mayEnd();
                             if (member.rank() == 0) {
                                 member.request(COMMIT, new Commit(step, new byte[0]));
                             }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.RankSum;
 import dev.kindling.allreduce.link.MeshEndpoint;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
@@ -37,8 +38,9 @@ class SecurityTest {
 
     private static byte[] sum(RankSession member, AllReduce allReduce) {
         float[] data = Collectives.values(member.rank(), 150_001);
-        allReduce.sum(data, 0, data.length);
-        if (!java.util.Arrays.equals(data, Collectives.expected(member.worldSize(), data.length))) {
+        RankSum.of(allReduce, data, 0, data.length);
+        if (!java.util.Arrays.equals(
+                data, Collectives.expected(member.generation().worldSize(), data.length))) {
             throw new AssertionError("the sum is wrong under encryption");
         }
         return new byte[] {1};
@@ -50,7 +52,7 @@ class SecurityTest {
         try (EmbeddedCluster cluster = new EmbeddedCluster(2, SECURE);
                 Coordinator coordinator = new Coordinator(cluster.sc(), new TopicHandlers())) {
             GenerationsResult outcome = new Generations(
-                            cluster.sc(), coordinator, GenerationPlan.of(2, transport, 200_000))
+                            cluster.sc(), coordinator, FixedRanks.plan(2, transport, 200_000))
                     .run(SecurityTest::sum, () -> 0);
             assertThat(outcome.result()).containsExactly(1);
             assertThat(outcome.failures()).isEmpty();
@@ -91,7 +93,7 @@ class SecurityTest {
         try (EmbeddedCluster cluster = new EmbeddedCluster(2, authenticated);
                 Coordinator coordinator = new Coordinator(cluster.sc(), new TopicHandlers())) {
             GenerationsResult outcome = new Generations(
-                            cluster.sc(), coordinator, GenerationPlan.of(2, Transport.RING, 200_000))
+                            cluster.sc(), coordinator, FixedRanks.plan(2, Transport.RING, 200_000))
                     .run(SecurityTest::sum, () -> 0);
             assertThat(outcome.result()).containsExactly(1);
         }
@@ -105,7 +107,7 @@ class SecurityTest {
         try (EmbeddedCluster cluster = new EmbeddedCluster(2, tls);
                 Coordinator coordinator = new Coordinator(cluster.sc(), new TopicHandlers())) {
             GenerationsResult outcome = new Generations(
-                            cluster.sc(), coordinator, GenerationPlan.of(2, transport, 200_000))
+                            cluster.sc(), coordinator, FixedRanks.plan(2, transport, 200_000))
                     .run(SecurityTest::sum, () -> 0);
             assertThat(outcome.result()).containsExactly(1);
             assertThat(outcome.failures()).isEmpty();

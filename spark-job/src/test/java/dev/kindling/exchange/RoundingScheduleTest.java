@@ -3,7 +3,7 @@ package dev.kindling.exchange;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.allreduce.Rounding;
-import dev.kindling.config.ConfigOverrides;
+import dev.kindling.config.Overrides;
 import dev.kindling.config.TrainConfig;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 class RoundingScheduleTest {
     private static RoundingSchedule schedule(String compression) {
         return RoundingSchedule.of(TrainConfig.defaults()
-                .with(ConfigOverrides.set(
+                .with(Overrides.set(
                         "cluster.compression=" + compression,
                         "checkpoint.interval=3",
                         "train.eval_interval=5",

@@ -26,7 +26,7 @@ class CompletionTest {
 
     @Test
     void endsBeforeTheFirstStopStringAndPassesNothingOfItOn() {
-        Tokenizer tokenizer = CharTokenizer.of("one\n\ntwo.");
+        Tokenizer tokenizer = CharTokenizer.of("one\n\ntwo.".codePoints());
         Completion stopped = complete(tokenizer, tokenizer.encode("one\ntwo\n\none."), "e.", "\n\n");
         assertThat(stopped.text()).isEqualTo("one\ntwo");
         assertThat(stopped.finish()).hasToString("stop");
@@ -35,7 +35,7 @@ class CompletionTest {
 
     @Test
     void whatLooksLikeAStopStringAndIsNoneIsPassedOnInTheEnd() {
-        Tokenizer tokenizer = CharTokenizer.of("one\n");
+        Tokenizer tokenizer = CharTokenizer.of("one\n".codePoints());
         Completion whole = complete(tokenizer, tokenizer.encode("one\n"), "\n\n");
         assertThat(whole.text()).isEqualTo("one\n");
         assertThat(whole.finish()).hasToString("length");

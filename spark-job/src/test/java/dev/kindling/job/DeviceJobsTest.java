@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigOverrides;
+import dev.kindling.config.Overrides;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.job.options.AttentionOptions;
 import dev.kindling.job.options.ProfileOptions;
@@ -73,7 +74,7 @@ class DeviceJobsTest {
                 Optional.of("shakespeare-char-cpu"),
                 to.toString(),
                 2,
-                ConfigOverrides.set(
+                Overrides.set(
                         "model.n_layer=2",
                         "model.n_embd=32",
                         "model.n_head=2",
@@ -123,7 +124,7 @@ class DeviceJobsTest {
         ProfileOptions options = profile(folder.resolve("refused"));
         List<String> set = new ArrayList<>(options.overrides().set());
         set.add("cluster.attention=efficient");
-        ConfigOverrides overrides = ConfigOverrides.set(set.toArray(String[]::new));
+        ConfigOverrides overrides = Overrides.set(set.toArray(String[]::new));
         assertThatThrownBy(() -> new ProfileJob(out)
                         .run(new ProfileOptions(options.config(), options.out(), 1, overrides, false)))
                 .isInstanceOf(FatalJobException.class)

@@ -15,7 +15,8 @@ class EvaluateJobTest {
 
     @Test
     void windowsAreSizedByWhatATokenOfTheModelsTokenizerHolds() {
-        assertThat(EvaluateJob.bytesPerToken(TokenizerKind.CHAR)).isEqualTo(bytesPerToken(CharTokenizer.of(TEXT)));
+        assertThat(EvaluateJob.bytesPerToken(TokenizerKind.CHAR))
+                .isEqualTo(bytesPerToken(CharTokenizer.of(TEXT.codePoints())));
         assertThat(EvaluateJob.bytesPerToken(TokenizerKind.GPT2)).isEqualTo(bytesPerToken(new BpeTokenizer()));
     }
 

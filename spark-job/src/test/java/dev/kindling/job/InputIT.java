@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.data.corpus.Document;
 import dev.kindling.data.corpus.ShakespeareCorpus;
+import dev.kindling.data.shard.LocalShardFolder;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.data.shard.TokenSequence;
 import dev.kindling.data.token.Tokenizer;
@@ -97,7 +98,7 @@ class InputIT {
     }
 
     private static List<Integer> tokens(Path shards, String split) {
-        TokenSequence tokens = ShardSet.open(shards).tokens(split);
+        TokenSequence tokens = ShardSet.open(new LocalShardFolder(shards)).tokens(split);
         int[] all = new int[(int) tokens.length()];
         tokens.copy(0, all.length, all, 0);
         return Arrays.stream(all).boxed().toList();
@@ -159,7 +160,8 @@ class InputIT {
             scored.add(JSON.readTree(out.resolve("summary.json").toFile()).get("totals"));
         }
         String all = String.join("", texts);
-        Tokenizer tokenizer = ShardSet.open(folder.resolve("shards0")).tokenizer();
+        Tokenizer tokenizer =
+                ShardSet.open(new LocalShardFolder(folder.resolve("shards0"))).tokenizer();
         assertThat(prepared.get(0).stream().mapToInt(i -> i).toArray())
                 .isEqualTo(tokenizer.encode(all.substring(0, (int) (all.length() * 0.9))));
         assertThat(prepared).allMatch(tokens -> tokens.equals(prepared.get(0)));
@@ -178,7 +180,7 @@ class InputIT {
     void shakespeareIsSplitAsNanoGptDoes() {
         Path shards = folder.resolve("shakespeare");
         done(prepare("shakespeare", shards));
-        ShardSet set = ShardSet.open(shards);
+        ShardSet set = ShardSet.open(new LocalShardFolder(shards));
         String all = new ShakespeareCorpus().documents().map(Document::text).collect(Collectors.joining());
         int cut = (int) (all.length() * 0.9);
         assertThat(set.tokenizer().decode(array(tokens(shards, "train")))).isEqualTo(all.substring(0, cut));

@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Shards on a store that is not a local disk: verified by executors, copied to a local folder and mapped. */
 class RemoteShardsTest {
-    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij");
+    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij".codePoints());
     private static final String TEXT = "abcdefghijjihgfedcba".repeat(50);
 
     @TempDir

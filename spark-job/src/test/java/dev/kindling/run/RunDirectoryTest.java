@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigOverrides;
+import dev.kindling.config.Overrides;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.storage.RemoteDisk;
 import java.io.IOException;
@@ -76,7 +77,7 @@ class RunDirectoryTest {
     @ValueSource(strings = {"file:", "remote:"})
     void aResumeWithoutAStepLeavesTheConfigurationAsItWas(String scheme) throws IOException {
         leaveARun(run(scheme));
-        TrainConfig other = CONFIG.with(ConfigOverrides.set("train.max_steps=7"));
+        TrainConfig other = CONFIG.with(Overrides.set("train.max_steps=7"));
         run(scheme).own(other, true).close();
         assertThat(run(scheme).config(ConfigOverrides.NONE)).isEqualTo(CONFIG);
         try (OwnedRun owned = run(scheme).own(other, true)) {
@@ -90,7 +91,7 @@ class RunDirectoryTest {
     void aSecondTrainingIsToldWhoHasTheRunAndChangesNothing(String scheme) throws IOException {
         leaveARun(run(scheme));
         try (OwnedRun first = run(scheme).own(CONFIG, true)) {
-            assertThatThrownBy(() -> run(scheme).own(CONFIG.with(ConfigOverrides.set("train.max_steps=7")), true))
+            assertThatThrownBy(() -> run(scheme).own(CONFIG.with(Overrides.set("train.max_steps=7")), true))
                     .isInstanceOf(ConfigException.class)
                     .hasMessageContainingAll(
                             "another training is writing to",

@@ -126,7 +126,8 @@ class CheckpointWriterTest {
 
     @Test
     void aFullDiskSurfacesAtTheNextStepAndTheLastGoodCheckpointStays() throws Exception {
-        store().save(snapshot(10));
+        CheckpointStore first = store();
+        first.commit(first.stage(snapshot(10)), 10);
         CheckpointStore full = store(run, new Storage(new FullDisk(100, HADOOP), HADOOP));
         try (CheckpointWriter writer =
                 new CheckpointWriter(full, (step, staged) -> full.commit(staged, step), () -> {}, LONG)) {

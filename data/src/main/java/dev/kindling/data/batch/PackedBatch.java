@@ -17,9 +17,4 @@ public record PackedBatch(int[] inputs, int[] targets, int[] positions, int[] cu
         implements MicroBatch {
     /** The target that adds nothing to the loss. */
     public static final int NO_TARGET = -1;
-
-    /** Number of sequences. */
-    public int sequences() {
-        return cumulativeLengths.length - 1;
-    }
 }

@@ -6,7 +6,6 @@ import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -73,11 +72,6 @@ public final class ShardSet {
                             DataException.reason(e)),
                     e);
         }
-    }
-
-    /** Opens a shard set in a local folder. */
-    public static ShardSet open(Path folder) {
-        return open(new LocalShardFolder(folder));
     }
 
     /** Removes shards that will not be committed. */

@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.data.DataException;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
@@ -40,23 +39,6 @@ public final class CharTokenizer implements Tokenizer {
                     "a char vocabulary needs at least one character, but the corpus has none; set data.corpus to text that is not empty");
         }
         return new CharTokenizer(distinct);
-    }
-
-    /** The vocabulary of a text. */
-    public static CharTokenizer of(String text) {
-        return of(distinct(text));
-    }
-
-    /** Distinct code points of a text, ascending, counted in little memory however long the text is. */
-    public static IntStream distinct(String text) {
-        BitSet seen = new BitSet();
-        text.codePoints().forEach(seen::set);
-        return seen.stream();
-    }
-
-    /** The code point of each id, ascending. */
-    public int[] codePoints() {
-        return codePoints.clone();
     }
 
     @Override

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.data.DataException;
+import dev.kindling.data.shard.ArrayTokens;
 import dev.kindling.data.shard.TokenSequence;
 import java.util.Arrays;
 import java.util.stream.IntStream;
@@ -14,7 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class BatchSamplerTest {
     /** Token i has id i, so that a window tells where it was cut. */
     private static final TokenSequence TOKENS =
-            TokenSequence.of(IntStream.range(0, 1000).toArray());
+            ArrayTokens.of(IntStream.range(0, 1000).toArray());
 
     @ParameterizedTest
     @CsvSource({"1,1", "3,13", "12,64", "2,999"})

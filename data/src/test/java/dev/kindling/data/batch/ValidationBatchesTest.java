@@ -4,13 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.data.DataException;
+import dev.kindling.data.shard.ArrayTokens;
 import dev.kindling.data.shard.TokenSequence;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class ValidationBatchesTest {
     private static final TokenSequence TOKENS =
-            TokenSequence.of(IntStream.range(0, 1000).toArray());
+            ArrayTokens.of(IntStream.range(0, 1000).toArray());
 
     @Test
     void placesWindowsEvenlyFromTheFirstTokenToTheLast() {
@@ -38,7 +39,7 @@ class ValidationBatchesTest {
 
     @Test
     void worksWhereWindowsAreMoreThanPlaces() {
-        ValidationBatches batches = new ValidationBatches(TokenSequence.of(5, 6, 7), 4, 2, 2);
+        ValidationBatches batches = new ValidationBatches(ArrayTokens.of(5, 6, 7), 4, 2, 2);
         for (int i = 0; i < 4; i++) {
             assertThat(batches.batch(i).inputs()).containsExactly(5, 6, 5, 6);
             assertThat(batches.batch(i).targets()).containsExactly(6, 7, 6, 7);
@@ -53,7 +54,7 @@ class ValidationBatchesTest {
                 .hasMessageContaining("train.eval_batches");
         ValidationBatches batches = new ValidationBatches(TOKENS, 7, 3, 13);
         assertThatThrownBy(() -> batches.batch(7)).isInstanceOf(IndexOutOfBoundsException.class);
-        assertThatThrownBy(() -> new ValidationBatches(TokenSequence.of(1, 2), 1, 1, 2))
+        assertThatThrownBy(() -> new ValidationBatches(ArrayTokens.of(1, 2), 1, 1, 2))
                 .isInstanceOf(DataException.class);
     }
 }

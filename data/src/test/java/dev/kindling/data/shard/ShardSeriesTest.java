@@ -17,7 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Documents across the borders of series, shards and arrays. */
 class ShardSeriesTest {
-    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij");
+    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij".codePoints());
 
     @TempDir
     Path folder;

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ShardTest {
-    private static final Tokenizer SMALL = CharTokenizer.of("abcdefghijklm");
+    private static final Tokenizer SMALL = CharTokenizer.of("abcdefghijklm".codePoints());
     /** More than 65,536 ids, so four bytes each. */
     private static final Tokenizer LARGE =
             CharTokenizer.of(IntStream.range(0, 70_000).map(i -> i + 0x10000));
@@ -119,7 +119,7 @@ class ShardTest {
     @Test
     void refusesAnotherVocabulary() throws IOException {
         Shard shard = read(write(SMALL, ids(SMALL, 13)));
-        assertThatThrownBy(() -> shard.requireVocabulary(CharTokenizer.of("abcdefghijklx")))
+        assertThatThrownBy(() -> shard.requireVocabulary(CharTokenizer.of("abcdefghijklx".codePoints())))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("another vocabulary (char, 13 ids, hash");
     }

@@ -20,11 +20,11 @@ class TokenBinsTest {
     void opensWhatNanoGptPrepared() throws IOException {
         Files.write(folder.resolve("train.bin"), new byte[] {2, 0, 1, 0, 0, 0});
         Files.write(folder.resolve("val.bin"), new byte[] {1, 0});
-        ShardSet set = TokenBins.open(folder, CharTokenizer.of("abc"));
+        ShardSet set = TokenBins.open(folder, CharTokenizer.of("abc".codePoints()));
         assertThat(ShardTest.all(set.tokens("train"))).containsExactly(2, 1, 0);
         assertThat(ShardTest.all(set.tokens("val"))).containsExactly(1);
         assertThat(set.documents("train").count()).isEqualTo(1);
-        assertThatThrownBy(() -> TokenBins.open(folder, CharTokenizer.of("ab")))
+        assertThatThrownBy(() -> TokenBins.open(folder, CharTokenizer.of("ab".codePoints())))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("id 2 at position 0");
     }
@@ -58,10 +58,10 @@ class TokenBinsTest {
     @Test
     void refusesAFolderWithoutASplit() throws IOException {
         Files.write(folder.resolve("train.bin"), new byte[] {1, 0});
-        assertThatThrownBy(() -> TokenBins.open(folder, CharTokenizer.of("abc")))
+        assertThatThrownBy(() -> TokenBins.open(folder, CharTokenizer.of("abc".codePoints())))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("no .bin file with 'val' in its name");
-        assertThatThrownBy(() -> TokenBins.open(folder.resolve("gone"), CharTokenizer.of("abc")))
+        assertThatThrownBy(() -> TokenBins.open(folder.resolve("gone"), CharTokenizer.of("abc".codePoints())))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("cannot list");
     }

@@ -93,18 +93,6 @@ public final class CudaDevice implements Device {
         return new CudaDevice(checked(all.get(ordinal)), options);
     }
 
-    /** Opens the GPU of a UUID as nvidia-smi prints it (GPU-..., or its beginning if that is unique). */
-    public static CudaDevice open(String uuid, Options options) {
-        List<CudaDeviceInfo> all = devices();
-        List<CudaDeviceInfo> matching =
-                all.stream().filter(info -> info.uuid().startsWith(uuid)).toList();
-        if (matching.size() != 1) {
-            throw new CudaException(String.format(
-                    Locale.ROOT, "GPU %s names %d of the GPUs that this process sees: %s", uuid, matching.size(), all));
-        }
-        return new CudaDevice(checked(matching.get(0)), options);
-    }
-
     private static CudaDeviceInfo checked(CudaDeviceInfo info) {
         if (info.compute() < 80) {
             throw new CudaException(String.format(

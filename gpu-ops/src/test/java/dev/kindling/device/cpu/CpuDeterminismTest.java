@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.device.AdamWOp;
 import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.CausalInputs;
 import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.EmbeddingOp;
@@ -109,7 +110,7 @@ class CpuDeterminismTest {
         for (int heads : new int[] {1, 7}) {
             Tensor q = f.floats(1, heads, 131, 24);
             AttentionInputs inputs =
-                    AttentionInputs.causal(q, f.floats(1, heads, 131, 24), f.floats(1, heads, 131, 24), DROPOUT);
+                    CausalInputs.of(q, f.floats(1, heads, 131, 24), f.floats(1, heads, 131, 24), DROPOUT);
             Tensor out = kept(f.floats(1, heads, 131, 24));
             Tensor lse = kept(f.floats(1, heads, 131));
             f.ops().flash().forward(inputs, out, lse);

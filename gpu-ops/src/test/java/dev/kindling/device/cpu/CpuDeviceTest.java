@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.CausalInputs;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
@@ -82,7 +83,7 @@ class CpuDeviceTest {
     void efficientAttentionIsRefusedAndNeverReplaced() {
         try (Arena arena = device.arena("x")) {
             Tensor q = arena.allocate("q", DType.F32, 1, 1, 4, 8);
-            AttentionInputs inputs = AttentionInputs.causal(q, q, q, Dropout.NONE);
+            AttentionInputs inputs = CausalInputs.of(q, q, q, Dropout.NONE);
             assertThat(device.ops().efficient().whyNot(inputs.shape()).orElseThrow())
                     .contains("CUDA only");
             Tensor lse = arena.allocate("lse", DType.F32, 1, 1, 4);

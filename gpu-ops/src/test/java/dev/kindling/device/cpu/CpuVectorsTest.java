@@ -20,7 +20,7 @@ class CpuVectorsTest {
     void takesTheVectorApiWhereTheModuleIs() {
         assertThat(CpuVectors.whyNot()).isEmpty();
         try (CpuThreads threads = new CpuThreads(1)) {
-            assertThat(CpuMatmul.fastest(threads)).isInstanceOf(VectorMatmul.class);
+            assertThat(CpuKernels.fastest().products().apply(threads)).isInstanceOf(VectorMatmul.class);
         }
     }
 
@@ -51,9 +51,9 @@ class CpuVectorsTest {
                         MatrixView.of(new float[] {2, 4}, 0, 2),
                         MatrixView.of(new float[] {3, 4}, 0, 1),
                         MatrixView.of(c, 0, 1));
-                CpuMatmul.fastest(threads).multiply(call);
-                System.out.println(
-                        "product " + c[0] + " by " + CpuMatmul.fastest(threads).describe());
+                CpuMatmul products = CpuKernels.fastest().products().apply(threads);
+                products.multiply(call);
+                System.out.println("product " + c[0] + " by " + products.describe());
             }
         }
     }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.CausalInputs;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Matmul;
@@ -92,16 +93,10 @@ class CudaDeviceTest {
     }
 
     @Test
-    void gpusAreFoundByUuidAndPosition() {
+    void gpusAreFoundByPosition() {
         CudaDeviceInfo info = device.info();
         assertThat(info.uuid()).matches("GPU-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
         assertThat(CudaDevice.count()).isPositive();
-        try (CudaDevice same = CudaDevice.open(info.uuid(), CudaDevice.Options.of(Precision.FP32))) {
-            assertThat(same.uuid()).isEqualTo(device.uuid());
-        }
-        assertThatThrownBy(() -> CudaDevice.open("GPU-none", CudaDevice.Options.of(Precision.FP32)))
-                .hasMessageContaining("GPU-none")
-                .hasMessageContaining(info.uuid());
         assertThatThrownBy(() -> CudaDevice.open(99, Precision.FP32)).hasMessageContaining("no GPU 99");
     }
 
@@ -138,7 +133,7 @@ class CudaDeviceTest {
         Tensor product = arena.allocate("product", DType.F32, 2 * 3 * 129, 64);
         device.ops().fill(product, Float.NaN);
         Tensor square = tensor(DType.BF16, 64, 64);
-        AttentionInputs inputs = AttentionInputs.causal(q, q, q, new Dropout(0.3f, 5));
+        AttentionInputs inputs = CausalInputs.of(q, q, q, new Dropout(0.3f, 5));
         Runnable step = () -> {
             device.ops().flash().forward(inputs, out, logSumExp);
             device.ops().matmul(Matmul.of(out.reshape(2 * 3 * 129, 64), square, product));
@@ -249,11 +244,11 @@ class CudaDeviceTest {
     @Test
     void backendsSayWhyTheyCannotRun() {
         Tensor wide = tensor(DType.BF16, 1, 1, 8, 256);
-        AttentionInputs inputs = AttentionInputs.causal(wide, wide, wide, Dropout.NONE);
+        AttentionInputs inputs = CausalInputs.of(wide, wide, wide, Dropout.NONE);
         assertThat(device.ops().flash().whyNot(inputs.shape())).contains("head dimension 256 > 128");
         assertThat(device.ops().efficient().whyNot(inputs.shape())).contains("head dimension 256 > 128");
         Tensor exact = tensor(DType.F32, 1, 1, 8, 64);
-        AttentionInputs single = AttentionInputs.causal(exact, exact, exact, Dropout.NONE);
+        AttentionInputs single = CausalInputs.of(exact, exact, exact, Dropout.NONE);
         assertThat(device.ops().flash().whyNot(single.shape())).contains("dtype F32 is not BF16 or F16");
         assertThat(device.ops().efficient().whyNot(single.shape())).isEmpty();
     }

@@ -1,18 +1,10 @@
 package dev.kindling.device.cpu.matmul;
 
-import dev.kindling.device.cpu.rows.CpuThreads;
-import dev.kindling.device.cpu.rows.CpuVectors;
-
 /**
  * Dense matrix products on heap arrays. The shape alone fixes the order of every sum, so results do not depend on the
  * number of threads. An instance reuses its scratch memory; calls from several threads take turns.
  */
 public interface CpuMatmul {
-    /** The fastest fp32 products that this JVM can run. */
-    static CpuMatmul fastest(CpuThreads threads) {
-        return CpuVectors.whyNot().isPresent() ? new ScalarMatmul(threads) : new VectorMatmul(threads);
-    }
-
     /** Runs one product, divided among the threads. C is overwritten or accumulated into, as the call says. */
     void multiply(MatmulCall call);
 

@@ -16,7 +16,7 @@ class OneDnnMatmulTest extends CpuMatmulContract {
 
     @Override
     CpuMatmul create(CpuThreads threads) {
-        return new OneDnnMatmul(threads, CpuMatmul.fastest(threads));
+        return new OneDnnMatmul(threads, new VectorMatmul(threads));
     }
 
     /** Each factor is rounded by at most 2^-8 of itself. */

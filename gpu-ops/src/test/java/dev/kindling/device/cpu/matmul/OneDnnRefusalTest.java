@@ -17,7 +17,7 @@ class OneDnnRefusalTest {
     void saysWhyAndWhatToDo() {
         assertThat(OneDnnMatmul.whyNot().orElseThrow()).contains("use precision fp32");
         try (CpuThreads threads = new CpuThreads(1)) {
-            CpuMatmul small = CpuMatmul.fastest(threads);
+            CpuMatmul small = new ScalarMatmul(threads);
             assertThatThrownBy(() -> new OneDnnMatmul(threads, small))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("use precision fp32");

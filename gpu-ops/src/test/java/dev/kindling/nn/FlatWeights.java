@@ -1,0 +1,15 @@
+package dev.kindling.nn;
+
+import dev.kindling.device.Device;
+
+/** The weights on a rank that holds all of them, as one array. */
+public final class FlatWeights {
+    private FlatWeights() {}
+
+    /** A flat F32 copy. */
+    public static float[] of(Device device, Parameters parameters) {
+        float[] flat = new float[Math.toIntExact(parameters.count())];
+        device.download(parameters.master(), flat);
+        return flat;
+    }
+}

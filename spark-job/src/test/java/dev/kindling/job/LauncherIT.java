@@ -8,6 +8,7 @@ import dev.kindling.coordinate.EmbeddedCluster;
 import java.io.File;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.Writer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -201,7 +202,10 @@ class LauncherIT {
                 .toList();
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         Kindling kindling = new Kindling(
-                Kindling.jobs(), Clock.systemUTC(), new PrintWriter(System.out), new PrintWriter(System.err));
+                Kindling.jobs(),
+                Clock.systemUTC(),
+                new PrintWriter(Writer.nullWriter()),
+                new PrintWriter(Writer.nullWriter()));
         for (String command : kindling.commands().keySet()) {
             Process help = new ProcessBuilder(
                             java,

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.coordinate.EmbeddedCluster;
 import dev.kindling.data.DataException;
-import dev.kindling.data.corpus.Document;
 import dev.kindling.data.shard.LocalShardFolder;
 import dev.kindling.data.shard.ShardSeries;
 import dev.kindling.data.shard.ShardSet;
@@ -30,10 +29,15 @@ class RemoteShardsTest {
     @TempDir
     java.nio.file.Path folder;
 
+    private static void addDocument(ShardSeries series, String id, String text) {
+        series.add(id, text);
+        series.endDocument();
+    }
+
     @Test
     void shardsAreVerifiedByTasksAndReadThroughLocalCopies() throws Exception {
         try (ShardSeries series = new ShardSeries(new LocalShardFolder(folder), TOKENIZER, "train", 300)) {
-            series.add(new Document("all", TEXT));
+            addDocument(series, "all", TEXT);
             ShardSet.commit(new LocalShardFolder(folder), "c", TOKENIZER, Map.of("train", series.finish()));
         }
         Path remote = new Path("remote:" + folder);

@@ -13,9 +13,4 @@ public record Document(String id, String text) {
         Objects.requireNonNull(id, "id");
         Objects.requireNonNull(text, "text");
     }
-
-    /** Characters as nanoGPT counts them: Unicode code points, not Java chars. */
-    public int codePoints() {
-        return text.codePointCount(0, text.length());
-    }
 }

@@ -1,7 +1,6 @@
 package dev.kindling.data.shard;
 
 import dev.kindling.data.DataException;
-import dev.kindling.data.corpus.Document;
 import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -49,16 +48,6 @@ public final class ShardSeries implements AutoCloseable {
     }
 
     /**
-     * Adds a whole document, followed by the end-of-text id where the tokenizer has one.
-     *
-     * @throws DataException if it cannot be encoded, or a full shard cannot be written
-     */
-    public void add(Document document) {
-        add(document.id(), document.text());
-        endDocument();
-    }
-
-    /**
      * Adds text to the document that is being written, which {@link #endDocument} ends. One that is not
      * ended goes on in the series of the next task, or in another split.
      *
@@ -69,7 +58,10 @@ public final class ShardSeries implements AutoCloseable {
         add(encode(id, text));
     }
 
-    /** Ends the document that is being written; without tokens it is none. */
+    /**
+     * Ends the document that is being written with the end-of-text id where the tokenizer has one; without tokens it is
+     * none.
+     */
     public void endDocument() {
         OptionalInt end = tokenizer.endOfText();
         if (open > 0 && end.isPresent()) {

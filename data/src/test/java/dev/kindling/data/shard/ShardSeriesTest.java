@@ -2,7 +2,6 @@ package dev.kindling.data.shard;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.kindling.data.corpus.Document;
 import dev.kindling.data.token.BpeTokenizer;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.Tokenizer;
@@ -34,8 +33,10 @@ class ShardSeriesTest {
         BpeTokenizer tokenizer = new BpeTokenizer();
         try (ShardSeries train = new ShardSeries(store, tokenizer, "train", 100);
                 ShardSeries val = new ShardSeries(store, tokenizer, "val", 100)) {
-            train.add(new Document("d0", "one two"));
-            train.add(new Document("empty", ""));
+            train.add("d0", "one two");
+            train.endDocument();
+            train.add("empty", "");
+            train.endDocument();
             train.add("d1", "thre");
             val.add("d1", "e four");
             val.add("d1", " five");

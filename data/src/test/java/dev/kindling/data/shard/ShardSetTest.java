@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.kindling.data.DataException;
-import dev.kindling.data.corpus.Document;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
@@ -64,6 +63,11 @@ class ShardSetTest {
             verify(set);
             assertThatThrownBy(() -> set.verify(set.shards())).isInstanceOf(IndexOutOfBoundsException.class);
         }
+    }
+
+    private static void addDocument(ShardSeries series, String id, String text) {
+        series.add(id, text);
+        series.endDocument();
     }
 
     @Test
@@ -131,9 +135,9 @@ class ShardSetTest {
     @Test
     void leavesNothingBehindWhenADocumentCannotBeEncoded() {
         try (ShardSeries series = new ShardSeries(store, TOKENIZER, "train", 2)) {
-            series.add(new Document("one", "abcdef"));
+            addDocument(series, "one", "abcdef");
             assertThat(names()).isNotEmpty();
-            assertThatThrownBy(() -> series.add(new Document("two", "abX")))
+            assertThatThrownBy(() -> addDocument(series, "two", "abX"))
                     .isInstanceOf(DataException.class)
                     .hasMessageStartingWith("document two: character 'X' (U+0058) at position 2");
         }
@@ -156,7 +160,7 @@ class ShardSetTest {
         };
         try (ShardSeries series = new ShardSeries(failing, TOKENIZER, "train", 3)) {
             assertThatThrownBy(() -> {
-                        series.add(new Document("d", "abcdefghij"));
+                        addDocument(series, "d", "abcdefghij");
                         series.finish();
                     })
                     .isInstanceOf(DataException.class)
@@ -193,7 +197,7 @@ class ShardSetTest {
 
     private List<ShardInfo> series(String prefix, int shardTokens) {
         try (ShardSeries series = new ShardSeries(store, TOKENIZER, prefix, shardTokens)) {
-            TEXTS.forEach(text -> series.add(new Document(text, text)));
+            TEXTS.forEach(text -> addDocument(series, text, text));
             return series.finish();
         }
     }

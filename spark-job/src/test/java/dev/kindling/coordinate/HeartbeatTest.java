@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Timeout;
 
 @Timeout(60)
 class HeartbeatTest {
-    private static final int TRIES = 200_000;
+    private static final int TRIES = 20_000;
 
     private static Heartbeat ofThisThread() {
         return new Heartbeat(new Generation(1, 2, 0, 1), Limits.standard(), 1);

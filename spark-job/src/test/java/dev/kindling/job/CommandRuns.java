@@ -24,7 +24,7 @@ import org.apache.spark.SparkContext;
 import org.apache.spark.sql.SparkSession;
 
 /** Runs commands in this JVM, all in one Spark application with real executor processes, two where nothing else is said. */
-final class CommandRuns implements AutoCloseable {
+public final class CommandRuns implements AutoCloseable {
     /** A model that learns the words of {@link #writeCorpus} in a few steps; four micro-batches a step. */
     static final List<String> TINY = List.of(
             "model.n_layer=1",
@@ -91,7 +91,7 @@ final class CommandRuns implements AutoCloseable {
         return run(trainArguments(out, corpus, more));
     }
 
-    static String[] trainArguments(Path out, String corpus, String... more) {
+    public static String[] trainArguments(Path out, String corpus, String... more) {
         Stream<String> settings = Stream.concat(TINY.stream(), Stream.of("data.corpus=" + corpus));
         return Stream.of(
                         Stream.of("train", "--config", "shakespeare-char-cpu", "--device", "cpu", "--out", "" + out),
@@ -107,7 +107,7 @@ final class CommandRuns implements AutoCloseable {
     }
 
     /** The executor processes of this JVM's cluster. */
-    static List<ProcessHandle> executors() {
+    public static List<ProcessHandle> executors() {
         return ProcessHandle.current()
                 .descendants()
                 .filter(process -> process.info().arguments().stream()
@@ -117,7 +117,7 @@ final class CommandRuns implements AutoCloseable {
     }
 
     /** A page of dialogue in words that repeat. */
-    static Path writeCorpus(Path file) throws IOException {
+    public static Path writeCorpus(Path file) throws IOException {
         String[] words = "the king and a queen did walk upon the night with sorrow in her heart".split(" ");
         String[] speakers = {"ROMEO", "JULIET", "NURSE"};
         Random random = new Random(13);
@@ -153,7 +153,7 @@ final class CommandRuns implements AutoCloseable {
         return losses;
     }
 
-    static byte[] weights(Path run, int step) throws IOException {
+    public static byte[] weights(Path run, int step) throws IOException {
         return Files.readAllBytes(run.resolve("checkpoints/step-%07d/model.safetensors".formatted(step)));
     }
 

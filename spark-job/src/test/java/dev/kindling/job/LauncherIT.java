@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.kindling.config.ConfigKey;
 import dev.kindling.coordinate.EmbeddedCluster;
+import dev.kindling.submit.SparkProcesses;
 import java.io.File;
 import java.io.IOException;
 import java.io.PrintWriter;

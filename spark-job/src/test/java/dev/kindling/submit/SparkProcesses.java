@@ -1,6 +1,7 @@
-package dev.kindling.job;
+package dev.kindling.submit;
 
 import dev.kindling.coordinate.EmbeddedCluster;
+import dev.kindling.job.CommandRuns;
 import java.io.File;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -12,7 +13,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /** Processes of Spark on this host: drivers by plain spark-submit of the application jar, masters, workers. */
-final class SparkProcesses implements AutoCloseable {
+public final class SparkProcesses implements AutoCloseable {
     private final Path folder;
     private final Map<String, Process> processes = new LinkedHashMap<>();
 
@@ -23,7 +24,7 @@ final class SparkProcesses implements AutoCloseable {
     }
 
     /** The test's class path without Kindling, what its application jar brings, and a second logger. */
-    static List<String> sparkJars() {
+    public static List<String> sparkJars() {
         String application =
                 ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp|slf4j-simple)[^/\\\\]*";
         return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))

@@ -1,7 +1,8 @@
-package dev.kindling.job;
+package dev.kindling.submit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.job.CommandRuns;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;

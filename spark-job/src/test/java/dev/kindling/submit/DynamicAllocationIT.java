@@ -1,9 +1,10 @@
-package dev.kindling.job;
+package dev.kindling.submit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import dev.kindling.job.CommandRuns;
 import dev.kindling.job.command.ExitCode;
 import java.io.IOException;
 import java.nio.file.Files;

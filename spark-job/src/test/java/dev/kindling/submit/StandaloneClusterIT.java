@@ -1,8 +1,9 @@
-package dev.kindling.job;
+package dev.kindling.submit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.coordinate.message.Limits;
+import dev.kindling.job.CommandRuns;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

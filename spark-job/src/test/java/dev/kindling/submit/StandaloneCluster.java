@@ -1,5 +1,6 @@
-package dev.kindling.job;
+package dev.kindling.submit;
 
+import dev.kindling.job.CommandRuns;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;

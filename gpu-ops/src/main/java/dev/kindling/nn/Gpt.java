@@ -54,14 +54,14 @@ public final class Gpt {
     private final CrossEntropy crossEntropy;
 
     /** Builds the model over {@code parameters} on their device, with activations from {@code arena}. */
-    public Gpt(Parameters parameters, BatchShape shape, Mode mode, Sdpa sdpa, DeviceMemory memory) {
+    public Gpt(Parameters parameters, BatchShape shape, Mode mode, Sdpa sdpa, DeviceArena memory) {
         this(parameters, shape, new Use(mode, null), sdpa, memory);
     }
 
     /** What a model is for. With a cache it takes one token per sequence and call. */
     record Use(Mode mode, KvCache cache) {}
 
-    Gpt(Parameters parameters, BatchShape shape, Use use, Sdpa sdpa, DeviceMemory memory) {
+    Gpt(Parameters parameters, BatchShape shape, Use use, Sdpa sdpa, DeviceArena memory) {
         this.device = memory.device();
         this.ops = device.ops();
         this.parameters = parameters;
@@ -105,7 +105,7 @@ public final class Gpt {
     }
 
     /** Where a model's activations come from. */
-    public record DeviceMemory(Device device, Arena arena) {}
+    public record DeviceArena(Device device, Arena arena) {}
 
     private AttentionInputs.Sequences allocateSequences(Arena arena) {
         Tensor cumulative = arena.allocate("cumulative lengths", DType.I32, shape.packedSequences() + 1L);

@@ -10,7 +10,7 @@ import java.util.Locale;
 public final class GptDecoder {
     private final Gpt gpt;
     private final KvCache cache;
-    private final Gpt.DeviceMemory memory;
+    private final Gpt.DeviceArena memory;
     private final int vocabulary;
     private final int padded;
     private final float[] logits;
@@ -20,7 +20,7 @@ public final class GptDecoder {
      *
      * @param batch B, sequences decoded side by side
      */
-    public GptDecoder(Parameters parameters, int batch, Sdpa sdpa, Gpt.DeviceMemory memory) {
+    public GptDecoder(Parameters parameters, int batch, Sdpa sdpa, Gpt.DeviceArena memory) {
         this.memory = memory;
         vocabulary = parameters.config().vocabulary();
         padded = parameters.paddedVocabulary();

@@ -51,7 +51,7 @@ public final class ParityDump {
                     BatchShape.dense(BATCH, CONFIG.blockSize()),
                     Gpt.Mode.TRAINING,
                     new Sdpa(device, arena, EnumSet.allOf(Kind.class)),
-                    new Gpt.DeviceMemory(device, arena));
+                    new Gpt.DeviceArena(device, arena));
             int rows = gpt.shape().rows();
             int[] tokens = random.ints(rows, 0, CONFIG.vocabulary()).toArray();
             int[] targets = random.ints(rows, 0, CONFIG.vocabulary()).toArray();

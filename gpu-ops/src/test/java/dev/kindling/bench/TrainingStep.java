@@ -38,7 +38,7 @@ final class TrainingStep implements AutoCloseable {
                 BatchShape.dense(batch, config.blockSize()),
                 Gpt.Mode.TRAINING,
                 new Sdpa(device, arena, backends),
-                new Gpt.DeviceMemory(device, arena));
+                new Gpt.DeviceArena(device, arena));
         adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), device, arena);
         clip = new GradientClip(device.ops(), 1);
         rows = batch * config.blockSize();

@@ -131,7 +131,7 @@ abstract class GptContract extends GptFixture {
                 parameters,
                 BATCH,
                 new Sdpa(device, arena, EnumSet.allOf(Kind.class)),
-                new Gpt.DeviceMemory(device, arena));
+                new Gpt.DeviceArena(device, arena));
         int[] inputs = tokens(9, 29);
         double[] weights = toDouble(FlatWeights.of(device, parameters));
         ReferenceGpt reference = new ReferenceGpt(parameters);

@@ -58,7 +58,7 @@ abstract class GptFixture {
                 shape,
                 Gpt.Mode.TRAINING,
                 new Sdpa(device, arena, allowed),
-                new Gpt.DeviceMemory(device, arena));
+                new Gpt.DeviceArena(device, arena));
     }
 
     /** Weights larger than at initialisation, so that every term shows in the loss. */

@@ -56,7 +56,7 @@ final class BackendTrial implements AutoCloseable {
                     config,
                     Replica.ModelInputs.windows(config, vocabulary),
                     ranks,
-                    new Gpt.DeviceMemory(device, arena));
+                    new Gpt.DeviceArena(device, arena));
             restart();
             replica.rehearse();
             timedSteps = compile.stream().map(TimedStep::new).toList();

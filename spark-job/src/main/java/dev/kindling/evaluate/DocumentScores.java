@@ -42,7 +42,7 @@ public final class DocumentScores {
      *
      * @param tasks how the work is divided, and how to score
      */
-    public static Dataset<Row> of(Documents documents, SparkSession session, Tasks tasks) {
+    public static Dataset<Row> of(EvaluationData documents, SparkSession session, Tasks tasks) {
         PassageScoring scoring = new PassageScoring(tasks.scoring(), tasks.measurements());
         JavaRDD<Row> sums = documents
                 .passages(session, tasks.partitions(), tasks.slots())
@@ -59,7 +59,7 @@ public final class DocumentScores {
     }
 
     private static Row row(PassageScore sum) {
-        return RowFactory.create(sum.id(), sum.tokens(), sum.bytes(), sum.units() / Tally.UNITS, sum.problem());
+        return RowFactory.create(sum.id(), sum.tokens(), sum.bytes(), sum.units() / PassageLoss.UNITS, sum.problem());
     }
 
     private static Column scored(String name) {

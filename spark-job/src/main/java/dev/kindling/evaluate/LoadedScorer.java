@@ -87,7 +87,7 @@ final class LoadedScorer implements ExecutorModels.DeviceModel {
                 new BatchShape(extents.batch(), extents.block(), extents.sequences()),
                 Gpt.Mode.INFERENCE,
                 model.sdpa(),
-                new Gpt.DeviceMemory(model.device(), model.arena()));
+                new Gpt.DeviceArena(model.device(), model.arena()));
     }
 
     /** Loads the model for the task that this thread runs, on the task's device. */

@@ -8,12 +8,12 @@ import java.io.Serializable;
  * @param id of the document in the results
  * @param tokens how many were scored
  * @param bytes of UTF-8 of those tokens
- * @param units of loss, see {@link Tally#UNITS}
+ * @param units of loss, see {@link PassageLoss#UNITS}
  * @param problem why it could not be scored; null if it was
  */
 public record PassageScore(String id, long tokens, long bytes, long units, String problem) implements Serializable {
 
-    static PassageScore of(Tally tally) {
+    static PassageScore of(PassageLoss tally) {
         return new PassageScore(tally.passage().id(), tally.tokens(), tally.bytes(), tally.units(), tally.problem());
     }
 

@@ -32,7 +32,7 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
         private final Iterator<Passage> passages;
         private final LoadedScorer model;
         private final ScoringPipeline scorer;
-        private final Deque<Tally> begun = new ArrayDeque<>();
+        private final Deque<PassageLoss> begun = new ArrayDeque<>();
         private boolean finished;
 
         Scores(Iterator<Passage> passages, LoadedScorer model) {
@@ -54,7 +54,7 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
             if (!hasNext()) {
                 throw new NoSuchElementException("all passages have been scored");
             }
-            Tally first = begun.removeFirst();
+            PassageLoss first = begun.removeFirst();
             return new Tuple2<>(first.passage().key(), PassageScore.of(first));
         }
 
@@ -71,8 +71,8 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
             }
         }
 
-        private Tally read(Passage passage) {
-            Tally tally = new Tally(passage);
+        private PassageLoss read(Passage passage) {
+            PassageLoss tally = new PassageLoss(passage);
             Reading reading = new Reading(tally, model, scoring.stride(), scorer);
             try {
                 passage.read(model.tokenizer(), model.extents().block(), reading);
@@ -90,13 +90,13 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
 
     /** Cuts the tokens of one passage into windows, and counts their bytes. */
     private static final class Reading implements Passage.Tokens {
-        private final Tally tally;
+        private final PassageLoss tally;
         private final LoadedScorer model;
         private final StridedWindows windows;
         private boolean any;
         private boolean context;
 
-        Reading(Tally tally, LoadedScorer model, int stride, ScoringPipeline scorer) {
+        Reading(PassageLoss tally, LoadedScorer model, int stride, ScoringPipeline scorer) {
             this.tally = tally;
             this.model = model;
             windows = new StridedWindows(

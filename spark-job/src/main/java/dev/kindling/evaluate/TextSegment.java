@@ -2,7 +2,7 @@ package dev.kindling.evaluate;
 
 import dev.kindling.data.DataException;
 import dev.kindling.data.token.Tokenizer;
-import dev.kindling.input.Compression;
+import dev.kindling.input.FileCompression;
 import dev.kindling.input.InputFile;
 import dev.kindling.input.TextFile;
 import dev.kindling.input.TextPieces;
@@ -43,7 +43,7 @@ record TextSegment(InputFile file, long number) implements Passage {
     @Override
     public void read(Tokenizer tokenizer, int block, Tokens to) {
         TextFile.use(file, tokenizer.cuts(), text -> {
-            if (file.compression() != Compression.NONE) {
+            if (file.compression() != FileCompression.NONE) {
                 all(text, tokenizer, to);
                 return;
             }

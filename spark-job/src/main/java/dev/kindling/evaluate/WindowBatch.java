@@ -36,7 +36,7 @@ final class WindowBatch {
         return batch + 1;
     }
 
-    private record Entry(int last, int scored, Tally tally) {}
+    private record Entry(int last, int scored, PassageLoss tally) {}
 
     private final Extents extents;
     private final int[] inputs;
@@ -69,7 +69,7 @@ final class WindowBatch {
     }
 
     /** Adds a window, see {@link StridedWindows.Sink#window}. */
-    void add(int[] tokens, int scored, Tally tally) {
+    void add(int[] tokens, int scored, PassageLoss tally) {
         int length = tokens.length - 1;
         int at = extents.packed() ? used : entries.size() * extents.block();
         System.arraycopy(tokens, 0, inputs, at, length);

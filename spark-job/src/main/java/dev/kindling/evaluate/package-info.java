@@ -1,9 +1,9 @@
 /**
  * The work of {@code evaluate}: the loss of every document, each scored exactly once, in an ordinary Spark job.
  *
- * <p>In: text files, a table or a split of a run's shards ({@link dev.kindling.evaluate.Documents}), and a checkpoint.
+ * <p>In: text files, a table or a split of a run's shards ({@link dev.kindling.evaluate.EvaluationData}), and a checkpoint.
  * Out: one row per document ({@link dev.kindling.evaluate.DocumentScores}) and their sums ({@link
- * dev.kindling.evaluate.Totals}), the same to the last bit however the work was divided.
+ * dev.kindling.evaluate.EvaluationTotals}), the same to the last bit however the work was divided.
  *
  * <p>On its way a document is read in passages, cut into overlapping windows ({@code StridedWindows}), gathered into
  * batches ({@code WindowBatch}, {@code ScoringPipeline}) and scored by the model that the tasks of a device share

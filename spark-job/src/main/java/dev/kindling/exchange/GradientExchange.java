@@ -22,7 +22,7 @@ public interface GradientExchange {
      * @param sum of this rank's micro-batches
      */
     static GradientExchange of(
-            RankLinks ranks, Gpt.DeviceMemory memory, Parameters parameters, GradientSum sum, Compression compression) {
+            RankLinks ranks, Gpt.DeviceArena memory, Parameters parameters, GradientSum sum, Compression compression) {
         if (ranks.nccl().isEmpty()) {
             return new HostGradientExchange(
                     ranks.allReduce(),

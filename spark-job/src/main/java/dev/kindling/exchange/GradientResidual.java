@@ -3,8 +3,8 @@ package dev.kindling.exchange;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.config.ClusterSection.Compression;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.Parameters;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Optional;
@@ -14,11 +14,11 @@ import java.util.Optional;
  * gradient in one step is kept, in F32 and in the layout of the flat buffers, and added to that gradient in the next.
  */
 final class GradientResidual {
-    private final Gpt.DeviceMemory memory;
+    private final Gpt.DeviceArena memory;
     private final Tensor gradients;
     private final Tensor residual;
 
-    private GradientResidual(Gpt.DeviceMemory memory, Parameters parameters) {
+    private GradientResidual(Gpt.DeviceArena memory, Parameters parameters) {
         this.memory = memory;
         gradients = parameters.gradients();
         residual = memory.arena().allocate("residual of gradients", DType.F32, parameters.count());
@@ -27,7 +27,7 @@ final class GradientResidual {
 
     /** A residual of zeros; none where gradients are not compressed, or do not travel. */
     static Optional<GradientResidual> of(
-            Compression compression, RankLinks ranks, Gpt.DeviceMemory memory, Parameters parameters) {
+            Compression compression, RankLinks ranks, Gpt.DeviceArena memory, Parameters parameters) {
         return compression == Compression.BF16 && ranks.worldSize() > 1
                 ? Optional.of(new GradientResidual(memory, parameters))
                 : Optional.empty();

@@ -19,7 +19,7 @@ public interface GradientSum {
      * @param lossSum the model's, to which the backward pass adds
      */
     static GradientSum of(
-            Reduction reduction, Gpt.DeviceMemory memory, Tensor gradients, Tensor lossSum, RankShare share) {
+            Reduction reduction, Gpt.DeviceArena memory, Tensor gradients, Tensor lossSum, RankShare share) {
         return switch (reduction) {
             case RANK -> new RunningGradientSum(memory.device(), gradients, lossSum, share.worldSize());
             case TREE -> new TreeGradientSum(memory, gradients, lossSum, share);

@@ -5,8 +5,8 @@ import dev.kindling.allreduce.Rounding;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.Parameters;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 import java.util.Optional;
@@ -37,7 +37,7 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
     /** @param residual of this rank's rounding, with {@code cluster.compression} */
     HostGradientExchange(
             AllReduce allReduce,
-            Gpt.DeviceMemory memory,
+            Gpt.DeviceArena memory,
             Parameters parameters,
             GradientSum sum,
             Optional<GradientResidual> residual) {

@@ -4,8 +4,8 @@ import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.Parameters;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
@@ -27,7 +27,7 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
 
     HostZeroExchange(
             AllReduce allReduce,
-            Gpt.DeviceMemory memory,
+            Gpt.DeviceArena memory,
             Parameters parameters,
             GradientSum sum,
             Optional<GradientResidual> residual) {

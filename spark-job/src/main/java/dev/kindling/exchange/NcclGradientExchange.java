@@ -5,8 +5,8 @@ import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.RankedSum;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.Parameters;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 
@@ -30,7 +30,7 @@ final class NcclGradientExchange implements GradientExchange {
     }
 
     /** {@code cluster.compression: bf16}: gradients travel in bf16, with error feedback, and are summed in F32. */
-    static NcclGradientExchange rounded(NcclCommunicator communicator, Parameters parameters, Gpt.DeviceMemory memory) {
+    static NcclGradientExchange rounded(NcclCommunicator communicator, Parameters parameters, Gpt.DeviceArena memory) {
         long longest =
                 parameters.buckets().stream().mapToLong(Range::length).max().orElseThrow();
         RankedSum.WireBuffers wire = new RankedSum.WireBuffers(communicator, memory.arena(), longest);

@@ -35,7 +35,7 @@ final class TreeGradientSum implements GradientSum {
     /** After each micro-batch, before it is added to its neighbours: the number of older sums on the stack. */
     private final int[] held;
 
-    TreeGradientSum(Gpt.DeviceMemory memory, Tensor gradients, Tensor lossSum, RankShare share) {
+    TreeGradientSum(Gpt.DeviceArena memory, Tensor gradients, Tensor lossSum, RankShare share) {
         device = memory.device();
         Arena arena = memory.arena();
         this.gradients = gradients;

@@ -13,7 +13,7 @@ import java.util.Optional;
 public interface ZeroExchange extends GradientExchange {
     /** The exchange over NCCL where the ranks have it, else over the hosts. */
     static ZeroExchange of(
-            RankLinks ranks, Gpt.DeviceMemory memory, Parameters parameters, GradientSum sum, Compression compression) {
+            RankLinks ranks, Gpt.DeviceArena memory, Parameters parameters, GradientSum sum, Compression compression) {
         return ranks.nccl().isPresent()
                 ? new NcclZeroExchange(ranks.nccl().get(), memory.device(), parameters, ranks.rank() == 0)
                 : new HostZeroExchange(

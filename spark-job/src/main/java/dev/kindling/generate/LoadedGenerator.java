@@ -24,7 +24,7 @@ public final class LoadedGenerator implements ExecutorModels.DeviceModel {
         this.model = model;
         generator = new TextGenerator(
                 new GptDecoder(
-                        model.parameters(), batch, model.sdpa(), new Gpt.DeviceMemory(model.device(), model.arena())),
+                        model.parameters(), batch, model.sdpa(), new Gpt.DeviceArena(model.device(), model.arena())),
                 model.tokenizer().vocabSize());
     }
 

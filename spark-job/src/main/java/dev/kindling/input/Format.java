@@ -17,7 +17,7 @@ public enum Format {
     }
 
     static Format of(String name) {
-        String inner = Compression.of(name).inner(name);
+        String inner = FileCompression.of(name).inner(name);
         if (inner.endsWith(".parquet")) {
             return PARQUET;
         }
@@ -26,7 +26,7 @@ public enum Format {
 
     /** Whether the name says that every line is a JSON value, which {@code .json} does not. */
     static boolean isJsonLines(String name) {
-        return JSON_LINES.stream().anyMatch(Compression.of(name).inner(name)::endsWith);
+        return JSON_LINES.stream().anyMatch(FileCompression.of(name).inner(name)::endsWith);
     }
 
     /** For messages. */

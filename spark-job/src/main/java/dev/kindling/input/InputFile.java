@@ -24,13 +24,13 @@ import org.apache.hadoop.fs.Path;
  */
 public record InputFile(Named named, Format format, String name, String uri, long bytes) implements Serializable {
 
-    public Compression compression() {
-        return Compression.of(name);
+    public FileCompression compression() {
+        return FileCompression.of(name);
     }
 
     /** Ranges of {@code rangeBytes} bytes that the file can be read in; at least one. */
     public long ranges(long rangeBytes) {
-        return compression() == Compression.NONE ? Math.max(1, (bytes + rangeBytes - 1) / rangeBytes) : 1;
+        return compression() == FileCompression.NONE ? Math.max(1, (bytes + rangeBytes - 1) / rangeBytes) : 1;
     }
 
     /**

@@ -18,7 +18,7 @@ final class JsonRows implements TableRows {
     JsonRows(InputFile file, long begin, long end) throws IOException {
         this.file = file;
         Configuration hadoop = Storage.settings();
-        if (file.compression() != Compression.NONE) {
+        if (file.compression() != FileCompression.NONE) {
             this.end = Long.MAX_VALUE;
             in = file.content(hadoop);
             lines = new Lines(in, 0);

@@ -61,7 +61,7 @@ public final class TextFile implements AutoCloseable {
      * is read meanwhile.
      */
     public TextPieces pieces(long begin, long end) throws IOException {
-        if (file.compression() != Compression.NONE) {
+        if (file.compression() != FileCompression.NONE) {
             return new TextPieces(content, 0, Long.MAX_VALUE, cuts);
         }
         stored.seek(begin);

@@ -115,7 +115,7 @@ public record TextInput(Named named, Format format, List<InputFile> files) {
 
     private static TextInput of(Named named, Format format, List<FileWalk.Found> found) {
         for (FileWalk.Found file : found) {
-            Compression.of(file.name()).unreadable(file.name()).ifPresent(ending -> {
+            FileCompression.of(file.name()).unreadable(file.name()).ifPresent(ending -> {
                 throw new DataException(String.format(
                         Locale.ROOT,
                         "%s of %s: %s files are not read; unpack it, or compress it by gzip, bzip2 or zstd",

@@ -10,10 +10,10 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.data.DataException;
 import dev.kindling.evaluate.DocumentScores;
-import dev.kindling.evaluate.Documents;
+import dev.kindling.evaluate.EvaluationData;
+import dev.kindling.evaluate.EvaluationTotals;
 import dev.kindling.evaluate.Measurements;
 import dev.kindling.evaluate.ScoringSettings;
-import dev.kindling.evaluate.Totals;
 import dev.kindling.input.Named;
 import dev.kindling.input.TextInput;
 import dev.kindling.job.command.Job;
@@ -81,7 +81,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         Configuration hadoop = Storage.settings();
         StagedDirectory results = StagedDirectory.at(options.out(), hadoop);
         Subject subject = Subject.of(options, hadoop);
-        Documents documents = documents(options, subject, results.out(), hadoop);
+        EvaluationData documents = documents(options, subject, results.out(), hadoop);
         ScoringSettings scoring = scoring(options, subject, documents);
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = options.elastic().executors(gpus);
@@ -98,9 +98,9 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     }
 
     private record Work(
-            EvaluateOptions options, Subject subject, ScoringSettings scoring, Documents documents, int executors) {}
+            EvaluateOptions options, Subject subject, ScoringSettings scoring, EvaluationData documents, int executors) {}
 
-    private static Totals evaluate(Work work, SparkSession session, StagedDirectory results) throws IOException {
+    private static EvaluationTotals evaluate(Work work, SparkSession session, StagedDirectory results) throws IOException {
         long began = System.nanoTime();
         Measurements measurements = new Measurements(session.sparkContext());
         int slots = Math.max(
@@ -115,7 +115,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         DocumentScores.of(work.documents(), session, tasks).write().parquet(table);
         double seconds = (System.nanoTime() - began) / 1e9;
         Dataset<Row> written = session.read().parquet(Storage.asPattern(table));
-        Totals totals = Totals.of(written);
+        EvaluationTotals totals = EvaluationTotals.of(written);
         List<String> problems = problems(written);
         if (totals.documents() == 0) {
             throw new DataException(
@@ -143,7 +143,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         return totals;
     }
 
-    private static void report(Totals totals, double seconds, Measurements measurements, List<String> problems) {
+    private static void report(EvaluationTotals totals, double seconds, Measurements measurements, List<String> problems) {
         System.out.printf(
                 Locale.ROOT,
                 "evaluated %,d document(s), %,d tokens: loss %.6f, perplexity %.4f, %.4f bits per byte%n",
@@ -169,7 +169,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     /**
      * The content of summary.json. Everything but the duration is the same for the same checkpoint, data and options.
      */
-    private static ObjectNode summary(Work work, Totals totals, List<String> problems) {
+    private static ObjectNode summary(Work work, EvaluationTotals totals, List<String> problems) {
         ObjectNode summary = JsonMapper.builder().build().createObjectNode();
         EvaluateOptions.Data data = work.options().data();
         summary.put("checkpoint", work.subject().checkpoint().toString())
@@ -195,7 +195,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 .toList();
     }
 
-    private static ScoringSettings scoring(EvaluateOptions options, Subject subject, Documents documents) {
+    private static ScoringSettings scoring(EvaluateOptions options, Subject subject, EvaluationData documents) {
         int block = subject.config().model().blockSize();
         int stride = options.stride().orElse(block);
         if (stride > block) {
@@ -230,18 +230,18 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         };
     }
 
-    private static Documents documents(EvaluateOptions options, Subject subject, Path out, Configuration hadoop)
+    private static EvaluationData documents(EvaluateOptions options, Subject subject, Path out, Configuration hadoop)
             throws IOException {
         EvaluateOptions.Data data = options.data();
         if (data.path().isPresent()) {
             Named named = Named.data(data.path().get(), data.column(), data.idColumn());
-            Documents documents = Documents.of(TextInput.of(named, hadoop));
+            EvaluationData documents = EvaluationData.of(TextInput.of(named, hadoop));
             named.requireOutside(out, hadoop);
             return documents;
         }
         boolean asTraining = options.stride().isEmpty();
         int windows = subject.config().train().evalBatches()
                 * subject.config().train().microBatch();
-        return Documents.split(subject.shards(hadoop), data.split().orElseThrow(), asTraining ? windows : 0);
+        return EvaluationData.split(subject.shards(hadoop), data.split().orElseThrow(), asTraining ? windows : 0);
     }
 }

@@ -51,7 +51,7 @@ public final class ProfiledTraining {
         GptConfig model = GptConfigs.of(config.model(), vocabulary);
         int tokens = train.globalBatch() * model.blockSize();
         try (Arena arena = device.arena("profile")) {
-            Gpt.DeviceMemory memory = new Gpt.DeviceMemory(device, arena);
+            Gpt.DeviceArena memory = new Gpt.DeviceArena(device, arena);
             Replica replica =
                     new Replica(config, Replica.ModelInputs.windows(config, vocabulary), RankLinks.alone(), memory);
             replica.parameters().initialise(train.seed());

@@ -44,7 +44,7 @@ public final class Replica {
 
     private final TrainConfig config;
     private final RankLinks ranks;
-    private final Gpt.DeviceMemory memory;
+    private final Gpt.DeviceArena memory;
     private final Sdpa sdpa;
     private final Parameters parameters;
     private final AdamW adamW;
@@ -61,7 +61,7 @@ public final class Replica {
      * @param ranks the ranks whose replicas train together
      * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
      */
-    public Replica(TrainConfig config, ModelInputs inputs, RankLinks ranks, Gpt.DeviceMemory memory) {
+    public Replica(TrainConfig config, ModelInputs inputs, RankLinks ranks, Gpt.DeviceArena memory) {
         this.config = config;
         this.ranks = ranks;
         this.memory = memory;

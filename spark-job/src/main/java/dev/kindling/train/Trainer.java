@@ -97,7 +97,7 @@ final class Trainer {
                     config,
                     new Replica.ModelInputs(rank.shards().tokenizer().vocabSize(), source.shape()),
                     rank.ranks(),
-                    new Gpt.DeviceMemory(device, arena));
+                    new Gpt.DeviceArena(device, arena));
         } catch (UnsupportedOperationException e) { // the attention backends' refusals, which no other attempt changes
             throw new FatalJobException(e.getMessage(), e);
         }
@@ -283,7 +283,7 @@ final class Trainer {
         try (Arena arena = device.arena("sample")) {
             int vocabulary = rank.shards().tokenizer().vocabSize();
             TextGenerator generator = new TextGenerator(
-                    new GptDecoder(parameters, 1, sdpa, new Gpt.DeviceMemory(device, arena)), vocabulary);
+                    new GptDecoder(parameters, 1, sdpa, new Gpt.DeviceArena(device, arena)), vocabulary);
             int[] prompt = new int[1];
             rank.shards().tokens(CorpusSplit.VAL).copy(0, 1, prompt, 0);
             generator.generate(

@@ -51,7 +51,7 @@ public final class ForwardBench {
                 shape,
                 Gpt.Mode.INFERENCE,
                 model.sdpa(),
-                new Gpt.DeviceMemory(device, model.arena()));
+                new Gpt.DeviceArena(device, model.arena()));
         int[] tokens =
                 new Random(1).ints(shape.rows(), 0, model.config().vocabulary()).toArray();
         gpt.load(tokens, tokens);

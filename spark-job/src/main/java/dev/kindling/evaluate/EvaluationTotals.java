@@ -19,24 +19,24 @@ import org.apache.spark.sql.Row;
  * @param bytes of UTF-8 of those tokens
  * @param nats the sum of all losses
  */
-public record Totals(long documents, long skipped, long tokens, long bytes, double nats) {
+public record EvaluationTotals(long documents, long skipped, long tokens, long bytes, double nats) {
 
     /** Adds up {@code nats} exactly, as the whole numbers of units that the tasks counted. */
-    public static Totals of(Dataset<Row> scores) {
+    public static EvaluationTotals of(Dataset<Row> scores) {
         Row row = scores.agg(
                         count(col(DocumentScores.NATS)),
                         count(col(DocumentScores.SKIPPED)),
                         sum(DocumentScores.TOKENS),
                         sum(DocumentScores.BYTES),
-                        sum(col(DocumentScores.NATS).multiply(lit(Tally.UNITS)).cast("decimal(28,0)")))
+                        sum(col(DocumentScores.NATS).multiply(lit(PassageLoss.UNITS)).cast("decimal(28,0)")))
                 .first();
         if (row.getLong(0) == 0) {
-            return new Totals(0, row.getLong(1), 0, 0, 0);
+            return new EvaluationTotals(0, row.getLong(1), 0, 0, 0);
         }
         BigDecimal units = row.getDecimal(4);
-        double nats = units.divide(BigDecimal.valueOf((long) Tally.UNITS), MathContext.DECIMAL128)
+        double nats = units.divide(BigDecimal.valueOf((long) PassageLoss.UNITS), MathContext.DECIMAL128)
                 .doubleValue();
-        return new Totals(row.getLong(0), row.getLong(1), row.getLong(2), row.getLong(3), nats);
+        return new EvaluationTotals(row.getLong(0), row.getLong(1), row.getLong(2), row.getLong(3), nats);
     }
 
     /** Mean loss, in nats per token. */

@@ -8,7 +8,7 @@ import java.util.Locale;
  * sum over a window is rounded. Integers give the same sum in any order, so totals depend neither on partitions nor on
  * retries.
  */
-final class Tally {
+final class PassageLoss {
     /** Units per nat. */
     static final double UNITS = 0x1p32;
 
@@ -20,7 +20,7 @@ final class Tally {
     private boolean read;
     private String problem;
 
-    Tally(Passage passage) {
+    PassageLoss(Passage passage) {
         this.passage = passage;
     }
 

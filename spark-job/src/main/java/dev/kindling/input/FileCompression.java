@@ -11,7 +11,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.io.compress.GzipCodec;
 
 /** How a file is compressed, by the ending of its name. One that is can be read from its beginning only. */
-public enum Compression {
+public enum FileCompression {
     NONE(""),
     GZIP(".gz"),
     BZIP2(".bz2"),
@@ -22,13 +22,13 @@ public enum Compression {
 
     private final String ending;
 
-    Compression(String ending) {
+    FileCompression(String ending) {
         this.ending = ending;
     }
 
-    static Compression of(String name) {
+    static FileCompression of(String name) {
         String lower = name.toLowerCase(Locale.ROOT);
-        for (Compression compression : values()) {
+        for (FileCompression compression : values()) {
             if (compression != NONE && lower.endsWith(compression.ending)) {
                 return compression;
             }

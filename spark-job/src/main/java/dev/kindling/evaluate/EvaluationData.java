@@ -12,12 +12,12 @@ import org.apache.spark.api.java.function.FlatMapFunction;
 import org.apache.spark.sql.SparkSession;
 
 /** What to evaluate, found and checked by the driver, read by the tasks. */
-public final class Documents {
+public final class EvaluationData {
     private final long segments;
     private final Share share;
     private final WindowLength windowLength;
 
-    private Documents(long segments, Share share, WindowLength windowLength) {
+    private EvaluationData(long segments, Share share, WindowLength windowLength) {
         this.segments = segments;
         this.share = share;
         this.windowLength = windowLength;
@@ -33,11 +33,11 @@ public final class Documents {
     }
 
     /** Text files, or a table. */
-    public static Documents of(TextInput input) {
+    public static EvaluationData of(TextInput input) {
         Segments segments = new Segments(input.files());
         return input.format() == Format.TEXT
-                ? new Documents(segments.count(), segments::texts, segments::windowTokens)
-                : new Documents(segments.count(), segments::rows, (block, bytesPerToken) -> 0);
+                ? new EvaluationData(segments.count(), segments::texts, segments::windowTokens)
+                : new EvaluationData(segments.count(), segments::rows, (block, bytesPerToken) -> 0);
     }
 
     /**
@@ -45,9 +45,9 @@ public final class Documents {
      *
      * @param windows how many evenly placed windows to look at, as training's validation does; 0 for every token
      */
-    public static Documents split(String folder, String split, int windows) throws IOException {
+    public static EvaluationData split(String folder, String split, int windows) throws IOException {
         ShardSplit of = ShardSplit.of(folder, split, windows);
-        return new Documents(of.segments(), of::passages, (block, bytesPerToken) -> block);
+        return new EvaluationData(of.segments(), of::passages, (block, bytesPerToken) -> block);
     }
 
     /**

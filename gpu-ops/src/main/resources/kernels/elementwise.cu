@@ -11,8 +11,7 @@
 
 __device__ __forceinline__ i64 flatIndex() { return (i64)blockIdx.x * 256 + threadIdx.x; }
 
-extern "C" __global__ void __launch_bounds__(256)
-    accumulate_f32(float *to, const float *from, i64 count) {
+extern "C" __global__ void __launch_bounds__(256) accumulate_f32(float *to, const float *from, i64 count) {
     if (flatIndex() < count) to[flatIndex()] += from[flatIndex()];
 }
 

@@ -1,8 +1,8 @@
 package dev.kindling.profile;
 
 import dev.kindling.attention.AttentionBackend;
-import dev.kindling.device.AttentionInputs.Gradients;
 import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.AttentionInputs.Gradients;
 import dev.kindling.device.Device;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.StepInputs;

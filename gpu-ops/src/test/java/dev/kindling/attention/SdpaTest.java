@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.attention.AttentionBackend.Kind;
-import dev.kindling.device.AttentionShape.MaskKind;
 import dev.kindling.device.AttentionShape;
+import dev.kindling.device.AttentionShape.MaskKind;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.tensor.Arena;

@@ -53,10 +53,7 @@ final class BackendTrial implements AutoCloseable {
         arena = device.arena("comparison, " + config.cluster().attention());
         try {
             replica = new Replica(
-                    config,
-                    Replica.ModelInputs.windows(config, vocabulary),
-                    ranks,
-                    new Gpt.DeviceArena(device, arena));
+                    config, Replica.ModelInputs.windows(config, vocabulary), ranks, new Gpt.DeviceArena(device, arena));
             restart();
             replica.rehearse();
             timedSteps = compile.stream().map(TimedStep::new).toList();

@@ -28,7 +28,9 @@ public record EvaluationTotals(long documents, long skipped, long tokens, long b
                         count(col(DocumentScores.SKIPPED)),
                         sum(DocumentScores.TOKENS),
                         sum(DocumentScores.BYTES),
-                        sum(col(DocumentScores.NATS).multiply(lit(PassageLoss.UNITS)).cast("decimal(28,0)")))
+                        sum(col(DocumentScores.NATS)
+                                .multiply(lit(PassageLoss.UNITS))
+                                .cast("decimal(28,0)")))
                 .first();
         if (row.getLong(0) == 0) {
             return new EvaluationTotals(0, row.getLong(1), 0, 0, 0);

@@ -1,7 +1,7 @@
 package dev.kindling.job;
 
-import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.attention.AttentionBackend;
+import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.attention.EfficientAttention;
 import dev.kindling.attention.FlashAttention;
 import dev.kindling.attention.MathAttention;
@@ -12,9 +12,9 @@ import dev.kindling.device.AttentionShape;
 import dev.kindling.device.Device;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.AttentionOptions;
+import dev.kindling.profile.AttentionTimer;
 import dev.kindling.profile.AttentionTimer.Problem;
 import dev.kindling.profile.AttentionTimer.Result;
-import dev.kindling.profile.AttentionTimer;
 import dev.kindling.session.DriverDevice;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;

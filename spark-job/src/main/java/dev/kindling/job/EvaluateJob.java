@@ -98,9 +98,14 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     }
 
     private record Work(
-            EvaluateOptions options, Subject subject, ScoringSettings scoring, EvaluationData documents, int executors) {}
+            EvaluateOptions options,
+            Subject subject,
+            ScoringSettings scoring,
+            EvaluationData documents,
+            int executors) {}
 
-    private static EvaluationTotals evaluate(Work work, SparkSession session, StagedDirectory results) throws IOException {
+    private static EvaluationTotals evaluate(Work work, SparkSession session, StagedDirectory results)
+            throws IOException {
         long began = System.nanoTime();
         Measurements measurements = new Measurements(session.sparkContext());
         int slots = Math.max(
@@ -143,7 +148,8 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         return totals;
     }
 
-    private static void report(EvaluationTotals totals, double seconds, Measurements measurements, List<String> problems) {
+    private static void report(
+            EvaluationTotals totals, double seconds, Measurements measurements, List<String> problems) {
         System.out.printf(
                 Locale.ROOT,
                 "evaluated %,d document(s), %,d tokens: loss %.6f, perplexity %.4f, %.4f bits per byte%n",

@@ -1,8 +1,8 @@
 package dev.kindling.job;
 
 import dev.kindling.allreduce.SumOrder;
-import dev.kindling.config.ClusterSection.AllReduceChoice;
 import dev.kindling.config.ClusterSection;
+import dev.kindling.config.ClusterSection.AllReduceChoice;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.coordinate.Coordinator;

@@ -1,7 +1,7 @@
 package dev.kindling.model;
 
-import dev.kindling.config.ModelSection.Activation;
 import dev.kindling.config.ModelSection;
+import dev.kindling.config.ModelSection.Activation;
 import dev.kindling.device.Gelu;
 import dev.kindling.nn.GptConfig;
 

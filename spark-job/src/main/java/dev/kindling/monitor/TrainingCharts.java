@@ -1,10 +1,10 @@
 package dev.kindling.monitor;
 
 import dev.kindling.monitor.TrainingRun.Point;
+import dev.kindling.report.LineChart;
 import dev.kindling.report.LineChart.Axes;
 import dev.kindling.report.LineChart.Look;
 import dev.kindling.report.LineChart.Series;
-import dev.kindling.report.LineChart;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashSet;

@@ -1,6 +1,5 @@
 package dev.kindling.session;
 
-import org.apache.spark.internal.config.package$;
 import dev.kindling.coordinate.message.FatalJobException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -8,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import org.apache.spark.SecurityManager;
 import org.apache.spark.SparkConf;
+import org.apache.spark.internal.config.package$;
 import org.apache.spark.rpc.RpcAddress;
 import org.apache.spark.rpc.RpcEnv;
 import org.apache.spark.util.Utils;

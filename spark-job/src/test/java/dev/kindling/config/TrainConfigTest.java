@@ -169,8 +169,8 @@ class TrainConfigTest {
         TrainConfig defaults =
                 TrainConfig.defaults().withCluster(c -> c.withExecutors(7)).withTrain(t -> t.withMicroBatch(32));
 
-        TrainConfig config = TrainConfig.parse(
-                "train: {micro_batch: 16}", "test", defaults, Overrides.set("train.max_steps=9"));
+        TrainConfig config =
+                TrainConfig.parse("train: {micro_batch: 16}", "test", defaults, Overrides.set("train.max_steps=9"));
 
         assertThat(config.cluster().executors()).isEqualTo(7);
         assertThat(config.train().microBatch()).isEqualTo(16);

@@ -2,8 +2,8 @@ package dev.kindling.device.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.kindling.device.AttentionInputs.Gradients;
 import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.AttentionInputs.Gradients;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.FusedAttention;
 import dev.kindling.device.Matmul;

@@ -63,6 +63,13 @@ public final class BpeTokenizer implements Tokenizer {
         return encoding.decode(list);
     }
 
+    /** The bytes of one token. */
+    byte[] bytes(int id) {
+        IntArrayList one = new IntArrayList(1);
+        one.add(id);
+        return encoding.decodeBytes(one);
+    }
+
     @Override
     public long utf8Length(int[] ids) {
         IntArrayList list = new IntArrayList(ids.length);

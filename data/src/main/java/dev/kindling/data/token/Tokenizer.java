@@ -7,8 +7,8 @@ import java.util.OptionalInt;
  * Text to ids and back. Immutable, safe to share between threads. {@code decode(encode(text))} is
  * {@code text} for every text that can be encoded.
  */
-public sealed interface Tokenizer permits CharTokenizer, BpeTokenizer {
-    /** As configured and as written to shards: {@code char} or {@code gpt2}. At most 16 ASCII letters. */
+public sealed interface Tokenizer permits CharTokenizer, BpeTokenizer, ByteLevelBpeTokenizer {
+    /** As configured and as written to shards: {@code char}, {@code gpt2} or {@code bpe}. At most 16 ASCII letters. */
     String id();
 
     /** Ids are 0 to vocabSize - 1. */

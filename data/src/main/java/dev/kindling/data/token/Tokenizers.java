@@ -47,6 +47,7 @@ public final class Tokenizers {
         return switch (id) {
             case CharTokenizer.ID -> CharTokenizer.fromJson(json, name);
             case BpeTokenizer.ID -> BpeTokenizer.fromJson(json, name);
+            case ByteLevelBpeTokenizer.ID -> ByteLevelBpeTokenizer.fromJson(json, name);
             default -> throw unknown(name, id);
         };
     }

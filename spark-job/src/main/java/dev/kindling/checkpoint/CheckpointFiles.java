@@ -1,11 +1,15 @@
 package dev.kindling.checkpoint;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.interop.SafeTensorsFile;
+import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.Storage;
+import dev.kindling.tensor.DType;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -35,7 +39,9 @@ final class CheckpointFiles {
 
     private static final JsonMapper JSON =
             JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
-    private static final JsonMapper COMPACT = JsonMapper.builder().build();
+    private static final JsonMapper COMPACT = JsonMapper.builder()
+            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+            .build();
 
     private final Storage storage;
 
@@ -44,10 +50,28 @@ final class CheckpointFiles {
     }
 
     void write(Path directory, Checkpoint checkpoint) throws IOException {
-        ObjectNode body = checkpoint.state().toJson();
+        write(
+                directory,
+                checkpoint.state(),
+                new SafeTensors(checkpoint.model(), METADATA)::writeTo,
+                new SafeTensors(checkpoint.optimizer(), METADATA)::writeTo);
+    }
+
+    /** Writes weights as they stream, without moments of an optimizer. */
+    void write(Path directory, CheckpointState state, Map<String, TensorContent> model) throws IOException {
+        write(
+                directory,
+                state,
+                new SafeTensorsFile(model, METADATA, DType.F32)::writeTo,
+                new SafeTensors(Map.of(), METADATA)::writeTo);
+    }
+
+    private void write(Path directory, CheckpointState state, Storage.Content model, Storage.Content optimizer)
+            throws IOException {
+        ObjectNode body = state.toJson();
         ObjectNode files = body.putObject("files");
-        files.set(MODEL, writeTensors(new Path(directory, MODEL), checkpoint.model()));
-        files.set(OPTIMIZER, writeTensors(new Path(directory, OPTIMIZER), checkpoint.optimizer()));
+        files.set(MODEL, writeTensors(new Path(directory, MODEL), model));
+        files.set(OPTIMIZER, writeTensors(new Path(directory, OPTIMIZER), optimizer));
         ObjectNode root = JSON.createObjectNode().put("format", FORMAT).put("version", VERSION);
         root.put("crc32c", crc(body)).set("state", body);
         byte[] json = JSON.writeValueAsBytes(root);
@@ -95,8 +119,17 @@ final class CheckpointFiles {
 
     /** Checks every length and checksum, without holding any tensor in memory. */
     CheckpointState verify(Path directory) throws IOException {
+        return verify(directory, List.of(MODEL, OPTIMIZER));
+    }
+
+    /** Checks state and model alone. */
+    CheckpointState verifyModel(Path directory) throws IOException {
+        return verify(directory, List.of(MODEL));
+    }
+
+    private CheckpointState verify(Path directory, List<String> names) throws IOException {
         ReadState state = readState(directory);
-        for (String file : List.of(MODEL, OPTIMIZER)) {
+        for (String file : names) {
             readChecked(
                     new Path(directory, file),
                     state.files.path(file),
@@ -134,9 +167,9 @@ final class CheckpointFiles {
         return new ReadState(CheckpointState.fromJson(body, path.toString()), body.path("files"));
     }
 
-    private ObjectNode writeTensors(Path path, Map<String, TensorSlice> tensors) throws IOException {
+    private ObjectNode writeTensors(Path path, Storage.Content tensors) throws IOException {
         CRC32C crc = new CRC32C();
-        storage.create(path, out -> new SafeTensors(tensors, METADATA).writeTo(new CheckedOutputStream(out, crc)));
+        storage.create(path, out -> tensors.writeTo(new CheckedOutputStream(out, crc)));
         return JSON.createObjectNode()
                 .put("bytes", storage.files().getFileStatus(path).getLen())
                 .put("crc32c", crc.getValue());

@@ -1,7 +1,8 @@
 package dev.kindling.checkpoint;
 
+import dev.kindling.interop.ModelFileException;
+import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.NoSpaceException;
-import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -9,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.UUID;
@@ -55,18 +57,38 @@ public final class CheckpointStore {
      * @return the staged directory, for {@link #commit}
      */
     public Path stage(Checkpoint checkpoint) throws IOException {
-        Path staged = new Path(directory, STAGED + name(checkpoint.state().step()) + "-" + UUID.randomUUID());
+        return stage(checkpoint.state().step(), staged -> files.write(staged, checkpoint));
+    }
+
+    /**
+     * Writes and commits a checkpoint of weights alone, which stream: what a training begins from, with a fresh
+     * optimizer.
+     *
+     * @param model weights by their names in a {@link Checkpoint}
+     */
+    public Path save(CheckpointState state, Map<String, TensorContent> model) throws IOException {
+        return commit(stage(state.step(), staged -> files.write(staged, state, model)), state.step());
+    }
+
+    private interface Writing {
+        void writeTo(Path staged) throws IOException;
+    }
+
+    private Path stage(long step, Writing writing) throws IOException {
+        Path staged = new Path(directory, STAGED + name(step) + "-" + UUID.randomUUID());
         try {
             storage.files().mkdirs(staged);
-            files.write(staged, checkpoint);
+            writing.writeTo(staged);
             return staged;
+        } catch (ModelFileException e) { // what is read is bad, not where it goes
+            storage.deleteQuietly(staged, e);
+            throw e;
         } catch (IOException | RuntimeException e) {
             storage.deleteQuietly(staged, e);
             String remedy =
                     e instanceof NoSpaceException ? "" : "; fix permissions there, then run again with --resume";
             throw new CheckpointException(
-                    "could not write checkpoint " + name(checkpoint.state().step()) + " in " + directory + ": "
-                            + e.getMessage() + remedy,
+                    "could not write checkpoint " + name(step) + " in " + directory + ": " + e.getMessage() + remedy,
                     e);
         } catch (Error e) { // out of memory
             storage.deleteQuietly(staged, e);
@@ -117,6 +139,12 @@ public final class CheckpointStore {
         return new Path(directory, name(step));
     }
 
+    /** The checkpoint of step 0, where training begins with weights that it has taken over. */
+    public Optional<Path> beginning() throws IOException {
+        Path beginning = committed(0);
+        return storage.files().exists(beginning) ? Optional.of(beginning) : Optional.empty();
+    }
+
     /** The newest committed checkpoint. */
     public Optional<Path> latest() throws IOException {
         return list().stream().findFirst();
@@ -131,7 +159,7 @@ public final class CheckpointStore {
         return latest.isPresent() ? best(latest.get()) : Optional.empty();
     }
 
-    private Optional<Path> best(Path of) throws IOException {
+    Optional<Path> best(Path of) throws IOException {
         OptionalLong step = loadState(of).bestStep();
         if (step.isEmpty()) {
             return Optional.empty();
@@ -187,6 +215,11 @@ public final class CheckpointStore {
         return checkpoint;
     }
 
+    /** The state of a committed checkpoint, after every byte of state and model has been verified. */
+    public CheckpointState verifyModel(Path committed) throws IOException {
+        return sameStep(committed, files.verifyModel(committed));
+    }
+
     /** The state of a committed checkpoint, without its tensors. */
     public CheckpointState loadState(Path committed) throws IOException {
         return files.readStateAlone(committed);
@@ -195,58 +228,6 @@ public final class CheckpointStore {
     /** The store that holds a checkpoint directory, for reading it. */
     public static CheckpointStore around(Path committed, Configuration hadoop) throws IOException {
         return new CheckpointStore(Storage.of(committed, hadoop), committed.getParent(), 1);
-    }
-
-    /**
-     * A checkpoint directory that a user has named, by itself or by its run.
-     *
-     * @param choice which one of the run it is and why, for people; empty where the user has named it by itself
-     */
-    public record Resolved(Path directory, Optional<String> choice) {}
-
-    /**
-     * The checkpoint directory that {@code path} means: itself, or one of a run directory's committed ones. Where nothing
-     * says which of a run's is the best one, {@code BEST} takes the newest, and the choice says so.
-     *
-     * @throws CheckpointException when it is neither
-     */
-    public static Resolved resolve(Path path, WhichCheckpoint which, Configuration hadoop) throws IOException {
-        Storage storage = Storage.of(path, hadoop);
-        if (!storage.files().exists(path)) {
-            throw new PathException(path + " does not exist; give a run directory or a checkpoint directory");
-        }
-        if (storage.files().exists(new Path(path, CheckpointFiles.STATE))) {
-            return new Resolved(path, Optional.empty());
-        }
-        for (Path candidate : List.of(new Path(path, "checkpoints"), path)) {
-            CheckpointStore store = new CheckpointStore(storage, candidate, 1);
-            Optional<Path> latest = store.latest();
-            if (latest.isPresent()) {
-                return store.choose(latest.get(), which);
-            }
-        }
-        throw new PathException(
-                path + " holds no committed checkpoint; give a run directory or a checkpoint directory");
-    }
-
-    private Resolved choose(Path latest, WhichCheckpoint which) throws IOException {
-        if (which == WhichCheckpoint.LATEST) {
-            return new Resolved(latest, Optional.of("checkpoint " + latest.getName() + ", the newest of the run"));
-        }
-        Optional<Path> best = best(latest);
-        if (best.isEmpty()) {
-            return new Resolved(
-                    latest,
-                    Optional.of("checkpoint " + latest.getName()
-                            + ", the newest of the run, as nothing says which one is the best"));
-        }
-        return new Resolved(
-                best.get(),
-                Optional.of(String.format(
-                        Locale.ROOT,
-                        "checkpoint %s, the best of the run by its validation loss of %.4f (--which latest takes the newest)",
-                        best.get().getName(),
-                        loadState(latest).bestValLoss().orElseThrow())));
     }
 
     private static CheckpointState sameStep(Path path, CheckpointState state) throws CheckpointException {

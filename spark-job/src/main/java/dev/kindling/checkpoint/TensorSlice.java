@@ -1,5 +1,6 @@
 package dev.kindling.checkpoint;
 
+import dev.kindling.interop.TensorContent;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 
@@ -40,6 +41,12 @@ public final class TensorSlice {
     /** A view of the elements, from position 0. */
     public FloatBuffer elements() {
         return FloatBuffer.wrap(buffer, offset, count).slice();
+    }
+
+    /** The elements, to be written. */
+    TensorContent content() {
+        return new TensorContent(
+                Arrays.stream(shape).mapToObj(extent -> (long) extent).toList(), sink -> sink.take(elements()));
     }
 
     @Override

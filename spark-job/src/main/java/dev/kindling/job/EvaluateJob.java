@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.NamedCheckpoint;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.TrainConfig;
@@ -50,8 +51,8 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     /** The checkpoint to evaluate, with its configuration. */
     private record Subject(Path checkpoint, CheckpointState state, TrainConfig config) {
         static Subject of(EvaluateOptions options, Configuration hadoop) throws IOException {
-            CheckpointStore.Resolved resolved =
-                    CheckpointStore.resolve(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
+            NamedCheckpoint resolved =
+                    NamedCheckpoint.of(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
             resolved.choice().ifPresent(choice -> System.err.println("kindling: " + choice));
             Path directory = resolved.directory();
             CheckpointState state = CheckpointStore.around(directory, hadoop).loadState(directory);
@@ -232,7 +233,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
     static int bytesPerToken(TokenizerKind tokenizer) {
         return switch (tokenizer) {
             case CHAR -> 1;
-            case GPT2 -> 4;
+            case GPT2, BPE -> 4;
         };
     }
 

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.NamedCheckpoint;
 import dev.kindling.config.ConfigException;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
@@ -47,8 +48,8 @@ final class GenerateJob implements Job<GenerateOptions> {
     @Override
     public void run(GenerateOptions options) throws IOException {
         Configuration hadoop = Storage.settings();
-        CheckpointStore.Resolved resolved =
-                CheckpointStore.resolve(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
+        NamedCheckpoint resolved =
+                NamedCheckpoint.of(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
         resolved.choice().ifPresent(choice -> System.err.println("kindling: " + choice));
         Path checkpoint = resolved.directory();
         int batch = options.file().map(GenerateOptions.PromptFile::batch).orElse(1);

@@ -1,6 +1,6 @@
 package dev.kindling.bench;
 
-import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.NamedCheckpoint;
 import dev.kindling.checkpoint.WhichCheckpoint;
 import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.device.Device;
@@ -30,7 +30,7 @@ public final class ForwardBench {
         boolean cuda = args[0].equals("cuda");
         int batch = Integer.parseInt(args[2]);
         Configuration hadoop = new Configuration();
-        Path directory = CheckpointStore.resolve(new Path(args[1]), WhichCheckpoint.LATEST, hadoop)
+        Path directory = NamedCheckpoint.of(new Path(args[1]), WhichCheckpoint.LATEST, hadoop)
                 .directory();
         try (InferenceModel model = InferenceModel.load(
                 directory,

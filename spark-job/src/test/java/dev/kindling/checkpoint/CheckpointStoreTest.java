@@ -152,6 +152,21 @@ class CheckpointStoreTest {
     }
 
     @Test
+    void bytesBehindTheEndOfTheStateAreRefused() throws IOException {
+        org.apache.hadoop.fs.Path committed = store.save(checkpoint(250, OptionalDouble.of(1.8832)));
+        Path state = run.resolve("checkpoints/step-0000250/state.json");
+        String whole = Files.readString(state);
+        for (String more : new String[] {"x", "{}", "\u0000"}) {
+            Files.writeString(state, whole + more);
+            assertThatThrownBy(() -> store.load(committed))
+                    .isInstanceOf(CheckpointException.class)
+                    .hasMessageContaining("state.json is damaged");
+        }
+        Files.writeString(state, whole + "\n");
+        assertThat(store.load(committed).state().step()).isEqualTo(250);
+    }
+
+    @Test
     void anAlteredNumberInTheStateIsFound() throws IOException {
         org.apache.hadoop.fs.Path path = save(store, checkpoint(250, OptionalDouble.empty()));
         Path state = run.resolve("checkpoints/step-0000250/state.json");
@@ -182,13 +197,13 @@ class CheckpointStoreTest {
         org.apache.hadoop.fs.Path newest = save(store, checkpoint(500, OptionalDouble.empty()));
 
         for (Path given : List.of(run, run.resolve("checkpoints"), run.resolve("checkpoints/step-0000500"))) {
-            CheckpointStore.Resolved resolved = CheckpointStore.resolve(hadoop(given), WhichCheckpoint.LATEST, HADOOP);
+            NamedCheckpoint resolved = NamedCheckpoint.of(hadoop(given), WhichCheckpoint.LATEST, HADOOP);
             assertThat(resolved.directory().getName()).isEqualTo(newest.getName());
         }
-        assertThatThrownBy(() -> CheckpointStore.resolve(hadoop(run.resolve("nowhere")), WhichCheckpoint.BEST, HADOOP))
+        assertThatThrownBy(() -> NamedCheckpoint.of(hadoop(run.resolve("nowhere")), WhichCheckpoint.BEST, HADOOP))
                 .hasMessageContaining("does not exist; give a run directory");
         Path empty = Files.createDirectory(run.resolve("empty"));
-        assertThatThrownBy(() -> CheckpointStore.resolve(hadoop(empty), WhichCheckpoint.BEST, HADOOP))
+        assertThatThrownBy(() -> NamedCheckpoint.of(hadoop(empty), WhichCheckpoint.BEST, HADOOP))
                 .hasMessageContaining("holds no committed checkpoint");
     }
 
@@ -202,10 +217,10 @@ class CheckpointStoreTest {
         }
 
         assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000500", "step-0001000", "step-0001250");
-        CheckpointStore.Resolved best = CheckpointStore.resolve(hadoop(run), WhichCheckpoint.BEST, HADOOP);
+        NamedCheckpoint best = NamedCheckpoint.of(hadoop(run), WhichCheckpoint.BEST, HADOOP);
         assertThat(best.directory().getName()).isEqualTo("step-0000500");
         assertThat(best.choice().orElseThrow()).contains("step-0000500", "the best of the run", "1.5000");
-        CheckpointStore.Resolved latest = CheckpointStore.resolve(hadoop(run), WhichCheckpoint.LATEST, HADOOP);
+        NamedCheckpoint latest = NamedCheckpoint.of(hadoop(run), WhichCheckpoint.LATEST, HADOOP);
         assertThat(latest.directory().getName()).isEqualTo("step-0001250");
         assertThat(two.latestValid().found().orElseThrow().step()).isEqualTo(1250);
 
@@ -219,7 +234,7 @@ class CheckpointStoreTest {
         save(store, checkpoint(250, OptionalDouble.of(2.5)));
         save(store, checkpoint(500, OptionalDouble.of(2.5)));
 
-        CheckpointStore.Resolved resolved = CheckpointStore.resolve(hadoop(run), WhichCheckpoint.BEST, HADOOP);
+        NamedCheckpoint resolved = NamedCheckpoint.of(hadoop(run), WhichCheckpoint.BEST, HADOOP);
         assertThat(resolved.directory().getName()).isEqualTo("step-0000500");
         assertThat(resolved.choice().orElseThrow()).contains("the newest of the run, as nothing says");
     }

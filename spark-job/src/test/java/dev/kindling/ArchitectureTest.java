@@ -28,7 +28,7 @@ class ArchitectureTest {
             List.of("data.token", "attention", "device.cpu.rows", "device.cuda"),
             List.of("data.shard", "nn", "profile", "device.cpu.matmul", "device.cuda.nccl"),
             List.of("data.batch", "optim", "device.cpu.flash"),
-            List.of("device.cpu"),
+            List.of("device.cpu", "interop"),
             // spark-job
             List.of("allreduce.link", "storage"),
             List.of("allreduce", "checkpoint", "report"),
@@ -36,7 +36,9 @@ class ArchitectureTest {
             List.of("config"),
             List.of("input"),
             List.of("coordinate", "prepare"),
-            List.of("model", "monitor", "run"),
+            List.of("model", "monitor"),
+            List.of("pretrained"),
+            List.of("run"),
             List.of("exchange"),
             List.of("inference", "train"),
             List.of("compare", "doctor", "evaluate", "generate"),
@@ -52,6 +54,7 @@ class ArchitectureTest {
         "dev.kindling.attention..",
         "dev.kindling.nn..",
         "dev.kindling.optim..",
+        "dev.kindling.interop..",
         "dev.kindling.profile.."
     };
 

@@ -20,7 +20,7 @@ public record DataSection(
 
         @KeyDoc(
                 defaultValue = "char",
-                doc = "char: a token a character of the corpus; gpt2: byte-level BPE, 50257 tokens")
+                doc = "char: a token a character; gpt2: its 50257 byte pairs; bpe: those of the init_from model")
         TokenizerKind tokenizer,
 
         @KeyDoc(defaultValue = "0.1", allowed = "(0, 1)", doc = "share of the text, its end, that is for validation")
@@ -34,7 +34,8 @@ public record DataSection(
 
     public enum TokenizerKind {
         CHAR,
-        GPT2
+        GPT2,
+        BPE
     }
 
     /** Random windows over the token stream (nanoGPT), or whole documents packed side by side. */
@@ -53,5 +54,9 @@ public record DataSection(
 
     public DataSection withCorpus(String location) {
         return new DataSection(location, column, tokenizer, valFraction, packing);
+    }
+
+    public DataSection withTokenizer(TokenizerKind kind) {
+        return new DataSection(corpus, column, kind, valFraction, packing);
     }
 }

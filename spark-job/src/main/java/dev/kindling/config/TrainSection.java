@@ -84,7 +84,7 @@ public record TrainSection(
         @KeyDoc(
                 defaultValue = "scratch",
                 allowed = "scratch, or a path",
-                doc = "initial weights: random ones, or those of a run or checkpoint directory")
+                doc = "initial weights: random ones, or those of a run, a checkpoint or a Hugging Face GPT-2")
         String initFrom)
         implements Serializable {
 

@@ -36,6 +36,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import org.apache.hadoop.conf.Configuration;
@@ -99,7 +100,8 @@ final class CompareJob implements Job<CompareOptions> {
         }
         if (asked.cluster().compression() != ClusterSection.Compression.NONE) {
             throw new ConfigException(
-                    "cluster.compression is bf16, but compare gives every backend the same gradients to the bit; set it to none");
+                    "cluster.compression is bf16, but compare gives every backend the same gradients to the bit; set"
+                            + " it to none");
         }
         List<String> notes = new ArrayList<>();
         TrainConfig config = withMicroBatches(asked, notes);
@@ -141,7 +143,7 @@ final class CompareJob implements Job<CompareOptions> {
     private BackendReport measure(Comparison comparison, StagedDirectory results, JavaSparkContext spark)
             throws IOException {
         TrainConfig config = comparison.config();
-        PreparedCorpus corpus = PreparedCorpus.of(config.data(), results.path(SHARDS), spark);
+        PreparedCorpus corpus = PreparedCorpus.of(config.data(), Optional.empty(), results.path(SHARDS), spark);
         int vocabulary = corpus.vocabulary();
         requireTokens(comparison.plan(), corpus.shards());
         Map<Integer, List<RankMeasurement>> measured = new TreeMap<>();

@@ -6,8 +6,10 @@ import dev.kindling.job.command.CompareCommand;
 import dev.kindling.job.command.DoctorCommand;
 import dev.kindling.job.command.EvaluateCommand;
 import dev.kindling.job.command.ExitCode;
+import dev.kindling.job.command.ExportCommand;
 import dev.kindling.job.command.FailureReport;
 import dev.kindling.job.command.GenerateCommand;
+import dev.kindling.job.command.ImportCommand;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.command.PrepareCommand;
 import dev.kindling.job.command.ProfileCommand;
@@ -16,7 +18,9 @@ import dev.kindling.job.options.AttentionOptions;
 import dev.kindling.job.options.CompareOptions;
 import dev.kindling.job.options.DoctorOptions;
 import dev.kindling.job.options.EvaluateOptions;
+import dev.kindling.job.options.ExportOptions;
 import dev.kindling.job.options.GenerateOptions;
+import dev.kindling.job.options.ImportOptions;
 import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.job.options.ProfileOptions;
 import dev.kindling.job.options.TrainOptions;
@@ -72,7 +76,9 @@ public final class Kindling {
             Job<AttentionOptions> attention,
             Job<ProfileOptions> profile,
             Job<DoctorOptions> doctor,
-            Job<CompareOptions> compare) {}
+            Job<CompareOptions> compare,
+            Job<ImportOptions> imports,
+            Job<ExportOptions> exports) {}
 
     public Kindling(Jobs jobs, Clock clock, PrintWriter out, PrintWriter err) {
         commandLine = new CommandLine(this)
@@ -84,6 +90,8 @@ public final class Kindling {
                 .addSubcommand(new AttentionCommand(jobs.attention()))
                 .addSubcommand(new ProfileCommand(jobs.profile()))
                 .addSubcommand(new DoctorCommand(jobs.doctor()))
+                .addSubcommand(new ImportCommand(jobs.imports()))
+                .addSubcommand(new ExportCommand(jobs.exports()))
                 .setOut(out)
                 .setErr(err)
                 .setExpandAtFiles(false) // @ begins a prompt as any other character does
@@ -115,7 +123,9 @@ public final class Kindling {
                 options -> new AttentionJob(System.out).run(options),
                 options -> new ProfileJob(System.out).run(options),
                 options -> new DoctorJob(new SparkSessions(), System.out).run(options),
-                options -> new CompareJob(new SparkSessions(), System.out).run(options));
+                options -> new CompareJob(new SparkSessions(), System.out).run(options),
+                options -> new ImportJob(System.out).run(options),
+                options -> new ExportJob(System.out).run(options));
     }
 
     /** All commands by their names. */

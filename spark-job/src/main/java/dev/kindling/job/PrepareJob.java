@@ -12,6 +12,7 @@ import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.api.java.JavaSparkContext;
 
@@ -40,7 +41,8 @@ final class PrepareJob implements Job<PrepareOptions> {
                     results.out().toString(),
                     () -> new ShardPreparation(spark)
                             .prepare(
-                                    new ShardPreparation.Request(corpus, options.tokenizer(), valFraction),
+                                    new ShardPreparation.Request(
+                                            corpus, options.tokenizer(), Optional.empty(), valFraction),
                                     results.path()));
             results.publish();
             System.out.printf(

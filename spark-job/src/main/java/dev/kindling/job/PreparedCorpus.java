@@ -2,10 +2,12 @@ package dev.kindling.job;
 
 import dev.kindling.config.DataSection;
 import dev.kindling.data.shard.ShardSet;
+import dev.kindling.data.token.Tokenizer;
 import dev.kindling.input.Named;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
+import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -19,8 +21,11 @@ record PreparedCorpus(Path folder, ShardSet shards) {
     /**
      * The shards of {@code data.corpus}: that folder itself if it holds prepared shards, otherwise {@code own}, which
      * is prepared from it if needed.
+     *
+     * @param vocabulary of the weights that training begins with; empty for that of {@code data.tokenizer}
      */
-    static PreparedCorpus of(DataSection data, Path own, JavaSparkContext spark) throws IOException {
+    static PreparedCorpus of(DataSection data, Optional<Tokenizer> vocabulary, Path own, JavaSparkContext spark)
+            throws IOException {
         Configuration hadoop = spark.hadoopConfiguration();
         ShardPreparation preparation = new ShardPreparation(spark);
         Path folder = own;
@@ -30,7 +35,7 @@ record PreparedCorpus(Path folder, ShardSet shards) {
         } else if (!ShardPreparation.isPrepared(own, hadoop)) {
             Storage.of(own, hadoop).files().delete(own, true); // what a killed preparation has left
             ShardPreparation.Request request =
-                    new ShardPreparation.Request(corpus, data.tokenizer(), data.valFraction());
+                    new ShardPreparation.Request(corpus, data.tokenizer(), vocabulary, data.valFraction());
             JobWatch.over(spark.sc(), own.toString(), () -> preparation.prepare(request, own));
         }
         Path found = folder;

@@ -73,6 +73,9 @@ final class TrainJob implements Job<TrainOptions> {
                 SparkSessions.Application application =
                         sessions.openForBarriers("train", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
             train(start, run, owned, application.spark(), began);
+            if (options.export().isPresent()) {
+                ExportJob.intoRun(run.path(), hadoop, System.out);
+            }
         }
     }
 
@@ -86,7 +89,8 @@ final class TrainJob implements Job<TrainOptions> {
     private static void train(StartingPoint start, RunDirectory run, OwnedRun owned, JavaSparkContext spark, long began)
             throws IOException {
         TrainConfig config = start.config();
-        PreparedCorpus corpus = PreparedCorpus.of(config.data(), run.shards(), spark);
+        start.save(run);
+        PreparedCorpus corpus = PreparedCorpus.of(config.data(), start.vocabulary(), run.shards(), spark);
         start.requireVocabulary(corpus.shards().tokenizer().toJson());
         TrainingBody body =
                 new TrainingBody(config, run.toString(), corpus.folder().toString());

@@ -27,6 +27,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -52,9 +53,10 @@ public final class ShardPreparation {
     /**
      * What to prepare.
      *
+     * @param vocabulary to use; empty for the one that {@code tokenizer} names, {@code char} or {@code gpt2}
      * @param valFraction in (0, 1)
      */
-    public record Request(Named corpus, TokenizerKind tokenizer, double valFraction) {}
+    public record Request(Named corpus, TokenizerKind tokenizer, Optional<Tokenizer> vocabulary, double valFraction) {}
 
     /** Whether {@code corpus} is a folder that a preparation has finished, which needs none. */
     public static boolean isPrepared(Named corpus, Configuration hadoop) throws IOException {
@@ -146,9 +148,10 @@ public final class ShardPreparation {
     }
 
     private ShardSet write(Request request, String folder, ShardFolder target) {
-        boolean byCharacter = request.tokenizer() == TokenizerKind.CHAR;
-        List<CorpusPart> parts =
-                CorpusPart.of(request.corpus(), byCharacter ? TextCuts.CHARACTERS : TextCuts.GPT2, hadoop);
+        boolean byCharacter = request.vocabulary().isEmpty() && request.tokenizer() == TokenizerKind.CHAR;
+        TextCuts cuts =
+                request.vocabulary().map(Tokenizer::cuts).orElse(byCharacter ? TextCuts.CHARACTERS : TextCuts.GPT2);
+        List<CorpusPart> parts = CorpusPart.of(request.corpus(), cuts, hadoop);
         long bytes = parts.stream().mapToLong(CorpusPart::cost).sum();
         int most = (int) Math.max(spark.defaultParallelism(), bytes / TASK_BYTES);
         Division division = new Division(parts, Math.min(parts.size(), most));
@@ -164,7 +167,8 @@ public final class ShardPreparation {
             throw new DataException(String.format(
                     Locale.ROOT, "%s is empty; give a corpus that has text, or shakespeare", request.corpus()));
         }
-        Tokenizer tokenizer = byCharacter ? CharTokenizer.of(characters.stream()) : new BpeTokenizer();
+        Tokenizer tokenizer = request.vocabulary()
+                .orElseGet(() -> byCharacter ? CharTokenizer.of(characters.stream()) : new BpeTokenizer());
         CorpusSplit split = CorpusSplit.of(lengths, request.valFraction());
         Writing writing = new Writing(division, folder, Tokenizers.toJson(tokenizer), split.part(), split.codePoint());
         Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();

@@ -4,13 +4,18 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.NamedCheckpoint;
 import dev.kindling.checkpoint.WhichCheckpoint;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigOverrides;
+import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
+import dev.kindling.data.token.Tokenizer;
+import dev.kindling.data.token.Tokenizers;
 import dev.kindling.input.Named;
 import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.pretrained.PretrainedModel;
 import dev.kindling.storage.PathException;
 import java.io.IOException;
 import java.util.Locale;
@@ -20,17 +25,28 @@ import org.apache.hadoop.fs.Path;
 
 /**
  * What a training starts from, found and checked by the driver before anything is written: random weights, the weights of
- * a checkpoint that {@code train.init_from} names, or the run's own newest checkpoint.
+ * a checkpoint or of a Hugging Face folder that {@code train.init_from} names, or the run's own newest checkpoint.
  *
- * @param config in which {@code data.corpus} is qualified, and {@code train.init_from} the directory of a checkpoint
+ * @param config in which {@code data.corpus} is qualified, and {@code train.init_from} the directory of the weights
  * @param checkpoint where the weights are from; null for random ones
  * @param state what that checkpoint holds besides tensors; null for random weights
  * @param step optimizer steps that the run has done
  * @param notice what the user should be told about it
+ * @param pretrained the folder's model, where the weights are to be taken from one
  */
 public record StartingPoint(
-        TrainConfig config, Path checkpoint, CheckpointState state, long step, Optional<String> notice) {
+        TrainConfig config,
+        Path checkpoint,
+        CheckpointState state,
+        long step,
+        Optional<String> notice,
+        Optional<PretrainedModel> pretrained) {
     private static final String SCRATCH = "scratch";
+
+    private StartingPoint(
+            TrainConfig config, Path checkpoint, CheckpointState state, long step, Optional<String> notice) {
+        this(config, checkpoint, state, step, notice, Optional.empty());
+    }
 
     /**
      * The start of a new run.
@@ -43,10 +59,18 @@ public record StartingPoint(
         if (location.equals(SCRATCH)) {
             return new StartingPoint(own, null, null, 0, Optional.empty());
         }
-        CheckpointStore.Resolved resolved;
+        Path named = RunPath.absolute(location, hadoop);
+        if (PretrainedModel.isAt(named, hadoop)) {
+            PretrainedModel pretrained = PretrainedModel.open(named, hadoop);
+            pretrained.requireFits(own);
+            TrainConfig begun = own.withTrain(train -> train.withInitFrom(named.toString()));
+            return new StartingPoint(
+                    begun, named, pretrained.state(begun), 0, Optional.empty(), Optional.of(pretrained));
+        }
+        NamedCheckpoint resolved;
         CheckpointState state;
         try {
-            resolved = CheckpointStore.resolve(RunPath.absolute(location, hadoop), WhichCheckpoint.BEST, hadoop);
+            resolved = NamedCheckpoint.of(named, WhichCheckpoint.BEST, hadoop);
             state = CheckpointStore.around(resolved.directory(), hadoop).loadState(resolved.directory());
         } catch (CheckpointException | PathException e) {
             throw new ConfigException("train.init_from: " + e.getMessage(), e);
@@ -156,6 +180,25 @@ public record StartingPoint(
                     run,
                     done));
         }
+    }
+
+    /** Saves the weights of a folder as the run's checkpoint of step 0, from which every rank begins. */
+    public void save(RunDirectory run) throws IOException {
+        if (pretrained.isPresent()) {
+            pretrained.get().save(config, run.checkpoints(config.checkpoint().keep()));
+        }
+    }
+
+    /** The vocabulary to prepare text with, where it is the weights' own, not one that {@code data.tokenizer} names. */
+    public Optional<Tokenizer> vocabulary() {
+        boolean bpe = config.data().tokenizer() == TokenizerKind.BPE;
+        if (bpe && state == null) {
+            throw new ConfigException(
+                    "data.tokenizer is bpe, the byte pairs of the weights that train.init_from names, but that is scratch; name a Hugging Face folder there, or set data.tokenizer to gpt2");
+        }
+        return bpe || pretrained.isPresent()
+                ? Optional.of(Tokenizers.fromJson(state.tokenizer(), checkpoint + ": its vocabulary"))
+                : Optional.empty();
     }
 
     /**

@@ -150,7 +150,10 @@ final class Trainer {
         }
         held.release();
         rank.member().enter("initialising the model");
-        if (initFrom.equals("scratch")) {
+        Optional<Path> beginning = rank.store().beginning();
+        if (beginning.isPresent()) {
+            weights.load(rank.store().loadModel(beginning.get()));
+        } else if (initFrom.equals("scratch")) {
             parameters.initialise(config.train().seed());
         } else {
             Path checkpoint = new Path(initFrom);

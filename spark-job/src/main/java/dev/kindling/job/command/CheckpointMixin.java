@@ -6,24 +6,14 @@ import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.job.options.DeviceSettings;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Options of commands that run a checkpoint's model. */
 @Command
 final class CheckpointMixin {
-    @Option(
-            names = "--checkpoint",
-            required = true,
-            paramLabel = "DIR",
-            description = "A run directory (its best checkpoint is taken, see --which) or a checkpoint directory.")
-    private String checkpoint;
-
-    @Option(
-            names = "--which",
-            paramLabel = "NAME",
-            defaultValue = "best",
-            description = "Checkpoint of a run directory: best (the lowest validation loss, the default) or latest.")
-    private String which;
+    @Mixin
+    private ChosenMixin chosen;
 
     @Option(names = "--device", paramLabel = "NAME", defaultValue = "auto", description = "auto, cpu or cuda.")
     private String device;
@@ -39,11 +29,11 @@ final class CheckpointMixin {
     private String precision;
 
     String checkpoint() {
-        return checkpoint;
+        return chosen.checkpoint();
     }
 
     WhichCheckpoint which() {
-        return OptionValues.of("--which", which, WhichCheckpoint.class);
+        return chosen.which();
     }
 
     DeviceSettings hardware() {

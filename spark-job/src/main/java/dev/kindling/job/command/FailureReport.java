@@ -4,6 +4,7 @@ import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.config.ConfigException;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.DataException;
+import dev.kindling.interop.ModelFileException;
 import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.PathException;
 import dev.kindling.tensor.DeviceMemoryException;
@@ -52,6 +53,7 @@ public final class FailureReport {
                     || cause instanceof CheckpointException
                     || cause instanceof NoSpaceException
                     || cause instanceof DeviceMemoryException
+                    || cause instanceof ModelFileException
                     || cause instanceof FatalJobException) {
                 return Optional.of((Exception) cause);
             }

@@ -1,5 +1,6 @@
 package dev.kindling.job.command;
 
+import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.job.options.PrepareOptions;
 import java.util.Optional;
@@ -39,12 +40,17 @@ public final class PrepareCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        job.run(new PrepareOptions(
-                corpus,
-                Optional.ofNullable(column),
-                OptionValues.of("--tokenizer", tokenizer, TokenizerKind.class),
-                out,
-                common.verbose()));
+        job.run(new PrepareOptions(corpus, Optional.ofNullable(column), kind(), out, common.verbose()));
         return ExitCode.DONE;
+    }
+
+    private TokenizerKind kind() {
+        TokenizerKind kind = OptionValues.of("--tokenizer", tokenizer, TokenizerKind.class);
+        if (kind == TokenizerKind.BPE) {
+            throw new ConfigException(
+                    "--tokenizer is 'bpe', but text has no byte pairs of its own; use char or gpt2, or leave the text"
+                            + " to train, with data.tokenizer bpe and the model in train.init_from");
+        }
+        return kind;
     }
 }

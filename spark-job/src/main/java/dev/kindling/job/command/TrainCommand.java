@@ -2,11 +2,13 @@ package dev.kindling.job.command;
 
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigKey;
+import dev.kindling.job.options.ExportOptions;
 import dev.kindling.job.options.TrainOptions;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -46,6 +48,13 @@ public final class TrainCommand implements Callable<Integer> {
     @Option(names = "--allreduce", paramLabel = "NAME", description = "auto, driver, ring or nccl (cluster.allreduce).")
     private String allreduce;
 
+    @Option(
+            names = "--export",
+            paramLabel = "NAME",
+            description =
+                    "At the end, write the model as the export command does, to a folder of that name in --out: hf.")
+    private String export;
+
     @Option(names = "--keys", description = "Print every configuration key with default, allowed values and meaning.")
     private boolean keys;
 
@@ -79,6 +88,7 @@ public final class TrainCommand implements Callable<Integer> {
                 directory,
                 resume,
                 configuration.overrides(executors, attention, allreduce),
+                Optional.ofNullable(export).map(name -> OptionValues.of("--export", name, ExportOptions.Format.class)),
                 common.verbose()));
         return ExitCode.DONE;
     }

@@ -9,7 +9,13 @@ import java.util.Optional;
  * @param config path, URI or built-in name of the configuration; empty for the one that fits the device
  * @param out the run directory, on any Hadoop file system
  * @param overrides of the configuration
+ * @param export the format of a folder to write into the run directory at the end
  * @param verbose whether errors show their stack trace
  */
 public record TrainOptions(
-        Optional<String> config, String out, boolean resume, ConfigOverrides overrides, boolean verbose) {}
+        Optional<String> config,
+        String out,
+        boolean resume,
+        ConfigOverrides overrides,
+        Optional<ExportOptions.Format> export,
+        boolean verbose) {}

@@ -1,0 +1,50 @@
+package dev.kindling.job;
+
+import dev.kindling.checkpoint.NamedCheckpoint;
+import dev.kindling.checkpoint.WhichCheckpoint;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.ExportOptions;
+import dev.kindling.job.options.ExportOptions.Format;
+import dev.kindling.pretrained.HuggingFaceExport;
+import dev.kindling.run.RunPath;
+import dev.kindling.run.StagedDirectory;
+import dev.kindling.storage.Storage;
+import dev.kindling.tensor.DType;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.util.List;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.Path;
+
+/** Writes a checkpoint as a Hugging Face folder, on this host and without Spark. Weights stream through it. */
+final class ExportJob implements Job<ExportOptions> {
+    private final PrintStream out;
+
+    ExportJob(PrintStream out) {
+        this.out = out;
+    }
+
+    @Override
+    public void run(ExportOptions options) throws IOException {
+        Configuration hadoop = Storage.settings();
+        try (StagedDirectory results = StagedDirectory.at(options.out(), hadoop)) {
+            NamedCheckpoint checkpoint =
+                    NamedCheckpoint.of(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
+            List<String> notes =
+                    HuggingFaceExport.write(checkpoint.directory(), options.type(), results.path(), hadoop);
+            results.publish();
+            checkpoint.choice().ifPresent(out::println);
+            notes.forEach(out::println);
+            out.printf("for transformers: %s%n", results.out());
+        }
+    }
+
+    /** Writes a run's checkpoint to its folder {@code hf}, in place of an earlier one. */
+    static void intoRun(Path run, Configuration hadoop, PrintStream out) throws IOException {
+        Path folder = new Path(run, "hf");
+        Storage.of(run, hadoop).files().delete(folder, true);
+        new ExportJob(out)
+                .run(new ExportOptions(
+                        run.toString(), WhichCheckpoint.BEST, Format.HF, DType.F32, folder.toString(), false));
+    }
+}

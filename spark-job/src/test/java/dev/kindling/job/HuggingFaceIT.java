@@ -1,0 +1,130 @@
+package dev.kindling.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.job.CommandRuns.Printed;
+import dev.kindling.pretrained.TinyFolder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A Hugging Face folder in, a Hugging Face folder out, with training, scoring and sampling between. */
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
+@Timeout(180)
+class HuggingFaceIT {
+    @TempDir
+    private static Path folder;
+
+    private CommandRuns runs;
+    private Path corpus;
+    private Path pretrained;
+
+    @BeforeAll
+    void begin() throws IOException {
+        runs = new CommandRuns("30s");
+        corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
+        pretrained = TinyFolder.of("transformer.", "F32", 2).writeTo(folder.resolve("pretrained"));
+    }
+
+    @AfterAll
+    void stop() {
+        runs.close();
+    }
+
+    private Printed tune(Path out, String... more) {
+        String[] settings = {
+            "model.n_layer=2",
+            "model.n_embd=8",
+            "model.block_size=8",
+            "model.bias=true",
+            "model.activation=gelu_tanh",
+            "train.init_from=" + pretrained,
+            "train.max_steps=20"
+        };
+        String[] all = new String[2 * settings.length + more.length];
+        for (int i = 0; i < settings.length; i++) {
+            all[2 * i] = "--set";
+            all[2 * i + 1] = settings[i];
+        }
+        System.arraycopy(more, 0, all, 2 * settings.length, more.length);
+        return runs.train(out, corpus.toString(), all);
+    }
+
+    @Test
+    void anImportedModelIsScoredAndContinued() {
+        Path out = folder.resolve("imported");
+        Printed printed = runs.run("import", "--from", "" + pretrained, "--out", "" + out);
+        assertThat(printed.code()).as(printed.err()).isZero();
+        assertThat(printed.out()).contains("context 16, tokenizer char (45 characters)", "run directory: ");
+        Printed scored = runs.run(
+                "evaluate",
+                "--checkpoint",
+                "" + out,
+                "--data",
+                "" + corpus,
+                "--out",
+                folder.resolve("scores") + "",
+                "--device",
+                "cpu");
+        assertThat(scored.code()).as(scored.err()).isZero();
+        Printed written = runs.run(
+                "generate", "--checkpoint", "" + out, "--prompt", "ROMEO:", "--device", "cpu", "--max-tokens", "5");
+        assertThat(written.code()).as(written.err()).isZero();
+        assertThat(written.out()).startsWith("ROMEO:");
+    }
+
+    @Test
+    void aFolderIsFineTunedAndExported() throws IOException {
+        Path tuned = folder.resolve("tuned");
+        Printed printed = tune(tuned, "--export", "hf");
+        assertThat(printed.code()).as(printed.err()).isZero();
+        assertThat(printed.out()).contains("for transformers: ", "activation_function gelu_new");
+        assertThat(tuned.resolve("data/manifest.json")).exists();
+        Path back = folder.resolve("back");
+        assertThat(runs.run("import", "--from", tuned.resolve("hf") + "", "--out", "" + back)
+                        .code())
+                .isZero();
+        assertThat(CommandRuns.weights(back, 0)).isEqualTo(CommandRuns.weights(tuned, 20));
+        Path again = folder.resolve("again");
+        assertThat(tune(again).code()).isZero();
+        assertThat(CommandRuns.learning(again)).isEqualTo(CommandRuns.learning(tuned));
+        Printed more = tune(tuned, "--resume", "--set", "train.max_steps=25", "--export", "hf");
+        assertThat(more.code()).as(more.err()).isZero();
+        assertThat(CommandRuns.losses(tuned)).hasSize(25);
+    }
+
+    @Test
+    void whatDoesNotFitIsRefusedAndNothingIsLeft() throws IOException {
+        Path out = folder.resolve("refused");
+        Printed longer = tune(out, "--set", "model.block_size=32");
+        assertThat(longer.code()).isEqualTo(2);
+        assertThat(longer.err()).startsWith("kindling: model.block_size is 32").contains("16 positions");
+        Printed other = tune(out, "--set", "data.tokenizer=gpt2");
+        assertThat(other.code()).isEqualTo(2);
+        assertThat(other.err()).contains("data.tokenizer is gpt2").contains("has char");
+        Printed biased = tune(out, "--set", "model.bias=false");
+        assertThat(biased.code()).isEqualTo(1);
+        assertThat(biased.err()).contains("model.bias is false, but tensor ").hasLineCount(1);
+        assertThat(out).doesNotExist();
+
+        Path broken = TinyFolder.of("", "F32", 1).writeTo(folder.resolve("broken"));
+        Files.writeString(
+                broken.resolve("config.json"),
+                Files.readString(broken.resolve("config.json")).replace("\"gpt2\"", "\"llama\""));
+        Printed llama = runs.run("import", "--from", "" + broken, "--out", "" + out);
+        assertThat(llama.code()).isEqualTo(1);
+        assertThat(llama.err())
+                .contains("model_type is llama; supported is GPT-2")
+                .hasLineCount(1);
+        assertThat(out).doesNotExist();
+        Printed missing = runs.run("import", "--from", folder.resolve("nowhere") + "", "--out", "" + out);
+        assertThat(missing.code()).isEqualTo(2);
+        assertThat(missing.err()).contains("nowhere").contains("does not exist");
+    }
+}

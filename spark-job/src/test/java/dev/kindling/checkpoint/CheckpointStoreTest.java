@@ -153,7 +153,7 @@ class CheckpointStoreTest {
 
     @Test
     void bytesBehindTheEndOfTheStateAreRefused() throws IOException {
-        org.apache.hadoop.fs.Path committed = store.save(checkpoint(250, OptionalDouble.of(1.8832)));
+        org.apache.hadoop.fs.Path committed = save(store, checkpoint(250, OptionalDouble.of(1.8832)));
         Path state = run.resolve("checkpoints/step-0000250/state.json");
         String whole = Files.readString(state);
         for (String more : new String[] {"x", "{}", "\u0000"}) {

@@ -146,7 +146,7 @@ class PretrainedModelTest {
                     tensors.put(name, new TensorSlice(extents, values, 0));
                 });
         CheckpointState state = PretrainedModelTest.state(made, 7);
-        return store.save(new Checkpoint(state, tensors, Map.of()));
+        return store.commit(store.stage(new Checkpoint(state, tensors, Map.of())), 7);
     }
 
     private static CheckpointState state(Made made, long step) {

@@ -22,7 +22,8 @@ import java.util.TreeMap;
 
 /** A GPT-2 folder of 2 layers as transformers writes it, in memory: 2 heads, width 8, 16 positions. */
 public final class TinyFolder implements ModelFolder {
-    static final CharTokenizer CHARACTERS = CharTokenizer.of("\n .:ABCEHIJLMNORSTUabcdefghijklmnopqrstuvwxyz");
+    static final CharTokenizer CHARACTERS =
+            CharTokenizer.of("\n .:ABCEHIJLMNORSTUabcdefghijklmnopqrstuvwxyz".codePoints());
 
     private static final JsonMapper JSON = new JsonMapper();
 

@@ -41,6 +41,11 @@ public final class CharTokenizer implements Tokenizer {
         return new CharTokenizer(distinct);
     }
 
+    /** The code point of each id, ascending. */
+    int[] codePoints() {
+        return codePoints.clone();
+    }
+
     @Override
     public String id() {
         return ID;

@@ -92,10 +92,10 @@ class HuggingFaceTokenizerTest {
 
     @Test
     void charactersComeBackTheSame() {
-        CharTokenizer characters = CharTokenizer.of("\n a'\"\\z\u00e9\u4e2d\ud83d\ude00\u0000");
+        CharTokenizer characters = CharTokenizer.of("\n a'\"\\z\u00e9\u4e2d\ud83d\ude00\u0000".codePoints());
         String json = HuggingFaceTokenizer.toJson(characters).toString();
         assertThat(HuggingFaceTokenizer.read(json, Optional.empty(), "t")).isEqualTo(characters);
-        assertThatThrownBy(() -> HuggingFaceTokenizer.toJson(CharTokenizer.of("\ud83d")))
+        assertThatThrownBy(() -> HuggingFaceTokenizer.toJson(CharTokenizer.of("\ud83d".codePoints())))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("U+D83D");
     }

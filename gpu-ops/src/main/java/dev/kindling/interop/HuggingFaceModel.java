@@ -86,7 +86,23 @@ public final class HuggingFaceModel {
                     INDEX));
         }
         JsonNode map = folder.readJson(INDEX).path("weight_map");
-        Set<String> shards = new HashSet<>();
+        SortedMap<String, Located> tensors = shards(map, folder);
+        for (Map.Entry<String, JsonNode> entry : map.properties()) {
+            if (!tensors.containsKey(entry.getKey())) {
+                throw new ModelFileException(String.format(
+                        Locale.ROOT,
+                        "tensor %s is not in %s, where %s lists it; write the model again",
+                        entry.getKey(),
+                        folder.path(entry.getValue().asText()),
+                        INDEX));
+            }
+        }
+        return tensors;
+    }
+
+    /** The tensors of all files that an index names, each of which holds what is listed for it and nothing else. */
+    private static SortedMap<String, Located> shards(JsonNode map, ModelFolder folder) throws IOException {
+        Set<String> files = new TreeSet<>();
         for (Map.Entry<String, JsonNode> entry : map.properties()) {
             String file = entry.getValue().asText();
             if (!file.matches("[\\w.-]+\\.safetensors")) {
@@ -97,10 +113,10 @@ public final class HuggingFaceModel {
                         file,
                         entry.getKey()));
             }
-            shards.add(file);
+            files.add(file);
         }
         SortedMap<String, Located> tensors = new TreeMap<>();
-        for (String shard : new TreeSet<>(shards)) {
+        for (String shard : files) {
             for (Map.Entry<String, Located> tensor :
                     TensorFile.open(folder, shard).tensors().entrySet()) {
                 String listed = map.path(tensor.getKey()).asText("none");
@@ -114,16 +130,6 @@ public final class HuggingFaceModel {
                             listed));
                 }
                 tensors.put(tensor.getKey(), tensor.getValue());
-            }
-        }
-        for (Map.Entry<String, JsonNode> entry : map.properties()) {
-            if (!tensors.containsKey(entry.getKey())) {
-                throw new ModelFileException(String.format(
-                        Locale.ROOT,
-                        "tensor %s is not in %s, where %s lists it; write the model again",
-                        entry.getKey(),
-                        folder.path(entry.getValue().asText()),
-                        INDEX));
             }
         }
         return tensors;

@@ -151,12 +151,10 @@ final class Trainer {
         held.release();
         rank.member().enter("initialising the model");
         Optional<Path> beginning = rank.store().beginning();
-        if (beginning.isPresent()) {
-            weights.load(rank.store().loadModel(beginning.get()));
-        } else if (initFrom.equals("scratch")) {
+        if (beginning.isEmpty() && initFrom.equals("scratch")) {
             parameters.initialise(config.train().seed());
         } else {
-            Path checkpoint = new Path(initFrom);
+            Path checkpoint = beginning.orElseGet(() -> new Path(initFrom));
             weights.load(CheckpointStore.around(checkpoint, Storage.settings()).loadModel(checkpoint));
         }
         return initFrom;

@@ -58,7 +58,7 @@ public final class LogitsDump {
                 BatchShape.dense(batch, context),
                 Gpt.Mode.INFERENCE,
                 model.sdpa(),
-                new Gpt.DeviceMemory(model.device(), model.arena()));
+                new Gpt.DeviceArena(model.device(), model.arena()));
         int[] inputs = new int[batch * context];
         int[] targets = new int[batch * context];
         for (int i = 0; i < inputs.length; i++) {

@@ -13,12 +13,9 @@ import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.DeviceSettings;
-import dev.kindling.job.options.ExportOptions;
 import dev.kindling.job.options.GenerateOptions;
-import dev.kindling.job.options.ImportOptions;
 import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.job.options.TrainOptions;
-import dev.kindling.tensor.DType;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -56,21 +53,17 @@ class KindlingTest {
     @Test
     void trainWithoutOptionsHasADirectoryOfItsOwn() {
         assertThat(run(ran::add, "train")).isZero();
+        ConfigOverrides none = ConfigOverrides.NONE;
         assertThat(ran)
                 .containsExactly(new TrainOptions(
-                        Optional.empty(),
-                        "runs/20261124-183005",
-                        false,
-                        ConfigOverrides.NONE,
-                        Optional.empty(),
-                        false));
+                        Optional.empty(), "runs/20261124-183005", false, none, Optional.empty(), false));
         assertThat(err.toString()).isEmpty();
     }
 
     @Test
     void trainTakesAllItsOptionsAndShortFormsWin() {
         String args = "train --config c.yaml --out o --resume --executors 3 --device cpu --attention flash"
-                + " --allreduce ring --set train.lr=1e-4 --set model.n_head=2 --export hf -v";
+                + " --allreduce ring --set train.lr=1e-4 --set model.n_head=2 -v";
         assertThat(run(ran::add, args.split(" "))).isZero();
         assertThat(ran)
                 .containsExactly(new TrainOptions(
@@ -84,7 +77,7 @@ class KindlingTest {
                                         Optional.of(DeviceChoice.CPU),
                                         Optional.of(AttentionChoice.FLASH),
                                         Optional.of(AllReduceChoice.RING))),
-                        Optional.of(ExportOptions.Format.HF),
+                        Optional.empty(),
                         true));
     }
 
@@ -131,80 +124,60 @@ class KindlingTest {
                                 false));
     }
 
-    @Test
-    void importAndExportTakeTheirOptions() {
-        assertThat(run(ran::add, "import", "--from", "f", "--out", "o")).isZero();
-        assertThat(run(ran::add, "export", "--checkpoint", "r", "--format", "hf", "--out", "o"))
-                .isZero();
-        String all = "export --checkpoint r --which latest --format hf --dtype bf16 --out o -v";
-        assertThat(run(ran::add, all.split(" "))).isZero();
-        assertThat(ran)
-                .containsExactly(
-                        new ImportOptions("f", "o", false),
-                        new ExportOptions("r", WhichCheckpoint.BEST, ExportOptions.Format.HF, DType.F32, "o", false),
-                        new ExportOptions("r", WhichCheckpoint.LATEST, ExportOptions.Format.HF, DType.BF16, "o", true));
-    }
-
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
-        trian                       | unknown command 'trian'; did you mean 'train'?
-        train --resme               | unknown option '--resme'; did you mean '--resume'?
-        train --configg=x           | unknown option '--configg=x'; did you mean '--config'?
-        train extra                 | unexpected argument 'extra'
-        train --config              | --config
-        train --attention flesh     | --attention is 'flesh', but it must be one of auto, math, flash, efficient; did you mean 'flash'?
-        train --allreduce rings     | --allreduce is 'rings'
-        train --executors two       | --executors
-        doctor --device gpu         | --device is 'gpu'
-        profile --out o --attention x | --attention is 'x'
-        generate --checkpoint r --prompt p --which newest | --which is 'newest', but it must be one of best, latest
-        train --resume              | --resume needs to know which run
-        prepare --corpus x --out y  | --tokenizer
-        prepare --corpus x --out y --tokenizer gpt | --tokenizer is 'gpt', but it must be one of char, gpt2, bpe; did you mean 'gpt2'?
-        prepare --corpus x --out y --tokenizer bpe | --tokenizer is 'bpe', but text has no byte pairs of its own
-        train --export gguf         | --export is 'gguf', but it must be
-        export --checkpoint r --out o | --format
-        export --checkpoint r --out o --format onnx | --format is 'onnx', but it must be
-        export --checkpoint r --out o --format hf --dtype fp8 | --dtype is 'fp8', but it must be f32 or bf16
-        import --out o              | --from
-        generate --checkpoint r     | --prompt
-        generate --checkpoint r --prompts p | --prompts FILE and --out DIR go together
-        generate --checkpoint r --prompt p --device gpu | --device is 'gpu', but it must be one of auto, cpu, cuda; did you mean 'cpu'?
-        evaluate --checkpoint r --out o | give either --data PATH or --split val
-        evaluate --checkpoint r --out o --split test | --split is 'test'
-        evaluate --checkpoint r --out o --data d --stride 0 | --stride is 0
-        evaluate --checkpoint r --out o --data d --on-error warn | --on-error is 'warn'
-        generate --checkpoint r --prompt p --partitions 3 | --partitions goes with --prompts FILE
-        generate --checkpoint r --prompts p --out o --on-error warn | --on-error is 'warn', but it must be one of fail, skip
-        generate --checkpoint r --prompt p --seed x | 'x' is not a long
-        generate --checkpoint r --prompt p --top-p 0 | --top-p is 0.0
-        generate --checkpoint r --prompt p --top-p NaN | --top-p is NaN
-        generate --checkpoint r --prompt p --top-k -1 | --top-k is -1
-        generate --checkpoint r --prompt p --temperature -1 | --temperature is -1.0
-        generate --checkpoint r --prompt p --max-tokens 0 | --max-tokens is 0
-        attention --dtype int8 | --dtype is 'int8', but it must be fp32, bf16 or fp16
-        attention --length 7 --lengths 8 | exclude each other
-        attention --lengths 8,0 | --lengths is 0
-        attention --batch 2000000 --length 4096 | more than 2^31 elements
-        attention --dropout 1 | --dropout is 1.0
-        attention --device gpu | --device is 'gpu'
-        profile | --out
-        profile --out o --steps 0 | --steps is 0
-        generate --checkpoint r --prompt p --num-samples 0 | --num-samples is 0
-        train --out=                | --out is empty; give it a value
-        train --config=             | --config is empty
-        train --set=                | --set is empty
-        prepare --corpus= --tokenizer char --out y | --corpus is empty
-        evaluate --checkpoint= --data d --out o | --checkpoint is empty
-        evaluate --checkpoint r --data= --out o | --data is empty
-        evaluate --checkpoint r --data d --column= --out o | --column is empty
-        generate --checkpoint r --prompt= | --prompt is empty
-        generate --checkpoint r --prompts= --out o | --prompts is empty
-        generate --checkpoint r --prompt p --stop= | --stop is empty
-        compare --out=              | --out is empty
-        profile --out=              | --out is empty
-        doctor --out=               | --out is empty
-        """)
+            trian                       | unknown command 'trian'; did you mean 'train'?
+            train --resme               | unknown option '--resme'; did you mean '--resume'?
+            train --configg=x           | unknown option '--configg=x'; did you mean '--config'?
+            train extra                 | unexpected argument 'extra'
+            train --config              | --config
+            train --attention flesh     | --attention is 'flesh', but it must be one of auto, math, flash, efficient; did you mean 'flash'?
+            train --allreduce rings     | --allreduce is 'rings'
+            train --executors two       | --executors
+            doctor --device gpu         | --device is 'gpu'
+            profile --out o --attention x | --attention is 'x'
+            generate --checkpoint r --prompt p --which newest | --which is 'newest', but it must be one of best, latest
+            train --resume              | --resume needs to know which run
+            prepare --corpus x --out y  | --tokenizer
+            prepare --corpus x --out y --tokenizer gpt | --tokenizer is 'gpt', but it must be one of char, gpt2, bpe; did you mean 'gpt2'?
+            generate --checkpoint r     | --prompt
+            generate --checkpoint r --prompts p | --prompts FILE and --out DIR go together
+            generate --checkpoint r --prompt p --device gpu | --device is 'gpu', but it must be one of auto, cpu, cuda; did you mean 'cpu'?
+            evaluate --checkpoint r --out o | give either --data PATH or --split val
+            evaluate --checkpoint r --out o --split test | --split is 'test'
+            evaluate --checkpoint r --out o --data d --stride 0 | --stride is 0
+            evaluate --checkpoint r --out o --data d --on-error warn | --on-error is 'warn'
+            generate --checkpoint r --prompt p --partitions 3 | --partitions goes with --prompts FILE
+            generate --checkpoint r --prompts p --out o --on-error warn | --on-error is 'warn', but it must be one of fail, skip
+            generate --checkpoint r --prompt p --seed x | 'x' is not a long
+            generate --checkpoint r --prompt p --top-p 0 | --top-p is 0.0
+            generate --checkpoint r --prompt p --top-p NaN | --top-p is NaN
+            generate --checkpoint r --prompt p --top-k -1 | --top-k is -1
+            generate --checkpoint r --prompt p --temperature -1 | --temperature is -1.0
+            generate --checkpoint r --prompt p --max-tokens 0 | --max-tokens is 0
+            attention --dtype int8 | --dtype is 'int8', but it must be fp32, bf16 or fp16
+            attention --length 7 --lengths 8 | exclude each other
+            attention --lengths 8,0 | --lengths is 0
+            attention --batch 2000000 --length 4096 | more than 2^31 elements
+            attention --dropout 1 | --dropout is 1.0
+            attention --device gpu | --device is 'gpu'
+            profile | --out
+            profile --out o --steps 0 | --steps is 0
+            generate --checkpoint r --prompt p --num-samples 0 | --num-samples is 0
+            train --out=                | --out is empty; give it a value
+            train --config=             | --config is empty
+            train --set=                | --set is empty
+            prepare --corpus= --tokenizer char --out y | --corpus is empty
+            evaluate --checkpoint= --data d --out o | --checkpoint is empty
+            evaluate --checkpoint r --data= --out o | --data is empty
+            evaluate --checkpoint r --data d --column= --out o | --column is empty
+            generate --checkpoint r --prompt= | --prompt is empty
+            generate --checkpoint r --prompts= --out o | --prompts is empty
+            generate --checkpoint r --prompt p --stop= | --stop is empty
+            compare --out=              | --out is empty
+            profile --out=              | --out is empty
+            doctor --out=               | --out is empty
+            """)
     void wrongUsageIsOneLineAndExitCode2(String args, String message) {
         assertThat(run(ran::add, args.split(" +"))).isEqualTo(2);
         assertThat(err.toString()).startsWith("kindling: ").contains(message).hasLineCount(1);

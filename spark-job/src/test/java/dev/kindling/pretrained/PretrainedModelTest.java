@@ -211,25 +211,25 @@ class PretrainedModelTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
-        "model_type":"gpt2"        | "model_type":"llama"       | model_type is llama; supported is GPT-2
-        "GPT2LMHeadModel"          | "GPT2ForTokenClassification" | architectures names GPT2ForTokenClassification
-        "layer_norm_epsilon":1.0E-5 | "layer_norm_epsilon":1.0E-6 | layer_norm_epsilon is 1.0E-6
-        "n_layer":2                | "n_layer":3                | lack tensor h.2.attn.c_attn.weight
-        "n_layer":2                | "n_layer":1                | has tensor h.1
-        "n_layer":2                | "n_layer":2.5              | n_layer is 2.5, not a whole number
-        "n_embd":8                 | "n_embd":12               | tensor wte.weight has shape [45, 8], but by config.json it is [45, 12]
-        "n_head":2                 | "n_head":3                 | n_embd 8 is not divisible by n_head 3
-        "n_positions":16           | "n_positions":17           | tensor wpe.weight has shape [16, 8]
-        "vocab_size":45            | "vocab_size":44            | tensor wte.weight
-        "gelu_new"                 | "relu"                     | activation_function is 'relu'
-        "resid_pdrop":0.0          | "resid_pdrop":2            | resid_pdrop is 2
-        "n_ctx":16                 | "scale_attn_by_inverse_layer_idx":true | scale_attn_by_inverse_layer_idx is true
-        "n_ctx":16                 | "reorder_and_upcast_attn":true | reorder_and_upcast_attn is true
-        "n_ctx":16                 | "add_cross_attention":true | add_cross_attention is true
-        "n_ctx":16                 | "n_inner":16               | n_inner is 16
-        "n_ctx":16                 | "quantization_config":{}   | quantization_config
-        "n_ctx":16                 | "n_ctx":16,                | is not JSON
-        """)
+            "model_type":"gpt2"        | "model_type":"llama"       | model_type is llama; supported is GPT-2
+            "GPT2LMHeadModel"          | "GPT2ForTokenClassification" | architectures names GPT2ForTokenClassification
+            "layer_norm_epsilon":1.0E-5 | "layer_norm_epsilon":1.0E-6 | layer_norm_epsilon is 1.0E-6
+            "n_layer":2                | "n_layer":3                | lack tensor h.2.attn.c_attn.weight
+            "n_layer":2                | "n_layer":1                | has tensor h.1
+            "n_layer":2                | "n_layer":2.5              | n_layer is 2.5, not a whole number
+            "n_embd":8                 | "n_embd":12               | tensor wte.weight has shape [45, 8], but by config.json it is [45, 12]
+            "n_head":2                 | "n_head":3                 | n_embd 8 is not divisible by n_head 3
+            "n_positions":16           | "n_positions":17           | tensor wpe.weight has shape [16, 8]
+            "vocab_size":45            | "vocab_size":44            | tensor wte.weight
+            "gelu_new"                 | "relu"                     | activation_function is 'relu'
+            "resid_pdrop":0.0          | "resid_pdrop":2            | resid_pdrop is 2
+            "n_ctx":16                 | "scale_attn_by_inverse_layer_idx":true | scale_attn_by_inverse_layer_idx is true
+            "n_ctx":16                 | "reorder_and_upcast_attn":true | reorder_and_upcast_attn is true
+            "n_ctx":16                 | "add_cross_attention":true | add_cross_attention is true
+            "n_ctx":16                 | "n_inner":16               | n_inner is 16
+            "n_ctx":16                 | "quantization_config":{}   | quantization_config
+            "n_ctx":16                 | "n_ctx":16,                | is not JSON
+            """)
     void aConfigurationThatIsNoGpt2OrNotThatOfTheWeightsIsRefused(String from, String to, String why) {
         TinyFolder tiny = TinyFolder.of("transformer.", "F32", 1);
         String config = TinyFolder.config().toString();

@@ -102,22 +102,22 @@ class HuggingFaceTokenizerTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
-        "normalizer":null             | "normalizer":{"type":"NFC"}   | normalizer {"type":"NFC"}
-        "add_prefix_space":false      | "add_prefix_space":true       | pre_tokenizer
-        "pre_tokenizer":{"type":"ByteLevel" | "pre_tokenizer":{"type":"Whitespace" | pre_tokenizer {"type":"Whitespace"
-        "post_processor":{"type":"ByteLevel" | "post_processor":{"type":"TemplateProcessing" | post_processor
-        "dropout":null                | "dropout":0.1                 | model.dropout 0.1
-        "byte_fallback":false         | "byte_fallback":true          | model.byte_fallback
-        "type":"BPE"                  | "type":"Unigram"              | model.type "Unigram"
-        "special":true                | "special":false               | an added token that is not special
-        "th":256                      | "th":300                      | token "th" has id 300
-        "th":256                      | "th":"256"                    | token "th" has id "256"
-        "th":256                      | "tj":256                      | merge 0, "t h"
-        "t h"                         | "th"                          | merge 0, "th"
-        "a":97                        | "a":98                        | of its own
-        "th":256,                     | ``                            | no token has id 256
-        }                             | ]                             | is not JSON
-        """)
+            "normalizer":null             | "normalizer":{"type":"NFC"}   | normalizer {"type":"NFC"}
+            "add_prefix_space":false      | "add_prefix_space":true       | pre_tokenizer
+            "pre_tokenizer":{"type":"ByteLevel" | "pre_tokenizer":{"type":"Whitespace" | pre_tokenizer {"type":"Whitespace"
+            "post_processor":{"type":"ByteLevel" | "post_processor":{"type":"TemplateProcessing" | post_processor
+            "dropout":null                | "dropout":0.1                 | model.dropout 0.1
+            "byte_fallback":false         | "byte_fallback":true          | model.byte_fallback
+            "type":"BPE"                  | "type":"Unigram"              | model.type "Unigram"
+            "special":true                | "special":false               | an added token that is not special
+            "th":256                      | "th":300                      | token "th" has id 300
+            "th":256                      | "th":"256"                    | token "th" has id "256"
+            "th":256                      | "tj":256                      | merge 0, "t h"
+            "t h"                         | "th"                          | merge 0, "th"
+            "a":97                        | "a":98                        | of its own
+            "th":256,                     | ``                            | no token has id 256
+            }                             | ]                             | is not JSON
+            """)
     void whatIsNotSupportedIsNamed(String from, String to, String why) {
         String json = HuggingFaceTokenizer.toJson(small()).toString();
         assertThat(json).contains(from);

@@ -1,0 +1,77 @@
+package dev.kindling.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.checkpoint.WhichCheckpoint;
+import dev.kindling.config.ConfigOverrides;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.ExportOptions;
+import dev.kindling.job.options.ImportOptions;
+import dev.kindling.job.options.TrainOptions;
+import dev.kindling.tensor.DType;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.time.Clock;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ImportExportCommandTest {
+    private final List<Object> ran = new ArrayList<>();
+    private final StringWriter err = new StringWriter();
+
+    private int run(String... args) {
+        Kindling.Jobs jobs = new Kindling.Jobs(any(), any(), any(), any(), any(), any(), any(), any(), any(), any());
+        PrintWriter out = new PrintWriter(new StringWriter());
+        return new Kindling(jobs, Clock.systemUTC(), out, new PrintWriter(err, true)).run(args);
+    }
+
+    private <T> Job<T> any() {
+        return ran::add;
+    }
+
+    @Test
+    void importAndExportTakeTheirOptions() {
+        assertThat(run("import", "--from", "f", "--out", "o")).isZero();
+        assertThat(run("export", "--checkpoint", "r", "--format", "hf", "--out", "o"))
+                .isZero();
+        String all = "export --checkpoint r --which latest --format hf --dtype bf16 --out o -v";
+        assertThat(run(all.split(" "))).isZero();
+        assertThat(ran)
+                .containsExactly(
+                        new ImportOptions("f", "o", false),
+                        new ExportOptions("r", WhichCheckpoint.BEST, ExportOptions.Format.HF, DType.F32, "o", false),
+                        new ExportOptions("r", WhichCheckpoint.LATEST, ExportOptions.Format.HF, DType.BF16, "o", true));
+    }
+
+    @Test
+    void trainExportsWhereItIsAsked() {
+        assertThat(run("train", "--out", "o", "--export", "hf")).isZero();
+        assertThat(ran)
+                .containsExactly(new TrainOptions(
+                        Optional.empty(),
+                        "o",
+                        false,
+                        ConfigOverrides.NONE,
+                        Optional.of(ExportOptions.Format.HF),
+                        false));
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            train --export gguf         | --export is 'gguf', but it must be
+            export --checkpoint r --out o | --format
+            export --checkpoint r --out o --format onnx | --format is 'onnx', but it must be
+            export --checkpoint r --out o --format hf --dtype fp8 | --dtype is 'fp8', but it must be f32 or bf16
+            import --out o              | --from
+            prepare --corpus x --out y --tokenizer bpe | --tokenizer is 'bpe', but text has no byte pairs of its own
+            """)
+    void wrongUsageIsExitCode2(String args, String message) {
+        assertThat(run(args.split(" "))).isEqualTo(2);
+        assertThat(err.toString()).startsWith("kindling: ").contains(message).hasLineCount(1);
+        assertThat(ran).isEmpty();
+    }
+}

@@ -254,7 +254,8 @@ class TrainIT {
         assertThat(text).isNotEqualTo(generate(newest, "ROMEO:", "1"));
         Printed resumed = runs.run("train", "--out", out.toString(), "--resume");
         assertThat(resumed.code()).as(resumed.err()).isZero();
-        assertThat(resumed.out()).contains("trained " + steps + " steps");
+        assertThat(resumed.out()).contains("has ended at step " + steps + " by train.patience");
         assertThat(metrics(out)).hasSize(steps);
+        assertThat(JSON.readTree(out.resolve("summary.json").toFile())).isEqualTo(summary);
     }
 }

@@ -1,6 +1,5 @@
 package dev.kindling.interop;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.kindling.interop.TensorFile.Located;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.tensor.DType;
@@ -12,7 +11,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.regex.Pattern;
 
 /**
@@ -22,8 +20,6 @@ import java.util.regex.Pattern;
  * are read as they are written elsewhere, one piece at a time.
  */
 public final class HuggingFaceModel {
-    private static final String WEIGHTS = "model.safetensors";
-    private static final String INDEX = "model.safetensors.index.json";
     private static final String PREFIX = "transformer.";
     private static final String HEAD = "lm_head.weight";
     /** Buffers of older transformers: the causal mask, and what a masked score becomes. */
@@ -54,7 +50,8 @@ public final class HuggingFaceModel {
                 HuggingFaceConfig.parse(folder.readJson(HuggingFaceConfig.FILE), folder.path(HuggingFaceConfig.FILE));
         SortedMap<String, Located> weights = new TreeMap<>();
         Located head = null;
-        for (Map.Entry<String, Located> tensor : files(folder).entrySet()) {
+        for (Map.Entry<String, Located> tensor :
+                HuggingFaceFiles.tensors(folder).entrySet()) {
             String name =
                     tensor.getKey().startsWith(PREFIX) ? tensor.getKey().substring(PREFIX.length()) : tensor.getKey();
             if (name.equals(HEAD)) {
@@ -72,67 +69,6 @@ public final class HuggingFaceModel {
         model.requireWeights();
         model.requireTied(head);
         return model;
-    }
-
-    private static SortedMap<String, Located> files(ModelFolder folder) throws IOException {
-        if (folder.has(WEIGHTS)) {
-            return TensorFile.open(folder, WEIGHTS).tensors();
-        }
-        if (!folder.has(INDEX)) {
-            throw new ModelFileException(String.format(
-                    Locale.ROOT,
-                    "%s is missing, and so is %s; save the model with save_pretrained, whose files are safetensors",
-                    folder.path(WEIGHTS),
-                    INDEX));
-        }
-        JsonNode map = folder.readJson(INDEX).path("weight_map");
-        SortedMap<String, Located> tensors = shards(map, folder);
-        for (Map.Entry<String, JsonNode> entry : map.properties()) {
-            if (!tensors.containsKey(entry.getKey())) {
-                throw new ModelFileException(String.format(
-                        Locale.ROOT,
-                        "tensor %s is not in %s, where %s lists it; write the model again",
-                        entry.getKey(),
-                        folder.path(entry.getValue().asText()),
-                        INDEX));
-            }
-        }
-        return tensors;
-    }
-
-    /** The tensors of all files that an index names, each of which holds what is listed for it and nothing else. */
-    private static SortedMap<String, Located> shards(JsonNode map, ModelFolder folder) throws IOException {
-        Set<String> files = new TreeSet<>();
-        for (Map.Entry<String, JsonNode> entry : map.properties()) {
-            String file = entry.getValue().asText();
-            if (!file.matches("[\\w.-]+\\.safetensors")) {
-                throw new ModelFileException(String.format(
-                        Locale.ROOT,
-                        "%s: '%s' of tensor %s is no name of a safetensors file; restore it",
-                        folder.path(INDEX),
-                        file,
-                        entry.getKey()));
-            }
-            files.add(file);
-        }
-        SortedMap<String, Located> tensors = new TreeMap<>();
-        for (String shard : files) {
-            for (Map.Entry<String, Located> tensor :
-                    TensorFile.open(folder, shard).tensors().entrySet()) {
-                String listed = map.path(tensor.getKey()).asText("none");
-                if (!listed.equals(shard)) {
-                    throw new ModelFileException(String.format(
-                            Locale.ROOT,
-                            "tensor %s is in %s, but %s lists %s for it; write the model again",
-                            tensor.getKey(),
-                            folder.path(shard),
-                            INDEX,
-                            listed));
-                }
-                tensors.put(tensor.getKey(), tensor.getValue());
-            }
-        }
-        return tensors;
     }
 
     private void requireWeights() throws ModelFileException {
@@ -259,14 +195,15 @@ public final class HuggingFaceModel {
     public static SortedMap<String, TensorContent> ofCheckpoint(ModelFolder folder, GptConfig config)
             throws IOException {
         SortedMap<String, TensorContent> contents = new TreeMap<>();
-        Map<String, Located> tensors = TensorFile.open(folder, WEIGHTS).tensors();
+        Map<String, Located> tensors =
+                TensorFile.open(folder, HuggingFaceFiles.WEIGHTS).tensors();
         for (Map.Entry<String, List<Long>> expected : Gpt2Tensors.all(config).entrySet()) {
             Located tensor = tensors.get(expected.getKey());
             if (tensor == null || !tensor.entry().shape().equals(expected.getValue())) {
                 throw new ModelFileException(String.format(
                         Locale.ROOT,
                         "%s: tensor %s is %s, and by state.json it is %s; use another checkpoint",
-                        folder.path(WEIGHTS),
+                        folder.path(HuggingFaceFiles.WEIGHTS),
                         expected.getKey(),
                         tensor == null ? "missing" : tensor.entry().shape(),
                         expected.getValue()));

@@ -133,7 +133,8 @@ class TableRowsTest {
             List<TableRow> whole = rows(file, 0, file.bytes());
             assertThat(whole).extracting(TableRow::text).isEqualTo(texts);
             assertThat(whole).extracting(TableRow::key).doesNotHaveDuplicates();
-            for (int range : new int[] {1, 7, 100, 1000}) {
+            // Opening a Parquet file takes milliseconds.
+            for (int range : name.endsWith(".parquet") ? new int[] {97, 1000} : new int[] {1, 7, 100, 1000}) {
                 List<TableRow> joined = new ArrayList<>();
                 for (long begin = 0; begin < file.bytes(); begin += range) {
                     joined.addAll(rows(file, begin, Math.min(file.bytes(), begin + range)));

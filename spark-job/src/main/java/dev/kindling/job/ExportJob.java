@@ -35,7 +35,7 @@ final class ExportJob implements Job<ExportOptions> {
             results.publish();
             checkpoint.choice().ifPresent(out::println);
             notes.forEach(out::println);
-            out.printf("for transformers: %s%n", results.out());
+            out.println("for transformers: " + results.out());
         }
     }
 

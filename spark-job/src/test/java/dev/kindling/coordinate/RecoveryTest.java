@@ -192,7 +192,7 @@ class RecoveryTest {
                 .findFirst()
                 .orElseThrow();
         new ProcessBuilder("kill", "-STOP", "" + frozen.pid()).start().waitFor();
-        Limits hurried = new Limits(30_000, 3_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 1_000);
+        Limits hurried = new Limits(30_000, 8_000, 20_000, 10_000, 15_000, 10_000, 100, 4_000, 1_000);
         Store store = new Store(-1, "");
         long begin = System.nanoTime();
         GenerationsResult outcome = store.run(new GenerationPlan(3, 3, Transport.RING, 2_000_000, 2, hurried));
@@ -200,7 +200,7 @@ class RecoveryTest {
         assertThat(outcome.failures().get(0).describe())
                 .contains("rendezvous: rank(s) ")
                 .contains("its task was sent to executor ")
-                .contains("did not join within 3000 ms");
+                .contains("did not join within 8000 ms");
         assertThat(outcome.result()).isEqualTo(undisturbed);
         assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(45));
     }

@@ -24,7 +24,7 @@ class DoctorIT {
 
     @BeforeAll
     void start() {
-        runs = new CommandRuns("2s");
+        runs = new CommandRuns("10s");
     }
 
     @AfterAll

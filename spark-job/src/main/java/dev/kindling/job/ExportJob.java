@@ -28,23 +28,33 @@ final class ExportJob implements Job<ExportOptions> {
     public void run(ExportOptions options) throws IOException {
         Configuration hadoop = Storage.settings();
         try (StagedDirectory results = StagedDirectory.at(options.out(), hadoop)) {
-            NamedCheckpoint checkpoint =
-                    NamedCheckpoint.of(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
-            List<String> notes =
-                    HuggingFaceExport.write(checkpoint.directory(), options.type(), results.path(), hadoop);
-            results.publish();
-            checkpoint.choice().ifPresent(out::println);
-            notes.forEach(out::println);
+            write(RunPath.absolute(options.checkpoint(), hadoop), options, results, hadoop);
             out.println("for transformers: " + results.out());
         }
     }
 
-    /** Writes a run's checkpoint to its folder {@code hf}, in place of an earlier one. */
+    /** Writes a run's best checkpoint to its folder {@code hf}; an earlier one goes when the new one is whole. */
     static void intoRun(Path run, Configuration hadoop, PrintStream out) throws IOException {
+        Storage storage = Storage.of(run, hadoop);
         Path folder = new Path(run, "hf");
-        Storage.of(run, hadoop).files().delete(folder, true);
-        new ExportJob(out)
-                .run(new ExportOptions(
-                        run.toString(), WhichCheckpoint.BEST, Format.HF, DType.F32, folder.toString(), false));
+        Path next = new Path(run, "hf.next");
+        storage.files().delete(next, true); // left by a training that was killed here
+        try (StagedDirectory results = StagedDirectory.at(next.toString(), hadoop)) {
+            ExportOptions options = new ExportOptions(
+                    run.toString(), WhichCheckpoint.BEST, Format.HF, DType.F32, next.toString(), false);
+            new ExportJob(out).write(run, options, results, hadoop);
+        }
+        storage.files().delete(folder, true);
+        storage.rename(next, folder);
+        out.println("for transformers: " + folder);
+    }
+
+    private void write(Path checkpoints, ExportOptions options, StagedDirectory results, Configuration hadoop)
+            throws IOException {
+        NamedCheckpoint checkpoint = NamedCheckpoint.of(checkpoints, options.which(), hadoop);
+        List<String> notes = HuggingFaceExport.write(checkpoint.directory(), options.type(), results.path(), hadoop);
+        results.publish();
+        checkpoint.choice().ifPresent(out::println);
+        notes.forEach(out::println);
     }
 }

@@ -65,6 +65,12 @@ final class TrainJob implements Job<TrainOptions> {
         Optional<String> finished = start.finished(run);
         if (finished.isPresent()) {
             System.out.println(finished.get());
+            if (options.export().isPresent()) {
+                try (OwnedRun owned = run.own(start.config(), true)) {
+                    ExportJob.intoRun(run.path(), hadoop, System.out);
+                    owned.keep();
+                }
+            }
             return;
         }
         start.notice().ifPresent(System.out::println);

@@ -97,6 +97,14 @@ class HuggingFaceIT {
         Printed more = tune(tuned, "--resume", "--set", "train.max_steps=25", "--export", "hf");
         assertThat(more.code()).as(more.err()).isZero();
         assertThat(CommandRuns.losses(tuned)).hasSize(25);
+        assertThat(tuned.resolve("hf.next")).doesNotExist();
+
+        Files.delete(tuned.resolve("hf/config.json"));
+        Printed ended = tune(tuned, "--resume", "--set", "train.max_steps=25", "--export", "hf");
+        assertThat(ended.code()).as(ended.err()).isZero();
+        assertThat(ended.out()).contains("for transformers: ");
+        assertThat(tuned.resolve("hf/config.json")).exists();
+        assertThat(CommandRuns.losses(tuned)).hasSize(25);
     }
 
     @Test

@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.parquet.HadoopReadOptions;
 import org.apache.parquet.column.page.PageReadStore;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.convert.GroupRecordConverter;
@@ -56,7 +57,10 @@ final class ParquetRows implements TableRows {
     }
 
     private static ParquetFileReader open(InputFile file, Configuration hadoop) throws IOException {
-        return ParquetFileReader.open(HadoopInputFile.fromPath(new Path(file.uri()), hadoop));
+        // With these options; the defaults would parse Hadoop's configuration files anew for every range.
+        return ParquetFileReader.open(
+                HadoopInputFile.fromPath(new Path(file.uri()), hadoop),
+                HadoopReadOptions.builder(hadoop).build());
     }
 
     /**

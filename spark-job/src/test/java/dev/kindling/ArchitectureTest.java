@@ -29,6 +29,7 @@ class ArchitectureTest {
             List.of("data.shard", "nn", "profile", "device.cpu.matmul", "device.cuda.nccl"),
             List.of("data.batch", "optim", "device.cpu.flash"),
             List.of("device.cpu", "interop"),
+            List.of("local"),
             // spark-job
             List.of("allreduce.link", "storage"),
             List.of("allreduce", "checkpoint", "report"),
@@ -55,6 +56,7 @@ class ArchitectureTest {
         "dev.kindling.nn..",
         "dev.kindling.optim..",
         "dev.kindling.interop..",
+        "dev.kindling.local..",
         "dev.kindling.profile.."
     };
 

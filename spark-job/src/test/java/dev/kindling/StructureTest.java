@@ -26,6 +26,9 @@ class StructureTest {
     private static final Set<String> PROMISED =
             Set.of("attention.Sdpa.only", "attention.Sdpa$Scope.close", "data.shard.TokenBins.open");
 
+    /** Packages for other programs, which call what is public in them. */
+    private static final Set<String> INTERFACES = Set.of("dev.kindling.local", "dev.kindling.ml");
+
     private static final Set<String> SERVICES = services();
 
     private static Set<JavaClass> mainClasses() {
@@ -79,10 +82,17 @@ class StructureTest {
         return main
                 || PROMISED.contains(name(owner.getName() + "." + member.getName()))
                 || isOfPicocli(member)
+                || isOfInterface(member)
                 || (member instanceof JavaConstructor
                         && (owner.getMembers().stream().anyMatch(StructureTest::isOfPicocli)
                                 || SERVICES.contains(owner.getName())
                                 || owner.getMembers().stream().anyMatch(StructureTest::isOfSparksStore)));
+    }
+
+    private static boolean isOfInterface(JavaMember member) {
+        return INTERFACES.contains(member.getOwner().getPackageName())
+                && member.getOwner().getModifiers().contains(JavaModifier.PUBLIC)
+                && member.getModifiers().contains(JavaModifier.PUBLIC);
     }
 
     private static String name(String full) {

@@ -1,11 +1,10 @@
 package dev.kindling.checkpoint;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.interop.CheckpointFormat;
+import dev.kindling.interop.ModelFileException;
 import dev.kindling.interop.SafeTensorsFile;
 import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.Storage;
@@ -27,21 +26,13 @@ import org.apache.hadoop.fs.Path;
  * the two tensor files and a CRC32C of itself, so that any change to any of them is found.
  */
 final class CheckpointFiles {
-    static final String MODEL = "model.safetensors";
+    static final String MODEL = CheckpointFormat.MODEL;
     static final String OPTIMIZER = "optimizer.safetensors";
-    static final String STATE = "state.json";
-    static final int VERSION = 1;
+    static final String STATE = CheckpointFormat.STATE;
 
-    private static final String FORMAT = "kindling-checkpoint";
     private static final int BUFFER_BYTES = 1 << 16;
     /** The format tag by which Hugging Face's loaders know row-major weights. */
     private static final Map<String, String> METADATA = Map.of("format", "pt");
-
-    private static final JsonMapper JSON =
-            JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
-    private static final JsonMapper COMPACT = JsonMapper.builder()
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
 
     private final Storage storage;
 
@@ -72,9 +63,7 @@ final class CheckpointFiles {
         ObjectNode files = body.putObject("files");
         files.set(MODEL, writeTensors(new Path(directory, MODEL), model));
         files.set(OPTIMIZER, writeTensors(new Path(directory, OPTIMIZER), optimizer));
-        ObjectNode root = JSON.createObjectNode().put("format", FORMAT).put("version", VERSION);
-        root.put("crc32c", crc(body)).set("state", body);
-        byte[] json = JSON.writeValueAsBytes(root);
+        byte[] json = CheckpointFormat.write(body);
         storage.create(new Path(directory, STATE), out -> out.write(json));
     }
 
@@ -142,27 +131,14 @@ final class CheckpointFiles {
 
     private ReadState readState(Path directory) throws IOException {
         Path path = new Path(directory, STATE);
-        JsonNode root;
+        JsonNode body;
         try {
-            root = COMPACT.readTree(storage.read(path));
+            body = CheckpointFormat.read(storage.read(path), path.toString());
         } catch (FileNotFoundException e) {
             throw new CheckpointException(
                     directory + " is no committed checkpoint: it holds no " + STATE + "; use another directory", e);
-        } catch (JsonProcessingException e) {
-            throw new CheckpointException(path + " is damaged: it is not JSON; use another checkpoint", e);
-        }
-        if (!root.path("format").asText().equals(FORMAT)) {
-            throw new CheckpointException(path + " is not of the format " + FORMAT + "; use a Kindling checkpoint");
-        }
-        if (root.path("version").asInt(-1) != VERSION) {
-            throw new CheckpointException(
-                    path + " has version " + root.path("version").asText() + ", but this Kindling" + " reads version "
-                            + VERSION + "; use the Kindling that wrote it");
-        }
-        JsonNode body = root.path("state");
-        if (root.path("crc32c").asLong(-1) != crc(body)) {
-            throw new CheckpointException(
-                    path + " is damaged: its checksum does not match its content; use another checkpoint");
+        } catch (ModelFileException e) {
+            throw new CheckpointException(e.getMessage(), e);
         }
         return new ReadState(CheckpointState.fromJson(body, path.toString()), body.path("files"));
     }
@@ -170,7 +146,8 @@ final class CheckpointFiles {
     private ObjectNode writeTensors(Path path, Storage.Content tensors) throws IOException {
         CRC32C crc = new CRC32C();
         storage.create(path, out -> tensors.writeTo(new CheckedOutputStream(out, crc)));
-        return JSON.createObjectNode()
+        return JsonNodeFactory.instance
+                .objectNode()
                 .put("bytes", storage.files().getFileStatus(path).getLen())
                 .put("crc32c", crc.getValue());
     }
@@ -210,11 +187,5 @@ final class CheckpointFiles {
             throw new CheckpointException(
                     path.getParent() + " is damaged: it lacks " + path.getName() + "; use another checkpoint", e);
         }
-    }
-
-    private static long crc(JsonNode body) throws JsonProcessingException {
-        CRC32C crc = new CRC32C();
-        crc.update(COMPACT.writeValueAsBytes(body));
-        return crc.getValue();
     }
 }

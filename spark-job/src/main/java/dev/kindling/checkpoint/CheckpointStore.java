@@ -1,5 +1,6 @@
 package dev.kindling.checkpoint;
 
+import dev.kindling.interop.CheckpointFormat;
 import dev.kindling.interop.ModelFileException;
 import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.NoSpaceException;
@@ -9,13 +10,10 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.UUID;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
@@ -27,7 +25,6 @@ import org.apache.hadoop.fs.Path;
  * a time, any number of readers.
  */
 public final class CheckpointStore {
-    private static final Pattern COMMITTED = Pattern.compile("step-(\\d{7,18})");
     private static final String STAGED = ".staged-";
     private static final String REPLACED = ".replaced-";
 
@@ -129,7 +126,7 @@ public final class CheckpointStore {
         return Stream.of(statuses())
                 .filter(FileStatus::isDirectory)
                 .map(FileStatus::getPath)
-                .filter(path -> COMMITTED.matcher(path.getName()).matches())
+                .filter(path -> CheckpointFormat.step(path.getName()).isPresent())
                 .sorted(Comparator.comparingLong(CheckpointStore::step).reversed())
                 .toList();
     }
@@ -231,8 +228,8 @@ public final class CheckpointStore {
     }
 
     private static CheckpointState sameStep(Path path, CheckpointState state) throws CheckpointException {
-        Matcher name = COMMITTED.matcher(path.getName());
-        if (name.matches() && Long.parseLong(name.group(1)) != state.step()) {
+        OptionalLong named = CheckpointFormat.step(path.getName());
+        if (named.isPresent() && named.getAsLong() != state.step()) {
             throw new CheckpointException(path + " holds step " + state.step()
                     + ", not the step of its name; rename it back or use another checkpoint");
         }
@@ -259,11 +256,10 @@ public final class CheckpointStore {
     }
 
     private static long step(Path committed) {
-        Matcher name = COMMITTED.matcher(committed.getName());
-        return name.matches() ? Long.parseLong(name.group(1)) : -1;
+        return CheckpointFormat.step(committed.getName()).orElse(-1);
     }
 
-    static String name(long step) {
-        return String.format(Locale.ROOT, "step-%07d", step);
+    private static String name(long step) {
+        return CheckpointFormat.directory(step);
     }
 }

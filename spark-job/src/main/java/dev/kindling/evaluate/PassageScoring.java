@@ -1,6 +1,7 @@
 package dev.kindling.evaluate;
 
 import dev.kindling.data.DataException;
+import dev.kindling.data.batch.StridedWindows;
 import dev.kindling.inference.ExecutorModels;
 import java.io.IOException;
 import java.io.Serializable;

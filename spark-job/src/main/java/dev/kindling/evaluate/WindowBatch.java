@@ -1,6 +1,7 @@
 package dev.kindling.evaluate;
 
 import dev.kindling.data.batch.PackedBatch;
+import dev.kindling.data.batch.StridedWindows;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;

@@ -5,7 +5,7 @@
  * Out: one row per document ({@link dev.kindling.evaluate.DocumentScores}) and their sums ({@link
  * dev.kindling.evaluate.EvaluationTotals}), the same to the last bit however the work was divided.
  *
- * <p>On its way a document is read in passages, cut into overlapping windows ({@code StridedWindows}), gathered into
+ * <p>On its way a document is read in passages, cut into overlapping windows ({@link dev.kindling.data.batch.StridedWindows}), gathered into
  * batches ({@code WindowBatch}, {@code ScoringPipeline}) and scored by the model that the tasks of a device share
  * ({@code LoadedScorer}).
  *

@@ -1,6 +1,7 @@
 package dev.kindling.generate;
 
 import dev.kindling.inference.ExecutorModels;
+import dev.kindling.local.Completion;
 import dev.kindling.nn.TextGenerator;
 import java.io.IOException;
 import java.io.Serializable;

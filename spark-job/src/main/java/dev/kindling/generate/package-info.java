@@ -2,7 +2,7 @@
  * The work of {@code generate}: continuing prompts with a checkpoint's model.
  *
  * <p>In: one prompt, or a file of them ({@link dev.kindling.generate.Prompts}), and how to sample. Out: text as it
- * comes ({@link dev.kindling.generate.Completion}), or a table with one row per text ({@link
+ * comes ({@link dev.kindling.local.Completion}), or a table with one row per text ({@link
  * dev.kindling.generate.Completions}). A text depends on the seed, its prompt's number and its sample's number, and on
  * nothing else.
  *

@@ -1,6 +1,5 @@
 package dev.kindling.pretrained;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.ConfigException;
@@ -11,19 +10,17 @@ import dev.kindling.config.ModelSection.Activation;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.data.token.BpeTokenizer;
 import dev.kindling.data.token.CharTokenizer;
-import dev.kindling.data.token.HuggingFaceTokenizer;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.device.Gelu;
 import dev.kindling.interop.HuggingFaceModel;
+import dev.kindling.interop.HuggingFaceVocabulary;
 import dev.kindling.interop.ModelFileException;
 import dev.kindling.interop.ModelFolder;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.storage.HadoopModelFolder;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import org.apache.hadoop.conf.Configuration;
@@ -35,10 +32,6 @@ import org.apache.hadoop.fs.Path;
  * @param folder as errors name it
  */
 public record PretrainedModel(String folder, HuggingFaceModel model, Tokenizer tokenizer) {
-    private static final String TOKENIZER = "tokenizer.json";
-    private static final String VOCABULARY = "vocab.json";
-    private static final String MERGES = "merges.txt";
-    private static final String TOKENIZER_CONFIG = "tokenizer_config.json";
     /** Tokens of a forward pass that most devices hold, for the batches of a configuration that nobody has chosen. */
     private static final int MICRO_BATCH_TOKENS = 8192;
 
@@ -59,47 +52,9 @@ public record PretrainedModel(String folder, HuggingFaceModel model, Tokenizer t
 
     static PretrainedModel open(ModelFolder folder) throws IOException {
         HuggingFaceModel model = HuggingFaceModel.open(folder);
-        Tokenizer tokenizer = tokenizer(folder);
-        int vocabulary = model.config().model().vocabulary();
-        if (tokenizer.vocabSize() != vocabulary) {
-            throw new ModelFileException(String.format(
-                    Locale.ROOT,
-                    "%s: the tokenizer has %d ids, and config.json a vocab_size of %d; add the model's own tokenizer",
-                    folder.path(""),
-                    tokenizer.vocabSize(),
-                    vocabulary));
-        }
+        Tokenizer tokenizer =
+                HuggingFaceVocabulary.read(folder, model.config().model().vocabulary());
         return new PretrainedModel(folder.path(""), model, tokenizer);
-    }
-
-    private static Tokenizer tokenizer(ModelFolder folder) throws IOException {
-        Optional<String> eos = folder.has(TOKENIZER_CONFIG)
-                ? eos(folder.readJson(TOKENIZER_CONFIG).path("eos_token"))
-                : Optional.empty();
-        if (folder.has(TOKENIZER)) {
-            return HuggingFaceTokenizer.read(text(folder, TOKENIZER), eos, folder.path(TOKENIZER));
-        }
-        if (folder.has(VOCABULARY) && folder.has(MERGES)) {
-            return HuggingFaceTokenizer.read(
-                    text(folder, VOCABULARY), text(folder, MERGES), eos, folder.path(VOCABULARY) + ", " + MERGES);
-        }
-        throw new ModelFileException(String.format(
-                Locale.ROOT,
-                "%s has no tokenizer: neither %s nor %s and %s; add those of the model",
-                folder.path(""),
-                TOKENIZER,
-                VOCABULARY,
-                MERGES));
-    }
-
-    /** An end of text is written as a string, or as an object with its content. */
-    private static Optional<String> eos(JsonNode token) {
-        JsonNode content = token.isObject() ? token.path("content") : token;
-        return content.isTextual() ? Optional.of(content.asText()) : Optional.empty();
-    }
-
-    private static String text(ModelFolder folder, String file) throws IOException {
-        return new String(folder.readAll(file), StandardCharsets.UTF_8);
     }
 
     /** The model section of the folder; without biases where all are zero. */

@@ -1,4 +1,4 @@
-package dev.kindling.evaluate;
+package dev.kindling.data.batch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,4 +1,4 @@
-package dev.kindling.generate;
+package dev.kindling.local;
 
 import dev.kindling.data.token.Tokenizer;
 import java.util.Arrays;

@@ -1,4 +1,4 @@
-package dev.kindling.evaluate;
+package dev.kindling.data.batch;
 
 import java.util.Arrays;
 
@@ -8,10 +8,10 @@ import java.util.Arrays;
  * every token is scored exactly once, and once there are T tokens before it, with at least T - S of them as context. A
  * window ends at the newest token.
  */
-final class StridedWindows {
+public final class StridedWindows {
     /** Takes windows. */
     @FunctionalInterface
-    interface Sink {
+    public interface Sink {
         /**
          * Takes one window.
          *
@@ -28,7 +28,13 @@ final class StridedWindows {
     private int length;
     private int pending;
 
-    StridedWindows(int block, int stride, Sink sink) {
+    /**
+     * Cuts windows for {@code sink}.
+     *
+     * @param block T, inputs of the longest window
+     * @param stride S, 1 to {@code block}
+     */
+    public StridedWindows(int block, int stride, Sink sink) {
         this.block = block;
         this.stride = stride;
         this.sink = sink;
@@ -36,7 +42,7 @@ final class StridedWindows {
     }
 
     /** Emits the rest, then begins a new stream with tokens that are context only. */
-    void begin(int[] context) {
+    public void begin(int[] context) {
         finish();
         int kept = Math.min(block, context.length);
         System.arraycopy(context, context.length - kept, buffer, 0, kept);
@@ -44,7 +50,7 @@ final class StridedWindows {
     }
 
     /** Takes the next tokens. The very first one of a stream without context is context only. */
-    void score(int[] tokens) {
+    public void score(int[] tokens) {
         for (int token : tokens) {
             if (length == buffer.length) {
                 System.arraycopy(buffer, length - block, buffer, 0, block);
@@ -60,7 +66,7 @@ final class StridedWindows {
     }
 
     /** Emits the rest. */
-    void finish() {
+    public void finish() {
         if (pending > 0) {
             emit();
         }

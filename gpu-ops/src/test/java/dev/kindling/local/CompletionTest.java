@@ -1,4 +1,4 @@
-package dev.kindling.generate;
+package dev.kindling.local;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -32,7 +32,7 @@ class BadInputIT {
 
     @BeforeAll
     void trainOnce() throws IOException {
-        runs = new CommandRuns("5s");
+        runs = new CommandRuns("10s");
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
         Printed printed =

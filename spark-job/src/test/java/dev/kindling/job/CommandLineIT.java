@@ -148,7 +148,7 @@ class CommandLineIT {
     @BeforeAll
     void trainOnce() throws IOException {
         CaseInputs.write(folder.resolve("cases"));
-        runs = new CommandRuns("10s", 2, Map.of("spark.executor.extraJavaOptions", ARABIC_JVM));
+        runs = new CommandRuns("60s", 2, Map.of("spark.executor.extraJavaOptions", ARABIC_JVM));
         Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         for (String text : List.of(
                 "names/a.txt", "names/\u00fcbung.txt", "names/\u65e5\u672c.txt", "words.txt", "notes/meta.json")) {

@@ -13,11 +13,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.spark.SparkContext;
@@ -104,6 +106,36 @@ public final class CommandRuns implements AutoCloseable {
     /** Kills one of the executor processes with SIGKILL. */
     static void killAnExecutor() {
         executors().get(0).destroyForcibly();
+    }
+
+    /**
+     * Waits, three minutes at most, until a run has committed a checkpoint of that step or a later one: a condition that
+     * stays true, where the checkpoint of one step may be gone before anybody looks.
+     *
+     * @return the newest step that is committed
+     */
+    public static int awaitCheckpoint(Path run, int step) {
+        long end = System.nanoTime() + Duration.ofMinutes(3).toNanos();
+        int newest = newestCheckpoint(run);
+        while (newest < step) {
+            if (System.nanoTime() > end) {
+                throw new AssertionError("no checkpoint of step " + step + " in " + run + ", the newest is " + newest);
+            }
+            LockSupport.parkNanos(1_000_000);
+            newest = newestCheckpoint(run);
+        }
+        return newest;
+    }
+
+    /** The newest step that a run has committed, 0 where there is none. */
+    private static int newestCheckpoint(Path run) {
+        String[] names = run.resolve("checkpoints").toFile().list((folder, name) -> name.matches("step-\\d+"));
+        return Stream.of(names == null ? new String[0] : names)
+                .filter(name ->
+                        Files.exists(run.resolve("checkpoints").resolve(name).resolve("state.json")))
+                .mapToInt(name -> Integer.parseInt(name.substring("step-".length())))
+                .max()
+                .orElse(0);
     }
 
     /** The executor processes of this JVM's cluster. */

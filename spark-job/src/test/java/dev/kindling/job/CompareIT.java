@@ -25,7 +25,7 @@ class CompareIT {
     @BeforeAll
     static void start() throws Exception {
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt")).toString();
-        runs = new CommandRuns("10s");
+        runs = new CommandRuns("60s");
     }
 
     @AfterAll

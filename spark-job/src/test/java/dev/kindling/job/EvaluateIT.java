@@ -48,7 +48,7 @@ class EvaluateIT {
 
     @BeforeAll
     void trainOnce() throws IOException {
-        runs = new CommandRuns("30s");
+        runs = new CommandRuns("60s");
         Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
         Printed printed = runs.train(trained, corpus.toString(), "--set", "train.max_steps=40");

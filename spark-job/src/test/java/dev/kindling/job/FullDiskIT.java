@@ -42,7 +42,7 @@ class FullDiskIT {
     void trainOnce() throws IOException, InterruptedException {
         disk("probe", 64);
         unmount();
-        runs = new CommandRuns("10s");
+        runs = new CommandRuns("60s");
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
         Printed printed = runs.train(trained, corpus.toString());

@@ -27,7 +27,7 @@ class HeapShortageIT {
 
     @BeforeAll
     void start() throws IOException {
-        runs = new CommandRuns("10s");
+        runs = new CommandRuns("60s");
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
     }
 

@@ -27,7 +27,7 @@ class HuggingFaceIT {
 
     @BeforeAll
     void begin() throws IOException {
-        runs = new CommandRuns("30s");
+        runs = new CommandRuns("60s");
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         pretrained = TinyFolder.of("transformer.", "F32", 2).writeTo(folder.resolve("pretrained"));
     }

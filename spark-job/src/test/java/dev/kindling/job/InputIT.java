@@ -48,7 +48,7 @@ class InputIT {
 
     @BeforeAll
     void trainOnce() throws IOException {
-        runs = new CommandRuns("30s");
+        runs = new CommandRuns("60s");
         Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         texts = Arrays.stream(Files.readString(corpus).split("(?<=\n\n)"))
                 .toList()

@@ -37,6 +37,9 @@ class MonitorIT {
     private static Path folder;
 
     private Printed printed;
+    /** Under way when it is looked at, on a busy host, too. */
+    private static final String[] LONG_RUN = {"--set", "train.global_batch=64", "--set", "train.max_steps=320"};
+
     private String livePage;
     private String metrics;
     private String historyPage;
@@ -52,10 +55,10 @@ class MonitorIT {
                 "spark.eventLog.enabled", "true",
                 "spark.eventLog.dir", events.toUri().toString());
         String application;
-        try (CommandRuns runs = new CommandRuns("30s", 2, settings)) {
+        try (CommandRuns runs = new CommandRuns("60s", 2, settings)) {
             String ui = runs.spark().uiWebUrl().get();
             CompletableFuture<String> scraped = CompletableFuture.supplyAsync(() -> killAndScrape(ui));
-            printed = runs.train(folder.resolve("run"), corpus.toString(), "--set", "train.max_steps=160");
+            printed = runs.train(folder.resolve("run"), corpus.toString(), LONG_RUN);
             metrics = scraped.get(10, TimeUnit.SECONDS);
             assertThat(printed.out()).contains("watch it at " + ui + "/training/");
             runs.spark().listenerBus().waitUntilEmpty();
@@ -67,16 +70,10 @@ class MonitorIT {
 
     /** Kills an executor at step 40, and asks for the metrics at step 100. */
     private static String killAndScrape(String ui) {
-        awaitCheckpoint("step-0000040");
+        CommandRuns.awaitCheckpoint(folder.resolve("run"), 40);
         CommandRuns.killAnExecutor();
-        awaitCheckpoint("step-0000100");
+        CommandRuns.awaitCheckpoint(folder.resolve("run"), 100);
         return get(ui + "/metrics/prometheus");
-    }
-
-    private static void awaitCheckpoint(String name) {
-        while (!Files.exists(folder.resolve("run/checkpoints").resolve(name))) {
-            Thread.onSpinWait();
-        }
     }
 
     private static String get(String url) {
@@ -149,7 +146,7 @@ class MonitorIT {
     @ValueSource(booleans = {true, false})
     void thePageTellsTheRun(boolean live) {
         assertThat(live ? livePage : historyPage)
-                .contains("160 of 160", "finished at", "1 layers, 2 heads, 32 channels")
+                .contains("320 of 320", "finished at", "1 layers, 2 heads, 32 channels")
                 .contains(
                         "aria-label=\"Loss\"",
                         "validation at 80: ",
@@ -157,7 +154,7 @@ class MonitorIT {
                         ">compute</text>",
                         ">wait</text>",
                         "aria-label=\"Where time goes\"")
-                .contains("its executor is gone", "<td>2</td><td>1</td>", "checkpoints/step-0000160")
+                .contains("its executor is gone", "<td>2</td><td>1</td>", "checkpoints/step-0000320")
                 .doesNotContain("NaN");
     }
 

@@ -45,7 +45,7 @@ class PackedTrainIT {
             Files.writeString(corpus.resolve("%03d.txt".formatted(document)), text.substring(at, end));
             at = end;
         }
-        runs = new CommandRuns("30s");
+        runs = new CommandRuns("60s");
         base = folder.resolve("base");
         baseRun = train(base, STEPS);
     }

@@ -31,7 +31,7 @@ class ReductionIT {
 
     @BeforeAll
     void start() throws IOException {
-        runs = new CommandRuns("30s", 4);
+        runs = new CommandRuns("60s", 4);
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
     }
 

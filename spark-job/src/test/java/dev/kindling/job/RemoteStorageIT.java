@@ -31,7 +31,7 @@ class RemoteStorageIT {
 
     @BeforeAll
     void start() throws IOException {
-        runs = new CommandRuns("30s", 2, RemoteDisk.SETTINGS);
+        runs = new CommandRuns("60s", 2, RemoteDisk.SETTINGS);
         CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
     }
 

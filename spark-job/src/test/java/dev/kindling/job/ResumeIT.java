@@ -42,7 +42,7 @@ class ResumeIT {
 
     @BeforeAll
     void trainOnce() throws IOException {
-        runs = new CommandRuns("10s", 2, RemoteDisk.SETTINGS);
+        runs = new CommandRuns("60s", 2, RemoteDisk.SETTINGS);
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         otherCorpus = Files.writeString(
                 folder.resolve("other.txt"), Files.readString(corpus).replace('q', '\u00e9'), StandardCharsets.UTF_8);

@@ -63,7 +63,7 @@ public final class SparkProcesses implements AutoCloseable {
     Process start(String name, List<String> properties, String mainClass, String... arguments) throws IOException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        command.add("-Xmx512m");
+        command.addAll(List.of("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")); // they only coordinate
         command.addAll(List.of(System.getProperty("spark.driver.jvm").split(" ")));
         command.addAll(properties);
         command.addAll(List.of("-cp", folder.resolve("spark/jars") + File.separator + "*", mainClass));

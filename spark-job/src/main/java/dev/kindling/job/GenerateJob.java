@@ -46,7 +46,7 @@ final class GenerateJob implements Job<GenerateOptions> {
     }
 
     @Override
-    public void run(GenerateOptions options) throws IOException {
+    public void run(GenerateOptions options) throws Exception {
         Configuration hadoop = Storage.settings();
         NamedCheckpoint resolved =
                 NamedCheckpoint.of(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
@@ -57,7 +57,7 @@ final class GenerateJob implements Job<GenerateOptions> {
         if (options.file().isPresent()) {
             continueFile(options, options.file().get(), writing, hadoop);
         } else {
-            continuePrompt(options, writing, checkpoint, hadoop);
+            DriverWork.run("generate", () -> continuePrompt(options, writing, checkpoint, hadoop));
         }
     }
 

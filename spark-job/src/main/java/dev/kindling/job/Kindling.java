@@ -102,16 +102,20 @@ public final class Kindling {
                 .setExecutionExceptionHandler((e, command, parsed) -> failure(e, command));
     }
 
-    /** The command line of the jar. Jobs are made when they run. */
-    public static void main(String[] args) {
+    /**
+     * The command line of the jar. Jobs are made when they run.
+     *
+     * @throws Exception Spark's, which carries an exit code other than 0 to spark-submit or YARN
+     */
+    public static void main(String[] args) throws Exception {
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
         Optional<String> reason = NameEncoding.whyNot(System.getProperty("sun.jnu.encoding"));
         if (reason.isPresent() && !List.of(args).contains("--help")) {
             err.println("kindling: " + reason.get());
-            System.exit(ExitCode.USAGE);
+            ProcessEnd.with(ExitCode.USAGE);
         }
-        System.exit(new Kindling(jobs(), Clock.system(ZoneId.systemDefault()), out, err).run(args));
+        ProcessEnd.with(new Kindling(jobs(), Clock.system(ZoneId.systemDefault()), out, err).run(args));
     }
 
     static Jobs jobs() {
@@ -120,12 +124,12 @@ public final class Kindling {
                 options -> new PrepareJob(new SparkSessions()).run(options),
                 options -> new EvaluateJob(new SparkSessions()).run(options),
                 options -> new GenerateJob(new SparkSessions()).run(options),
-                options -> new AttentionJob(System.out).run(options),
-                options -> new ProfileJob(System.out).run(options),
+                options -> DriverWork.run("attention", () -> new AttentionJob(System.out).run(options)),
+                options -> DriverWork.run("profile", () -> new ProfileJob(System.out).run(options)),
                 options -> new DoctorJob(new SparkSessions(), System.out).run(options),
                 options -> new CompareJob(new SparkSessions(), System.out).run(options),
-                options -> new ImportJob(System.out).run(options),
-                options -> new ExportJob(System.out).run(options));
+                options -> DriverWork.run("import", () -> new ImportJob(System.out).run(options)),
+                options -> DriverWork.run("export", () -> new ExportJob(System.out).run(options)));
     }
 
     /** All commands by their names. */

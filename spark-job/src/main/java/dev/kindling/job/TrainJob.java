@@ -20,6 +20,7 @@ import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.Parameters;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.run.OwnedRun;
+import dev.kindling.run.Resume;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.run.RunSummary;
 import dev.kindling.run.StartingPoint;
@@ -55,27 +56,26 @@ final class TrainJob implements Job<TrainOptions> {
         long began = System.nanoTime();
         Configuration hadoop = Storage.settings();
         RunDirectory run = RunDirectory.at(options.out(), hadoop);
-        run.require(options.resume());
-        TrainConfig asked = configuration(options, run, hadoop);
+        boolean resume = run.resumes(options.resume());
+        if (resume && options.resume() != Resume.YES) {
+            System.out.println("going on with the run at " + run);
+        }
+        run.require(resume);
+        TrainConfig asked = configuration(options, run, resume, hadoop);
         TrainingSettings.requireEnoughMicroBatches(asked);
-        if (!options.resume()) {
+        if (!resume) {
             ShardPreparation.requireCorpus(Named.corpus(asked.data()), run.path(), hadoop);
         }
-        StartingPoint start = run.start(asked, options.resume());
+        StartingPoint start = run.start(asked, resume);
         Optional<String> finished = start.finished(run);
         if (finished.isPresent()) {
             System.out.println(finished.get());
-            if (options.export().isPresent()) {
-                try (OwnedRun owned = run.own(start.config(), true)) {
-                    ExportJob.intoRun(run.path(), hadoop, System.out);
-                    owned.keep();
-                }
-            }
+            DriverWork.run("train", () -> exportFinished(run, start, options, hadoop));
             return;
         }
         start.notice().ifPresent(System.out::println);
         ClusterSection cluster = asked.cluster();
-        try (OwnedRun owned = run.own(start.config(), options.resume());
+        try (OwnedRun owned = run.own(start.config(), resume);
                 SparkSessions.Application application =
                         sessions.openForBarriers("train", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
             train(start, run, owned, application.spark(), began);
@@ -85,9 +85,19 @@ final class TrainJob implements Job<TrainOptions> {
         }
     }
 
-    private static TrainConfig configuration(TrainOptions options, RunDirectory run, Configuration hadoop)
-            throws IOException {
-        return options.resume() && options.config().isEmpty()
+    private static void exportFinished(
+            RunDirectory run, StartingPoint start, TrainOptions options, Configuration hadoop) throws IOException {
+        if (options.export().isPresent()) {
+            try (OwnedRun owned = run.own(start.config(), true)) {
+                ExportJob.intoRun(run.path(), hadoop, System.out);
+                owned.keep();
+            }
+        }
+    }
+
+    private static TrainConfig configuration(
+            TrainOptions options, RunDirectory run, boolean resume, Configuration hadoop) throws IOException {
+        return resume && options.config().isEmpty()
                 ? run.config(options.overrides())
                 : TrainingSettings.resolve(options.config(), options.overrides(), hadoop);
     }

@@ -8,6 +8,7 @@ import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.Optional;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.util.ShutdownHookManager;
@@ -19,7 +20,7 @@ import org.slf4j.LoggerFactory;
  * marker {@code .owner} is created without overwriting, and removed when the training ends, also by SIGINT or SIGTERM.
  * Before the directory is deleted, the marker is checked to be still this training's own. On a local disk, a lock of
  * the operating system tells the marker of a killed training from that of a running one; elsewhere a marker holds until
- * somebody deletes it.
+ * somebody deletes it, or another attempt of the same {@link Submission} takes it over.
  *
  * <p>A training that has not completed a step leaves nothing behind: closed without {@link #keep}, a new directory is
  * deleted, and a resumed run gets its former {@code config.yaml} back.
@@ -83,12 +84,12 @@ public final class OwnedRun implements AutoCloseable {
         try {
             OwnerMarker owner = OwnerMarker.ofThisProcess();
             if (!storage.writeNew(marker, owner.toJson())) {
-                if (lock == null) {
+                if (lock == null && !isOfThisSubmission(storage, marker)) {
                     throw owned(
                             run,
                             String.format(Locale.ROOT, "wait for its end; if that process is gone, delete %s", marker));
                 }
-                storage.write(marker, owner.toJson()); // left by a process that was killed, as the lock is ours
+                storage.write(marker, owner.toJson()); // left by a process that was killed
             }
             return new OwnedRun(run, owner, lock);
         } catch (IOException | RuntimeException e) {
@@ -119,6 +120,26 @@ public final class OwnedRun implements AutoCloseable {
 
     private static Path marker(RunDirectory run) {
         return new Path(run.path(), ".owner");
+    }
+
+    /** The marker of a training that has ended, where its submission may have another attempt. */
+    private static Path lastMarker(RunDirectory run) {
+        return new Path(run.path(), ".owner.last");
+    }
+
+    /** Whether an earlier attempt of the submission that this process belongs to was the last to own the run. */
+    static boolean isOfThisSubmission(RunDirectory run) throws IOException {
+        return isOfThisSubmission(run.storage(), marker(run)) || isOfThisSubmission(run.storage(), lastMarker(run));
+    }
+
+    private static boolean isOfThisSubmission(Storage storage, Path marker) throws IOException {
+        Optional<String> own = Submission.ofThisProcess();
+        try {
+            return own.isPresent()
+                    && OwnerMarker.submission(storage.read(marker)).equals(own);
+        } catch (FileNotFoundException e) {
+            return false;
+        }
     }
 
     private void begin(TrainConfig config, boolean resume) throws IOException {
@@ -173,6 +194,9 @@ public final class OwnedRun implements AutoCloseable {
     private void release() {
         try {
             if (isOurs()) {
+                if (owner.submission() != null) {
+                    run.storage().write(lastMarker(run), owner.toJson());
+                }
                 run.storage().files().delete(marker(run), false);
             }
         } catch (IOException e) {

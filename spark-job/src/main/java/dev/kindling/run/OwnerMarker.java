@@ -1,5 +1,6 @@
 package dev.kindling.run;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.net.InetAddress;
@@ -7,6 +8,7 @@ import java.net.UnknownHostException;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.UUID;
 
 /**
@@ -15,8 +17,10 @@ import java.util.UUID;
  * @param id unique for each training
  * @param process the driver's process id on {@code host}
  * @param since when it began, in UTC
+ * @param submission to which the driver belongs, see {@link Submission}; null for one that is started once
  */
-record OwnerMarker(String id, String user, String host, long process, String since) {
+@JsonInclude(JsonInclude.Include.NON_NULL)
+record OwnerMarker(String id, String user, String host, long process, String since, String submission) {
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
     static OwnerMarker ofThisProcess() {
@@ -25,7 +29,8 @@ record OwnerMarker(String id, String user, String host, long process, String sin
                 System.getProperty("user.name"),
                 hostName(),
                 ProcessHandle.current().pid(),
-                Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
+                Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
+                Submission.ofThisProcess().orElse(null));
     }
 
     private static String hostName() {
@@ -39,6 +44,15 @@ record OwnerMarker(String id, String user, String host, long process, String sin
     /** Whether {@code text} is a marker of this training. */
     boolean isIn(String text) {
         return text.equals(toJson());
+    }
+
+    /** The submission whose driver has left the marker {@code text}; empty for a driver that is started once. */
+    static Optional<String> submission(String text) {
+        try {
+            return Optional.ofNullable(JSON.readValue(text, OwnerMarker.class).submission);
+        } catch (JsonProcessingException e) { // torn by a crash
+            return Optional.empty();
+        }
     }
 
     String toJson() {

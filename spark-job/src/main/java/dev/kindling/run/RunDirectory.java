@@ -45,6 +45,23 @@ public final class RunDirectory {
     }
 
     /**
+     * Whether a training that begins now goes on with the run that is here. Sweeps up what an earlier attempt of the same
+     * submission has left, if it had not come so far as to begin a run.
+     */
+    public boolean resumes(Resume asked) throws IOException {
+        boolean begun = storage.files().exists(configFile());
+        boolean ours = OwnedRun.isOfThisSubmission(this);
+        if (ours && !begun) {
+            storage.files().delete(path, true);
+        }
+        return switch (asked) {
+            case YES -> true;
+            case AUTO -> begun;
+            case NO -> begun && ours;
+        };
+    }
+
+    /**
      * Fails now if {@link #own} would fail later.
      *
      * @throws ConfigException if a new run would begin where something exists, or there is no run to resume

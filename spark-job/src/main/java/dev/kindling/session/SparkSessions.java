@@ -64,11 +64,20 @@ public final class SparkSessions {
         return application(() -> SparkSettings.withoutBarriers(new SparkConf(), name, executors, gpus));
     }
 
+    /** An application for the sake of the cluster manager alone: nothing runs on it. */
+    public Application openWithoutExecutors(String name) {
+        return application(() -> new SparkConf()
+                .setAppName("kindling " + name)
+                .set(SparkSettings.DYNAMIC_ALLOCATION, "false")
+                .set("spark.executor.instances", "0"));
+    }
+
     private static Application application(Supplier<SparkConf> conf) {
         Option<SparkSession> running = SparkSession.getDefaultSession();
         if (running.isDefined() && !running.get().sparkContext().isStopped()) {
             return new Application(running.get(), false);
         }
+        DriverModules.requireOpen();
         SparkConf settled = conf.get();
         StandaloneMaster.requireAnswer(settled);
         SparkSession session = SparkSession.builder().config(settled).getOrCreate();

@@ -8,6 +8,7 @@ import dev.kindling.job.command.Job;
 import dev.kindling.job.options.ExportOptions;
 import dev.kindling.job.options.ImportOptions;
 import dev.kindling.job.options.TrainOptions;
+import dev.kindling.run.Resume;
 import dev.kindling.tensor.DType;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -48,13 +49,14 @@ class ImportExportCommandTest {
     }
 
     @Test
-    void trainExportsWhereItIsAsked() {
-        assertThat(run("train", "--out", "o", "--export", "hf")).isZero();
+    void trainExportsAndGoesOnWhereItIsAsked() {
+        assertThat(run("train", "--out", "o", "--resume", "auto", "--export", "hf"))
+                .isZero();
         assertThat(ran)
                 .containsExactly(new TrainOptions(
                         Optional.empty(),
                         "o",
-                        false,
+                        Resume.AUTO,
                         ConfigOverrides.NONE,
                         Optional.of(ExportOptions.Format.HF),
                         false));

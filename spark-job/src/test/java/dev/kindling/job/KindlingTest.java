@@ -16,6 +16,7 @@ import dev.kindling.job.options.DeviceSettings;
 import dev.kindling.job.options.GenerateOptions;
 import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.job.options.TrainOptions;
+import dev.kindling.run.Resume;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -56,7 +57,7 @@ class KindlingTest {
         ConfigOverrides none = ConfigOverrides.NONE;
         assertThat(ran)
                 .containsExactly(new TrainOptions(
-                        Optional.empty(), "runs/20261124-183005", false, none, Optional.empty(), false));
+                        Optional.empty(), "runs/20261124-183005", Resume.NO, none, Optional.empty(), false));
         assertThat(err.toString()).isEmpty();
     }
 
@@ -69,7 +70,7 @@ class KindlingTest {
                 .containsExactly(new TrainOptions(
                         Optional.of("c.yaml"),
                         "o",
-                        true,
+                        Resume.YES,
                         new ConfigOverrides(
                                 List.of("train.lr=1e-4", "model.n_head=2"),
                                 new ConfigOverrides.ShortForms(
@@ -138,6 +139,7 @@ class KindlingTest {
             profile --out o --attention x | --attention is 'x'
             generate --checkpoint r --prompt p --which newest | --which is 'newest', but it must be one of best, latest
             train --resume              | --resume needs to know which run
+            train --out o --resume=maybe | --resume is 'maybe', but it takes no value, or auto
             prepare --corpus x --out y  | --tokenizer
             prepare --corpus x --out y --tokenizer gpt | --tokenizer is 'gpt', but it must be one of char, gpt2, bpe; did you mean 'gpt2'?
             generate --checkpoint r     | --prompt
@@ -192,7 +194,7 @@ class KindlingTest {
         assertThat(((GenerateOptions) ran.get(0)).prompt()).contains(prompt);
     }
 
-    /** submit.sh takes what follows an option for its value, but for these. */
+    /** submit.sh takes what follows an option for its value, but for those that can do without one. */
     @Test
     void submitKnowsTheOptionsWithoutAValue() throws IOException {
         Kindling kindling =
@@ -207,7 +209,7 @@ class KindlingTest {
                 for (String name : option.names()) {
                     assertThat(listed.contains(name))
                             .as("is %s of %s in submit.sh's lists", name, command.getCommandName())
-                            .isEqualTo(option.arity().max() == 0);
+                            .isEqualTo(option.arity().min() == 0);
                 }
             }
         }

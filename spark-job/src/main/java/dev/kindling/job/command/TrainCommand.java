@@ -4,6 +4,7 @@ import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigKey;
 import dev.kindling.job.options.ExportOptions;
 import dev.kindling.job.options.TrainOptions;
+import dev.kindling.run.Resume;
 import java.time.Clock;
 import java.time.LocalDateTime;
 import java.time.format.DateTimeFormatter;
@@ -31,10 +32,14 @@ public final class TrainCommand implements Callable<Integer> {
 
     @Option(
             names = "--resume",
+            arity = "0..1",
+            paramLabel = "auto",
+            fallbackValue = "yes",
+            defaultValue = "no",
             description = "Go on from the newest checkpoint in --out, as the same training: model, data,"
                     + " train.global_batch, train.seed and train.init_from stay; steps, schedule, optimizer, intervals,"
-                    + " precision and cluster may change.")
-    private boolean resume;
+                    + " precision and cluster may change. With auto: go on if there is a run, else begin one.")
+    private String resume;
 
     @Option(names = "--executors", paramLabel = "N", description = "Executors, one rank each (cluster.executors).")
     private Integer executors;
@@ -79,17 +84,29 @@ public final class TrainCommand implements Callable<Integer> {
             spec.commandLine().getOut().flush();
             return ExitCode.DONE;
         }
-        if (resume && out == null) {
+        Resume chosen = resume();
+        if (chosen != Resume.NO && out == null) {
             throw new ConfigException("--resume needs to know which run; give its directory with --out DIR");
         }
         String directory = out == null ? "runs/" + TIMESTAMP.format(LocalDateTime.now(clock)) : out;
         job.run(new TrainOptions(
                 configuration.config(),
                 directory,
-                resume,
+                chosen,
                 configuration.overrides(executors, attention, allreduce),
                 Optional.ofNullable(export).map(name -> OptionValues.of("--export", name, ExportOptions.Format.class)),
                 common.verbose()));
         return ExitCode.DONE;
+    }
+
+    private Resume resume() {
+        return switch (resume) {
+            case "no" -> Resume.NO;
+            case "yes" -> Resume.YES;
+            case "auto" -> Resume.AUTO;
+            default ->
+                throw new ConfigException(
+                        "--resume is '" + resume + "', but it takes no value, or auto; correct or drop it");
+        };
     }
 }

@@ -1,6 +1,7 @@
 package dev.kindling.job.options;
 
 import dev.kindling.config.ConfigOverrides;
+import dev.kindling.run.Resume;
 import java.util.Optional;
 
 /**
@@ -8,6 +9,7 @@ import java.util.Optional;
  *
  * @param config path, URI or built-in name of the configuration; empty for the one that fits the device
  * @param out the run directory, on any Hadoop file system
+ * @param resume what becomes of a run that is there
  * @param overrides of the configuration
  * @param export the format of a folder to write into the run directory at the end
  * @param verbose whether errors show their stack trace
@@ -15,7 +17,7 @@ import java.util.Optional;
 public record TrainOptions(
         Optional<String> config,
         String out,
-        boolean resume,
+        Resume resume,
         ConfigOverrides overrides,
         Optional<ExportOptions.Format> export,
         boolean verbose) {}

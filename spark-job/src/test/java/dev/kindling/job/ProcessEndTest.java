@@ -1,0 +1,91 @@
+package dev.kindling.job;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.apache.spark.SparkUserAppException;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What {@code main} tells those who call it: spark-submit, YARN's application master, the shell. */
+@Timeout(120)
+class ProcessEndTest {
+    private static final String SUBMITTED = "-Dspark.submit.deployMode=client";
+
+    @TempDir
+    private Path folder;
+
+    /** A program that leaves a thread behind. */
+    static final class WithAThreadLeft {
+        public static void main(String[] args) throws Exception {
+            new Thread(() -> {
+                        try {
+                            TimeUnit.MINUTES.sleep(10);
+                        } catch (InterruptedException e) {
+                            Thread.currentThread().interrupt();
+                        }
+                    })
+                    .start();
+            Kindling.main(args);
+        }
+    }
+
+    private Process start(Class<?> program, List<String> properties, String... arguments) throws Exception {
+        List<String> command = new ArrayList<>();
+        command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+        command.add("-XX:TieredStopAtLevel=1");
+        command.addAll(properties);
+        command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
+        command.addAll(List.of(arguments));
+        ProcessBuilder builder = new ProcessBuilder(command);
+        builder.environment().put("LC_ALL", "C.UTF-8");
+        Path out = Files.createTempFile(folder, "main", ".out");
+        return builder.redirectErrorStream(true).redirectOutput(out.toFile()).start();
+    }
+
+    @Test
+    void aThreadThatIsLeftDoesNotKeepTheProcessAlive() throws Exception {
+        Process well = start(WithAThreadLeft.class, List.of(SUBMITTED), "--help");
+        Process badly = start(WithAThreadLeft.class, List.of(SUBMITTED), "trian");
+        Process plain = start(WithAThreadLeft.class, List.of(), "trian");
+        assertThat(well.waitFor()).isZero();
+        assertThat(badly.waitFor()).isEqualTo(2);
+        assertThat(plain.waitFor()).isEqualTo(2);
+    }
+
+    @Test
+    void mainReturnsOrThrowsWhereSparkHasCalledIt() throws Exception {
+        String former = System.setProperty("spark.submit.deployMode", "cluster");
+        List<Throwable> thrown = new ArrayList<>();
+        try {
+            Thread driver = new Thread(
+                    () -> {
+                        try {
+                            Kindling.main(new String[] {"--help"});
+                            Kindling.main(new String[] {"trian"});
+                        } catch (Exception e) {
+                            thrown.add(e);
+                        }
+                    },
+                    "Driver");
+            driver.start();
+            driver.join();
+        } finally {
+            if (former == null) {
+                System.clearProperty("spark.submit.deployMode");
+            } else {
+                System.setProperty("spark.submit.deployMode", former);
+            }
+        }
+        assertThat(thrown).hasSize(1);
+        assertThat(thrown.get(0))
+                .isInstanceOfSatisfying(
+                        SparkUserAppException.class,
+                        exception -> assertThat(exception.exitCode()).isEqualTo(2));
+    }
+}

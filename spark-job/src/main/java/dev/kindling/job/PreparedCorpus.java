@@ -28,19 +28,18 @@ record PreparedCorpus(Path folder, ShardSet shards) {
             throws IOException {
         Configuration hadoop = spark.hadoopConfiguration();
         ShardPreparation preparation = new ShardPreparation(spark);
-        Path folder = own;
         Named corpus = Named.corpus(data);
-        if (ShardPreparation.isPrepared(corpus, hadoop)) {
-            folder = corpus.resolve(hadoop);
-        } else if (!ShardPreparation.isPrepared(own, hadoop)) {
-            Storage.of(own, hadoop).files().delete(own, true); // what a killed preparation has left
-            ShardPreparation.Request request =
-                    new ShardPreparation.Request(corpus, data.tokenizer(), vocabulary, data.valFraction());
-            JobWatch.over(spark.sc(), own.toString(), () -> preparation.prepare(request, own));
+        boolean given = ShardPreparation.isPrepared(corpus, hadoop);
+        Path folder = given ? corpus.resolve(hadoop) : own;
+        if (given || ShardPreparation.isPrepared(own, hadoop)) {
+            return new PreparedCorpus(
+                    folder, JobWatch.over(spark.sc(), own.toString(), () -> preparation.openVerified(folder)));
         }
-        Path found = folder;
+        Storage.of(own, hadoop).files().delete(own, true); // what a killed preparation has left
+        ShardPreparation.Request request =
+                new ShardPreparation.Request(corpus, data.tokenizer(), vocabulary, data.valFraction());
         return new PreparedCorpus(
-                folder, JobWatch.over(spark.sc(), own.toString(), () -> preparation.openVerified(found)));
+                own, JobWatch.over(spark.sc(), own.toString(), () -> preparation.prepare(request, own)));
     }
 
     /** The size of the vocabulary. */

@@ -7,6 +7,7 @@ import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.corpus.ShakespeareCorpus;
 import dev.kindling.data.shard.ShardFolder;
 import dev.kindling.data.shard.ShardInfo;
+import dev.kindling.data.shard.ShardSeries;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.data.token.BpeTokenizer;
 import dev.kindling.data.token.CharTokenizer;
@@ -28,15 +29,19 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
  * Tokenises a corpus as two Spark stages: tasks count characters and collect the vocabulary, the driver places the cut
- * between training and validation, then tasks write shards, each for a run of documents, and the driver commits them with
- * the manifest. The shards do not depend on the number of tasks, but for how tokens are divided between files.
+ * between training and validation, then tasks write shards, each for a run of documents, and the driver commits those of
+ * the attempts that succeeded with the manifest and deletes the rest. The shards do not depend on the number of tasks, but for how tokens are divided between files.
  */
 public final class ShardPreparation {
     /** Beyond one for each slot, tasks are as many as have this much to read: what a lost executor costs is bounded. */
@@ -44,10 +49,17 @@ public final class ShardPreparation {
 
     private final JavaSparkContext spark;
     private final Configuration hadoop;
+    private final int shardTokens;
 
     public ShardPreparation(JavaSparkContext spark) {
+        this(spark, ShardSeries.DEFAULT_SHARD_TOKENS);
+    }
+
+    /** @param shardTokens the most ids in one shard */
+    ShardPreparation(JavaSparkContext spark, int shardTokens) {
         this.spark = spark;
         this.hadoop = spark.hadoopConfiguration();
+        this.shardTokens = shardTokens;
     }
 
     /**
@@ -128,17 +140,19 @@ public final class ShardPreparation {
     }
 
     /**
-     * Writes the shards of a corpus into {@code folder}.
+     * Writes the shards of a corpus into {@code folder}, which is this preparation's alone, and reads every one of them
+     * back.
      *
-     * @throws DataException if the corpus is missing, empty or not text, or the folder cannot be written or already
-     *     holds shards; then nothing is left behind
+     * @throws DataException if the corpus is missing, empty or not text, or the folder cannot be written, already
+     *     holds shards, or does not hold what was written to it; then nothing is left behind
      */
     public ShardSet prepare(Request request, Path folder) throws IOException {
         ShardFolder target = HadoopShardFolder.at(folder, hadoop);
         ShardSet.requireNew(target);
         boolean existed = Storage.of(folder, hadoop).files().exists(folder);
         try {
-            return write(request, folder.toString(), target);
+            write(request, folder, target);
+            return openVerified(folder);
         } catch (Exception e) { // Spark throws its SparkException, a checked one, undeclared
             if (!existed) {
                 Storage.of(folder, hadoop).deleteQuietly(folder, e);
@@ -147,7 +161,7 @@ public final class ShardPreparation {
         }
     }
 
-    private ShardSet write(Request request, String folder, ShardFolder target) {
+    private void write(Request request, Path folder, ShardFolder target) throws Exception {
         boolean byCharacter = request.vocabulary().isEmpty() && request.tokenizer() == TokenizerKind.CHAR;
         TextCuts cuts =
                 request.vocabulary().map(Tokenizer::cuts).orElse(byCharacter ? TextCuts.CHARACTERS : TextCuts.GPT2);
@@ -170,16 +184,37 @@ public final class ShardPreparation {
         Tokenizer tokenizer = request.vocabulary()
                 .orElseGet(() -> byCharacter ? CharTokenizer.of(characters.stream()) : new BpeTokenizer());
         CorpusSplit split = CorpusSplit.of(lengths, request.valFraction());
-        Writing writing = new Writing(division, folder, Tokenizers.toJson(tokenizer), split.part(), split.codePoint());
+        Writing writing = new Writing(
+                division,
+                folder.toString(),
+                shardTokens,
+                Tokenizers.toJson(tokenizer),
+                split.part(),
+                split.codePoint());
         Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
         splits.put(CorpusSplit.TRAIN, new ArrayList<>());
         splits.put(CorpusSplit.VAL, new ArrayList<>());
-        for (String task : division.run(spark, writing::write)) {
+        for (String task : division.runToTheLastAttempt(spark, writing::write)) {
             WrittenShards shards = WrittenShards.parse(task);
             splits.get(CorpusSplit.TRAIN).addAll(shards.train());
             splits.get(CorpusSplit.VAL).addAll(shards.val());
         }
-        return ShardSet.commit(target, request.corpus().path(), tokenizer, splits);
+        sweep(folder, splits);
+        ShardSet.commit(target, request.corpus().path(), tokenizer, splits);
+    }
+
+    /** Deletes what attempts have left that were killed, or lost the race against another. */
+    private void sweep(Path folder, Map<String, List<ShardInfo>> splits) throws IOException {
+        Set<String> listed = splits.values().stream()
+                .flatMap(List::stream)
+                .map(ShardInfo::name)
+                .collect(Collectors.toSet());
+        FileSystem files = Storage.of(folder, hadoop).files();
+        for (FileStatus file : files.listStatus(folder)) {
+            if (!listed.contains(file.getPath().getName())) {
+                files.delete(file.getPath(), true);
+            }
+        }
     }
 
     /** A task's failure as the driver sees it holds the task's stack trace; the user wants what the task said. */

@@ -10,15 +10,26 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.Locale;
+import java.util.UUID;
 import org.apache.hadoop.fs.Path;
 
-/** The second stage: tokenises a task's parts on their side of the cut. */
-record Writing(Division division, String folder, String tokenizer, int cutPart, long cutAt) implements Serializable {
+/**
+ * The second stage: tokenises a task's parts on their side of the cut.
+ *
+ * @param shardTokens the most ids in one shard
+ */
+record Writing(Division division, String folder, int shardTokens, String tokenizer, int cutPart, long cutAt)
+        implements Serializable {
+    /**
+     * Writes shards whose names no other attempt at the task has, in this application or in one that was killed: an attempt
+     * neither writes over nor deletes what another has written.
+     */
     String write(int task) throws IOException {
+        String attempt = UUID.randomUUID().toString().substring(0, 8);
         ShardFolder target = HadoopShardFolder.at(new Path(folder), Storage.settings());
         Tokenizer encoder = Tokenizers.fromJson(tokenizer, "the driver's vocabulary");
-        try (ShardSeries train = series(target, encoder, CorpusSplit.TRAIN, task);
-                ShardSeries val = series(target, encoder, CorpusSplit.VAL, task)) {
+        try (ShardSeries train = series(target, encoder, CorpusSplit.TRAIN, task, attempt);
+                ShardSeries val = series(target, encoder, CorpusSplit.VAL, task, attempt)) {
             for (int index = division.start(task); index < division.start(task + 1); index++) {
                 long trains = index < cutPart ? Long.MAX_VALUE : index == cutPart ? cutAt : 0;
                 division.parts().get(index).read(new CutInTwo(train, val, trains));
@@ -27,9 +38,9 @@ record Writing(Division division, String folder, String tokenizer, int cutPart, 
         }
     }
 
-    private static ShardSeries series(ShardFolder folder, Tokenizer tokenizer, String split, int task) {
-        String prefix = String.format(Locale.ROOT, "%s-%05d", split, task);
-        return new ShardSeries(folder, tokenizer, prefix, ShardSeries.DEFAULT_SHARD_TOKENS);
+    private ShardSeries series(ShardFolder folder, Tokenizer encoder, String split, int task, String attempt) {
+        String prefix = String.format(Locale.ROOT, "%s-%05d-%s", split, task, attempt);
+        return new ShardSeries(folder, encoder, prefix, shardTokens);
     }
 
     /** Gives the first code points of a part to one series, and what follows to the other. */

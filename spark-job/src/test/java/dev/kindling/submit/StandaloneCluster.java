@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /** A standalone cluster on this host: master, workers of one core and drivers are processes of their own. */
-final class StandaloneCluster implements AutoCloseable {
+public final class StandaloneCluster implements AutoCloseable {
     private final Path folder;
     private final String master;
     private final SparkProcesses processes;
@@ -21,7 +21,7 @@ final class StandaloneCluster implements AutoCloseable {
      * @param folder for Spark's home, work directories and the output of every process
      * @param settings Spark's, {@code key=value}, of master, workers and applications
      */
-    StandaloneCluster(Path folder, String... settings) throws IOException {
+    public StandaloneCluster(Path folder, String... settings) throws IOException {
         this.folder = folder;
         this.settings = List.of(settings);
         processes = new SparkProcesses(folder);
@@ -49,13 +49,23 @@ final class StandaloneCluster implements AutoCloseable {
         }
     }
 
+    /** The master's URL. */
+    public String master() {
+        return master;
+    }
+
     Process startWorker(String name) throws IOException {
+        return startWorker(name, "127.0.0.1");
+    }
+
+    /** Starts a worker that Spark knows as {@code host}, an address of this one. */
+    public Process startWorker(String name, String host) throws IOException {
         return processes.start(
                 name,
                 properties(),
                 "org.apache.spark.deploy.worker.Worker",
                 "--host",
-                "127.0.0.1",
+                host,
                 "--cores",
                 "1",
                 "--memory",

@@ -129,13 +129,19 @@ final class GenerationState {
                 failed.cause().what(),
                 failed.cause().stack(),
                 failed.cause().fatal());
-        if (state != null) {
+        if (state != null && failed.origin() != RankMessage.Failed.Origin.DEVICE) { // else with its executor
             state.leave();
         }
-        if (failed.origin() == RankMessage.Failed.Origin.OWN) {
-            blame(named);
-        } else if (consequence == null) {
-            consequence = failed.origin() == RankMessage.Failed.Origin.PEER ? rootOf(named) : named;
+        switch (failed.origin()) {
+            case OWN, DEVICE -> blame(named);
+            case PEER -> follow(rootOf(named));
+            case STOPPED -> follow(named);
+        }
+    }
+
+    private void follow(FirstCause from) {
+        if (consequence == null) {
+            consequence = from;
             consequenceAt = System.nanoTime();
         }
     }

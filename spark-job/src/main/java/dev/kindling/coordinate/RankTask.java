@@ -14,6 +14,7 @@ import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.RankMessage;
+import dev.kindling.device.cuda.library.CudaException;
 import java.io.PrintWriter;
 import java.io.Serializable;
 import java.io.StringWriter;
@@ -56,6 +57,9 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
             } catch (Exception | LinkageError | OutOfMemoryError | AssertionError e) {
                 FirstCause cause = new FirstCause(rank, "", oneLine(e), stackOf(e), e instanceof FatalJobException);
                 session.failed(cause, origin(e, session, task));
+                if (CudaException.tellsOfLostContext(e)) {
+                    session.endProcess("rank " + rank + " has lost its device: " + oneLine(e));
+                }
                 throw new IllegalStateException(oneLine(e), e);
             }
         } finally {
@@ -94,6 +98,9 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
 
     /** What follows from an interrupt may come as any exception, of a file that was being read for example. */
     private static RankMessage.Failed.Origin origin(Throwable e, RankSession session, TaskContext task) {
+        if (CudaException.tellsOfLostContext(e)) {
+            return RankMessage.Failed.Origin.DEVICE;
+        }
         if (e instanceof FencedException
                 || e instanceof InterruptedException
                 || session.mustStop()

@@ -169,6 +169,7 @@ public final class SparkSettings {
         conf.set("spark.serializer", "org.apache.spark.serializer.KryoSerializer");
         KryoRegistrations.configure(conf);
         addPlugin(conf, RetryPause.class.getName());
+        addPlugin(conf, LostDeviceExit.class.getName());
     }
 
     /** What an embedded cluster offers. */

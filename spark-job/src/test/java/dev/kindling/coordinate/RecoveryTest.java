@@ -7,12 +7,15 @@ import dev.kindling.allreduce.RankSum;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.Topic;
+import dev.kindling.device.cuda.library.CudaCall;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -88,8 +91,7 @@ class RecoveryTest {
         for (int i = 0; i < state.length; i++) {
             state[i] = 0.9f * state[i] + gradient[i] / allReduce.worldSize();
         }
-        member.report(STEP, new Step(step, ProcessHandle.current().pid()));
-        member.flushReports(); // a fault strikes at its step
+        member.request(STEP, new Step(step, ProcessHandle.current().pid())); // returns when the fault has struck
     }
 
     /** Keeps what is committed, and strikes rank 1 of the first generation with a signal. */
@@ -177,6 +179,45 @@ class RecoveryTest {
         assertThat(outcome.failures().get(0).describe())
                 .startsWith("rank 1 (executor ")
                 .endsWith("): java.io.EOFException: the shard ends at token 7");
+        assertThat(outcome.result()).isEqualTo(undisturbed);
+    }
+
+    /** As {@link #training}, but the GPU of rank 1 meets an illegal address at step 13 of the first generation. */
+    private static byte[] trainingOnALostDevice(RankSession member, AllReduce allReduce, String committed)
+            throws Exception {
+        if (member.generation().number() == 1 && member.rank() == 1) {
+            for (int step = 0; step < 13; step++) {
+                oneStep(member, allReduce, new float[257], step);
+            }
+            CudaCall.check(700, "finish the work on GPU 0");
+        }
+        return training(member, allReduce, committed);
+    }
+
+    @Order(4)
+    @Test
+    void aRankThatHasLostItsDeviceEndsItsExecutorAndTheNextGenerationGetsAnother() {
+        Store store = new Store(-1, "");
+        String state = store.file.toString();
+        Map<Integer, Set<Long>> processes = new ConcurrentHashMap<>();
+        TopicHandlers handlers = new TopicHandlers().on(COMMIT, store::commit).on(STEP, (generation, rank, step) -> {
+            if (generation.number() > 1 || rank == 1) {
+                processes
+                        .computeIfAbsent(generation.number(), number -> ConcurrentHashMap.newKeySet())
+                        .add(step.pid());
+            }
+        });
+        GenerationsResult outcome = cluster.run(
+                GenerationsTest.plan(3, Transport.RING),
+                (member, allReduce) -> trainingOnALostDevice(member, allReduce, state),
+                handlers,
+                store.committed::get);
+        assertThat(outcome.failures()).hasSize(1);
+        assertThat(outcome.failures().get(0).describe())
+                .startsWith("rank 1 (executor ")
+                .contains("CUDA_ERROR_ILLEGAL_ADDRESS (700); a kernel read or wrote out of bounds");
+        assertThat(processes.get(1)).hasSize(1);
+        assertThat(processes.get(2)).hasSize(3).doesNotContainAnyElementsOf(processes.get(1));
         assertThat(outcome.result()).isEqualTo(undisturbed);
     }
 

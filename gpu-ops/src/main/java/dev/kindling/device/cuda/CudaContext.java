@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import java.util.function.IntSupplier;
 import jcuda.driver.CUcontext;
 import jcuda.driver.CUdevice;
@@ -44,6 +45,7 @@ public final class CudaContext implements AutoCloseable {
     private final StepState state;
     private boolean capturing;
     private boolean rehearsing;
+    private boolean hangs;
 
     /** @param patience how long {@link #synchronize} waits before it gives the GPU up */
     CudaContext(CudaDeviceInfo info, KernelCache cache, Duration patience) {
@@ -183,6 +185,11 @@ public final class CudaContext implements AutoCloseable {
         patience = limit.compareTo(patience) < 0 ? limit : patience;
     }
 
+    /** Whether the GPU has not finished its work in time: what waits for it, such as freeing memory, may wait without end. */
+    boolean hangs() {
+        return hangs;
+    }
+
     /** Waits until everything enqueued is done. */
     void synchronize() {
         await(() -> JCudaDriver.cuStreamQuery(stream));
@@ -205,11 +212,13 @@ public final class CudaContext implements AutoCloseable {
             }
             long waited = System.nanoTime() - start;
             if (waited > patience.toNanos()) {
-                throw new CudaException(String.format(
+                String message = String.format(
                         Locale.ROOT,
                         "%s did not finish its work within %d s; the GPU hangs or is shared with other work",
                         info,
-                        patience.toSeconds()));
+                        patience.toSeconds());
+                hangs = true;
+                throw new CudaException(message, true);
             }
             if (watch != null && waited - watched > WATCH_NANOS) {
                 watched = waited;
@@ -223,15 +232,39 @@ public final class CudaContext implements AutoCloseable {
         }
     }
 
+    /** Frees everything, or what can be freed where the work on it has failed; then throws that failure. */
     @Override
     public void close() {
-        bind();
-        synchronize();
-        state.close();
-        kernels.close();
-        scratches.forEach(memory::free);
-        scratches.clear();
-        CudaCall.check(JCudaDriver.cuStreamDestroy(stream), "destroy the stream of %s", info);
-        CudaCall.check(JCudaDriver.cuDevicePrimaryCtxRelease(device), "release the context of %s", info);
+        List<Runnable> steps = new ArrayList<>(List.of(this::bind, this::synchronize, state::close, kernels::close));
+        scratches.forEach(scratch -> steps.add(() -> memory.free(scratch)));
+        steps.add(() -> CudaCall.check(JCudaDriver.cuStreamDestroy(stream), "destroy the stream of %s", info));
+        steps.add(
+                () -> CudaCall.check(JCudaDriver.cuDevicePrimaryCtxRelease(device), "release the context of %s", info));
+        closeAll(this::hangs, steps);
+    }
+
+    /**
+     * Runs all steps in order, also after one has failed, then throws the first failure, which suppresses the others.
+     *
+     * @param hangs once it is true, the steps that are left are not run, as they would wait without end
+     */
+    static void closeAll(BooleanSupplier hangs, List<Runnable> steps) {
+        RuntimeException first = null;
+        for (Runnable step : steps) {
+            try {
+                if (!hangs.getAsBoolean()) {
+                    step.run();
+                }
+            } catch (RuntimeException e) {
+                if (first == null) {
+                    first = e;
+                } else {
+                    first.addSuppressed(e);
+                }
+            }
+        }
+        if (first != null) {
+            throw first;
+        }
     }
 }

@@ -225,10 +225,9 @@ public final class CudaDevice implements Device {
             return;
         }
         closed = true;
-        context.synchronize();
-        new ArrayList<>(arenas).forEach(CudaArena::close);
-        ops.close();
-        staging.close();
-        context.close();
+        List<Runnable> steps = new ArrayList<>(List.of(context::synchronize));
+        arenas.forEach(arena -> steps.add(arena::close));
+        steps.addAll(List.of(ops::close, staging::close, context::close));
+        CudaContext.closeAll(context::hangs, steps);
     }
 }

@@ -53,8 +53,10 @@ public final class CudaMemory {
     }
 
     public void free(Allocation allocation) {
-        context.bind();
-        CudaCall.check(JCudaDriver.cuMemFree(allocation.address()), "free %,d bytes", allocation.bytes());
+        if (!context.hangs()) {
+            context.bind();
+            CudaCall.check(JCudaDriver.cuMemFree(allocation.address()), "free %,d bytes", allocation.bytes());
+        }
         allocated -= allocation.bytes();
     }
 

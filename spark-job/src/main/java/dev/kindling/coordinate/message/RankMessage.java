@@ -31,6 +31,8 @@ public sealed interface RankMessage {
         public enum Origin {
             /** The rank itself. */
             OWN,
+            /** The rank's device, on which its process can do nothing more: the rank leaves by ending its executor. */
+            DEVICE,
             /** A peer for which it waited in vain. */
             PEER,
             /** It was told to stop. */

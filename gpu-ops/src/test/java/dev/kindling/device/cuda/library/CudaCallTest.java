@@ -3,9 +3,12 @@ package dev.kindling.device.cuda.library;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.kindling.device.cuda.CudaDevice;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class CudaCallTest {
     @Test
@@ -29,6 +32,31 @@ class CudaCallTest {
         assertThatThrownBy(() -> CudaCall.check(700, "launch kernel gelu_forward"))
                 .hasMessageContaining("CUDA_ERROR_ILLEGAL_ADDRESS")
                 .hasMessageContaining("restart");
+    }
+
+    /** By their numbers in cuda.h: those after which the process has to go, and others that a process outlives. */
+    @ParameterizedTest
+    @ValueSource(ints = {214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 810, 911})
+    void aStickyCodeTellsOfALostContext(int code) {
+        assertThat(CudaCall.isSticky(code)).isTrue();
+        Throwable failure = catchThrowable(() -> CudaCall.check(code, "launch kernel gelu_forward"));
+        assertThat(failure).hasMessageContaining("(" + code + "); ").hasMessageContaining("restart the process");
+        assertThat(CudaException.tellsOfLostContext(failure)).isTrue();
+        assertThat(CudaException.tellsOfLostContext(new IllegalStateException("step 7", failure)))
+                .isTrue();
+        Throwable hidden = catchThrowable(() -> CudaCall.checkCublas(13, "multiply"));
+        assertThat(CudaException.tellsOfLostContext(hidden)).isFalse();
+        hidden.addSuppressed(new IllegalStateException(failure));
+        assertThat(CudaException.tellsOfLostContext(hidden)).isTrue();
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 46, 100, 201, 209, 304, 400, 600, 701, 720, 803, 901, 999})
+    void otherCodesDoNot(int code) {
+        assertThat(CudaCall.isSticky(code)).isFalse();
+        Throwable failure = catchThrowable(() -> CudaCall.check(code, "launch kernel gelu_forward"));
+        assertThat(failure).isInstanceOf(CudaException.class);
+        assertThat(CudaException.tellsOfLostContext(failure)).isFalse();
     }
 
     @Test

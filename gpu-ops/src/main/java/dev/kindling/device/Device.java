@@ -5,6 +5,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /**
  * One processor with its memory and its {@link Ops}. Used by one thread at a time. Work is enqueued in order;
@@ -82,6 +83,12 @@ public interface Device extends AutoCloseable {
 
     /** The most that this device can compute a second under {@link #precision}; may take a moment to measure. */
     PeakRate peakRate();
+
+    /**
+     * Joules that the whole processor has drawn since a moment of its own choosing, whoever used it; empty where no counter
+     * tells. The counter moves a few times a second, so take differences over seconds.
+     */
+    OptionalDouble energyJoules();
 
     @Override
     void close();

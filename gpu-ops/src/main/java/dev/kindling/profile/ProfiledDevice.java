@@ -12,6 +12,7 @@ import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Optional;
+import java.util.OptionalDouble;
 
 /** A device whose operators report to a {@link Profiler}; a captured step is one operator. */
 final class ProfiledDevice implements Device {
@@ -129,6 +130,11 @@ final class ProfiledDevice implements Device {
     @Override
     public PeakRate peakRate() {
         return device.peakRate();
+    }
+
+    @Override
+    public OptionalDouble energyJoules() {
+        return device.energyJoules();
     }
 
     @Override

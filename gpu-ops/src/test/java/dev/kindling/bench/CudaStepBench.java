@@ -11,8 +11,8 @@ import java.util.EnumSet;
 import java.util.Locale;
 
 /**
- * Milliseconds per training step (forward, backward, clip, AdamW) on the first GPU, eager and compiled, with tokens per
- * second, MFU against 989 TFLOP/s (H100's dense bf16 peak) and peak memory. Arguments: {@code gpt2} (124M, B32 T1024, no
+ * Milliseconds per training step (forward, backward, clip, AdamW) on the first GPU, eager and compiled, the host's share of
+ * an otherwise idle step (enqueueing it), joules for a thousand tokens and watts over three seconds of steps, tokens per second, MFU against 989 TFLOP/s (H100's dense bf16 peak) and peak memory. Arguments: {@code gpt2} (124M, B32 T1024, no
  * dropout, no bias) or {@code char} (6 layers, width 384, B64 T256, dropout 0.2), then a backend or {@code auto}, then
  * {@code mma} for the kernels that every GPU from compute capability 8.0 runs.
  */
@@ -20,6 +20,7 @@ public final class CudaStepBench {
     private static final double PEAK_FLOPS = 989e12;
     private static final int STEPS = 20;
     private static final int ROUNDS = 5;
+    private static final double ENERGY_MILLIS = 3000;
 
     private CudaStepBench() {}
 
@@ -70,12 +71,27 @@ public final class CudaStepBench {
         }
         Arrays.sort(millis);
         double median = millis[ROUNDS / 2];
+        long begin = System.nanoTime();
+        step.run();
+        double enqueued = (System.nanoTime() - begin) / 1e6;
+        step.device().synchronize();
+        int steps = (int) (ENERGY_MILLIS / median);
+        double before = step.device().energyJoules().orElse(Double.NaN);
+        begin = System.nanoTime();
+        for (int i = 0; i < steps; i++) {
+            step.run();
+        }
+        step.device().synchronize();
+        double joules = step.device().energyJoules().orElse(Double.NaN) - before;
         System.out.printf(
-                "  %s: %.3f ms a step (%.3f to %.3f), %,.0f tokens/s, MFU %.1f %%%n",
+                "  %s: %.3f ms a step (%.3f to %.3f), enqueued in %.3f ms, %.4f J per thousand tokens, %.0f W, %,.0f tokens/s, MFU %.1f %%%n",
                 name,
                 median,
                 millis[0],
                 millis[ROUNDS - 1],
+                enqueued,
+                joules / steps / step.rows() * 1000,
+                joules / ((System.nanoTime() - begin) / 1e9),
                 step.rows() / median * 1000,
                 100 * flops(config, step.rows()) / (median / 1000) / PEAK_FLOPS);
     }

@@ -17,6 +17,7 @@ import dev.kindling.exchange.RankShare;
 import dev.kindling.report.RankMeasurement.Case;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DeviceMemoryException;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -34,6 +35,9 @@ import java.util.stream.IntStream;
  * backend that cannot run on one of them. All backends stay on the device and take turns, round after round.
  */
 final class BackendComparison {
+    /** Of steps whose energy is measured: GPUs count it about ten times a second. */
+    private static final double ENERGY_MILLIS = 3000;
+
     private final ComparisonPlan plan;
     private final TokenSequence tokens;
     private final int vocabulary;
@@ -117,7 +121,8 @@ final class BackendComparison {
                 measured.forward,
                 measured.lossSums,
                 trial.bytes(),
-                trial.attentionShare());
+                trial.attentionShare(),
+                measured.joulesPerThousandTokens);
     }
 
     /** Returns why the backend cannot run here, or empty when its trial is built. */
@@ -173,6 +178,7 @@ final class BackendComparison {
         private List<Double> lossSums = List.of();
         private final List<Double> step = new ArrayList<>();
         private final List<Double> forward = new ArrayList<>();
+        private Double joulesPerThousandTokens;
     }
 
     private Map<BackendTrial.TimedStep, Times> time(
@@ -203,7 +209,19 @@ final class BackendComparison {
                 times.get(timed).forward.add(timed.forwardMillis(turn, this::stepDone));
             }
         }
+        times.forEach((timed, own) ->
+                own.joulesPerThousandTokens = timed.joulesPerThousandTokens(turn, energyTurns(own), this::stepDone));
         return times;
+    }
+
+    /** How many turns all ranks run so that rank 0's counter of energy is fine against them; 0 if it has none. */
+    private int energyTurns(Times times) {
+        double turnMillis = plan.steps()
+                * times.step.stream().mapToDouble(Double::doubleValue).min().orElseThrow();
+        int turns = device.energyJoules().isPresent() ? (int) Math.ceil(ENERGY_MILLIS / turnMillis) : 0;
+        byte[] agreed = ranks.allReduce()
+                .broadcast(ByteBuffer.allocate(Integer.BYTES).putInt(turns).array());
+        return ByteBuffer.wrap(agreed).getInt();
     }
 
     /** This rank's micro-batches of as many steps as are needed, the same for every backend. */

@@ -12,6 +12,7 @@ import dev.kindling.nn.Gpt;
 import dev.kindling.profile.OperatorTable;
 import dev.kindling.profile.Profiler;
 import dev.kindling.tensor.Arena;
+import dev.kindling.train.EnergyCount;
 import dev.kindling.train.ProfiledTraining;
 import dev.kindling.train.Replica;
 import dev.kindling.train.StepBatches;
@@ -169,6 +170,24 @@ final class BackendTrial implements AutoCloseable {
                 betweenSteps.run();
             }
             return (System.nanoTime() - began) / 1e6 / steps.size();
+        }
+
+        /**
+         * Runs one training step for each list of batches, {@code turns} times over; returns what this rank's device draws
+         * for a thousand tokens of its own in joules, or null without a turn or where it has no counter.
+         */
+        Double joulesPerThousandTokens(List<List<Batch>> steps, int turns, Runnable betweenSteps) {
+            EnergyCount energy = new EnergyCount(device);
+            energy.resume();
+            for (int turn = 0; turn < turns; turn++) {
+                stepMillis(steps, betweenSteps);
+                energy.add((long) steps.size()
+                        * replica.share().count()
+                        * config.train().microBatch()
+                        * config.model().blockSize());
+            }
+            energy.pause();
+            return energy.joulesPerThousandTokens();
         }
 
         /** As {@link #stepMillis}, for forward with loss, as in evaluation: no dropout, nothing kept for backward. */

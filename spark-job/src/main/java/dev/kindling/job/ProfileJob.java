@@ -96,9 +96,13 @@ final class ProfileJob implements Job<ProfileOptions> {
                 outcome.tokensPerStep());
         out.printf(
                 Locale.ROOT,
-                "a step: %.3f ms of wall time, %.3f ms of operators; peak memory %,.1f MiB; loss %.4f%n%n",
+                "a step: %.3f ms of wall time, %.3f ms of operators; %,.0f tokens/s%s; peak memory %,.1f MiB; loss %.4f%n%n",
                 outcome.stepMillis(),
                 table.totalMicros() / 1e3 / options.steps(),
+                1000 * outcome.tokensPerStep() / outcome.stepMillis(),
+                outcome.joulesPerThousandTokens() == null
+                        ? ""
+                        : String.format(Locale.ROOT, ", %.3g J per thousand tokens", outcome.joulesPerThousandTokens()),
                 device.peakBytes() / (double) (1 << 20),
                 outcome.loss());
         out.println(table.format(TOP));
@@ -114,6 +118,9 @@ final class ProfileJob implements Job<ProfileOptions> {
                 .put("tokens_per_step", outcome.tokensPerStep())
                 .put("step_millis", outcome.stepMillis())
                 .put("peak_bytes", device.peakBytes());
+        if (outcome.joulesPerThousandTokens() != null) {
+            root.put("joules_per_thousand_tokens", outcome.joulesPerThousandTokens());
+        }
         ArrayNode rows = root.putArray("operators");
         for (OperatorTable.Row row : table.rows()) {
             rows.addObject()

@@ -167,11 +167,12 @@ final class TrainJob implements Job<TrainOptions> {
                         ? OptionalDouble.of(result.bestValLoss())
                         : OptionalDouble.empty(),
                 record.tokensPerSecond(),
+                optional(result.joulesPerThousandTokens()),
                 seconds,
                 worldSize,
                 result.peakBytes(),
                 record.stragglers(),
-                result.paddingSaved() == null ? OptionalDouble.empty() : OptionalDouble.of(result.paddingSaved()),
+                optional(result.paddingSaved()),
                 Map.of(
                         "device", result.device(),
                         "attention", result.attention(),
@@ -193,6 +194,10 @@ final class TrainJob implements Job<TrainOptions> {
         record.stragglers().slowest().ifPresent(slowest -> System.out.println("slow executor: " + slowest));
     }
 
+    private static OptionalDouble optional(Double value) {
+        return value == null ? OptionalDouble.empty() : OptionalDouble.of(value);
+    }
+
     private static String line(RunSummary summary, long bestStep) {
         StringBuilder line = new StringBuilder();
         Formatter text = new Formatter(line, Locale.ROOT);
@@ -201,6 +206,7 @@ final class TrainJob implements Job<TrainOptions> {
                 summary.steps(), summary.worldSize(), summary.wallSeconds());
         summary.bestValLoss().ifPresent(loss -> text.format(": best validation loss %.4f at step %d", loss, bestStep));
         summary.tokensPerSecond().ifPresent(speed -> text.format(", %,.0f tokens/s", speed));
+        summary.joulesPerThousandTokens().ifPresent(energy -> text.format(", %.3g J per thousand tokens", energy));
         Map<String, String> ran = summary.ran();
         text.format(" (%s, attention %s, allreduce %s)", ran.get("device"), ran.get("attention"), ran.get("allreduce"));
         return line.toString();

@@ -49,6 +49,7 @@ public final class BackendJson {
         write("forward", row.forward(), node);
         write("speedup", row.speedup(), node);
         row.mfu().ifPresent(mfu -> node.put("mfu", mfu));
+        row.joulesPerThousandTokens().ifPresent(energy -> node.put("joules_per_thousand_tokens", energy));
         node.put("memory_bytes", row.bytes()).put("attention_share", row.attentionShare());
         node.putObject("loss_parity")
                 .put("reference", row.parity().reference())
@@ -75,6 +76,9 @@ public final class BackendJson {
         write("step", rank.step(), node);
         write("forward", rank.forward(), node);
         rank.mfu().ifPresent(mfu -> node.put("mfu", mfu));
+        if (rank.measured().joulesPerThousandTokens() != null) {
+            node.put("joules_per_thousand_tokens", rank.measured().joulesPerThousandTokens());
+        }
         node.put("memory_bytes", rank.measured().bytes())
                 .put("attention_share", rank.measured().attentionShare());
         node.set("loss_sums", JSON.valueToTree(rank.measured().lossSums()));

@@ -128,6 +128,8 @@ public final class BackendPage {
         item("Speedup: the reference's time by the backend's, a mean of the ratios within rounds.");
         item(
                 "Forward alone is evaluation's forward with loss: no dropout, nothing kept. Ranks do not wait for each other in it.");
+        item(
+                "Energy is what the GPUs' own counters tell of the whole cards, over three seconds of steps after the rounds.");
         item("MFU: operations by time by the device's peak. Operations: " + BackendReport.Work.FORMULA + ".");
         item(
                 "Memory is what the step holds on a device: weights, gradients, moments, activations, scratch; not libraries and contexts.");
@@ -150,6 +152,7 @@ public final class BackendPage {
                 "Step, ms",
                 "Forward, ms",
                 "Tokens/s",
+                "J per 1,000 tokens",
                 "Tokens/s a rank",
                 "Speedup",
                 "MFU",
@@ -187,6 +190,7 @@ public final class BackendPage {
                 interval(row.step().millis(), "%.3f"),
                 interval(row.forward().millis(), "%.3f"),
                 interval(row.step().tokensPerSecond(), "%,.0f"),
+                BackendTable.energy(row, "–"),
                 number("%,.0f", row.step().tokensPerSecond().mean() / row.executors()),
                 row.isReference() ? "reference" : interval(row.speedup(), "%.2f") + "×",
                 row.mfu().isPresent() ? number("%.1f %%", 100 * row.mfu().getAsDouble()) : "–",

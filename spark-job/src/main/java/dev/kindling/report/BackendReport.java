@@ -110,6 +110,21 @@ public record BackendReport(About about, List<Row> rows) {
                     .orElse(0);
         }
 
+        /** Joules of all devices for a thousand tokens; empty where a device has no counter of energy. */
+        public OptionalDouble joulesPerThousandTokens() {
+            double joules = 0;
+            double sequences = 0;
+            for (RankRow rank : ranks) {
+                Double own = rank.measured().joulesPerThousandTokens();
+                if (own == null) {
+                    return OptionalDouble.empty();
+                }
+                joules += own * rank.measured().sequences();
+                sequences += rank.measured().sequences();
+            }
+            return ranks.isEmpty() ? OptionalDouble.empty() : OptionalDouble.of(joules / sequences);
+        }
+
         public String mode() {
             return compiled ? "compiled" : "eager";
         }

@@ -11,7 +11,7 @@ import java.util.stream.Stream;
  * on each rank.
  */
 public final class BackendTable {
-    private static final String LINE = "%-10s %-9s %18s %18s %22s %8s %8s %7s %10s %6s %10s%n";
+    private static final String LINE = "%-10s %-9s %18s %18s %22s %8s %8s %8s %7s %10s %6s %10s%n";
 
     private BackendTable() {}
 
@@ -31,6 +31,7 @@ public final class BackendTable {
                         "step ms",
                         "forward ms",
                         "tokens/s",
+                        "J/1k tok",
                         "speedup",
                         "a rank/s",
                         "MFU",
@@ -52,6 +53,7 @@ public final class BackendTable {
                 interval(row.step().millis(), "%.3f"),
                 interval(row.forward().millis(), "%.3f"),
                 interval(row.step().tokensPerSecond(), "%,.0f"),
+                energy(row, "-"),
                 number("%.2fx", row.speedup().mean()),
                 compact(row.step().tokensPerSecond().mean() / row.executors()),
                 row.mfu().isPresent() ? number("%.1f%%", 100 * row.mfu().getAsDouble()) : "-",
@@ -61,6 +63,13 @@ public final class BackendTable {
                         ? "-"
                         : number("%.1e", row.parity().difference())
                                 + (row.parity().holds() ? "" : " DISAGREES"));
+    }
+
+    /** Joules for a thousand tokens. */
+    static String energy(Row row, String unknown) {
+        return row.joulesPerThousandTokens().isPresent()
+                ? number("%.3g", row.joulesPerThousandTokens().getAsDouble())
+                : unknown;
     }
 
     private static String refusal(Row row) {

@@ -1,5 +1,7 @@
 package dev.kindling.report;
 
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import java.util.List;
 
 /**
@@ -33,6 +35,8 @@ public record RankMeasurement(
      * @param lossSums loss over this rank's tokens, for each step from the common weights on
      * @param bytes device memory that the step holds: weights, gradients, moments, activations, scratch
      * @param attentionShare attention's share of the operators' device time in an eager step, 0 to 1
+     * @param joulesPerThousandTokens what the rank's device draws for a thousand of its own tokens; null where it has no
+     *     counter of energy
      */
     public record Case(
             int length,
@@ -46,10 +50,11 @@ public record RankMeasurement(
             List<Double> forwardMillis,
             List<Double> lossSums,
             long bytes,
-            double attentionShare) {
+            double attentionShare,
+            @JsonSetter(nulls = Nulls.SET) Double joulesPerThousandTokens) {
         /** A case that did not run. */
         public static Case refused(int length, String backend, boolean compiled, String reason) {
-            return new Case(length, backend, compiled, reason, "", "", 0, List.of(), List.of(), List.of(), 0, 0);
+            return new Case(length, backend, compiled, reason, "", "", 0, List.of(), List.of(), List.of(), 0, 0, null);
         }
     }
 }

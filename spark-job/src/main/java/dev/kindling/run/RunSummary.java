@@ -15,6 +15,8 @@ import java.util.TreeMap;
  * @param trainLoss the last step's training loss, in nats per token; empty when the job did no step
  * @param bestValLoss the lowest validation loss, in nats per token; empty if none was evaluated
  * @param tokensPerSecond training tokens over all ranks, per second of training; empty when the job did no step
+ * @param joulesPerThousandTokens the energy that rank 0's device drew for a thousand tokens of its own in the last
+ *     generation, evaluation and checkpoints not counted; empty where the device has no counter of it
  * @param wallSeconds from the start of the job to its end
  * @param worldSize ranks of the last generation
  * @param peakBytes the most device memory that rank 0 held at once in the last generation
@@ -27,6 +29,7 @@ public record RunSummary(
         OptionalDouble trainLoss,
         OptionalDouble bestValLoss,
         OptionalDouble tokensPerSecond,
+        OptionalDouble joulesPerThousandTokens,
         double wallSeconds,
         int worldSize,
         long peakBytes,
@@ -51,6 +54,7 @@ public record RunSummary(
         trainLoss.ifPresent(loss -> node.put("train_loss", loss));
         bestValLoss.ifPresent(loss -> node.put("best_val_loss", loss));
         tokensPerSecond.ifPresent(speed -> node.put("tokens_per_second", speed));
+        joulesPerThousandTokens.ifPresent(energy -> node.put("joules_per_thousand_tokens", energy));
         node.put("wall_seconds", wallSeconds).put("world_size", worldSize).put("peak_bytes", peakBytes);
         node.set("ranks", stragglers.toJson());
         stragglers.slowest().ifPresent(slowest -> node.put("straggler", slowest));

@@ -27,8 +27,16 @@ public final class ProfiledTraining {
      * @param loss of the last step, a mean over its tokens
      * @param stepMillis of wall time, a mean over the timed steps
      * @param attention the backends that ran
+     * @param joulesPerThousandTokens what the device drew, over the timed steps and those before them but for the least
+     *     number of warm-up steps; null where it has no counter
      */
-    public record ProfiledRun(List<Span> spans, double loss, double stepMillis, int tokensPerStep, String attention) {}
+    public record ProfiledRun(
+            List<Span> spans,
+            double loss,
+            double stepMillis,
+            int tokensPerStep,
+            String attention,
+            Double joulesPerThousandTokens) {}
 
     /**
      * Untimed steps before the timed ones, in which the JVM compiles what runs often.
@@ -57,27 +65,39 @@ public final class ProfiledTraining {
             replica.parameters().initialise(train.seed());
             try (TrainStep step = new TrainStep(replica, false)) {
                 StepBatches batches = StepBatches.windows(batches(train, model), replica.share());
-                int untimed = warmUp(step, batches, profiler, warmUp);
+                EnergyCount energy = new EnergyCount(device);
+                int untimed = warmUp(step, batches, profiler, warmUp, energy);
                 long began = System.nanoTime();
                 double loss = 0;
                 for (int i = 0; i < steps; i++) {
                     loss = step.run(untimed + i, batches).lossSum() / tokens;
                 }
                 double millis = (System.nanoTime() - began) / 1e6 / steps;
+                energy.pause();
+                energy.add((untimed - warmUp.steps() + steps) * (long) tokens);
                 return new ProfiledRun(
-                        profiler.read(), loss, millis, tokens, replica.sdpa().chosen());
+                        profiler.read(),
+                        loss,
+                        millis,
+                        tokens,
+                        replica.sdpa().chosen(),
+                        energy.joulesPerThousandTokens());
             }
         }
     }
 
-    /** Returns how many steps that took. */
-    private static int warmUp(TrainStep step, StepBatches batches, Profiler profiler, WarmUp warmUp) {
+    /** Returns how many steps that took; energy is counted from the least number of them on. */
+    private static int warmUp(
+            TrainStep step, StepBatches batches, Profiler profiler, WarmUp warmUp, EnergyCount energy) {
         long began = System.nanoTime();
         int steps = 0;
         while (steps < warmUp.steps()
                 || System.nanoTime() - began < warmUp.time().toNanos()) {
             step.run(steps++, batches);
             profiler.read();
+            if (steps == warmUp.steps()) {
+                energy.resume();
+            }
         }
         return steps;
     }

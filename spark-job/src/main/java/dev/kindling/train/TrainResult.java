@@ -15,6 +15,8 @@ import com.fasterxml.jackson.annotation.Nulls;
  * @param allreduce the transport that really ran
  * @param paddingSaved the share of rows that would be padding if each packed sequence were padded to block_size, over
  *     the last generation; null without packing
+ * @param joulesPerThousandTokens the energy that rank 0's device drew for a thousand tokens of its own, over the last
+ *     generation without evaluation and checkpoints; null where the device has no counter of it
  * @param sample text that the trained model wrote
  */
 public record TrainResult(
@@ -26,4 +28,5 @@ public record TrainResult(
         String attention,
         String allreduce,
         @JsonSetter(nulls = Nulls.SET) Double paddingSaved,
+        @JsonSetter(nulls = Nulls.SET) Double joulesPerThousandTokens,
         String sample) {}

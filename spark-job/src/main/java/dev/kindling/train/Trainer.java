@@ -10,7 +10,6 @@ import dev.kindling.config.TrainSection;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.batch.Prefetcher;
-import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
 import dev.kindling.exchange.RankLinks;
@@ -18,17 +17,12 @@ import dev.kindling.exchange.RankShare;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.model.Snapshot;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.GptDecoder;
 import dev.kindling.nn.Parameters;
-import dev.kindling.nn.Sampling;
-import dev.kindling.nn.TextGenerator;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.Iterator;
-import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.LongStream;
@@ -38,7 +32,6 @@ import org.apache.hadoop.fs.Path;
 final class Trainer {
     private static final int PREFETCHED_STEPS = 4;
     private static final Duration BATCH_PATIENCE = Duration.ofSeconds(60);
-    private static final int SAMPLE_TOKENS = 300;
 
     /**
      * What a rank works with; the trainer closes none of it.
@@ -62,6 +55,7 @@ final class Trainer {
     private final CheckpointWriter writer;
     private final HeldCheckpoint held;
     private final PaddingCount padding;
+    private final EnergyCount energy;
     private BestLoss best = BestLoss.NONE;
 
     Trainer(TrainConfig config, Rank rank, Arena arena) {
@@ -81,6 +75,7 @@ final class Trainer {
                 config.data().packing(),
                 config.train().globalBatch(),
                 config.model().blockSize());
+        energy = new EnergyCount(device);
         RankSession member = rank.member();
         writer = new CheckpointWriter(
                 rank.store(),
@@ -114,9 +109,11 @@ final class Trainer {
                 writer;
                 Prefetcher<StepBatches> batches = prefetch(start)) {
             rank.member().enter("training");
+            energy.resume();
             for (; more && !ends(done); done++) {
                 more = runStep(done, batches);
             }
+            energy.pause();
             rank.member().enter("waiting for the last checkpoint to be written and committed");
             writer.finish();
         }
@@ -132,7 +129,11 @@ final class Trainer {
                 sdpa.chosen(),
                 step.transport(),
                 padding.saved(),
-                more && rank.member().rank() == 0 ? sample() : "");
+                energy.joulesPerThousandTokens(),
+                more && rank.member().rank() == 0
+                        ? new SampleText(rank, replica, weights)
+                                .write(config.train().seed())
+                        : "");
     }
 
     /** Says what it has restored. */
@@ -179,6 +180,7 @@ final class Trainer {
         long done = number + 1;
         requireFinite(outcome, done);
         padding.add(batches.sequences());
+        energy.add(batches.own());
         Double valLoss = null;
         if (done % config.train().evalInterval() == 0 || done == config.train().maxSteps()) {
             valLoss = evaluate(done);
@@ -214,8 +216,10 @@ final class Trainer {
 
     private double evaluate(long done) {
         RankSession member = rank.member();
+        energy.pause();
         double loss = evaluation.run(allReduce, () -> member.enter("evaluation"));
         best = best.or(loss, done);
+        energy.resume();
         member.enter("training");
         return loss;
     }
@@ -243,6 +247,7 @@ final class Trainer {
 
     /** The state between two steps, copied to the host, so that training can go on while rank 0 writes it. */
     private void save(long done) throws IOException {
+        energy.pause();
         rank.member().enter("waiting for the checkpoint before that of step " + done);
         writer.finish();
         if (held.on()) {
@@ -259,6 +264,7 @@ final class Trainer {
             }
         }
         rank.member().enter("training");
+        energy.resume();
     }
 
     private CheckpointState state(long done) {
@@ -271,29 +277,5 @@ final class Trainer {
                 allReduce.worldSize(),
                 best.valLossIfAny(),
                 best.stepIfAny());
-    }
-
-    /** Text by the best weights of the run. */
-    private String sample() throws IOException {
-        Optional<Path> checkpoint = rank.store().best();
-        if (checkpoint.isPresent()) {
-            rank.member().enter("loading the best checkpoint for a sample");
-            weights.load(rank.store().loadModel(checkpoint.get()));
-        }
-        List<Integer> tokens = new ArrayList<>();
-        try (Arena arena = device.arena("sample")) {
-            int vocabulary = rank.shards().tokenizer().vocabSize();
-            TextGenerator generator = new TextGenerator(
-                    new GptDecoder(parameters, 1, sdpa, new Gpt.DeviceArena(device, arena)), vocabulary);
-            int[] prompt = new int[1];
-            rank.shards().tokens(CorpusSplit.VAL).copy(0, 1, prompt, 0);
-            generator.generate(
-                    List.of(new TextGenerator.Request(prompt, config.train().seed(), tokens::add)),
-                    SAMPLE_TOKENS,
-                    new Sampling(0.8f, 200, 1));
-        }
-        return rank.shards()
-                .tokenizer()
-                .decode(tokens.stream().mapToInt(Integer::intValue).toArray());
     }
 }

@@ -97,6 +97,7 @@ class TrainIT {
         assertThat(summary.get("steps").asInt()).isEqualTo(STEPS);
         assertThat(summary.get("world_size").asInt()).isEqualTo(2);
         assertThat(summary.get("device").asText()).startsWith("CPU");
+        assertThat(summary.has("joules_per_thousand_tokens")).isFalse(); // a CPU counts none
         assertThat(summary.get("attention").asText()).isEqualTo("flash");
         assertThat(summary.get("allreduce").asText()).isEqualTo("ring");
         assertThat(summary.get("train_loss")).isEqualTo(steps.get(STEPS - 1).get("loss"));

@@ -3,6 +3,8 @@ package dev.kindling.report;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.report.BackendReport.Row;
 import dev.kindling.report.CategoryChart.Look;
 import dev.kindling.report.RankMeasurement.Case;
@@ -22,7 +24,7 @@ class BackendReportTest {
     private static final BackendReport.Work WORK = new BackendReport.Work(4, 2, 8, 10);
 
     private static Case ran(String backend, List<Double> step, List<Double> forward, List<Double> losses) {
-        return new Case(16, backend, false, "", backend, "ring", 2, step, forward, losses, 1 << 20, 0.25);
+        return new Case(16, backend, false, "", backend, "ring", 2, step, forward, losses, 1 << 20, 0.25, null);
     }
 
     private static RankMeasurement rank(int rank, double peak, Case... cases) {
@@ -47,6 +49,48 @@ class BackendReportTest {
         BackendReport.About about = new BackendReport.About(
                 "compared", "today", "a: b", Map.of("Devices", "CPU"), new BackendReport.Method(2, 2, 3), List.of());
         return BackendReport.of(about, WORK, Map.of(2, ranks));
+    }
+
+    /** Math's and flash's measurements of two ranks, the second with three times the sequences of the first. */
+    private static BackendReport withEnergy(Double first, Double second) {
+        List<RankMeasurement> ranks = List.of(
+                rank(0, 1e9, energetic("math", 1, first), energetic("flash", 1, 1.0)),
+                rank(1, 1e9, energetic("math", 3, second), energetic("flash", 3, 1.0)));
+        return BackendReport.of(report(1, 2.0).about(), WORK, Map.of(2, ranks));
+    }
+
+    private static Case energetic(String backend, int sequences, Double energy) {
+        List<Double> millis = List.of(5.0, 6.0);
+        return new Case(
+                16, backend, false, "", backend, "ring", sequences, millis, millis, List.of(3.0), 1, 0.25, energy);
+    }
+
+    @Test
+    void energyIsThatOfAllRanksByTheTokensOfAll() throws Exception {
+        BackendReport report = withEnergy(2.0, 1.0);
+        assertThat(report.rows().get(0).joulesPerThousandTokens().orElseThrow()).isEqualTo(1.25, within(1e-12));
+        assertThat(BackendTable.format(report)).contains("J/1k tok", "1.25");
+        JsonNode rows = new JsonMapper().readTree(BackendJson.format(report)).get("results");
+        assertThat(rows.get(0).get("joules_per_thousand_tokens").asDouble()).isEqualTo(1.25, within(1e-12));
+        assertThat(rows.get(0)
+                        .get("ranks")
+                        .get(0)
+                        .get("joules_per_thousand_tokens")
+                        .asDouble())
+                .isEqualTo(2);
+        assertThat(BackendPage.format(report)).contains("<td>1.25</td>");
+    }
+
+    @Test
+    void energyOfWhichARankKnowsNothingIsLeftOut() throws Exception {
+        BackendReport report = withEnergy(2.0, null);
+        assertThat(report.rows().get(0).joulesPerThousandTokens()).isEmpty();
+        JsonNode row = new JsonMapper()
+                .readTree(BackendJson.format(report))
+                .get("results")
+                .get(0);
+        assertThat(row.has("joules_per_thousand_tokens")).isFalse();
+        assertThat(row.get("ranks").get(1).has("joules_per_thousand_tokens")).isFalse();
     }
 
     @Test

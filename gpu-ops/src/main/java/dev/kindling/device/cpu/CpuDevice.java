@@ -22,6 +22,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
 
 /**
@@ -190,6 +191,12 @@ public final class CpuDevice implements Device {
         return CpuVectors.whyNot()
                 .map(reason -> PeakRate.unknown("not measured without the Vector API"))
                 .orElseGet(() -> VectorPeakRate.measure(threads));
+    }
+
+    /** Unknown: what a CPU draws, its user may not read. */
+    @Override
+    public OptionalDouble energyJoules() {
+        return OptionalDouble.empty();
     }
 
     @Override

@@ -10,6 +10,7 @@ import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
 import dev.kindling.device.cuda.library.CudaException;
 import dev.kindling.device.cuda.library.CudaLibraries;
+import dev.kindling.device.cuda.library.EnergyCounter;
 import dev.kindling.device.cuda.library.KernelCache;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
@@ -20,6 +21,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.Set;
 
 /**
@@ -32,6 +34,7 @@ public final class CudaDevice implements Device {
     private final CudaStaging staging;
     private final CudaOps ops;
     private final Set<CudaArena> arenas = new LinkedHashSet<>();
+    private final EnergyCounter energy;
     private boolean closed;
 
     /**
@@ -53,6 +56,7 @@ public final class CudaDevice implements Device {
         this.context = new CudaContext(info, options.cache(), options.patience());
         this.staging = new CudaStaging(context);
         this.ops = new CudaOps(context, options);
+        this.energy = EnergyCounter.of(info.uuid());
     }
 
     /** Why this machine has no usable GPU (no driver, no libraries, no device), or empty if it has one. */
@@ -217,6 +221,11 @@ public final class CudaDevice implements Device {
     @Override
     public PeakRate peakRate() {
         return CudaPeakRate.of(info(), options.precision(), options.tf32());
+    }
+
+    @Override
+    public OptionalDouble energyJoules() {
+        return energy.joules();
     }
 
     @Override

@@ -41,6 +41,11 @@ class CpuDeviceTest {
     }
 
     @Test
+    void knowsNoEnergy() {
+        assertThat(device.energyJoules()).isEmpty();
+    }
+
+    @Test
     void tooLittleMemorySaysWhatToLower() {
         try (Arena arena = device.arena("activations")) {
             assertThatThrownBy(() -> arena.allocate("h.0.attn", DType.F32, 1L << 20, 1L << 14))

@@ -199,7 +199,7 @@ def optimizer(directory):
         grad_norm, clip_scale = struct.unpack("<2f", bytes(state.cpu().numpy())[32:40])
         report.expect(f"global norm {count}", abs(grad_norm - (g.double() * 0.5).norm().item()) / expected_norm, 1e-6)
         report.expect(f"clip scale {count}", abs(clip_scale - 0.5 * min(1.0, 1.0 / (expected_norm + 1e-6))) / clip_scale, 1e-5)
-        packed = struct.pack("<6Qq4f", *[pointer(x) for x in (master, m, v, working, g, state)], count, 0.9, 0.95, 1e-8, 0.1)
+        packed = struct.pack("<6Q2q4f", *[pointer(x) for x in (master, m, v, working, g, state)], count, count, 0.9, 0.95, 1e-8, 0.1)
         step = lambda: mod.launch("adamw", -(-count // 1024), 256, packed)
         step()
         report.expect(f"adamw {count} master", (master - parameter.detach()).abs().max().item(), 2e-6)

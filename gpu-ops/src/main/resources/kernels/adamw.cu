@@ -4,7 +4,7 @@
 //   master -= lr * (weightDecay * master + (m / beta1Correction) / (sqrt(v / beta2Correction) + epsilon))
 //   master, m, v (count) f32: updated in place; gradient (count) f32: read; working (count) activation type:
 //   overwritten with the rounded master, or null. lr, corrections and clipScale come from StepState.
-// Call once for the range with weight decay and once for the range without.
+// Elements from `decaying` on do not decay: weightDecay is 0 there.
 // A gradient norm that is not finite leaves everything as it was: the trainer stops at the last good state.
 // -D  ACTIVATION
 // adamw   grid (ceil(count / 1024))   block 256; pointers aligned to 16 bytes (working: 4 elements)
@@ -18,6 +18,7 @@
     FIELD(const float *, gradient)  \
     FIELD(const StepState *, state) \
     FIELD(i64, count)               \
+    FIELD(i64, decaying)            \
     FIELD(float, beta1)             \
     FIELD(float, beta2)             \
     FIELD(float, epsilon)           \
@@ -52,7 +53,8 @@ extern "C" __global__ void __launch_bounds__(256) adamw(const AdamW p) {
         const float d = g[j] * s.clipScale;
         m[j] = fmaf(1.0f - p.beta1, d - m[j], m[j]);
         v[j] = fmaf(1.0f - p.beta2, d * d - v[j], v[j]);
-        w[j] -= s.lr * (p.weightDecay * w[j] + m[j] * rate1 / (sqrtf(v[j] * rate2) + p.epsilon));
+        const float weightDecay = e + j < p.decaying ? p.weightDecay : 0.0f;
+        w[j] -= s.lr * (weightDecay * w[j] + m[j] * rate1 / (sqrtf(v[j] * rate2) + p.epsilon));
     }
     if (n == 4) {
         store<float, 4>(p.master + e, w);

@@ -175,11 +175,6 @@ public final class Parameters {
         return new Range(0, decaying);
     }
 
-    /** The weights after {@link #decaying}, which do not decay. */
-    public Range undecayed() {
-        return new Range(decaying, count - decaying);
-    }
-
     /** The ranges of the flat buffers that a rank of the group updates, ascending. */
     public List<Range> ranges(int rank) {
         return shard.ranges(rank, this);

@@ -9,6 +9,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntConsumer;
 
 /**
@@ -32,7 +33,7 @@ public final class AdamW {
     private final Coefficients coefficients;
     private final Tensor m;
     private final Tensor v;
-    private final List<List<AdamWOp>> ops = new ArrayList<>();
+    private final List<Optional<AdamWOp>> ops = new ArrayList<>();
 
     /** Allocates the moments of the weights that this rank updates ({@link Parameters#own}) and sets them to 0. */
     public AdamW(Parameters parameters, Coefficients coefficients, Device device, Arena arena) {
@@ -43,19 +44,13 @@ public final class AdamW {
         device.ops().fill(m, 0);
         device.ops().fill(v, 0);
         for (Range range : parameters.own()) {
-            List<AdamWOp> ofRange = new ArrayList<>();
-            add(ofRange, parameters, range.intersect(parameters.decaying()), coefficients.weightDecay());
-            add(ofRange, parameters, range.intersect(parameters.undecayed()), 0);
-            ops.add(ofRange);
+            ops.add(range.length() == 0 ? Optional.empty() : Optional.of(op(parameters, range)));
         }
     }
 
-    private void add(List<AdamWOp> to, Parameters parameters, Range range, float weightDecay) {
-        if (range.length() == 0) {
-            return;
-        }
+    private AdamWOp op(Parameters parameters, Range range) {
         long offset = parameters.ownOffset(range);
-        to.add(new AdamWOp(
+        return new AdamWOp(
                 parameters.master(range),
                 parameters.working().slice(0, range.offset(), range.length()),
                 parameters.gradients().slice(0, range.offset(), range.length()),
@@ -64,7 +59,8 @@ public final class AdamW {
                 coefficients.beta1(),
                 coefficients.beta2(),
                 EPSILON,
-                weightDecay));
+                coefficients.weightDecay(),
+                range.intersect(parameters.decaying()).length());
     }
 
     /**
@@ -74,7 +70,7 @@ public final class AdamW {
      */
     public void step(IntConsumer updated) {
         for (int i = 0; i < ops.size(); i++) {
-            ops.get(i).forEach(device.ops()::adamW);
+            ops.get(i).ifPresent(device.ops()::adamW);
             updated.accept(i);
         }
     }

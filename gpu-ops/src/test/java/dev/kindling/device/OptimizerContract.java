@@ -13,8 +13,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 public interface OptimizerContract extends OpsUnderTest {
 
     @ParameterizedTest
-    @CsvSource({"1, 0", "13, 1", "4097, 1", "70001, 1000"})
-    default void stepsWithTheClippedGradient(int count, float maxNorm) {
+    @CsvSource({"1, 0, 1", "13, 1, 13", "4097, 1, 0", "4099, 1, 2049", "70001, 1000, 69998"})
+    default void stepsWithTheClippedGradient(int count, float maxNorm, int decaying) {
         OpsFixture f = fixture();
         boolean separate = f.device().activationType() != DType.F32;
         Tensor p = f.floats(count);
@@ -26,7 +26,7 @@ public interface OptimizerContract extends OpsUnderTest {
             second[i] *= second[i];
         }
         v = f.of(DType.F32, second, count);
-        AdamWOp op = new AdamWOp(p, separate ? f.poisoned(count) : p, g, m, v, 0.9f, 0.99f, 1e-8f, 0.1f);
+        AdamWOp op = new AdamWOp(p, separate ? f.poisoned(count) : p, g, m, v, 0.9f, 0.99f, 1e-8f, 0.1f, decaying);
         double[] gradient = f.read(g);
         double squares = 0;
         for (double value : gradient) {
@@ -34,7 +34,7 @@ public interface OptimizerContract extends OpsUnderTest {
         }
         double norm = Math.sqrt(squares);
         double clip = maxNorm == 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
-        double[][] expected = adamW(f.read(p), gradient, f.read(m), f.read(v), clip);
+        double[][] expected = adamW(f.read(p), gradient, f.read(m), f.read(v), clip, decaying);
         f.ops().gradientNorm(g, maxNorm);
         assertThat((double) f.device().gradientNorm()).isBetween(norm * (1 - 3e-6), norm * (1 + 3e-6));
         f.ops().adamW(op);
@@ -45,7 +45,7 @@ public interface OptimizerContract extends OpsUnderTest {
         f.assertClose("g", g, gradient, 0);
     }
 
-    private static double[][] adamW(double[] p, double[] g, double[] m, double[] v, double clip) {
+    private static double[][] adamW(double[] p, double[] g, double[] m, double[] v, double clip, int decaying) {
         StepInputs step = OpsFixture.STEP;
         for (int i = 0; i < p.length; i++) {
             double gradient = clip * g[i];
@@ -53,7 +53,7 @@ public interface OptimizerContract extends OpsUnderTest {
             v[i] = 0.99 * v[i] + 0.01 * gradient * gradient;
             double unbiased = m[i] / step.beta1Correction();
             double root = Math.sqrt(v[i] / step.beta2Correction());
-            p[i] -= step.learningRate() * (unbiased / (root + 1e-8) + 0.1 * p[i]);
+            p[i] -= step.learningRate() * (unbiased / (root + 1e-8) + (i < decaying ? 0.1 * p[i] : 0));
         }
         return new double[][] {p, m, v};
     }

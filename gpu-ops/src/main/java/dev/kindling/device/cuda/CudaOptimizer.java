@@ -117,6 +117,7 @@ public final class CudaOptimizer {
                 .set("gradient", CudaContext.aligned(op.gradients()))
                 .set("state", context.state().address())
                 .set("count", count)
+                .set("decaying", op.decaying())
                 .set("beta1", op.beta1())
                 .set("beta2", op.beta2())
                 .set("epsilon", op.epsilon())

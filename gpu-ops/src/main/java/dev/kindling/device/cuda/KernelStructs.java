@@ -12,7 +12,7 @@ final class KernelStructs {
             .floats("lr", "beta1Correction", "beta2Correction", "lossScale", "gradNorm", "clipScale");
 
     static final StructLayout ADAM_W = StructLayout.of("AdamW")
-            .longs("master", "m", "v", "working", "gradient", "state", "count")
+            .longs("master", "m", "v", "working", "gradient", "state", "count", "decaying")
             .floats("beta1", "beta2", "epsilon", "weightDecay");
 
     /** The most dimensions that copy.cu takes. */

@@ -24,7 +24,7 @@ if [ "$1" = check ]; then
             done
         done
         for way in forward backward; do
-            for d in 32 128; do echo "$target -DHEAD_DIM=$d -DDROPOUT=1 -o $out/flash_$way.$d.cubin flash_$way.cu"; done
+            for d in 32 80 96 128 256; do echo "$target -DHEAD_DIM=$d -DDROPOUT=1 -o $out/flash_$way.$d.cubin flash_$way.cu"; done
             echo "$target -DHEAD_DIM=32 -DDROPOUT=1 -o $out/flash_${way}_hopper.32.cubin flash_${way}_hopper.cu"
         done
         echo "$target -DGELU_TANH=1 -DTRANSPOSED=1 -o $out/matmul_gelu_hopper.tanh.cubin matmul_gelu_hopper.cu"

@@ -10,8 +10,8 @@
 //   lse           f32, natural log; element (b, h, row) at b * lse.batch + h * lse.head + row
 //   stats         float2 workspace (H, statsRows) of the backward pass: {lse log2(e), rowsum(dO o)}; a sequence
 //                 has its rows from statsStart(b), padded to 128
-//   partial       f32 workspace (splits, H, statsRows, D) of the backward pass, also with one split, but not of
-//                 flash_backward_hopper.cu; statsRows = B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128). With
+//   partial       f32 workspace (splits, H, statsRows, TILE_DEPTH) of the backward pass, also with one split, but not
+//                 of flash_backward_hopper.cu; statsRows = B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128). With
 //                 turns: splits = 1, and behind it i32 (H, statsRows / BACKWARD_M) and (B, H), which
 //                 flash_attention_backward_rows_sum sets to 0
 //   kept          u32 workspace of flash_backward_hopper.cu with dropout: H statsRows ceil(Tk / 64) * 2
@@ -28,11 +28,12 @@
 // flash_attention_backward_sum adds the splits in order. With turns (flash_backward_hopper_128.cu) a block has one key tile;
 // the tiles of a head add to one buffer one after the other, in order, and flash_attention_backward_sum scales and writes it.
 //
-// -D  ACTIVATION bf16 | fp16, HEAD_DIM 32 | 64 | 128, CAUSAL 0 | 1, DROPOUT 0 | 1
+// -D  ACTIVATION bf16 | fp16, HEAD_DIM 32 | 64 | 128, through mma.sync also 80 | 96 | 256, CAUSAL 0 | 1, DROPOUT 0 | 1
 // flash_attention_forward           grid (ceil(Tq / FORWARD_M), H, B)  block FORWARD_THREADS
 // flash_attention_backward_rows_sum grid (statsTiles, H, B), statsTiles = ceil(Tq / 128)   block 256
 //                                   flash_backward_hopper.cu with dropout: (statsTiles ceil(Tk / 128), H, B)
 // flash_attention_backward          grid (splits, H, B), with turns (ceil(Tk / BACKWARD_N), H, B)   block BACKWARD_THREADS
+//                                   HEAD_DIM 256: (2 splits, H, B), for a block has half of the gradients' columns
 //                                   flash_backward_hopper.cu: (ceil(Tk / 64) + ceil(Tq / 64), H, B)
 // flash_attention_backward_sum      grid (ceil(Tq / BACKWARD_M), H, B)   block 256   only if splits > 1 or with turns
 // Dynamic shared memory: the constants FORWARD_SHARED and BACKWARD_SHARED, readable from the module
@@ -68,7 +69,11 @@
 HOST_STRUCT(FlashAttention, FLASH_ATTENTION)
 
 constexpr int D = HEAD_DIM;
-constexpr int CHUNKS = D / 8;
+// Columns of a tile in shared memory; what lies past D is never loaded, and reaches no result.
+constexpr int TILE_DEPTH = D <= 64 ? D : (D <= 128 ? 128 : 256);
+constexpr int CHUNKS = TILE_DEPTH / 8;
+// dq's columns that one block sums, and how many blocks share its columns.
+constexpr int SUM_DEPTH = TILE_DEPTH > 128 ? 128 : TILE_DEPTH, COLUMN_BLOCKS = TILE_DEPTH / SUM_DEPTH;
 
 // One head of one sequence: lengths and the first row of each tensor.
 struct Sequence {
@@ -110,13 +115,15 @@ template <int ROWS, int THREADS>
 __device__ __forceinline__ void loadTile(u32 to, const Activation *from, i64 stride, int row, int rows) {
     constexpr int PER = THREADS / CHUNKS;
     const int chunk = threadIdx.x % CHUNKS, first = threadIdx.x / CHUNKS;
+    if (D < TILE_DEPTH && chunk >= D / 8) return;
     const u8 *column = reinterpret_cast<const u8 *>(from + chunk * 8);
     const u32 rowBytes = (u32)stride * 2;
 #pragma unroll
     for (int i = 0; i < ROWS; i += PER) {
         const int r = row + first + i;
         if (ROWS % PER == 0 || first + i < ROWS)
-            copyAsync16(to + tileOffset<D>(first + i, chunk), column + (u64)(u32)min(r, rows - 1) * rowBytes, r < rows);
+            copyAsync16(to + tileOffset<TILE_DEPTH>(first + i, chunk), column + (u64)(u32)min(r, rows - 1) * rowBytes,
+                r < rows);
     }
 }
 

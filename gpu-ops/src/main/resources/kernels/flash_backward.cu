@@ -6,25 +6,28 @@
 #include "flash_attention.cuh"
 
 #ifndef BACKWARD_M
-#define BACKWARD_M (HEAD_DIM == 128 ? 64 : 128)
+#define BACKWARD_M (HEAD_DIM == 256 ? 32 : HEAD_DIM > 64 ? 64 : 128)
 #endif
 #ifndef BACKWARD_CHUNK
-#define BACKWARD_CHUNK (HEAD_DIM == 64 ? 16 : HEAD_DIM == 32 ? 32 : 64)
+#define BACKWARD_CHUNK (HEAD_DIM == 64 || HEAD_DIM == 256 ? 16 : HEAD_DIM == 128 ? 64 : 32)
 #endif
 
 constexpr int BM = BACKWARD_M;
-constexpr int KT = D == 128 ? 1 : 2;
-constexpr int WN = D == 128 ? 8 : 4, WM = 8 / WN;
+constexpr int KT = D > 64 ? 1 : 2;
+constexpr int WN = D > 64 && D <= 128 ? 8 : 4, WM = 8 / WN;
+// A block's columns of dk and dv, and of dq: D 256 has two blocks, each a half of the columns.
+constexpr int OWN_DEPTH = D > 128 ? 128 : D;
 constexpr int BN = WN * KT * 16;
 constexpr int CHUNK = BACKWARD_CHUNK;
 constexpr int CT = CHUNK / 8;
-constexpr int K_BYTES = BN * D * 2, Q_BYTES = BM * D * 2, STATS_BYTES = BM * 8, STAGE_BYTES = 2 * Q_BYTES + STATS_BYTES;
-constexpr int DS_BYTES = BM * BN * 2, EXCHANGE_BYTES = WM == 2 ? 2 * BN * D * 4 : 0;
+constexpr int K_BYTES = BN * TILE_DEPTH * 2, Q_BYTES = BM * TILE_DEPTH * 2, STATS_BYTES = BM * 8,
+              STAGE_BYTES = 2 * Q_BYTES + STATS_BYTES;
+constexpr int DS_BYTES = BM * BN * 2, EXCHANGE_BYTES = WM == 2 ? 2 * BN * OWN_DEPTH * 4 : 0;
 constexpr int WORK_BYTES = 2 * STAGE_BYTES + DS_BYTES > EXCHANGE_BYTES ? 2 * STAGE_BYTES + DS_BYTES : EXCHANGE_BYTES;
 constexpr int BACKWARD_SHARED = 2 * K_BYTES + WORK_BYTES;
 // dq = ds k: each warp QT * 16 rows and DT * 8 columns
 constexpr int QWM = BM == 128 ? 4 : 2, QWD = 8 / QWM;
-constexpr int QT = BM / QWM / 16, DT = D / QWD / 8;
+constexpr int QT = BM / QWM / 16, DT = SUM_DEPTH / QWD / 8;
 static_assert(BM / WM % CHUNK == 0 && DT % 2 == 0, "tile shape");
 
 #include "flash_backward.cuh"
@@ -60,21 +63,21 @@ __device__ __forceinline__ void probabilities(
 }
 
 struct Gradients {
-    float dk[KT][D / 8][4], dv[KT][D / 8][4];
+    float dk[KT][OWN_DEPTH / 8][4], dv[KT][OWN_DEPTH / 8][4];
 };
 
 // One key tile against one chunk of rows: dv, dk in registers, ds (BN x BM, swizzled) in shared memory.
 template <bool MASKED>
 __device__ __forceinline__ void chunkStep(const FlashAttention &p, const Sequence &seq, const Dropout &drop,
     const DropoutPlane &plane, Gradients &grad, u8 *shared, u32 stage, const u8 *stagePointer, u32 dsTile, int key0,
-    int row0, int chunkRow) {
+    int row0, int chunkRow, int column0) {
     const int lane = threadIdx.x & 31, g = lane >> 2, t = lane & 3;
     const int warpKey = ((threadIdx.x >> 5) % WN) * KT * 16;
     const u32 kTile = sharedAddress(shared);
-    const u32 chunkAt = chunkRow * D * 2;
+    const u32 chunkAt = chunkRow * TILE_DEPTH * 2;
     float s[KT][CT][4], dp[KT][CT][4];
     u32 half[KT][CT][2];
-    transposedScores(s, kTile + warpKey * D * 2, stage + chunkAt);
+    transposedScores(s, kTile + warpKey * TILE_DEPTH * 2, stage + chunkAt);
     const float4 *stats = reinterpret_cast<const float4 *>(stagePointer + 2 * Q_BYTES + chunkRow * 8);
     probabilities<MASKED>(s, stats, seq, key0 + warpKey, row0 + chunkRow, p.scale * LOG2_E);
     u32 kept[CT];
@@ -92,8 +95,8 @@ __device__ __forceinline__ void chunkStep(const FlashAttention &p, const Sequenc
     } else {
         packTile(half, s);
     }
-    accumulate(grad.dv, half, stage + Q_BYTES + chunkAt);
-    transposedScores(dp, kTile + K_BYTES + warpKey * D * 2, stage + Q_BYTES + chunkAt);
+    accumulate(grad.dv, half, stage + Q_BYTES + chunkAt, column0);
+    transposedScores(dp, kTile + K_BYTES + warpKey * TILE_DEPTH * 2, stage + Q_BYTES + chunkAt);
 #pragma unroll
     for (int ct = 0; ct < CT; ct++) {
         const float4 st = stats[ct * 4 + t];
@@ -117,15 +120,16 @@ __device__ __forceinline__ void chunkStep(const FlashAttention &p, const Sequenc
                                  dsTile + tileOffset<BM>(warpKey + kt * 16 + i * 8 + g, chunkRow / 8 + ct) + t * 4),
                              "r"(half[kt][ct][i])
                              : "memory");
-    accumulate(grad.dk, half, stage + chunkAt);
+    accumulate(grad.dk, half, stage + chunkAt, column0);
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1) flash_attention_backward(const FlashAttention p) {
     extern __shared__ __align__(1024) u8 shared[];
-    const int b = blockIdx.z, h = blockIdx.y, split = blockIdx.x;
+    const int b = blockIdx.z, h = blockIdx.y, split = COLUMN_BLOCKS == 1 ? blockIdx.x : blockIdx.x % p.splits;
+    const int column0 = COLUMN_BLOCKS == 1 ? 0 : blockIdx.x / p.splits * OWN_DEPTH;
     const Sequence seq = sequenceOf(p, b);
     const int keyTiles = (seq.keys + BN - 1) / BN, rowTiles = (seq.queries + BM - 1) / BM;
-    const Head head = backwardHead(p, seq, split);
+    const Head head = backwardHead(p, seq, blockIdx.x);
     const Dropout drop = dropoutOf(p.state, DROPOUT ? p.threshold : 0, p.site);
     const DropoutPlane plane = dropoutPlane(b, h, p.heads, p.queryLength, p.keyLength);
     const float keepScale = DROPOUT ? drop.keepScale : 1.0f;
@@ -145,7 +149,7 @@ extern "C" __global__ void __launch_bounds__(256, 1) flash_attention_backward(co
 #pragma unroll
         for (int kt = 0; kt < KT; kt++)
 #pragma unroll
-            for (int dt = 0; dt < D / 8; dt++)
+            for (int dt = 0; dt < OWN_DEPTH / 8; dt++)
 #pragma unroll
                 for (int e = 0; e < 4; e++) grad.dk[kt][dt][e] = grad.dv[kt][dt][e] = 0.0f;
         if (begin < rowTiles) loadRows(p, head, work, begin * BM);
@@ -164,18 +168,18 @@ extern "C" __global__ void __launch_bounds__(256, 1) flash_attention_backward(co
 #pragma unroll 1
             for (int piece = 0; piece < BM / WM; piece += CHUNK) {
                 if (masked)
-                    chunkStep<true>(
-                        p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
+                    chunkStep<true>(p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0,
+                        warpRow + piece, column0);
                 else
-                    chunkStep<false>(
-                        p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0, warpRow + piece);
+                    chunkStep<false>(p, seq, drop, plane, grad, shared, stage, stagePointer, dsTile, key0, row0,
+                        warpRow + piece, column0);
             }
             __syncthreads();
             float dq[QT][DT][4];
-            queryGradient(dq, dsTile, kTile);
+            queryGradient(dq, dsTile, kTile, column0);
             const int lastSeen = CAUSAL ? min(keyTiles - 1, (row0 + BM - 1 + seq.offset) / BN) : keyTiles - 1;
             storeQueryGradient(
-                p, head, dq, row0, tile == split, p.splits == 1 && tile == lastSeen, p.scale * keepScale);
+                p, head, dq, row0, column0, tile == split, p.splits == 1 && tile == lastSeen, p.scale * keepScale);
         }
         copyAsyncWait<0>();
         __syncthreads();
@@ -185,15 +189,15 @@ extern "C" __global__ void __launch_bounds__(256, 1) flash_attention_backward(co
         }
         if (WM == 2) {
             if (warp < WN) handOver(grad.dk, exchange);
-            else handOver(grad.dv, exchange + BN * D);
+            else handOver(grad.dv, exchange + BN * OWN_DEPTH);
             __syncthreads();
         }
         if (WM == 1 || warp < WN)
-            writeRows(
-                p, grad.dv, exchange + BN * D, ownHead(p, p.dv, p.dvAt, p.cuK), p.dvAt.row, key0, seq.keys, keepScale);
+            writeRows(p, grad.dv, exchange + BN * OWN_DEPTH, ownHead(p, p.dv, p.dvAt, p.cuK) + column0, p.dvAt.row,
+                key0, seq.keys, keepScale);
         if (WM == 1 || warp >= WN)
-            writeRows(
-                p, grad.dk, exchange, ownHead(p, p.dk, p.dkAt, p.cuK), p.dkAt.row, key0, seq.keys, p.scale * keepScale);
+            writeRows(p, grad.dk, exchange, ownHead(p, p.dk, p.dkAt, p.cuK) + column0, p.dkAt.row, key0, seq.keys,
+                p.scale * keepScale);
         if (WM == 2) __syncthreads();
     }
 }

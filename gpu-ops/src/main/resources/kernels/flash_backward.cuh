@@ -48,11 +48,11 @@ __device__ __forceinline__ Activation *ownHead(
 struct Head {
     const Activation *q, *k, *v, *dO;
     const float2 *stats;
-    float *partial; // this split's dq of this head, tiles in the order of the fragments
+    float *partial; // this block's dq of this head, tiles in the order of the fragments
     Sequence seq;
 };
 
-__device__ __forceinline__ Head backwardHead(const FlashAttention &p, const Sequence &seq, int split) {
+__device__ __forceinline__ Head backwardHead(const FlashAttention &p, const Sequence &seq, int block) {
     const int b = blockIdx.z, h = blockIdx.y;
     Head head;
     head.seq = seq;
@@ -62,7 +62,7 @@ __device__ __forceinline__ Head backwardHead(const FlashAttention &p, const Sequ
     head.v = headOf(p.v, p.vAt, p, b, h, seq.keyStart);
     const i64 firstStat = (i64)h * p.statsRows + statsStart(p, b, seq);
     head.stats = p.stats + firstStat;
-    head.partial = p.partial + ((i64)split * p.heads * p.statsRows + firstStat) * D;
+    head.partial = p.partial + ((i64)block * p.heads * p.statsRows + firstStat) * SUM_DEPTH;
     return head;
 }
 
@@ -73,7 +73,8 @@ __device__ __forceinline__ i64 fragmentAt(int warp, int f, int lane) {
 
 __device__ __forceinline__ void writeQueryGradient(
     const FlashAttention &p, Activation *dq, int row, int column, float x, float y, int rows) {
-    if (row < rows) *reinterpret_cast<u32 *>(dq + (i64)row * p.dqAt.row + column) = pack<Activation>(x, y);
+    if (row < rows && (D == TILE_DEPTH || column < D))
+        *reinterpret_cast<u32 *>(dq + (i64)row * p.dqAt.row + column) = pack<Activation>(x, y);
 }
 
 __device__ __forceinline__ float4 loadPartial(const float *at) {
@@ -103,10 +104,10 @@ __device__ __forceinline__ void addPartial(float *at, const float (&x)[4]) {
 
 // Adds the tile to this split's partial sums (first: stores it), or, when it is the last of them, writes dq.
 __device__ __forceinline__ void storeQueryGradient(const FlashAttention &p, const Head &head,
-    const float (&dq)[QT][DT][4], int row0, bool first, bool last, float factor) {
+    const float (&dq)[QT][DT][4], int row0, int column0, bool first, bool last, float factor) {
     constexpr int BATCH = 4; // loads in flight
     const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, g = lane >> 2, t = lane & 3;
-    float *tile = head.partial + (i64)row0 * D + fragmentAt(warp, 0, lane);
+    float *tile = head.partial + (i64)row0 * SUM_DEPTH + fragmentAt(warp, 0, lane);
     if (!last) {
 #pragma unroll
         for (int f = 0; f < QT * DT; f++) {
@@ -127,7 +128,7 @@ __device__ __forceinline__ void storeQueryGradient(const FlashAttention &p, cons
             const float(&x)[4] = dq[(f0 + i) / DT][(f0 + i) % DT];
             const float4 y = before[i];
             const int row = row0 + ((warp % QWM) * QT + (f0 + i) / DT) * 16 + g;
-            const int column = ((warp / QWM) * DT + (f0 + i) % DT) * 8 + t * 2;
+            const int column = column0 + ((warp / QWM) * DT + (f0 + i) % DT) * 8 + t * 2;
             writeQueryGradient(p, to, row, column, (x[0] + y.x) * factor, (x[1] + y.y) * factor, head.seq.queries);
             writeQueryGradient(p, to, row + 8, column, (x[2] + y.z) * factor, (x[3] + y.w) * factor, head.seq.queries);
         }
@@ -140,11 +141,11 @@ __device__ __forceinline__ int firstRowTile(const Sequence &seq, int key0) {
 
 // With one split dq is written with the last key tile of each row tile: rows that see no key get zeros here.
 __device__ __forceinline__ void clearBlindRows(const FlashAttention &p, const Head &head, int keyTiles) {
-    if (p.splits > 1) return;
+    if (p.splits > 1 || blockIdx.x > 0) return;
     const int blind = min(head.seq.queries, keyTiles == 0 ? head.seq.queries : firstRowTile(head.seq, 0) * BM);
     Activation *dq = ownHead(p, p.dq, p.dqAt, p.cuQ);
-    for (int i = threadIdx.x; i < blind * CHUNKS; i += 256)
-        *reinterpret_cast<uint4 *>(dq + (i64)(i / CHUNKS) * p.dqAt.row + i % CHUNKS * 8) = make_uint4(0, 0, 0, 0);
+    for (int i = threadIdx.x; i < blind * (D / 8); i += 256)
+        *reinterpret_cast<uint4 *>(dq + (i64)(i / (D / 8)) * p.dqAt.row + i % (D / 8) * 8) = make_uint4(0, 0, 0, 0);
 }
 
 // dq = scale * (sum of the splits' partial sums, in order); splits that saw no key of a row tile left it unwritten. A thread
@@ -156,17 +157,19 @@ extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_sum(c
     const int keyTiles = (seq.keys + BN - 1) / BN;
     const int seen =
         CAUSAL ? (row0 + BM - 1 + seq.offset < 0 ? 0 : min(keyTiles, (row0 + BM - 1 + seq.offset) / BN + 1)) : keyTiles;
-    const float *tile = p.partial + ((i64)h * p.statsRows + statsStart(p, b, seq) + row0) * D;
+    const float *tile = p.partial + ((i64)h * p.statsRows + statsStart(p, b, seq) + row0) * SUM_DEPTH;
     Activation *dq = headOf(p.dq, p.dqAt, p, b, h, seq.queryStart);
     const float factor = p.scale * (DROPOUT ? 65536.0f / (float)(65536u - p.threshold) : 1.0f);
 #pragma unroll
-    for (int i = threadIdx.x; i < BM * D / 16; i += 256) {
-        const int g = i % 8, f = i / 8 % (QT * DT), warp = i / (8 * QT * DT);
+    for (int i = threadIdx.x; i < BM * SUM_DEPTH / 16 * COLUMN_BLOCKS; i += 256) {
+        const int g = i % 8, f = i / 8 % (QT * DT), warp = i / (8 * QT * DT) % 8;
+        const int columns = i / (64 * QT * DT); // which of the column blocks
         float sum[2][8];
 #pragma unroll
         for (int j = 0; j < 8; j++) sum[0][j] = sum[1][j] = 0.0f;
         for (int s = 0; s < min(p.splits, seen); s++) {
-            const float *from = tile + (i64)s * p.heads * p.statsRows * D + fragmentAt(warp, f, 4 * g);
+            const float *from =
+                tile + (i64)(columns * p.splits + s) * p.heads * p.statsRows * SUM_DEPTH + fragmentAt(warp, f, 4 * g);
 #pragma unroll
             for (int t = 0; t < 4; t++) {
                 const float4 x = reinterpret_cast<const float4 *>(from)[t];
@@ -176,12 +179,13 @@ extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_sum(c
                 sum[1][2 * t + 1] += x.w;
             }
         }
-        const int row = row0 + ((warp % QWM) * QT + f / DT) * 16 + g, column = ((warp / QWM) * DT + f % DT) * 8;
+        const int row = row0 + ((warp % QWM) * QT + f / DT) * 16 + g,
+                  column = columns * SUM_DEPTH + ((warp / QWM) * DT + f % DT) * 8;
 #pragma unroll
         for (int half = 0; half < 2; half++) {
 #pragma unroll
             for (int j = 0; j < 8; j++) sum[half][j] *= factor;
-            if (row + half * 8 < seq.queries)
+            if (row + half * 8 < seq.queries && (D == TILE_DEPTH || column < D))
                 store<Activation, 8>(dq + (i64)(row + half * 8) * p.dqAt.row + column, sum[half]);
         }
     }

@@ -15,7 +15,7 @@ __device__ __forceinline__ void rowSums(const FlashAttention &p, const Sequence 
     for (int i = threadIdx.x / CHUNKS; i < 128; i += 256 / CHUNKS) {
         const int row = row0 + i;
         float sum = 0.0f;
-        if (row < seq.queries) {
+        if (row < seq.queries && (D == TILE_DEPTH || chunk < D / 8)) {
             float x[8], y[8];
             load<Activation, 8>(x, o + (i64)row * p.oAt.row + chunk * 8);
             load<Activation, 8>(y, dO + (i64)row * p.dOAt.row + chunk * 8);

@@ -1,6 +1,6 @@
 // flash_forward.cu: the forward pass of flash_attention.cuh through mma.sync m16n8k16 (sm_80 and later).
 #ifndef FORWARD_M
-#define FORWARD_M (HEAD_DIM == 64 ? 64 : 128)
+#define FORWARD_M (HEAD_DIM == 64 || HEAD_DIM == 256 ? 64 : 128)
 #endif
 #ifndef FORWARD_N
 #define FORWARD_N 64
@@ -11,7 +11,7 @@
 #ifndef FORWARD_BLOCKS // thread blocks that must fit a multiprocessor's registers
 #define FORWARD_BLOCKS (HEAD_DIM == 64 ? (DROPOUT ? 3 : 4) : HEAD_DIM == 32 && !DROPOUT ? 3 : 2)
 #endif
-#define FORWARD_SHARED ((FORWARD_M + 2 * FORWARD_N) * HEAD_DIM * 2)
+#define FORWARD_SHARED ((FORWARD_M + 2 * FORWARD_N) * TILE_DEPTH * 2)
 #include "flash_forward.cuh"
 
 // s = q k^T for the warp's rows and one key tile.
@@ -30,11 +30,11 @@ __device__ __forceinline__ void scores(float (&s)[FORWARD_MT][FORWARD_NT][4], u3
         u32 a[FORWARD_MT][4];
 #pragma unroll
         for (int mt = 0; mt < FORWARD_MT; mt++)
-            loadMatrix(a[mt], qTile + tileOffset<D>(warpRow + mt * 16 + aRow, kk * 2 + aChunk));
+            loadMatrix(a[mt], qTile + tileOffset<TILE_DEPTH>(warpRow + mt * 16 + aRow, kk * 2 + aChunk));
 #pragma unroll
         for (int nn = 0; nn < FORWARD_N / 16; nn++) {
             u32 b[4];
-            loadMatrix(b, kTile + tileOffset<D>(nn * 16 + bRow, kk * 2 + bChunk));
+            loadMatrix(b, kTile + tileOffset<TILE_DEPTH>(nn * 16 + bRow, kk * 2 + bChunk));
 #pragma unroll
             for (int mt = 0; mt < FORWARD_MT; mt++) {
                 multiply<Activation>(s[mt][nn * 2], a[mt], b[0], b[1]);
@@ -60,7 +60,7 @@ __device__ __forceinline__ void values(Rows &rows, const float (&p)[FORWARD_MT][
 #pragma unroll
         for (int dd = 0; dd < D / 16; dd++) {
             u32 b[4];
-            loadMatrixTransposed(b, vTile + tileOffset<D>(kk * 16 + (lane & 15), dd * 2 + (lane >> 4)));
+            loadMatrixTransposed(b, vTile + tileOffset<TILE_DEPTH>(kk * 16 + (lane & 15), dd * 2 + (lane >> 4)));
 #pragma unroll
             for (int mt = 0; mt < FORWARD_MT; mt++) {
                 multiply<Activation>(rows.o[mt][dd * 2], a[mt], b[0], b[1]);
@@ -75,7 +75,7 @@ template <bool MASKED>
 __device__ __forceinline__ void forwardStep(const FlashAttention &p, const Sequence &seq, const Dropout &drop,
     const DropoutPlane &plane, Rows &rows, const Activation *k, const Activation *v, u32 qTile, int tile, int warpRow) {
     constexpr int THREADS = FORWARD_WARPS * 32;
-    const u32 kTile = qTile + FORWARD_M * D * 2, vTile = kTile + FORWARD_N * D * 2;
+    const u32 kTile = qTile + FORWARD_M * TILE_DEPTH * 2, vTile = kTile + FORWARD_N * TILE_DEPTH * 2;
     const int column0 = tile * FORWARD_N;
     float s[FORWARD_MT][FORWARD_NT][4];
     copyAsyncWait<0>();
@@ -104,7 +104,7 @@ extern "C" __global__ void __launch_bounds__(FORWARD_WARPS * 32, FORWARD_BLOCKS)
     const Activation *q = headOf(p.q, p.qAt, p, blockIdx.z, blockIdx.y, seq.queryStart);
     const Activation *k = headOf(p.k, p.kAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
     const Activation *v = headOf(p.v, p.vAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
-    const u32 qTile = sharedAddress(shared), kTile = qTile + FORWARD_M * D * 2;
+    const u32 qTile = sharedAddress(shared), kTile = qTile + FORWARD_M * TILE_DEPTH * 2;
     const int warpRow = row0 + (threadIdx.x >> 5) * FORWARD_MT * 16;
     const Dropout drop = dropoutOf(p.state, DROPOUT ? p.threshold : 0, p.site);
     const DropoutPlane plane = dropoutPlane(blockIdx.z, blockIdx.y, p.heads, p.queryLength, p.keyLength);

@@ -96,7 +96,7 @@ __device__ __forceinline__ void finishRows(
             if (t == 0 && row < seq.queries) lse[row] = empty ? INFINITY_F : rows.max[mt][half] * p.scale + __logf(sum);
 #pragma unroll
             for (int nt = 0; nt < D / 8; nt++)
-                *reinterpret_cast<u32 *>(tile + tileOffset<D>(local, nt) + t * 4) =
+                *reinterpret_cast<u32 *>(tile + tileOffset<TILE_DEPTH>(local, nt) + t * 4) =
                     pack<Activation>(rows.o[mt][nt][half * 2] * factor, rows.o[mt][nt][half * 2 + 1] * factor);
         }
     }
@@ -105,8 +105,8 @@ __device__ __forceinline__ void finishRows(
 #pragma unroll
     for (int i = 0; i < FORWARD_MT * 16 * CHUNKS; i += 32) {
         const int local = warpRow + (i + lane) / CHUNKS, chunk = (i + lane) % CHUNKS;
-        if (row0 + local < seq.queries)
+        if (row0 + local < seq.queries && (D == TILE_DEPTH || chunk < D / 8))
             *reinterpret_cast<uint4 *>(o + (i64)(row0 + local) * p.oAt.row + chunk * 8) =
-                *reinterpret_cast<const uint4 *>(tile + tileOffset<D>(local, chunk));
+                *reinterpret_cast<const uint4 *>(tile + tileOffset<TILE_DEPTH>(local, chunk));
     }
 }

@@ -36,7 +36,14 @@ public interface FlashContract extends OpsUnderTest {
         "1, 2, 129, 257, 128, false, 0, 1",
         "1, 2, 257, 63, 128, true, 0, 1",
         "1, 1, 1, 300, 128, true, 0, 1",
-        "1, 1, 65, 65, 128, true, 0.2, 1"
+        "1, 1, 65, 65, 128, true, 0.2, 1",
+        "1, 2, 63, 63, 80, true, 0, 1",
+        "2, 2, 129, 129, 80, false, 0.2, 1",
+        "1, 2, 130, 300, 96, true, 0, 1",
+        "2, 3, 257, 63, 96, true, 0.1, 1",
+        "2, 2, 64, 64, 256, true, 0, 1",
+        "1, 2, 129, 200, 256, false, 0.2, 1",
+        "1, 2, 300, 65, 256, true, 0, 1"
     })
     default void flashMatchesTheFormula(
             int b, int h, int tq, int tk, int d, boolean causal, float probability, double spread) {
@@ -57,6 +64,8 @@ public interface FlashContract extends OpsUnderTest {
         check(AttentionCase.packed(fixture(), 2, 64, cumulative, true, Dropout.NONE));
         check(AttentionCase.packed(fixture(), 2, 128, cumulative, true, Dropout.NONE));
         check(AttentionCase.packed(fixture(), 1, 128, cumulative, false, Dropout.NONE));
+        check(AttentionCase.packed(fixture(), 2, 96, cumulative, true, Dropout.NONE));
+        check(AttentionCase.packed(fixture(), 1, 256, cumulative, true, new Dropout(0.25f, 1)));
     }
 
     /** Bits for every score up to that bound would take more memory than a kernel may. */
@@ -232,7 +241,7 @@ public interface FlashContract extends OpsUnderTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"129, 64, 0.2", "300, 128, 0"})
+    @CsvSource({"129, 64, 0.2", "300, 128, 0", "300, 80, 0", "129, 256, 0.2"})
     default void flashRepeatedRunsAreEqualBitForBit(int length, int d, float probability) {
         OpsFixture f = fixture();
         Sizes sizes = new Sizes(2, 3, length, length, d);

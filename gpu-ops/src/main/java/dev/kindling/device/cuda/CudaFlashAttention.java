@@ -7,17 +7,20 @@ import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 
 /**
  * FlashAttention-2 on tensor cores, arXiv:2307.08691: flash_forward*.cu and flash_backward*.cu.
  *
- * <p>GPUs of compute capability 9.0 run the wgmma kernels, except for head dimension 128 with dropout; everything else runs
- * the mma.sync kernels. Both draw the same dropout. With dropout the wgmma backward pass keeps one bit for each score in
+ * <p>GPUs of compute capability 9.0 run the wgmma kernels for head dimension 32, 64 and, without dropout, 128; everything else
+ * runs the mma.sync kernels. Both draw the same dropout. With dropout the wgmma backward pass keeps one bit for each score in
  * scratch memory; where that would take more than {@value #MOST_KEPT_BYTES} bytes, the mma.sync kernel runs instead.
  */
 final class CudaFlashAttention implements FusedAttention {
+    private static final List<Integer> HEAD_DIMS = List.of(32, 64, 80, 96, 128, 256);
+    private static final int WIDEST = 256;
     private static final int MOST_BLOCKS = 65535;
     private static final int ROWS = 128;
     private static final long MOST_KEPT_BYTES = 256L << 20;
@@ -46,11 +49,11 @@ final class CudaFlashAttention implements FusedAttention {
         if (shape.dtype() != DType.BF16 && shape.dtype() != DType.F16) {
             return Optional.of(String.format(Locale.ROOT, "dtype %s is not BF16 or F16", shape.dtype()));
         }
-        if (d > 128) {
-            return Optional.of(String.format(Locale.ROOT, "head dimension %d > 128", d));
+        if (d > WIDEST) {
+            return Optional.of(String.format(Locale.ROOT, "head dimension %d > %d", d, WIDEST));
         }
-        if (d != 32 && d != 64 && d != 128) {
-            return Optional.of(String.format(Locale.ROOT, "head dimension %d is not 32, 64 or 128", d));
+        if (!HEAD_DIMS.contains(d)) {
+            return Optional.of(String.format(Locale.ROOT, "head dimension %d is not one of %s", d, HEAD_DIMS));
         }
         if (shape.batch() > MOST_BLOCKS || shape.heads() > MOST_BLOCKS) {
             return Optional.of(
@@ -129,7 +132,7 @@ final class CudaFlashAttention implements FusedAttention {
         }
 
         long keptAt() {
-            return partialAt() + aligned(4L * splits * shape.heads() * statsRows * shape.headDim() + countBytes);
+            return partialAt() + aligned(4L * splits * shape.heads() * statsRows * tileDepth(shape) + countBytes);
         }
 
         long bytes() {
@@ -151,8 +154,9 @@ final class CudaFlashAttention implements FusedAttention {
             long counts = shape.heads() * (rows / module.number("flash_attention_backward_rows") + shape.batch());
             return new BackwardScratch(shape, rows, 1, tiles, 4 * counts, 0);
         }
-        int splits = splits(shape.batch() * shape.heads(), tiles);
-        return new BackwardScratch(shape, rows, splits, splits, 0, 0);
+        int columnBlocks = shape.headDim() > 128 ? 2 : 1;
+        int splits = splits(shape.batch() * shape.heads() * columnBlocks, tiles);
+        return new BackwardScratch(shape, rows, splits, splits * columnBlocks, 0, 0);
     }
 
     /** For the kernel that sums no gradient in memory: each block has a tile of keys or a tile of rows. */
@@ -183,6 +187,11 @@ final class CudaFlashAttention implements FusedAttention {
 
     private static boolean narrow(AttentionShape shape) {
         return shape.headDim() <= 64;
+    }
+
+    /** The columns of a tile in shared memory: the head dimension, padded to a power of two. */
+    private static int tileDepth(AttentionShape shape) {
+        return Integer.highestOneBit(2 * shape.headDim() - 1);
     }
 
     private static int tiles(int length, int tile) {
@@ -226,7 +235,8 @@ final class CudaFlashAttention implements FusedAttention {
 
     private CudaModule module(String stem, AttentionInputs inputs, boolean hopper) {
         AttentionShape shape = inputs.shape();
-        boolean here = hopper && (narrow(shape) || !inputs.dropout().active());
+        boolean here = hopper
+                && (narrow(shape) || shape.headDim() == 128 && !inputs.dropout().active());
         return context.module(
                 here ? stem + (narrow(shape) ? "_hopper" : "_hopper_128") : stem,
                 shape.dtype(),

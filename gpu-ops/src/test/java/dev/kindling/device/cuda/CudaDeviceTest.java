@@ -69,6 +69,21 @@ class CudaDeviceTest {
         return values;
     }
 
+    /** Mean power over two seconds of products, as the counter tells it, is what a GPU can draw. */
+    @Test
+    void energyGrowsWithWork() {
+        Tensor a = tensor(DType.BF16, 4096, 4096);
+        Tensor product = arena.allocate("product", DType.BF16, 4096, 4096);
+        double before = device.energyJoules().orElseThrow();
+        long began = System.nanoTime();
+        while (System.nanoTime() - began < 2_000_000_000L) {
+            device.ops().matmul(Matmul.of(a, a, product));
+            device.synchronize();
+        }
+        double watts = (device.energyJoules().orElseThrow() - before) / ((System.nanoTime() - began) / 1e9);
+        assertThat(watts).isBetween(30.0, 2000.0);
+    }
+
     @ParameterizedTest
     @EnumSource(
             value = DType.class,
@@ -243,10 +258,10 @@ class CudaDeviceTest {
 
     @Test
     void backendsSayWhyTheyCannotRun() {
-        Tensor wide = tensor(DType.BF16, 1, 1, 8, 256);
+        Tensor wide = tensor(DType.BF16, 1, 1, 8, 384);
         AttentionInputs inputs = CausalInputs.of(wide, wide, wide, Dropout.NONE);
-        assertThat(device.ops().flash().whyNot(inputs.shape())).contains("head dimension 256 > 128");
-        assertThat(device.ops().efficient().whyNot(inputs.shape())).contains("head dimension 256 > 128");
+        assertThat(device.ops().flash().whyNot(inputs.shape())).contains("head dimension 384 > 256");
+        assertThat(device.ops().efficient().whyNot(inputs.shape())).contains("head dimension 384 > 128");
         Tensor exact = tensor(DType.F32, 1, 1, 8, 64);
         AttentionInputs single = CausalInputs.of(exact, exact, exact, Dropout.NONE);
         assertThat(device.ops().flash().whyNot(single.shape())).contains("dtype F32 is not BF16 or F16");

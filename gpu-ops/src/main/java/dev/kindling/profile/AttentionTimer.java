@@ -6,14 +6,13 @@ import dev.kindling.device.AttentionInputs.Gradients;
 import dev.kindling.device.Device;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.StepInputs;
-import dev.kindling.device.Stopwatch;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.BiFunction;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 
 /**
@@ -24,10 +23,8 @@ public final class AttentionTimer implements AutoCloseable {
     private static final long SEED = 1337;
     /** Of a norm to that of the inputs: what is smaller is rounding, of a gradient that is zero. */
     private static final double ROUNDING = 1e-6;
-
-    private static final int LEAST_RUNS = 3;
-    private static final int MOST_RUNS = 50;
-    private static final double BUDGET_MICROS = 1e6;
+    /** Elements that one thread sums. */
+    private static final int PART = 1 << 16;
 
     /**
      * The problem: queries, keys and values of shape (B, H, T, D).
@@ -42,7 +39,13 @@ public final class AttentionTimer implements AutoCloseable {
             DType dtype,
             boolean causal,
             float dropout,
-            boolean backward) {}
+            boolean backward) {
+        /** Floating point operations of forward: 4 T D for each query, of causal ones the half that is seen. */
+        public double forwardFlops() {
+            double seen = causal ? (length + 1) / 2.0 : length;
+            return 4.0 * batch * heads * length * seen * headDim;
+        }
+    }
 
     /**
      * The time and memory of one backend.
@@ -161,62 +164,45 @@ public final class AttentionTimer implements AutoCloseable {
     public static double relativeError(List<float[]> got, List<float[]> wanted) {
         double worst = 0;
         for (int t = 0; t < wanted.size(); t++) {
-            double difference = 0;
-            double norm = 0;
-            for (int i = 0; i < wanted.get(t).length; i++) {
-                double d = got.get(t)[i] - wanted.get(t)[i];
-                difference += d * d;
-                norm += (double) wanted.get(t)[i] * wanted.get(t)[i];
-            }
             double inputs = wanted.get(t).length;
+            double norm = squares(wanted.get(t), new float[0]);
+            double difference = squares(got.get(t), wanted.get(t));
             double error = Math.sqrt(difference / (norm > ROUNDING * ROUNDING * inputs ? norm : inputs));
             worst = Double.isNaN(error) ? Double.POSITIVE_INFINITY : Math.max(worst, error);
         }
         return worst;
     }
 
+    /** The sum of (a - b)^2, or of a^2 where b is empty; in parallel, in a fixed order. */
+    private static double squares(float[] a, float[] b) {
+        int parts = (a.length + PART - 1) / PART;
+        double[] sums = new double[parts];
+        IntStream.range(0, parts).parallel().forEach(part -> {
+            double sum = 0;
+            for (int i = part * PART; i < Math.min(a.length, (part + 1) * PART); i++) {
+                double d = b.length == 0 ? a[i] : a[i] - b[i];
+                sum += d * d;
+            }
+            sums[part] = sum;
+        });
+        return DoubleStream.of(sums).sum();
+    }
+
     /** Times forward, then forward and backward, each after a warm-up. */
     public Result time() {
-        try (Stopwatch stopwatch = device.stopwatch()) {
-            double[] forward = times(stopwatch, this::forward);
-            double both = problem.backward()
-                    ? median(times(stopwatch, () -> {
-                        forward();
-                        backend.backward(inputs, out, saved, gradients);
-                    }))
-                    : 0;
-            return new Result(median(forward), both, forward.length, device.allocatedBytes() - bytesBefore);
-        }
+        WorkTimer.Median forward = WorkTimer.time(device, this::forward);
+        double both = problem.backward()
+                ? WorkTimer.time(device, () -> {
+                            forward();
+                            backend.backward(inputs, out, saved, gradients);
+                        })
+                        .micros()
+                : 0;
+        return new Result(forward.micros(), both, forward.runs(), device.allocatedBytes() - bytesBefore);
     }
 
     private void forward() {
         backend.forward(inputs, out, saved);
-    }
-
-    private static double[] times(Stopwatch stopwatch, Runnable work) {
-        double once = times(stopwatch, work, 2)[1];
-        int runs = (int) Math.max(LEAST_RUNS, Math.min(MOST_RUNS, BUDGET_MICROS / once));
-        times(stopwatch, work, Math.max(1, runs / 2));
-        return times(stopwatch, work, runs);
-    }
-
-    /** Enqueues all runs before waiting, so that launch latency is hidden where the device is the slower side. */
-    private static double[] times(Stopwatch stopwatch, Runnable work, int runs) {
-        stopwatch.mark();
-        for (int i = 0; i < runs; i++) {
-            work.run();
-            stopwatch.mark();
-        }
-        double[] marks = stopwatch.readMicros();
-        double[] micros = new double[runs];
-        Arrays.setAll(micros, i -> marks[i + 1] - marks[i]);
-        return micros;
-    }
-
-    private static double median(double[] values) {
-        double[] sorted = values.clone();
-        Arrays.sort(sorted);
-        return sorted[sorted.length / 2];
     }
 
     @Override

@@ -43,6 +43,10 @@ final class AttentionJob implements Job<AttentionOptions> {
         if (!cuda && type != DType.F32) {
             throw new ConfigException("the CPU computes attention in fp32; leave --dtype out, or use --device cuda");
         }
+        if (options.module() || options.packed().isPresent()) {
+            new AttentionLayerTimes(options, cuda, type, out).run();
+            return;
+        }
         printHeader(options, type, cuda);
         List<String> disagreeing = new ArrayList<>();
         for (int length : options.lengths()) {
@@ -77,7 +81,8 @@ final class AttentionJob implements Job<AttentionOptions> {
         }
         out.printf(
                 Locale.ROOT,
-                "B%d H%d D%d %s%s%s; microseconds, medians; own bytes are what is saved for backward, and scratch%n",
+                "B%d H%d D%d %s%s%s; microseconds, medians; own bytes are what is saved for backward, and scratch;"
+                        + " backward counts as 2.5 times forward%n",
                 options.batch(),
                 options.heads(),
                 options.headDim(),
@@ -86,11 +91,13 @@ final class AttentionJob implements Job<AttentionOptions> {
                 options.dropout() > 0 ? " dropout " + options.dropout() : "");
         out.printf(
                 Locale.ROOT,
-                "%7s  %-10s %12s %18s %16s %15s %5s%n",
+                "%7s  %-10s %12s %8s %18s %8s %16s %15s %5s%n",
                 "length",
                 "backend",
                 "forward",
+                "TFLOP/s",
                 "forward+backward",
+                "TFLOP/s",
                 "own bytes",
                 "relative error",
                 "runs");
@@ -160,11 +167,15 @@ final class AttentionJob implements Job<AttentionOptions> {
     private void print(Problem problem, Kind kind, Result result, Optional<Double> error, boolean agrees) {
         out.printf(
                 Locale.ROOT,
-                "%7d  %-10s %12.1f %18s %,16d %15s %5d%s%n",
+                "%7d  %-10s %12.1f %8.3g %18s %8s %,16d %15s %5d%s%n",
                 problem.length(),
                 kind,
                 result.forwardMicros(),
+                problem.forwardFlops() / result.forwardMicros() / 1e6,
                 problem.backward() ? String.format(Locale.ROOT, "%.1f", result.bothMicros()) : "-",
+                problem.backward()
+                        ? String.format(Locale.ROOT, "%.3g", 3.5 * problem.forwardFlops() / result.bothMicros() / 1e6)
+                        : "-",
                 result.ownBytes(),
                 error.map(value -> String.format(Locale.ROOT, "%.1e", value)).orElse("not checked"),
                 result.runs(),

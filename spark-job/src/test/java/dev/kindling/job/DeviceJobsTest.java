@@ -19,14 +19,17 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /** The commands that need a device and no executors, on the CPU. */
 class DeviceJobsTest {
-    private static final String NUMBER = "[0-9.]+";
+    private static final String NUMBER = "[0-9.e-]+";
 
     private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     private final PrintStream out = new PrintStream(bytes, true, StandardCharsets.UTF_8);
@@ -35,7 +38,13 @@ class DeviceJobsTest {
     private Path folder;
 
     private static AttentionOptions attention(Optional<DType> dtype, float dropout) {
-        return new AttentionOptions(1, 2, List.of(13, 65), 32, dtype, true, true, dropout, DeviceChoice.CPU, false);
+        return attention(List.of(13, 65), dtype, dropout, false, OptionalInt.empty());
+    }
+
+    private static AttentionOptions attention(
+            List<Integer> lengths, Optional<DType> dtype, float dropout, boolean module, OptionalInt packed) {
+        return new AttentionOptions(
+                2, 2, lengths, 32, dtype, true, true, dropout, module, packed, DeviceChoice.CPU, false);
     }
 
     @Test
@@ -43,7 +52,7 @@ class DeviceJobsTest {
         new AttentionJob(out).run(attention(Optional.empty(), 0.2f));
         String printed = bytes.toString(StandardCharsets.UTF_8);
         for (int length : new int[] {13, 65}) {
-            String numbers = " +%s +%s +[0-9,]+ +[0-9.e+-]+ +[0-9]+\\R".formatted(NUMBER, NUMBER);
+            String numbers = " +%1$s +%1$s +%1$s +%1$s +[0-9,]+ +[0-9.e+-]+ +[0-9]+\\R".formatted(NUMBER);
             assertThat(printed).containsPattern(length + " +MATH" + numbers);
             assertThat(printed).containsPattern(length + " +FLASH" + numbers);
             assertThat(printed).containsPattern(length + " +EFFICIENT +cannot run: .+");
@@ -54,9 +63,7 @@ class DeviceJobsTest {
     /** The gradients of queries and keys are zero there, but for rounding. */
     @Test
     void backendsAgreeOnASequenceOfOneToken() {
-        new AttentionJob(out)
-                .run(new AttentionOptions(
-                        4, 2, List.of(1), 64, Optional.empty(), true, true, 0, DeviceChoice.CPU, false));
+        new AttentionJob(out).run(attention(List.of(1), Optional.empty(), 0, false, OptionalInt.empty()));
         assertThat(bytes.toString(StandardCharsets.UTF_8))
                 .containsPattern("1 +FLASH .+")
                 .doesNotContain("DISAGREES");
@@ -67,6 +74,43 @@ class DeviceJobsTest {
         assertThatThrownBy(() -> new AttentionJob(out).run(attention(Optional.of(DType.BF16), 0)))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageContaining("the CPU computes attention in fp32");
+    }
+
+    @Test
+    void aLayerIsTimedWithItsOperators() {
+        new AttentionJob(out).run(attention(List.of(13), Optional.empty(), 0, true, OptionalInt.empty()));
+        assertThat(bytes.toString(StandardCharsets.UTF_8))
+                .contains("causal self-attention layer of 64 channels, B2 H2 T13 D32 F32: forward and backward")
+                .containsPattern("eager +%s  flash".formatted(NUMBER))
+                .containsPattern("flash_attention backward +%s +%s%% +25 ".formatted(NUMBER, NUMBER));
+    }
+
+    @Test
+    void packedSequencesAreTimedBesidePaddedOnes() {
+        new AttentionJob(out).run(attention(List.of(65), Optional.empty(), 0, false, OptionalInt.of(20)));
+        int rows = Arrays.stream(AttentionLayerTimes.lengths(2, 65, 20)).sum();
+        assertThat(bytes.toString(StandardCharsets.UTF_8))
+                .containsPattern("padded +%s  130 rows, flash".formatted(NUMBER))
+                .containsPattern("packed +%s  %d rows, flash".formatted(NUMBER, rows))
+                .contains(String.format(Locale.ROOT, "%.1f %% of the padded rows", 100 * (1 - rows / 130.0)));
+    }
+
+    @Test
+    void lengthsAreSpreadAroundTheirMean() {
+        assertThat(AttentionLayerTimes.lengths(1000, 512, 512)).containsOnly(512);
+        assertThat(AttentionLayerTimes.lengths(1000, 512, 1)).containsOnly(1);
+        int[] lengths = AttentionLayerTimes.lengths(1000, 512, 256);
+        assertThat(Arrays.stream(lengths).min().orElseThrow()).isBetween(1, 8);
+        assertThat(Arrays.stream(lengths).max().orElseThrow()).isBetween(504, 512);
+        assertThat(Arrays.stream(lengths).average().orElseThrow()).isBetween(240.0, 272.0);
+    }
+
+    @Test
+    void aLayerInHalfPrecisionIsTheOneOfTraining() {
+        AttentionOptions options = attention(List.of(13), Optional.of(DType.F16), 0, true, OptionalInt.empty());
+        assertThatThrownBy(() -> new AttentionLayerTimes(options, true, DType.F16, out))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("bf16 or fp32");
     }
 
     private static ProfileOptions profile(Path to) {
@@ -93,6 +137,9 @@ class DeviceJobsTest {
                 .contains("self device ms", "residual_layernorm", "2 steps of 52 tokens");
 
         ObjectMapper json = new ObjectMapper();
+        assertThat(json.readTree(to.resolve("operators.json").toFile()).has("joules_per_thousand_tokens"))
+                .as("a CPU counts no energy")
+                .isFalse();
         JsonNode events = json.readTree(to.resolve("trace.json").toFile()).get("traceEvents");
         assertThat(events.get(0).get("ph").asText()).isEqualTo("M");
         double traced = 0;

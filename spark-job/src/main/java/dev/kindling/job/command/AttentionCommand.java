@@ -5,9 +5,11 @@ import dev.kindling.config.ConfigException;
 import dev.kindling.job.options.AttentionOptions;
 import dev.kindling.tensor.DType;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -49,6 +51,20 @@ public final class AttentionCommand implements Callable<Integer> {
     @Option(names = "--dropout", paramLabel = "P", defaultValue = "0", description = "Of probabilities (none).")
     private float dropout;
 
+    @Option(
+            names = "--module",
+            description =
+                    "Time a causal self-attention layer instead, with its projections, eager and captured; then its"
+                            + " operators.")
+    private boolean module;
+
+    @Option(
+            names = "--packed",
+            paramLabel = "MEAN",
+            description =
+                    "Time that layer over a batch of sequences of MEAN tokens on average, padded to T and packed.")
+    private Integer packed;
+
     @Option(names = "--device", paramLabel = "NAME", defaultValue = "auto", description = "auto, cpu or cuda.")
     private String device;
 
@@ -81,6 +97,9 @@ public final class AttentionCommand implements Callable<Integer> {
                             headDim));
         }
         check(dropout >= 0 && dropout < 1, "--dropout is " + dropout + ", but it is a probability; set it in [0, 1)");
+        if (packed != null) {
+            checkPacked(all);
+        }
         job.run(new AttentionOptions(
                 batch,
                 heads,
@@ -90,9 +109,21 @@ public final class AttentionCommand implements Callable<Integer> {
                 causal,
                 backward,
                 dropout,
+                module,
+                packed == null ? OptionalInt.empty() : OptionalInt.of(packed),
                 OptionValues.of("--device", device, DeviceChoice.class),
                 common.verbose()));
         return ExitCode.DONE;
+    }
+
+    private void checkPacked(List<Integer> all) {
+        check(!module, "--module and --packed exclude each other; give one of them");
+        positive("--packed", packed);
+        int shortest = Collections.min(all);
+        check(
+                packed <= shortest,
+                "--packed " + packed + " is longer than sequences of at most " + shortest
+                        + " tokens; lower it, or raise --length");
     }
 
     private Optional<DType> type() {

@@ -59,7 +59,7 @@ public final class DocumentScores {
     }
 
     private static Row row(PassageScore sum) {
-        return RowFactory.create(sum.id(), sum.tokens(), sum.bytes(), sum.units() / PassageLoss.UNITS, sum.problem());
+        return RowFactory.create(sum.id(), sum.tokens(), sum.bytes(), sum.loss(), sum.problem());
     }
 
     private static Column scored(String name) {

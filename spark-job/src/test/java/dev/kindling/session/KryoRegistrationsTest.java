@@ -24,7 +24,7 @@ class KryoRegistrationsTest {
             new Limits(1, 2, 3, 4, 5, 6, 7, 8, 9),
             new FirstCause(1, "rank 1 (executor 0 on node7)", "java.io.IOException: disk full", "", true),
             new Peer(1, "node7", 4711, "0", "GPU-5a1e"),
-            new PassageScore("a.txt", 3, 4, 1L << 33, null));
+            new PassageScore("a.txt", 3, 4, 2, 1L << 31, null));
 
     private record Stranger(int x) {}
 

@@ -23,7 +23,7 @@ public final class EnergyCount {
         joules += device.energyJoules().orElse(Double.NaN) - before;
     }
 
-    /** @param stepTokens of this rank's share of a step */
+    /** Counts the tokens of this rank's share of a step. */
     public void add(long stepTokens) {
         tokens += stepTokens;
     }

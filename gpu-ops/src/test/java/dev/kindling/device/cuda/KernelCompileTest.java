@@ -25,9 +25,14 @@ class KernelCompileTest {
     Path folder;
 
     /** One compilation. */
-    private record Job(String stem, String architecture, String type) {
+    private record Job(String stem, String architecture, String type, int headDim) {
+        /** With the head dimension that the file has by itself. */
+        Job(String stem, String architecture, String type) {
+            this(stem, architecture, type, 64);
+        }
+
         Path output(Path folder) {
-            return folder.resolve(stem + "." + architecture + "." + type + ".cubin");
+            return folder.resolve(String.join(".", stem, architecture, type, "" + headDim, "cubin"));
         }
 
         /** The _hopper files are empty for other architectures. */
@@ -47,6 +52,9 @@ class KernelCompileTest {
             jobs.add(new Job(stem, "sm_80", stem.startsWith(HALF_ONLY) ? "fp16" : "f32"));
             jobs.add(new Job(stem, "sm_90a", "bf16"));
         }
+        // Tiles that are padded, and gradients in two blocks.
+        jobs.add(new Job("flash_forward", "sm_80", "bf16", 80));
+        jobs.add(new Job("flash_backward", "sm_80", "bf16", 256));
         jobs.parallelStream().forEach(this::compile);
     }
 
@@ -57,6 +65,7 @@ class KernelCompileTest {
                 "-cubin",
                 "-arch=" + job.architecture(),
                 "-DACTIVATION=" + job.type(),
+                "-DHEAD_DIM=" + job.headDim(),
                 "-o",
                 job.output(folder).toString(),
                 KernelFiles.FOLDER.resolve(job.stem() + ".cu").toString());

@@ -27,7 +27,11 @@ public final class EnergyCounter {
         this.gpu = gpu;
     }
 
-    /** @param uuid as nvidia-smi prints it, GPU-... */
+    /**
+     * The counter of one GPU.
+     *
+     * @param uuid as nvidia-smi prints it, GPU-...
+     */
     public static EnergyCounter of(String uuid) {
         return of(uuid, new LibrarySearch(System.getenv(), Path.of("/")));
     }

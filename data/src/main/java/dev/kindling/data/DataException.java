@@ -1,5 +1,11 @@
 package dev.kindling.data;
 
+import java.io.EOFException;
+import java.io.FileNotFoundException;
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.NoSuchFileException;
+
 /**
  * Text, a vocabulary or a shard that cannot be used. The message is one line that says what is
  * wrong, why, and what to do about it, so that a command can print it without a stack trace.
@@ -13,6 +19,18 @@ public final class DataException extends RuntimeException {
 
     public DataException(String message, Throwable cause) {
         super(message, cause);
+    }
+
+    /**
+     * The error of a file that could not be used: this one where the file is missing, torn or closed to the user, and a
+     * {@link StoreException} where the fault is the store's and may pass.
+     */
+    public static RuntimeException of(String message, IOException cause) {
+        boolean stored = cause instanceof FileNotFoundException
+                || cause instanceof NoSuchFileException
+                || cause instanceof AccessDeniedException
+                || cause instanceof EOFException;
+        return stored ? new DataException(message, cause) : new StoreException(message, cause);
     }
 
     /** What the system said, on one line: the message of {@code cause}, or its type where it has none. */

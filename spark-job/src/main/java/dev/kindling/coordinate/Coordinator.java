@@ -5,6 +5,7 @@ import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.RankMessage;
 import dev.kindling.coordinate.message.Topic;
+import dev.kindling.data.StoreException;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ExecutorService;
@@ -123,7 +124,7 @@ public final class Coordinator implements AutoCloseable {
     }
 
     private static String reasonOf(Throwable e) {
-        return e instanceof FatalJobException ? e.getMessage() : e.toString();
+        return e instanceof FatalJobException || e instanceof StoreException ? e.getMessage() : e.toString();
     }
 
     @Override

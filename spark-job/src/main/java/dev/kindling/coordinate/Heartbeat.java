@@ -95,7 +95,7 @@ final class Heartbeat implements AutoCloseable {
                 Thread.sleep(limits.heartbeat());
             } catch (InterruptedException e) {
                 return; // closed
-            } catch (Exception e) {
+            } catch (Exception | Error e) {
                 LOG.warn("heartbeat of rank {} failed: {}", rank, e.toString());
                 if (System.nanoTime() - lastAnswer > limits.silence() * 1_000_000L) {
                     stop("the driver has not answered for " + limits.silence() + " ms: " + e);

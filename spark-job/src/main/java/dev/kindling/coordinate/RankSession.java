@@ -198,7 +198,7 @@ public final class RankSession implements AutoCloseable {
     private void flushQuietly() {
         try {
             reports.flush();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             LOG.warn("rank {} could not send its last reports: {}", rank, e.toString());
         }
     }

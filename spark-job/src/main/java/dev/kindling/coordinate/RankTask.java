@@ -15,6 +15,7 @@ import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.RankMessage;
 import dev.kindling.device.cuda.library.CudaException;
+import dev.kindling.data.StoreException;
 import java.io.PrintWriter;
 import java.io.Serializable;
 import java.io.StringWriter;
@@ -116,7 +117,8 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
     }
 
     private static String oneLine(Throwable e) {
-        String text = e instanceof FatalJobException ? e.getMessage() : e.toString();
+        boolean worded = e instanceof FatalJobException || e instanceof StoreException;
+        String text = worded ? e.getMessage() : e.toString();
         return text.lines().findFirst().orElse(text);
     }
 

@@ -24,7 +24,7 @@ final class ReportQueue implements AutoCloseable {
     private final BlockingQueue<Topic.Value> waiting = new LinkedBlockingQueue<>(CAPACITY);
     private final ReentrantLock sending = new ReentrantLock();
     private final ScheduledExecutorService thread;
-    private volatile RuntimeException failure;
+    private volatile Throwable failure;
 
     /** @param carrier takes reports to the driver, and throws when that failed */
     @SuppressWarnings("FutureReturnValueIgnored") // send keeps its failure, for add and flush to throw
@@ -69,15 +69,18 @@ final class ReportQueue implements AutoCloseable {
     private void send() {
         try {
             flush();
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             failure = e;
             throw e; // ends the schedule
         }
     }
 
     private void requireSound() {
+        if (failure instanceof Error error) {
+            throw error;
+        }
         if (failure != null) {
-            throw failure;
+            throw (RuntimeException) failure;
         }
     }
 

@@ -105,7 +105,7 @@ public final class ExecutorModels {
             if (shared.users == 0 && shared.uses == uses && BY_DEVICE.remove(gpu, shared)) {
                 try {
                     shared.model.close();
-                } catch (RuntimeException e) {
+                } catch (RuntimeException | Error e) {
                     LOG.warn("a model that no task used any more could not be closed", e);
                 }
             }

@@ -48,7 +48,7 @@ public record InferenceModel(Device device, Arena arena, Sdpa sdpa, Parameters p
             new ModelWeights(parameters).load(checkpoint);
             Sdpa sdpa = new Sdpa(device, arena, attention.kinds());
             return new InferenceModel(device, arena, sdpa, parameters, tokenizer);
-        } catch (IOException | RuntimeException e) {
+        } catch (IOException | RuntimeException | Error e) {
             device.close();
             throw e;
         }
@@ -65,7 +65,7 @@ public record InferenceModel(Device device, Arena arena, Sdpa sdpa, Parameters p
         } catch (UnsupportedOperationException e) { // the attention backends' refusals
             close();
             throw new FatalJobException(e.getMessage(), e);
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | Error e) {
             close();
             throw e;
         }

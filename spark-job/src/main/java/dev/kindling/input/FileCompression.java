@@ -1,5 +1,6 @@
 package dev.kindling.input;
 
+import dev.kindling.storage.Storage;
 import io.airlift.compress.zstd.ZstdHadoopStreams;
 import java.io.IOException;
 import java.io.InputStream;
@@ -66,7 +67,7 @@ public enum FileCompression {
                 case ZSTD -> new ZstdHadoopStreams().createInputStream(in);
             };
         } catch (IOException | RuntimeException e) {
-            in.close();
+            Storage.closeAfter(in, e);
             throw e;
         }
     }

@@ -2,6 +2,7 @@ package dev.kindling.input;
 
 import dev.kindling.config.ConfigException;
 import dev.kindling.data.DataException;
+import dev.kindling.data.StoreException;
 import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
@@ -65,8 +66,16 @@ public record InputFile(Named named, Format format, String name, String uri, lon
         return compression().open(open(hadoop), hadoop);
     }
 
-    /** For errors that a store or a decompressor reports. */
-    public DataException unreadable(Exception cause) {
+    /**
+     * For errors that a store or a decompressor reports: a {@link DataException} of what is stored, or the {@link
+     * StoreException} that the store's own fault has led to.
+     */
+    public RuntimeException unreadable(Exception cause) {
+        for (Throwable reason = cause; reason != null; reason = reason.getCause()) {
+            if (reason instanceof StoreException fault) {
+                return fault;
+            }
+        }
         return new DataException(
                 String.format(
                         Locale.ROOT,

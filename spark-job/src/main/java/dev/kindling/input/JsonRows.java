@@ -29,9 +29,14 @@ final class JsonRows implements TableRows {
         FSDataInputStream stored = file.open(hadoop);
         in = stored;
         lines = new Lines(stored, before);
-        stored.seek(before);
-        if (begin > 0) {
-            lines.next();
+        try {
+            stored.seek(before);
+            if (begin > 0) {
+                lines.next();
+            }
+        } catch (IOException | RuntimeException e) {
+            Storage.closeAfter(in, e);
+            throw e;
         }
     }
 

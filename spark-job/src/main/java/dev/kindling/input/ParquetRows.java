@@ -10,16 +10,16 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 import org.apache.parquet.HadoopReadOptions;
 import org.apache.parquet.column.page.PageReadStore;
 import org.apache.parquet.example.data.Group;
 import org.apache.parquet.example.data.simple.convert.GroupRecordConverter;
 import org.apache.parquet.hadoop.ParquetFileReader;
 import org.apache.parquet.hadoop.metadata.BlockMetaData;
-import org.apache.parquet.hadoop.util.HadoopInputFile;
+import org.apache.parquet.hadoop.util.HadoopStreams;
 import org.apache.parquet.io.ColumnIOFactory;
 import org.apache.parquet.io.RecordReader;
+import org.apache.parquet.io.SeekableInputStream;
 import org.apache.parquet.schema.LogicalTypeAnnotation;
 import org.apache.parquet.schema.MessageType;
 import org.apache.parquet.schema.PrimitiveType;
@@ -59,8 +59,21 @@ final class ParquetRows implements TableRows {
     private static ParquetFileReader open(InputFile file, Configuration hadoop) throws IOException {
         // With these options; the defaults would parse Hadoop's configuration files anew for every range.
         return ParquetFileReader.open(
-                HadoopInputFile.fromPath(new Path(file.uri()), hadoop),
+                new StoredParquet(file, hadoop),
                 HadoopReadOptions.builder(hadoop).build());
+    }
+
+    /** A file, read with the patience that this program has with its stores. */
+    private record StoredParquet(InputFile file, Configuration hadoop) implements org.apache.parquet.io.InputFile {
+        @Override
+        public long getLength() {
+            return file.bytes();
+        }
+
+        @Override
+        public SeekableInputStream newStream() throws IOException {
+            return HadoopStreams.wrap(file.open(hadoop));
+        }
     }
 
     /**

@@ -2,6 +2,7 @@ package dev.kindling.input;
 
 import dev.kindling.config.ConfigException;
 import dev.kindling.data.DataException;
+import dev.kindling.data.StoreException;
 import dev.kindling.storage.PathException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -34,6 +35,8 @@ public record TextInput(Named named, Format format, List<InputFile> files) {
             found = FileWalk.of(named, root, hadoop);
         } catch (FileNotFoundException e) {
             throw named.missing(e);
+        } catch (StoreException e) {
+            throw e;
         } catch (IOException | java.io.UncheckedIOException e) {
             throw new DataException(
                     String.format(

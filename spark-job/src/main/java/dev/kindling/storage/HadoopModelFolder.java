@@ -46,7 +46,7 @@ public final class HadoopModelFolder implements ModelFolder {
             in.seek(from);
             return in;
         } catch (IOException | RuntimeException e) {
-            in.close();
+            Storage.closeAfter(in, e);
             throw e;
         }
     }

@@ -4,8 +4,9 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import org.apache.hadoop.fs.ClusterStorageCapacityExceededException;
 
-/** A file could not be written because its disk, or the user's part of it, is full: where, and what to do, in one line. */
+/** A file could not be written because its disk, or the user's quota, is used up: where, and what to do, in one line. */
 public final class NoSpaceException extends IOException {
     private static final long serialVersionUID = 1L;
 
@@ -25,7 +26,7 @@ public final class NoSpaceException extends IOException {
         super(
                 String.format(
                         Locale.ROOT,
-                        "no space is left on the disk of %s (%s); free space there, then run the command again, a training with --resume",
+                        "no space is left for %s (%s); free space there, or have the quota raised, then run the command again, a training with --resume",
                         where,
                         reason),
                 cause);
@@ -41,6 +42,9 @@ public final class NoSpaceException extends IOException {
     public static Optional<String> reason(Throwable failure) {
         for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
             String message = String.valueOf(cause.getMessage());
+            if (cause instanceof ClusterStorageCapacityExceededException) { // HDFS's quotas
+                return message.lines().findFirst();
+            }
             Optional<String> said = SAID.stream().filter(message::contains).findFirst();
             if (said.isPresent()) {
                 return said;

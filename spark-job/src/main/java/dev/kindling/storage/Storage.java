@@ -1,23 +1,20 @@
 package dev.kindling.storage;
 
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.FileSystemException;
-import java.nio.file.Files;
-import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.Locale;
+import java.util.Set;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
-import org.apache.hadoop.fs.FileContext;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.LocalFileSystem;
-import org.apache.hadoop.fs.Options;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RawLocalFileSystem;
+import org.apache.hadoop.fs.StreamCapabilities;
 import org.apache.hadoop.fs.UnsupportedFileSystemException;
 import org.apache.hadoop.util.VersionInfo;
 import org.apache.spark.SparkEnv;
@@ -30,13 +27,30 @@ import org.apache.spark.deploy.SparkHadoopUtil;
 public final class Storage {
     private static volatile Settings settings;
 
+    /** Stores of objects: a file appears when its stream is closed, and a rename copies every byte. */
+    private static final Set<String> OBJECT_STORES =
+            Set.of("s3a", "s3", "s3n", "gs", "oss", "cosn", "obs", "swift", "wasb", "wasbs");
+
+    private final FileSystem store;
     private final FileSystem files;
     private final Configuration hadoop;
+    private final Retry retry;
+    private final Renames renames;
+    private final Creation creation;
 
     public Storage(FileSystem files, Configuration hadoop) {
+        this(files, hadoop, Retry.ofSettings());
+    }
+
+    /** @param retry how faults that pass are met, but on a local disk, where none are expected */
+    public Storage(FileSystem files, Configuration hadoop, Retry retry) {
         FileSystem plain = files instanceof LocalFileSystem local ? local.getRawFileSystem() : files;
-        this.files = plain instanceof RawLocalFileSystem local ? new LocalFiles(local) : plain;
+        this.store = plain instanceof RawLocalFileSystem local ? new LocalFiles(local) : plain;
         this.hadoop = hadoop;
+        this.retry = retry;
+        this.files = isLocal() ? store : new PatientFiles(store, retry);
+        this.renames = new Renames(this, retry);
+        this.creation = new Creation(this, store);
     }
 
     /**
@@ -94,28 +108,91 @@ public final class Storage {
 
     private record Settings(SparkEnv env, Configuration hadoop) {}
 
+    /** The same files, where each fault is told at once: for what is written again anyway. */
+    public Storage withoutPatience() {
+        return new Storage(store, hadoop, new Retry(Duration.ZERO));
+    }
+
+    Configuration hadoop() {
+        return hadoop;
+    }
+
+    /** The file system, with patience: what fails in a way that may pass is tried again, see {@link Retry}. */
     public FileSystem files() {
         return files;
     }
 
-    /** The content of a file to {@link #write}. */
+    /** Whether files appear when they are closed, and nothing can be renamed without copying it. */
+    public boolean isObjectStore() {
+        return OBJECT_STORES.contains(store.getUri().getScheme());
+    }
+
+    /** The content of a file to {@link #write}. It may be asked for more than once, each time for all of it. */
     public interface Content {
         void writeTo(OutputStream out) throws IOException;
     }
 
     /**
      * Creates {@code path} and forces it to disk. If that fails, the file is closed, and what is left of it is the
-     * caller's to delete.
+     * caller's to delete; in a store of objects nothing is left.
      */
     public void create(Path path, Content content) throws IOException {
-        try (FSDataOutputStream out = files.create(path, true)) {
-            content.writeTo(out);
-            out.hsync();
+        patiently("write", path, () -> {
+            FSDataOutputStream out = store.create(path, true);
+            try {
+                content.writeTo(out);
+                if (out.hasCapability(StreamCapabilities.HSYNC)) {
+                    out.hsync();
+                }
+            } catch (IOException | RuntimeException | Error e) {
+                abandon(out, e);
+                throw e;
+            }
+            out.close();
+            return null;
+        });
+    }
+
+    /** Runs what may be done more than once, again where the store fails in a way that may pass. */
+    <T> T patiently(String verb, Path path, Retry.Operation<T> operation) throws IOException {
+        return isLocal() ? operation.run() : retry.run(verb, path, operation);
+    }
+
+    /** Closes a file that has not become whole, without publishing it where closing does that. */
+    public static void abandon(FSDataOutputStream out, Throwable failure) {
+        if (out.hasCapability(StreamCapabilities.ABORTABLE_STREAM)) {
+            out.abort();
+        }
+        closeAfter(out, failure);
+    }
+
+    /**
+     * Closes what has failed; a second failure is added to the first as suppressed, unless it is the same (HDFS's
+     * streams throw it once more).
+     */
+    public static void closeAfter(Closeable failed, Throwable failure) {
+        try {
+            failed.close();
+        } catch (IOException | RuntimeException e) {
+            suppress(e, failure);
         }
     }
 
-    /** Writes {@code path} beside itself, then renames over what was there: readers see the old file or the new one. */
+    private static void suppress(Exception second, Throwable first) {
+        if (second != first) {
+            first.addSuppressed(second);
+        }
+    }
+
+    /**
+     * Writes {@code path} so that readers see the old file or the new one: beside itself, then renamed over what was
+     * there; in a store of objects, at once.
+     */
     public void write(Path path, Content content) throws IOException {
+        if (isObjectStore()) {
+            create(path, content);
+            return;
+        }
         Path part = new Path(path.getParent(), "." + path.getName() + "." + UUID.randomUUID());
         try {
             create(part, content);
@@ -134,28 +211,20 @@ public final class Storage {
     }
 
     public String read(Path path) throws IOException {
-        try (var in = files.open(path)) {
-            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
-        }
+        return patiently("read", path, () -> {
+            try (var in = store.open(path)) {
+                return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+            }
+        });
     }
 
-    /** Creates a file; returns false, and changes nothing, if it exists. Of several writers at once, one succeeds. */
+    /**
+     * Creates a file; returns false, and changes nothing, if it exists. Of several writers at once, one succeeds.
+     *
+     * @param text different for each writer
+     */
     public boolean writeNew(Path path, String text) throws IOException {
-        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-        try {
-            if (isLocal()) { // Hadoop looks first and creates then, with time between
-                Files.write(local(path), bytes, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
-            } else {
-                try (FSDataOutputStream out = files.create(path, false)) {
-                    out.write(bytes);
-                }
-            }
-            return true;
-        } catch (FileAlreadyExistsException | org.apache.hadoop.fs.FileAlreadyExistsException e) {
-            return false;
-        } catch (IOException e) {
-            throw NoSpaceException.of(e, path.toString());
-        }
+        return creation.writeNew(path, text);
     }
 
     /**
@@ -163,92 +232,52 @@ public final class Storage {
      * disk.
      */
     public boolean makeNew(Path directory) throws IOException {
-        if (!isLocal()) {
-            return !files.exists(directory) && files.mkdirs(directory);
-        }
-        try {
-            Files.createDirectories(local(directory).getParent());
-            Files.createDirectory(local(directory));
-            return true;
-        } catch (FileAlreadyExistsException e) {
-            if (Files.isDirectory(local(directory))) {
-                return false;
-            }
-            throw e;
-        } catch (IOException e) {
-            throw NoSpaceException.of(e, directory.toString());
-        }
+        return creation.makeNew(directory);
     }
 
-    /** Renames a directory to a name that does not exist; returns false, and changes nothing, if it does. */
+    /**
+     * Renames a directory to a name that does not exist; returns false, and changes nothing, if it does. Of several at
+     * once, one succeeds.
+     */
     public boolean publish(Path from, Path to) throws IOException {
-        if (isLocal()) { // a rename of Hadoop's would copy into a directory that is there
-            try {
-                Files.move(local(from), local(to)); // refuses what is there, and the system what has come since
-            } catch (FileSystemException e) {
-                if (Files.exists(local(to)) && Files.exists(local(from))) {
-                    return false;
-                }
-                throw e;
-            }
-            syncDirectory(to.getParent());
-            return true;
-        }
-        if (files.exists(to)) {
-            return false;
-        }
-        rename(from, to);
-        return true;
+        return renames.publish(from, to);
     }
 
     /** Renames, and forces the directory entry to disk where the file system is local. */
     public void rename(Path from, Path to) throws IOException {
-        if (!files.rename(from, to)) {
-            throw new IOException(
-                    "could not rename " + from + " to " + to + "; check permissions and free space there");
-        }
-        syncDirectory(to.getParent());
+        renames.rename(from, to);
+    }
+
+    /** Renames a file over another. */
+    public void replace(Path from, Path to) throws IOException {
+        renames.replace(from, to);
     }
 
     /**
-     * Deletes what a failure left behind, if possible; if that fails too, the second failure is added to the first as
-     * suppressed.
+     * Deletes what a failure left behind, if possible and without patience; if that fails too, the second failure is added
+     * to the first as suppressed.
      */
     public void deleteQuietly(Path path, Throwable failure) {
         try {
-            files.delete(path, true);
-        } catch (IOException e) {
-            failure.addSuppressed(e);
+            deleteAtOnce(path);
+        } catch (IOException | RuntimeException e) {
+            suppress(e, failure);
         }
     }
 
-    private void replace(Path from, Path to) throws IOException {
-        if (isLocal()) { // rename(2) replaces a file
-            rename(from, to);
-            return;
-        }
-        try {
-            FileContext.getFileContext(files.getUri(), hadoop).rename(from, to, Options.Rename.OVERWRITE);
-        } catch (UnsupportedFileSystemException e) { // no atomic replace there: the next best
-            files.delete(to, false);
-            rename(from, to);
+    /** Deletes what can be deleted another time, too: without patience. */
+    public void deleteAtOnce(Path path) throws IOException {
+        if (!store.delete(path, true) && store.exists(path)) {
+            throw new IOException("could not delete " + path + "; check permissions there");
         }
     }
 
-    private void syncDirectory(Path directory) throws IOException {
-        if (isLocal()) {
-            try (FileChannel channel = FileChannel.open(local(directory), StandardOpenOption.READ)) {
-                channel.force(true);
-            }
-        }
-    }
-
-    private static java.nio.file.Path local(Path path) {
+    static java.nio.file.Path local(Path path) {
         return java.nio.file.Path.of(path.toUri().getPath()).toAbsolutePath();
     }
 
     /** Whether these files are on a disk (or mount) of this host. */
     public boolean isLocal() {
-        return "file".equals(files.getUri().getScheme());
+        return "file".equals(store.getUri().getScheme());
     }
 }

@@ -104,7 +104,7 @@ public final class Shard implements TokenSequence {
         try {
             return reading.read();
         } catch (IOException e) {
-            throw new DataException(
+            throw DataException.of(
                     String.format(
                             Locale.ROOT,
                             "cannot read shard %s (%s); check that it exists and may be read",

@@ -1,6 +1,7 @@
 package dev.kindling.data.shard;
 
 import dev.kindling.data.DataException;
+import dev.kindling.data.StoreException;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
@@ -50,6 +51,7 @@ public final class ShardSet {
      *
      * @throws DataException if the folder holds no finished set, or its manifest is truncated, altered
      *     or of another version
+     * @throws StoreException if the store failed, which says nothing of the set
      */
     public static ShardSet open(ShardFolder folder) {
         String name = folder.name() + "/" + Manifest.FILE;
@@ -64,7 +66,7 @@ public final class ShardSet {
                 return of(folder, Manifest.decode(in.readAllBytes(), name));
             }
         } catch (IOException e) {
-            throw new DataException(
+            throw DataException.of(
                     String.format(
                             Locale.ROOT,
                             "cannot read %s (%s); check that it may be read",
@@ -105,7 +107,7 @@ public final class ShardSet {
                         folder.name()));
             }
         } catch (IOException e) {
-            throw new DataException(
+            throw DataException.of(
                     String.format(
                             Locale.ROOT,
                             "cannot look into %s (%s); check the path",
@@ -155,7 +157,7 @@ public final class ShardSet {
             }
             return shard;
         } catch (IOException e) {
-            throw new DataException(
+            throw DataException.of(
                     String.format(
                             Locale.ROOT,
                             "cannot read shard %s/%s (%s); restore it or run prepare again",
@@ -181,6 +183,7 @@ public final class ShardSet {
      * @param split {@link CorpusSplit#TRAIN} or {@link CorpusSplit#VAL}
      * @throws DataException if the set has no such split; while copying, if a shard is missing,
      *     truncated, altered, or of another version
+     * @throws StoreException while copying, if the store failed, which says nothing of the shard
      */
     public TokenSequence tokens(String split) {
         return require(split).tokens();

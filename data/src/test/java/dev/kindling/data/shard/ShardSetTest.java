@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.kindling.data.DataException;
+import dev.kindling.data.StoreException;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
@@ -18,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
@@ -168,6 +170,39 @@ class ShardSetTest {
                             full + " (IOException: No space left on device); free space or choose another folder");
         }
         assertThat(names()).isEmpty();
+    }
+
+    @Test
+    void aStoreThatFailsForAWhileIsNoBadShard() {
+        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10)));
+        AtomicBoolean down = new AtomicBoolean(true);
+        ShardFolder failing = new Forwarding(store) {
+            @Override
+            public InputStream open(String file) throws IOException {
+                if (down.get()) {
+                    throw new IOException("503 Slow Down");
+                }
+                return store.open(file);
+            }
+
+            @Override
+            public Shard shard(String file) throws IOException {
+                try (InputStream in = open(file)) {
+                    return Shard.read(in, file);
+                }
+            }
+        };
+        assertThatThrownBy(() -> ShardSet.open(failing))
+                .isInstanceOf(StoreException.class)
+                .hasMessageContainingAll("manifest.json", "503 Slow Down");
+        down.set(false);
+        ShardSet set = ShardSet.open(failing);
+        down.set(true);
+        assertThatThrownBy(() -> set.tokens("train").copy(0, 10, new int[10], 0))
+                .isInstanceOf(StoreException.class)
+                .hasMessageContainingAll("train", "503 Slow Down");
+        down.set(false);
+        set.tokens("train").copy(0, 10, new int[10], 0);
     }
 
     @Test

@@ -4,6 +4,7 @@ import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.config.ConfigException;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.DataException;
+import dev.kindling.data.StoreException;
 import dev.kindling.interop.ModelFileException;
 import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.PathException;
@@ -21,7 +22,10 @@ public final class FailureReport {
      * throws: if one of the causes is an error that Kindling has worded for the user, the line is that error's.
      */
     public static int print(Throwable failure, boolean verbose, PrintWriter err) {
-        Throwable told = worded(failure).map(Throwable.class::cast).orElse(failure);
+        Throwable told = worded(failure)
+                .or(() -> storeFault(failure))
+                .map(Throwable.class::cast)
+                .orElse(failure);
         boolean bug = told instanceof RuntimeException
                 && told.getClass().getPackageName().startsWith("java.");
         String message = told.getMessage() == null ? "" : told.getMessage();
@@ -42,6 +46,16 @@ public final class FailureReport {
         }
         err.flush();
         return told instanceof ConfigException || told instanceof PathException ? ExitCode.USAGE : ExitCode.FAILURE;
+    }
+
+    /** A store's fault among the causes, which another attempt may not meet. */
+    private static Optional<Exception> storeFault(Throwable failure) {
+        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
+            if (cause instanceof StoreException fault) {
+                return Optional.of(fault);
+            }
+        }
+        return Optional.empty();
     }
 
     /** The first of the causes that Kindling has worded for the user; another attempt would meet it again. */

@@ -40,31 +40,39 @@ final class CheckpointFiles {
         this.storage = storage;
     }
 
-    void write(Path directory, Checkpoint checkpoint) throws IOException {
+    /**
+     * The directories to write to.
+     *
+     * @param tensors of the two tensor files
+     * @param state of {@code state.json}
+     */
+    record Place(Path tensors, Path state) {}
+
+    void write(Place place, Checkpoint checkpoint) throws IOException {
         write(
-                directory,
+                place,
                 checkpoint.state(),
                 new SafeTensors(checkpoint.model(), METADATA)::writeTo,
                 new SafeTensors(checkpoint.optimizer(), METADATA)::writeTo);
     }
 
     /** Writes weights as they stream, without moments of an optimizer. */
-    void write(Path directory, CheckpointState state, Map<String, TensorContent> model) throws IOException {
+    void write(Place place, CheckpointState state, Map<String, TensorContent> model) throws IOException {
         write(
-                directory,
+                place,
                 state,
                 new SafeTensorsFile(model, METADATA, DType.F32)::writeTo,
                 new SafeTensors(Map.of(), METADATA)::writeTo);
     }
 
-    private void write(Path directory, CheckpointState state, Storage.Content model, Storage.Content optimizer)
+    private void write(Place place, CheckpointState state, Storage.Content model, Storage.Content optimizer)
             throws IOException {
         ObjectNode body = state.toJson();
         ObjectNode files = body.putObject("files");
-        files.set(MODEL, writeTensors(new Path(directory, MODEL), model));
-        files.set(OPTIMIZER, writeTensors(new Path(directory, OPTIMIZER), optimizer));
+        files.set(MODEL, writeTensors(new Path(place.tensors, MODEL), model));
+        files.set(OPTIMIZER, writeTensors(new Path(place.tensors, OPTIMIZER), optimizer));
         byte[] json = CheckpointFormat.write(body);
-        storage.create(new Path(directory, STATE), out -> out.write(json));
+        storage.create(new Path(place.state, STATE), out -> out.write(json));
     }
 
     Checkpoint read(Path directory) throws IOException {
@@ -145,7 +153,10 @@ final class CheckpointFiles {
 
     private ObjectNode writeTensors(Path path, Storage.Content tensors) throws IOException {
         CRC32C crc = new CRC32C();
-        storage.create(path, out -> tensors.writeTo(new CheckedOutputStream(out, crc)));
+        storage.create(path, out -> {
+            crc.reset(); // of an attempt before
+            tensors.writeTo(new CheckedOutputStream(out, crc));
+        });
         return JsonNodeFactory.instance
                 .objectNode()
                 .put("bytes", storage.files().getFileStatus(path).getLen())

@@ -1,9 +1,11 @@
 package dev.kindling.checkpoint;
 
+import dev.kindling.data.StoreException;
 import dev.kindling.interop.CheckpointFormat;
 import dev.kindling.interop.ModelFileException;
 import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.NoSpaceException;
+import dev.kindling.storage.Retry;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -14,24 +16,27 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.UUID;
-import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * The checkpoints of a run: {@code checkpoints/step-0000250/} on any Hadoop FileSystem. A checkpoint is staged in a
- * directory of another name, forced to disk, and committed by a rename; only then are older ones deleted. One writer at
- * a time, any number of readers.
+ * The checkpoints of a run: {@code checkpoints/step-0000250/} on any Hadoop FileSystem. {@code state.json}, which appears
+ * last, is what makes such a directory a checkpoint. It is staged under another name, forced to disk, and committed by a
+ * rename; in a store of objects, where that would copy it, the tensors are written to their place and {@code state.json}
+ * alone is staged. Only then are older ones deleted. One writer at a time, any number of readers.
  */
 public final class CheckpointStore {
+    private static final Logger LOG = LoggerFactory.getLogger(CheckpointStore.class);
     private static final String STAGED = ".staged-";
     private static final String REPLACED = ".replaced-";
 
     private final Storage storage;
     private final Path directory;
-    private final int keep;
     private final CheckpointFiles files;
+    private final SurplusCheckpoints surplus;
 
     /**
      * @param directory the run directory's {@code checkpoints}
@@ -43,18 +48,20 @@ public final class CheckpointStore {
         }
         this.storage = storage;
         this.directory = directory;
-        this.keep = keep;
         this.files = new CheckpointFiles(storage);
+        this.surplus = new SurplusCheckpoints(storage, this, keep);
     }
 
     /**
-     * Writes a checkpoint to a directory that no reader looks at. If that fails, for example because the disk is full,
-     * nothing of it is left.
+     * Writes a checkpoint where no reader looks at it. If that fails, for example because the disk is full, nothing of it
+     * is left.
      *
      * @return the staged directory, for {@link #commit}
+     * @throws CheckpointException where no other attempt would fare better: no space, no permission
+     * @throws StoreException where the store has failed for longer than it is waited for
      */
     public Path stage(Checkpoint checkpoint) throws IOException {
-        return stage(checkpoint.state().step(), staged -> files.write(staged, checkpoint));
+        return stage(checkpoint.state().step(), place -> files.write(place, checkpoint));
     }
 
     /**
@@ -64,71 +71,84 @@ public final class CheckpointStore {
      * @param model weights by their names in a {@link Checkpoint}
      */
     public Path save(CheckpointState state, Map<String, TensorContent> model) throws IOException {
-        return commit(stage(state.step(), staged -> files.write(staged, state, model)), state.step());
+        return commit(stage(state.step(), place -> files.write(place, state, model)), state.step());
     }
 
     private interface Writing {
-        void writeTo(Path staged) throws IOException;
+        void writeTo(CheckpointFiles.Place place) throws IOException;
     }
 
     private Path stage(long step, Writing writing) throws IOException {
         Path staged = new Path(directory, STAGED + name(step) + "-" + UUID.randomUUID());
+        Path tensors = storage.isObjectStore() ? committed(step) : staged;
         try {
             storage.files().mkdirs(staged);
-            writing.writeTo(staged);
+            if (storage.isObjectStore()) { // of this step, left by a run that went back behind it
+                storage.files().delete(new Path(tensors, CheckpointFiles.STATE), false);
+            }
+            writing.writeTo(new CheckpointFiles.Place(tensors, staged));
             return staged;
-        } catch (ModelFileException e) { // what is read is bad, not where it goes
+        } catch (IOException | RuntimeException | Error e) {
             storage.deleteQuietly(staged, e);
-            throw e;
-        } catch (IOException | RuntimeException e) {
-            storage.deleteQuietly(staged, e);
-            String remedy =
-                    e instanceof NoSpaceException ? "" : "; fix permissions there, then run again with --resume";
-            throw new CheckpointException(
-                    "could not write checkpoint " + name(step) + " in " + directory + ": " + e.getMessage() + remedy,
-                    e);
-        } catch (Error e) { // out of memory
-            storage.deleteQuietly(staged, e);
+            storage.deleteQuietly(tensors, e);
+            if (e instanceof IOException failure && !(e instanceof ModelFileException)) { // whose source is bad
+                throw unwritten(step, failure);
+            }
             throw e;
         }
+    }
+
+    private IOException unwritten(long step, IOException failure) {
+        String what = "could not write checkpoint " + name(step) + " in " + directory + ": " + failure.getMessage();
+        if (failure instanceof NoSpaceException) {
+            return new CheckpointException(what, failure);
+        }
+        return Retry.isDenied(failure)
+                ? new CheckpointException(what + "; fix permissions there, then run again with --resume", failure)
+                : new IOException(what, failure);
     }
 
     /**
      * Commits a staged checkpoint as the one of its step, replacing an earlier one of the same step. Then deletes all
      * but the newest {@code keep} up to that step and the {@link #best} one, and everything that was staged and never
-     * committed.
+     * committed; what cannot be deleted stays, with a warning.
      *
      * @return the committed directory
      */
     public Path commit(Path staged, long step) throws IOException {
         Path committed = committed(step);
-        if (storage.files().exists(committed)) { // a rename onto a directory would move into it
-            storage.rename(committed, new Path(directory, REPLACED + name(step) + "-" + UUID.randomUUID()));
-        }
-        storage.rename(staged, committed);
-        long best = loadState(committed).bestStep().orElse(-1);
-        for (Path surplus : surplus(step)) {
-            if (step(surplus) != best) {
-                storage.files().delete(surplus, true);
+        if (storage.isObjectStore()) {
+            String state = storage.read(new Path(staged, CheckpointFiles.STATE));
+            storage.write(new Path(committed, CheckpointFiles.STATE), state);
+        } else {
+            if (storage.files().exists(committed)) { // a rename onto a directory would move into it
+                storage.rename(committed, new Path(directory, REPLACED + name(step) + "-" + UUID.randomUUID()));
             }
+            storage.rename(staged, committed);
         }
-        for (FileStatus status : statuses()) {
-            String name = status.getPath().getName();
-            if (name.startsWith(STAGED) || name.startsWith(REPLACED)) {
-                storage.files().delete(status.getPath(), true);
-            }
-        }
+        surplus.delete(step);
         return committed;
     }
 
     /** Committed checkpoints, newest first. */
     public List<Path> list() throws IOException {
-        return Stream.of(statuses())
-                .filter(FileStatus::isDirectory)
-                .map(FileStatus::getPath)
-                .filter(path -> CheckpointFormat.step(path.getName()).isPresent())
-                .sorted(Comparator.comparingLong(CheckpointStore::step).reversed())
-                .toList();
+        List<Path> committed = new ArrayList<>();
+        for (FileStatus status : statuses()) {
+            if (step(status.getPath()) >= 0 && isCommitted(status.getPath())) {
+                committed.add(status.getPath());
+            }
+        }
+        committed.sort(Comparator.comparingLong(CheckpointStore::step).reversed());
+        return committed;
+    }
+
+    boolean isCommitted(Path checkpoint) throws IOException {
+        return storage.files().exists(new Path(checkpoint, CheckpointFiles.STATE));
+    }
+
+    /** Whether a directory was staged, or put aside, for a commit. */
+    static boolean isPassing(Path directory) {
+        return directory.getName().startsWith(STAGED) || directory.getName().startsWith(REPLACED);
     }
 
     /** Where the checkpoint of a step is once it is committed. */
@@ -139,7 +159,7 @@ public final class CheckpointStore {
     /** The checkpoint of step 0, where training begins with weights that it has taken over. */
     public Optional<Path> beginning() throws IOException {
         Path beginning = committed(0);
-        return storage.files().exists(beginning) ? Optional.of(beginning) : Optional.empty();
+        return isCommitted(beginning) ? Optional.of(beginning) : Optional.empty();
     }
 
     /** The newest committed checkpoint. */
@@ -148,21 +168,23 @@ public final class CheckpointStore {
     }
 
     /**
-     * The committed checkpoint with the lowest validation loss of the run, by what the newest one says; empty where that
-     * does not say it, or where the best one is gone.
+     * The committed checkpoint with the lowest validation loss of the run, by what the newest one says that can be read;
+     * empty where that does not say it, or where the best one is gone.
      */
     public Optional<Path> best() throws IOException {
-        Optional<Path> latest = latest();
-        return latest.isPresent() ? best(latest.get()) : Optional.empty();
-    }
-
-    Optional<Path> best(Path of) throws IOException {
-        OptionalLong step = loadState(of).bestStep();
-        if (step.isEmpty()) {
-            return Optional.empty();
+        for (Path path : list()) {
+            OptionalLong step;
+            try {
+                step = loadState(path).bestStep();
+            } catch (CheckpointException e) {
+                LOG.warn("passed over {}: {}", path, e.getMessage());
+                continue;
+            }
+            return step.isPresent() && isCommitted(committed(step.getAsLong()))
+                    ? Optional.of(committed(step.getAsLong()))
+                    : Optional.empty();
         }
-        Path best = committed(step.getAsLong());
-        return storage.files().exists(best) ? Optional.of(best) : Optional.empty();
+        return Optional.empty();
     }
 
     /**
@@ -236,18 +258,8 @@ public final class CheckpointStore {
         return state;
     }
 
-    /**
-     * The checkpoints to delete. Those newer than {@code step}, left by a run that went back behind damaged
-     * checkpoints, go first.
-     */
-    private List<Path> surplus(long step) throws IOException {
-        List<Path> all = list();
-        Stream<Path> older = all.stream().filter(path -> step(path) <= step);
-        Stream<Path> newer = all.stream().filter(path -> step(path) > step);
-        return Stream.concat(older, newer).skip(keep).toList();
-    }
-
-    private FileStatus[] statuses() throws IOException {
+    /** All that is in the directory. */
+    FileStatus[] statuses() throws IOException {
         try {
             return storage.files().listStatus(directory);
         } catch (FileNotFoundException e) {
@@ -255,7 +267,8 @@ public final class CheckpointStore {
         }
     }
 
-    private static long step(Path committed) {
+    /** The step of a checkpoint's directory; -1 of any other. */
+    static long step(Path committed) {
         return CheckpointFormat.step(committed.getName()).orElse(-1);
     }
 

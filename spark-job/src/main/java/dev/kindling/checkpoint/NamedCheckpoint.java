@@ -3,9 +3,12 @@ package dev.kindling.checkpoint;
 import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
@@ -17,7 +20,8 @@ import org.apache.hadoop.fs.Path;
 public record NamedCheckpoint(Path directory, Optional<String> choice) {
     /**
      * The checkpoint directory that {@code path} means: itself, or one of a run directory's committed ones. Where nothing
-     * says which of a run's is the best one, {@code BEST} takes the newest, and the choice says so.
+     * says which of a run's is the best one, {@code BEST} takes the newest, and the choice says so. Damaged ones are passed
+     * over, and the choice says that, too.
      *
      * @throws CheckpointException when it is neither
      */
@@ -31,35 +35,44 @@ public record NamedCheckpoint(Path directory, Optional<String> choice) {
         }
         for (Path candidate : List.of(new Path(path, "checkpoints"), path)) {
             CheckpointStore store = new CheckpointStore(storage, candidate, 1);
-            Optional<Path> latest = store.latest();
-            if (latest.isPresent()) {
-                return choose(store, latest.get(), which);
+            if (!store.list().isEmpty()) {
+                return choose(store, path, which);
             }
         }
         throw new PathException(
                 path + " holds no committed checkpoint; give a run directory or a checkpoint directory");
     }
 
-    private static NamedCheckpoint choose(CheckpointStore store, Path latest, WhichCheckpoint which)
-            throws IOException {
-        if (which == WhichCheckpoint.LATEST) {
-            return new NamedCheckpoint(
-                    latest, Optional.of("checkpoint " + latest.getName() + ", the newest of the run"));
+    /** The wanted one if it is whole, else the newest that is. */
+    private static NamedCheckpoint choose(CheckpointStore store, Path run, WhichCheckpoint which) throws IOException {
+        Optional<Path> best = which == WhichCheckpoint.BEST ? store.best() : Optional.empty();
+        Set<Path> candidates = new LinkedHashSet<>();
+        best.ifPresent(candidates::add);
+        candidates.addAll(store.list());
+        List<String> skipped = new ArrayList<>();
+        for (Path candidate : candidates) {
+            try {
+                CheckpointState state = store.verifyModel(candidate);
+                String why = best.filter(candidate::equals).isPresent()
+                        ? ofBest(state)
+                        : which == WhichCheckpoint.LATEST || best.isPresent()
+                                ? "the newest of the run"
+                                : "the newest of the run, as nothing says which one is the best";
+                String passed = skipped.isEmpty() ? "" : "; passed over " + String.join("; ", skipped);
+                return new NamedCheckpoint(
+                        candidate, Optional.of("checkpoint " + candidate.getName() + ", " + why + passed));
+            } catch (CheckpointException e) {
+                skipped.add(candidate.getName() + ": " + e.getMessage());
+            }
         }
-        Optional<Path> best = store.best(latest);
-        if (best.isEmpty()) {
-            return new NamedCheckpoint(
-                    latest,
-                    Optional.of("checkpoint " + latest.getName()
-                            + ", the newest of the run, as nothing says which one is the best"));
-        }
-        return new NamedCheckpoint(
-                best.get(),
-                Optional.of(String.format(
-                        Locale.ROOT,
-                        "checkpoint %s, the best of the run by its validation loss of %.4f (--which latest takes the"
-                                + " newest)",
-                        best.get().getName(),
-                        store.loadState(latest).bestValLoss().orElseThrow())));
+        throw new CheckpointException(
+                "no checkpoint of " + run + " can be read: " + String.join("; ", skipped) + "; restore one");
+    }
+
+    private static String ofBest(CheckpointState state) {
+        return String.format(
+                Locale.ROOT,
+                "the best of the run by its validation loss of %.4f (--which latest takes the newest)",
+                state.bestValLoss().orElseThrow());
     }
 }

@@ -38,7 +38,7 @@ class CheckpointStoreTest {
         return new CheckpointStore(Storage.of(hadoop(run), HADOOP), hadoop(run.resolve("checkpoints")), keep);
     }
 
-    private static org.apache.hadoop.fs.Path save(CheckpointStore store, Checkpoint checkpoint) throws IOException {
+    static org.apache.hadoop.fs.Path save(CheckpointStore store, Checkpoint checkpoint) throws IOException {
         return store.commit(store.stage(checkpoint), checkpoint.state().step());
     }
 
@@ -131,7 +131,11 @@ class CheckpointStoreTest {
             assertDamaged(newest);
         }
         Files.delete(damaged);
-        assertDamaged(newest);
+        if (file.equals("state.json")) { // without which it is no checkpoint
+            assertThat(store.list()).extracting(path -> path.getName()).containsExactly("step-0000250");
+        } else {
+            assertDamaged(newest);
+        }
         Files.write(damaged, original);
         assertThat(store.load(newest).state().step()).isEqualTo(500);
     }
@@ -239,27 +243,11 @@ class CheckpointStoreTest {
         assertThat(resolved.choice().orElseThrow()).contains("the newest of the run, as nothing says");
     }
 
-    @ParameterizedTest
-    @ValueSource(ints = {0, 100, 2_000, 2_500})
-    void aFullDiskIsAnErrorThatLeavesNothing(int freeBytes) throws IOException {
-        save(store, checkpoint(250, OptionalDouble.empty()));
-        CheckpointStore full = new CheckpointStore(
-                new Storage(new FullDisk(freeBytes, HADOOP), HADOOP), hadoop(run.resolve("checkpoints")), 1);
-
-        assertThatThrownBy(() -> save(full, checkpoint(500, OptionalDouble.empty())))
-                .isInstanceOf(CheckpointException.class)
-                .message()
-                .contains("could not write checkpoint step-0000500", "No space left on device", "--resume")
-                .doesNotContain("\n");
-        assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000250");
-        assertThat(store.load(store.latest().orElseThrow()).state().step()).isEqualTo(250);
-    }
-
-    private static Checkpoint checkpoint(long step, OptionalDouble best) throws IOException {
+    static Checkpoint checkpoint(long step, OptionalDouble best) throws IOException {
         return checkpoint(step, best, OptionalLong.empty());
     }
 
-    private static Checkpoint checkpoint(long step, OptionalDouble best, OptionalLong bestStep) throws IOException {
+    static Checkpoint checkpoint(long step, OptionalDouble best, OptionalLong bestStep) throws IOException {
         float[] model = SafeTensorsTest.floats(13 * 7 + 207, step);
         float[] moments = SafeTensorsTest.floats(2 * model.length, step + 1);
         ObjectMapper json = new ObjectMapper();
@@ -282,17 +270,17 @@ class CheckpointStoreTest {
                         "v.wte.weight", new TensorSlice(new int[] {13, 7}, moments, model.length)));
     }
 
-    private static void assertSame(Map<String, TensorSlice> actual, Map<String, TensorSlice> expected) {
+    static void assertSame(Map<String, TensorSlice> actual, Map<String, TensorSlice> expected) {
         assertThat(actual.keySet()).isEqualTo(expected.keySet());
         expected.forEach((name, tensor) ->
                 assertThat(SafeTensorsTest.bits(actual.get(name))).isEqualTo(SafeTensorsTest.bits(tensor)));
     }
 
-    private static org.apache.hadoop.fs.Path hadoop(Path path) {
+    static org.apache.hadoop.fs.Path hadoop(Path path) {
         return new org.apache.hadoop.fs.Path(path.toUri().getPath());
     }
 
-    private static List<String> names(Path directory) throws IOException {
+    static List<String> names(Path directory) throws IOException {
         try (Stream<Path> files = Files.list(directory)) {
             return files.map(path -> path.getFileName().toString()).sorted().toList();
         }

@@ -7,51 +7,50 @@ import java.io.BufferedReader;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Collectors;
-import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.Path;
 
 /**
- * {@code metrics.jsonl}: one JSON object a step. Lines reach readers within a second where the file system can flush.
- * Not thread-safe.
+ * {@code metrics.jsonl}: one JSON object a step. Lines reach readers within a second where the file system can flush, and
+ * with {@link #flush} elsewhere. That it cannot be written is a warning; the file is completed as soon as it can. Not
+ * thread-safe.
  */
 public final class MetricsLog implements AutoCloseable {
     private static final JsonMapper JSON = JsonMapper.builder().build();
     private static final long FLUSH_NANOS = TimeUnit.SECONDS.toNanos(1);
 
-    private final FSDataOutputStream out;
+    private final Storage storage;
+    private final Path file;
+    private final GrowingFile lines;
     private long flushedNanos = System.nanoTime();
+    /** The last step whose line is on the store for good. */
+    private long durable;
 
-    private MetricsLog(FSDataOutputStream out) {
-        this.out = out;
+    private long last;
+
+    /** The log in {@code file}; nothing is written before {@link #restart}. */
+    public MetricsLog(Storage storage, Path file) {
+        this.storage = storage.withoutPatience();
+        this.file = file;
+        this.lines = new GrowingFile(storage, file.getName(), new Rewriting());
     }
 
     /**
-     * Opens {@code file} for the steps after {@code step}; 0 begins a run. Lines of later steps, which an earlier
-     * attempt wrote past its last checkpoint, are removed first. The file is replaced as a whole, so a crash leaves the
-     * old one.
-     *
-     * @throws IOException also if a line other than the last is damaged
+     * Goes on after {@code step}; 0 begins a run. Lines of later steps, which an earlier attempt wrote past its last
+     * checkpoint, are removed, and damaged ones left out with a warning. The file is replaced as a whole, so a crash leaves
+     * the old one.
      */
-    public static MetricsLog resume(Storage storage, Path file, long step) throws IOException {
-        String kept = linesUpTo(storage, file, step);
-        storage.write(file, kept);
-        try {
-            return new MetricsLog(storage.files().append(file));
-        } catch (UnsupportedOperationException e) { // an object store, which replaces a file when it is closed
-            FSDataOutputStream out = storage.files().create(file, true);
-            out.write(kept.getBytes(StandardCharsets.UTF_8));
-            return new MetricsLog(out);
-        }
+    public void restart(long step) {
+        durable = step;
+        last = step;
+        lines.restart(step);
     }
 
     /** The last step that {@code file} has a whole line of; 0 if there is none. */
     public static long lastStep(Storage storage, Path file) throws IOException {
-        try (BufferedReader lines =
-                new BufferedReader(new InputStreamReader(storage.files().open(file), StandardCharsets.UTF_8))) {
+        try (BufferedReader lines = read(storage, file)) {
             long last = 0;
             for (String line = lines.readLine(); line != null; line = lines.readLine()) {
                 last = Math.max(last, stepOf(line));
@@ -62,39 +61,73 @@ public final class MetricsLog implements AutoCloseable {
         }
     }
 
-    public void append(StepMetrics metrics) throws IOException {
-        out.write((JSON.writeValueAsString(metrics.toJson()) + "\n").getBytes(StandardCharsets.UTF_8));
+    private static BufferedReader read(Storage storage, Path file) throws IOException {
+        return new BufferedReader(new InputStreamReader(storage.files().open(file), StandardCharsets.UTF_8));
+    }
+
+    /** Adds the line of the step after the last one. */
+    public void append(StepMetrics metrics) {
         long now = System.nanoTime();
-        if (now - flushedNanos > FLUSH_NANOS || metrics.valLoss().isPresent()) {
-            out.hflush();
+        boolean flush = now - flushedNanos > FLUSH_NANOS || metrics.valLoss().isPresent();
+        byte[] line = (metrics.toJson() + "\n").getBytes(StandardCharsets.UTF_8);
+        last = metrics.step();
+        if (lines.append(metrics.step(), line, flush)) {
+            durable = last;
             flushedNanos = now;
         }
     }
 
-    @Override
-    public void close() throws IOException {
-        out.close();
+    /** Has all lines outlive this process. */
+    public void flush() {
+        if (lines.flush()) {
+            durable = last;
+        }
     }
 
-    private static String linesUpTo(Storage storage, Path file, long step) throws IOException {
-        List<String> lines;
-        try {
-            lines = storage.read(file).lines().toList();
-        } catch (FileNotFoundException e) {
-            return "";
+    @Override
+    public void close() {
+        lines.close();
+    }
+
+    /** A new file takes over the lines that are for good, beside the old one until it is whole. */
+    private final class Rewriting implements GrowingFile.Place {
+        @Override
+        public Path next() {
+            return storage.isObjectStore() ? file : new Path(file.getParent(), "." + file.getName() + ".part");
         }
-        boolean torn = !lines.isEmpty() && stepOf(lines.get(lines.size() - 1)) < 0; // by a crash
-        List<String> whole = torn ? lines.subList(0, lines.size() - 1) : lines;
-        for (int i = 0; i < whole.size(); i++) {
-            if (stepOf(whole.get(i)) < 0) {
-                throw new IOException(
-                        file + " is damaged: line " + (i + 1) + " is no metrics line; delete the line, then resume");
+
+        @Override
+        public void writeHead(OutputStream out) throws IOException {
+            long copied = 0;
+            long damaged = 0;
+            try (BufferedReader old = read(storage, file)) {
+                boolean torn = false;
+                for (String line = old.readLine(); line != null; line = old.readLine()) {
+                    damaged += torn ? 1 : 0;
+                    long step = stepOf(line);
+                    torn = step < 0; // the last line, by a crash
+                    if (step > copied && step <= durable) {
+                        out.write((line + "\n").getBytes(StandardCharsets.UTF_8));
+                        copied = step;
+                    }
+                }
+            } catch (FileNotFoundException e) {
+                copied = 0; // the first file
+            }
+            if (damaged > 0) {
+                Outage.tell("%s had %d damaged line(s), which are left out", file, damaged);
+            }
+            if (copied < durable) {
+                Outage.tell("%s lacks the steps %d to %d", file, copied + 1, durable);
             }
         }
-        return whole.stream()
-                .filter(line -> stepOf(line) <= step)
-                .map(line -> line + "\n")
-                .collect(Collectors.joining());
+
+        @Override
+        public void publish(Path begun) throws IOException {
+            if (!begun.equals(file)) {
+                storage.replace(begun, file);
+            }
+        }
     }
 
     private static long stepOf(String line) {

@@ -3,6 +3,7 @@ package dev.kindling.report;
 import dev.kindling.storage.Storage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -11,13 +12,12 @@ import java.time.Instant;
 import java.util.Locale;
 import java.util.UUID;
 import java.util.zip.CRC32C;
-import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.Path;
 
 /**
  * A TensorBoard event file: TFRecord frames (length, masked CRC32C, bytes, masked CRC32C) of tensorflow.Event messages
- * with scalars. A resumed run adds another file; TensorBoard takes steps that are in both from the newer one. Not
- * thread-safe.
+ * with scalars. A resumed run adds another file, as does each {@link #flush} in a store of objects; TensorBoard takes steps
+ * that are in two from the newer one. Not thread-safe.
  */
 public final class TensorBoard implements AutoCloseable {
     private static final int VARINT = 0;
@@ -25,25 +25,48 @@ public final class TensorBoard implements AutoCloseable {
     private static final int BYTES = 2;
     private static final int FIXED32 = 5;
 
-    private final FSDataOutputStream out;
+    private final Path directory;
     private final Clock clock;
+    private final GrowingFile events;
+    private long lastSeconds;
 
-    /** Creates {@code directory/events.out.tfevents.SECONDS.kindling.ID}. */
-    public TensorBoard(Storage storage, Path directory, Clock clock) throws IOException {
+    /** Event files in {@code directory}; nothing is written before {@link #restart}. */
+    public TensorBoard(Storage storage, Path directory, Clock clock) {
+        this.directory = directory;
         this.clock = clock;
-        String name = String.format(
-                Locale.ROOT,
-                "events.out.tfevents.%010d.kindling.%s",
-                clock.instant().getEpochSecond(),
-                UUID.randomUUID());
-        this.out = storage.files().create(new Path(directory, name), false);
-        Proto event = event();
-        event.bytes(3, "brain.Event:2".getBytes(StandardCharsets.UTF_8));
-        record(event.toByteArray());
+        this.events = new GrowingFile(storage, "TensorBoard's event file", new Following());
+    }
+
+    /** Begins another file for the steps after {@code step}. */
+    public void restart(long step) {
+        events.restart(step);
+    }
+
+    /** {@code events.out.tfevents.SECONDS.kindling.ID}, each of a later second than those before, in which order they are read. */
+    private final class Following implements GrowingFile.Place {
+        @Override
+        public Path next() {
+            lastSeconds = Math.max(lastSeconds + 1, clock.instant().getEpochSecond());
+            String name =
+                    String.format(Locale.ROOT, "events.out.tfevents.%010d.kindling.%s", lastSeconds, UUID.randomUUID());
+            return new Path(directory, name);
+        }
+
+        @Override
+        public void writeHead(OutputStream out) throws IOException {
+            Proto event = event();
+            event.bytes(3, "brain.Event:2".getBytes(StandardCharsets.UTF_8));
+            out.write(record(event.toByteArray()));
+        }
+
+        @Override
+        public void publish(Path begun) {
+            // It is where it belongs.
+        }
     }
 
     /** Appends the step's loss, learning rate, gradient norm and speed, and its validation loss if there is one. */
-    public void append(StepMetrics metrics) throws IOException {
+    public void append(StepMetrics metrics) {
         Proto summary = new Proto();
         summary.bytes(1, scalar("loss/train", metrics.loss()));
         summary.bytes(1, scalar("lr", metrics.lr()));
@@ -56,15 +79,18 @@ public final class TensorBoard implements AutoCloseable {
         event.tag(2, VARINT);
         event.varint(metrics.step());
         event.bytes(5, summary.toByteArray());
-        record(event.toByteArray());
-        if (metrics.valLoss().isPresent()) {
-            out.hflush();
-        }
+        events.append(
+                metrics.step(), record(event.toByteArray()), metrics.valLoss().isPresent());
+    }
+
+    /** Has all steps outlive this process. */
+    public void flush() {
+        events.flush();
     }
 
     @Override
-    public void close() throws IOException {
-        out.close();
+    public void close() {
+        events.close();
     }
 
     /** An Event with its wall_time, in seconds. */
@@ -84,14 +110,14 @@ public final class TensorBoard implements AutoCloseable {
         return proto.toByteArray();
     }
 
-    private void record(byte[] data) throws IOException {
+    private static byte[] record(byte[] data) {
         byte[] length = ByteBuffer.allocate(8)
                 .order(ByteOrder.LITTLE_ENDIAN)
                 .putLong(data.length)
                 .array();
         ByteBuffer frame = ByteBuffer.allocate(8 + 4 + data.length + 4).order(ByteOrder.LITTLE_ENDIAN);
         frame.put(length).putInt(maskedCrc(length)).put(data).putInt(maskedCrc(data));
-        out.write(frame.array());
+        return frame.array();
     }
 
     /** TFRecord's masked CRC32C: rotated right by 15 bits, plus a constant. */

@@ -3,6 +3,7 @@ package dev.kindling.run;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigOverrides;
 import dev.kindling.config.TrainConfig;
+import dev.kindling.data.StoreException;
 import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
@@ -199,7 +200,7 @@ public final class OwnedRun implements AutoCloseable {
                 }
                 run.storage().files().delete(marker(run), false);
             }
-        } catch (IOException e) {
+        } catch (IOException | StoreException e) {
             LOG.warn("could not delete {}; delete it before the run is resumed", marker(run), e);
         }
         if (!ShutdownHookManager.get().isShutdownInProgress()) {

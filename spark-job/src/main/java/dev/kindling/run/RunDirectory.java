@@ -132,9 +132,9 @@ public final class RunDirectory {
         return new CheckpointStore(storage, new Path(path, "checkpoints"), keep);
     }
 
-    /** Opens {@code metrics.jsonl} for the steps after {@code step}, see {@link MetricsLog#resume}. */
-    public MetricsLog metrics(long step) throws IOException {
-        return MetricsLog.resume(storage, metricsFile(), step);
+    /** {@code metrics.jsonl}, to be written. */
+    public MetricsLog metrics() {
+        return new MetricsLog(storage, metricsFile());
     }
 
     /** The last step in {@code metrics.jsonl}; 0 if there is none. */
@@ -146,8 +146,8 @@ public final class RunDirectory {
         return new Path(path, "metrics.jsonl");
     }
 
-    /** Begins a TensorBoard event file. */
-    public TensorBoard tensorBoard() throws IOException {
+    /** TensorBoard's event files, to be written. */
+    public TensorBoard tensorBoard() {
         return new TensorBoard(storage, path, Clock.systemUTC());
     }
 

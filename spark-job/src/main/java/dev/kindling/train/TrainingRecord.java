@@ -2,14 +2,13 @@ package dev.kindling.train;
 
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.config.ModelSection;
 import dev.kindling.config.TrainConfig;
-import dev.kindling.config.TrainSection;
 import dev.kindling.coordinate.Progress;
 import dev.kindling.coordinate.TopicHandlers;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
+import dev.kindling.data.DataException;
 import dev.kindling.monitor.SparkMonitor;
 import dev.kindling.report.MetricsLog;
 import dev.kindling.report.RankTimes;
@@ -20,12 +19,9 @@ import dev.kindling.report.TrainProgress;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.storage.NoSpaceException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.time.Duration;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
@@ -49,8 +45,8 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private final CheckpointStore store;
     private final SparkMonitor monitor;
     private final TreeMap<Long, Pending> pending = new TreeMap<>();
-    private MetricsLog metrics;
-    private TensorBoard tensorBoard;
+    private final MetricsLog metrics;
+    private final TensorBoard tensorBoard;
     private TrainProgress progress;
     private final TreeMap<Integer, String> places = new TreeMap<>();
     private int generation;
@@ -58,6 +54,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private Stragglers stragglers = new Stragglers(List.of());
     private boolean stragglerNamed;
     private StepMetrics last;
+    private long lastCommitted;
     private long tokens;
     private double trainingMillis;
 
@@ -65,31 +62,9 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         this.config = config;
         this.run = run;
         this.store = run.checkpoints(config.checkpoint().keep());
-        this.monitor = new SparkMonitor(spark, run.toString(), config.train().maxSteps(), facts(config));
-    }
-
-    /** What the Spark UI shows of the configuration. */
-    private static Map<String, String> facts(TrainConfig config) {
-        ModelSection model = config.model();
-        TrainSection train = config.train();
-        Map<String, String> facts = new LinkedHashMap<>();
-        facts.put(
-                "Model",
-                String.format(
-                        Locale.ROOT,
-                        "%d layers, %d heads, %d channels, blocks of %d tokens",
-                        model.nLayer(),
-                        model.nHead(),
-                        model.nEmbd(),
-                        model.blockSize()));
-        facts.put(
-                "Batch",
-                String.format(
-                        Locale.ROOT,
-                        "%d sequences a step in micro-batches of %d",
-                        train.globalBatch(),
-                        train.microBatch()));
-        return facts;
+        this.metrics = run.metrics();
+        this.tensorBoard = run.tensorBoard();
+        this.monitor = new SparkMonitor(spark, run.toString(), config.train().maxSteps(), MonitorFacts.of(config));
     }
 
     /** The reports of a step that has not been reported by every rank yet. */
@@ -115,22 +90,25 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         LOG.info("{} begins from {}", report.where(), report.restored());
     }
 
-    private void stepDone(Generation from, int rank, StepReport report) throws IOException {
-        try {
-            begin(from);
-            add(from, rank, report);
-        } catch (NoSpaceException e) { // no attempt makes space
-            throw new FatalJobException(e.getMessage(), e);
-        }
+    private void stepDone(Generation from, int rank, StepReport report) {
+        begin(from);
+        add(from, rank, report);
     }
 
     private void commit(Generation from, int rank, CommitRequest request) throws IOException {
-        Path committed = store.commit(new Path(request.staged()), request.step());
+        flush(); // a run that goes on from this checkpoint has its steps
+        Path committed;
+        try {
+            committed = store.commit(new Path(request.staged()), request.step());
+        } catch (NoSpaceException e) { // no attempt makes space
+            throw new FatalJobException(e.getMessage(), e);
+        }
+        lastCommitted = request.step();
         monitor.checkpointCommitted(request.step(), committed.toString());
     }
 
     /** A new generation starts from its checkpoint: what an earlier one reported beyond that is forgotten. */
-    private void begin(Generation from) throws IOException {
+    private void begin(Generation from) {
         if (from.number() == generation) {
             return;
         }
@@ -140,9 +118,9 @@ public final class TrainingRecord implements Progress, AutoCloseable {
                 new Stragglers(places.values().stream().limit(from.worldSize()).toList());
         stragglerNamed = false;
         announceSize(from);
-        closeFiles();
-        metrics = run.metrics(from.startStep());
-        tensorBoard = run.tensorBoard();
+        closeProgress();
+        metrics.restart(from.startStep());
+        tensorBoard.restart(from.startStep());
         progress = new TrainProgress(
                 from.startStep(), config.train().maxSteps(), TrainProgress.onTerminal(), System.out, LINE_PERIOD);
     }
@@ -168,7 +146,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         worldSize = from.worldSize();
     }
 
-    private void add(Generation from, int rank, StepReport report) throws IOException {
+    private void add(Generation from, int rank, StepReport report) {
         Pending step = pending.computeIfAbsent(report.step(), number -> new Pending(from.worldSize()));
         step.reports[rank] = report;
         step.count++;
@@ -178,7 +156,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         }
     }
 
-    private void complete(List<StepReport> ranks) throws IOException {
+    private void complete(List<StepReport> ranks) {
         StepReport any = ranks.get(0);
         long stepTokens = ranks.stream().mapToLong(StepReport::tokens).sum();
         double millis = ranks.stream().mapToDouble(StepReport::stepMillis).max().getAsDouble();
@@ -200,6 +178,9 @@ public final class TrainingRecord implements Progress, AutoCloseable {
                         .toList());
         metrics.append(last);
         tensorBoard.append(last);
+        if (last.step() <= lastCommitted) { // reported by the last rank after its commit
+            flush();
+        }
         progress.update(last);
         monitor.stepDone(last);
         stragglers.add(last);
@@ -255,16 +236,24 @@ public final class TrainingRecord implements Progress, AutoCloseable {
             }
             return recovery.found().map(CheckpointState::step).orElse(0L);
         } catch (IOException e) {
-            throw new UncheckedIOException("cannot look for checkpoints in " + run + "; check that it can be read", e);
+            throw new FatalJobException(
+                    String.format(
+                            Locale.ROOT,
+                            "cannot look for checkpoints in %s (%s); check that it can be read",
+                            run,
+                            DataException.reason(e)),
+                    e);
         }
     }
 
-    private void closeFiles() throws IOException {
-        try (MetricsLog lines = metrics;
-                TensorBoard events = tensorBoard;
-                TrainProgress bar = progress) {
-            metrics = null;
-            tensorBoard = null;
+    private void flush() {
+        metrics.flush();
+        tensorBoard.flush();
+    }
+
+    private void closeProgress() {
+        if (progress != null) {
+            progress.close();
             progress = null;
         }
     }
@@ -280,8 +269,10 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     }
 
     @Override
-    public void close() throws IOException {
+    public void close() {
         monitor.close();
-        closeFiles();
+        closeProgress();
+        metrics.close();
+        tensorBoard.close();
     }
 }

@@ -127,13 +127,20 @@ class FullDiskIT {
     }
 
     @Test
-    void aTrainingWhoseMetricsFillTheDiskEndsAtOnceAndCanBeResumed() throws Exception {
-        Path disk = disk("metrics", 160);
+    void aTrainingWhoseMetricsFillTheDiskGoesOnToItsCheckpointAndCanBeResumed() throws Exception {
+        Path disk = disk("metrics", 100);
         Path run = disk.resolve("run");
         Printed printed = runs.train(
-                run, corpus.toString(), "--set", "train.max_steps=5000", "--set", "checkpoint.interval=5000");
+                run,
+                corpus.toString(),
+                "--set",
+                "train.max_steps=5000",
+                "--set",
+                "train.eval_interval=500",
+                "--set",
+                "checkpoint.interval=5000");
         assertFull(printed, disk);
-        assertThat(printed.err()).contains("--resume");
+        assertThat(printed.err()).contains("could not write checkpoint step-0000500", "--resume");
         assertThat(run.resolve("config.yaml")).content().contains("max_steps: 5000");
         enlarge(disk);
         Printed resumed = runs.run("train", "--out", run.toString(), "--resume", "--set", "train.max_steps=4");

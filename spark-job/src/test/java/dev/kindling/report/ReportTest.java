@@ -1,7 +1,6 @@
 package dev.kindling.report;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -44,7 +43,7 @@ class ReportTest {
 
     @Test
     void aLineAStepWithTheDocumentedKeys() throws IOException {
-        try (MetricsLog log = MetricsLog.resume(storage, hadoop(run.resolve("metrics.jsonl")), 0)) {
+        try (MetricsLog log = log(0)) {
             log.append(metrics(1, OptionalDouble.empty()));
             log.append(metrics(2, OptionalDouble.of(2.5)));
         }
@@ -59,15 +58,14 @@ class ReportTest {
 
     @Test
     void onResumeLaterAndTornLinesGo() throws IOException {
-        org.apache.hadoop.fs.Path file = hadoop(run.resolve("metrics.jsonl"));
-        try (MetricsLog log = MetricsLog.resume(storage, file, 0)) {
+        try (MetricsLog log = log(0)) {
             for (int step = 1; step <= 7; step++) {
                 log.append(metrics(step, OptionalDouble.empty()));
             }
         }
         Files.writeString(
                 run.resolve("metrics.jsonl"), Files.readString(run.resolve("metrics.jsonl")) + "{\"step\":8,\"lo");
-        try (MetricsLog log = MetricsLog.resume(storage, file, 5)) {
+        try (MetricsLog log = log(5)) {
             log.append(metrics(6, OptionalDouble.empty()));
         }
         assertThat(Files.readAllLines(run.resolve("metrics.jsonl")))
@@ -79,10 +77,16 @@ class ReportTest {
     }
 
     @Test
-    void aDamagedLineInTheMiddleIsNamed() throws IOException {
-        Files.writeString(run.resolve("metrics.jsonl"), "{\"step\":1}\nnonsense\n{\"step\":3}\n");
-        assertThatThrownBy(() -> MetricsLog.resume(storage, hadoop(run.resolve("metrics.jsonl")), 3))
-                .hasMessageContaining("line 2 is no metrics line");
+    void aDamagedLineIsLeftOut() throws IOException {
+        Files.writeString(run.resolve("metrics.jsonl"), "{\"step\":1}\nnonsense\n{\"step\":2}\n");
+        log(2).close();
+        assertThat(run.resolve("metrics.jsonl")).content().isEqualTo("{\"step\":1}\n{\"step\":2}\n");
+    }
+
+    private MetricsLog log(long step) {
+        MetricsLog log = new MetricsLog(storage, hadoop(run.resolve("metrics.jsonl")));
+        log.restart(step);
+        return log;
     }
 
     @Test
@@ -156,6 +160,7 @@ class ReportTest {
     void eventFilesAreFramedAsTensorBoardReadsThem() throws IOException {
         Clock clock = Clock.fixed(Instant.ofEpochSecond(1_700_000_000L), ZoneOffset.UTC);
         try (TensorBoard board = new TensorBoard(storage, hadoop(run), clock)) {
+            board.restart(0);
             board.append(metrics(300, OptionalDouble.of(2.5)));
         }
         Path file;

@@ -1,27 +1,38 @@
 package dev.kindling.run;
 
 import dev.kindling.config.ConfigException;
+import dev.kindling.data.StoreException;
 import dev.kindling.storage.Storage;
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.util.Locale;
-import java.util.UUID;
+import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.util.ShutdownHookManager;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
- * A directory of results that appears whole or not at all: written beside its place under a name of its own, then
- * renamed. Closed before {@link #publish}, it leaves nothing.
+ * A directory of results that appears whole or not at all: written beside its place under a {@linkplain StagingName name
+ * of its own}, then renamed. Closed before {@link #publish}, also by SIGINT or SIGTERM, it leaves nothing; what a killed
+ * process has left is deleted by the next one on its host that makes the same results.
  */
 public final class StagedDirectory implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(StagedDirectory.class);
+
     private final Path out;
     private final Path staged;
     private final Storage storage;
+    private final Runnable onShutdown = this::discard;
+    private boolean used;
     private boolean published;
 
     private StagedDirectory(Path out, Storage storage) {
         this.out = out;
-        this.staged = RunPath.child(out.getParent(), "." + out.getName() + "." + UUID.randomUUID());
+        this.staged = RunPath.child(out.getParent(), StagingName.fresh(out.getName()));
         this.storage = storage;
     }
 
@@ -42,7 +53,31 @@ public final class StagedDirectory implements AutoCloseable {
             throw new ConfigException(
                     String.format(Locale.ROOT, "cannot look at %s (%s); choose another --out", out, e.getMessage()), e);
         }
-        return new StagedDirectory(out, storage);
+        StagedDirectory directory = new StagedDirectory(out, storage);
+        directory.sweep();
+        return directory;
+    }
+
+    /** Deletes what killed processes of this host have left, and tells of what those of others may have. */
+    private void sweep() {
+        try {
+            for (FileStatus entry : storage.files().listStatus(out.getParent())) {
+                Optional<StagingName> owner = StagingName.parse(entry.getPath().getName(), out.getName());
+                if (owner.isPresent() && owner.get().isGone()) {
+                    storage.deleteAtOnce(entry.getPath());
+                } else if (owner.isPresent() && !owner.get().isOfThisHost()) {
+                    LOG.warn(
+                            "{} is of process {} on {}; delete it if that is gone",
+                            entry.getPath(),
+                            owner.get().process(),
+                            owner.get().host());
+                }
+            }
+        } catch (FileNotFoundException e) {
+            LOG.debug("{} is to be made yet", out.getParent());
+        } catch (IOException | StoreException e) {
+            LOG.warn("could not look beside {} for what killed jobs have left", out, e);
+        }
     }
 
     private static void requireFolderAbove(Path out, FileSystem files) throws IOException {
@@ -63,12 +98,24 @@ public final class StagedDirectory implements AutoCloseable {
 
     /** The path to write the results to. */
     public Path path() {
+        if (!used) {
+            used = true;
+            ShutdownHookManager.get().addShutdownHook(onShutdown, FileSystem.SHUTDOWN_HOOK_PRIORITY + 1);
+        }
         return staged;
+    }
+
+    private void discard() {
+        try {
+            storage.deleteAtOnce(staged);
+        } catch (IOException e) {
+            LOG.warn("could not delete {}", staged, e);
+        }
     }
 
     /** The path to write one of the results to. */
     public Path path(String name) {
-        return new Path(staged, name);
+        return new Path(path(), name);
     }
 
     /** Writes one of the results. */
@@ -98,6 +145,9 @@ public final class StagedDirectory implements AutoCloseable {
 
     @Override
     public void close() throws IOException {
+        if (used && !ShutdownHookManager.get().isShutdownInProgress()) {
+            ShutdownHookManager.get().removeShutdownHook(onShutdown);
+        }
         if (!published) {
             storage.files().delete(staged, true);
         }

@@ -216,6 +216,30 @@ class RunDirectoryTest {
         }
     }
 
+    @ParameterizedTest
+    @ValueSource(strings = {"file:", "remote:"})
+    void whatAKilledJobHasLeftIsSweptAndWhatIsBeingMadeIsNot(String scheme) throws Exception {
+        String location = scheme + folder.resolve("results");
+        Process killed = new ProcessBuilder("true").start();
+        killed.waitFor();
+        String host = StagingName.fresh("x").replaceFirst(".*@(.*)\\..*", "$1");
+        Path left = folder.resolve(".results." + killed.pid() + "-7@" + host + ".00000000-0000-0000-0000-000000000000");
+        Path elsewhere = folder.resolve(".results.1-7@node7.00000000-0000-0000-0000-000000000000");
+        Files.createDirectories(left.resolve("documents"));
+        Files.createDirectories(elsewhere);
+        try (StagedDirectory first = StagedDirectory.at(location, HADOOP)) {
+            first.write("summary.json", "first");
+            try (StagedDirectory second = StagedDirectory.at(location, HADOOP)) {
+                assertThat(left).doesNotExist();
+                second.write("summary.json", "second");
+                second.publish();
+            }
+            assertThat(Path.of(first.path("summary.json").toUri().getPath())).hasContent("first");
+        }
+        assertThat(folder.resolve("results/summary.json")).hasContent("second");
+        assertThat(elsewhere).exists();
+    }
+
     /** What four threads got that were not refused. */
     private static <T> List<T> atOnce(Callable<T> work) throws Exception {
         ExecutorService threads = Executors.newFixedThreadPool(4);

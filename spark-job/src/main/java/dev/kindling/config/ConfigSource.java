@@ -22,9 +22,16 @@ import org.apache.hadoop.fs.Path;
 /** Where run configurations come from: a local file, any Hadoop path, or the ones that the jar brings along. */
 public final class ConfigSource {
     /** The configurations in the jar, by name; {@code --config conf/NAME.yaml} finds them without a checkout. */
-    public static final List<String> BUILT_IN = List.of("shakespeare-char", "shakespeare-char-cpu");
+    public static final List<String> BUILT_IN = List.of(
+            "shakespeare-char",
+            "shakespeare-char-cpu",
+            "finetune-shakespeare",
+            "gpt2-124m",
+            "gpt2-350m",
+            "gpt2-774m",
+            "gpt2-1558m");
 
-    private static final Pattern BUILT_IN_PATH = Pattern.compile("(?:conf/)?([a-z-]+)(?:\\.yaml)?");
+    private static final Pattern BUILT_IN_PATH = Pattern.compile("(?:conf/)?([a-z0-9-]+)(?:\\.yaml)?");
 
     private final Configuration hadoop;
     private final TrainConfig defaults;

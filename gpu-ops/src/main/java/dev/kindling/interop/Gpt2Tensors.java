@@ -47,6 +47,11 @@ public final class Gpt2Tensors {
         return shapes;
     }
 
+    /** Whether a tensor is the weight of a linear layer: (in, out) here, and (out, in) in nanoGPT and in GGUF. */
+    static boolean isLinear(String name, List<Long> shape) {
+        return name.startsWith("h.") && shape.size() == 2;
+    }
+
     static boolean isBias(String name) {
         return name.endsWith(".bias");
     }

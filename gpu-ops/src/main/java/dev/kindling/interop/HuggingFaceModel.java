@@ -220,17 +220,8 @@ public final class HuggingFaceModel {
      * @param weights by Kindling's names
      */
     public static SafeTensorsFile toFile(Map<String, TensorContent> weights, GptConfig config, DType type) {
-        GptConfig biased = new GptConfig(
-                config.vocabulary(),
-                config.blockSize(),
-                config.layers(),
-                config.heads(),
-                config.width(),
-                config.dropout(),
-                true,
-                config.activation());
         Map<String, TensorContent> tensors = new TreeMap<>();
-        Gpt2Tensors.all(biased).forEach((name, shape) -> {
+        Gpt2Tensors.all(config.withBias()).forEach((name, shape) -> {
             TensorContent content = weights.get(name);
             tensors.put(PREFIX + name, content == null ? TensorContent.zeros(shape) : content);
         });

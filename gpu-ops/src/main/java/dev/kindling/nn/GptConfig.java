@@ -54,4 +54,9 @@ public record GptConfig(
     public GptConfig withoutDropout() {
         return new GptConfig(vocabulary, blockSize, layers, heads, width, 0, bias, activation);
     }
+
+    /** The same model with biases, for formats that know no other. */
+    public GptConfig withBias() {
+        return new GptConfig(vocabulary, blockSize, layers, heads, width, dropout, true, activation);
+    }
 }

@@ -80,7 +80,7 @@ final class TrainJob implements Job<TrainOptions> {
                         sessions.openForBarriers("train", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
             train(start, run, owned, application.spark(), began);
             if (options.export().isPresent()) {
-                ExportJob.intoRun(run.path(), hadoop, System.out);
+                ExportJob.intoRun(run.path(), options.export().get(), hadoop, System.out);
             }
         }
     }
@@ -89,7 +89,7 @@ final class TrainJob implements Job<TrainOptions> {
             RunDirectory run, StartingPoint start, TrainOptions options, Configuration hadoop) throws IOException {
         if (options.export().isPresent()) {
             try (OwnedRun owned = run.own(start.config(), true)) {
-                ExportJob.intoRun(run.path(), hadoop, System.out);
+                ExportJob.intoRun(run.path(), options.export().get(), hadoop, System.out);
                 owned.keep();
             }
         }

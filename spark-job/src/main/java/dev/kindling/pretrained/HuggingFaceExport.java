@@ -1,21 +1,13 @@
 package dev.kindling.pretrained;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import dev.kindling.checkpoint.CheckpointState;
-import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.config.TrainConfig;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.HuggingFaceTokenizer;
 import dev.kindling.data.token.Tokenizer;
-import dev.kindling.data.token.Tokenizers;
 import dev.kindling.device.Gelu;
 import dev.kindling.interop.HuggingFaceConfig;
 import dev.kindling.interop.HuggingFaceModel;
 import dev.kindling.interop.SafeTensorsFile;
-import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.GptConfig;
-import dev.kindling.storage.HadoopModelFolder;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.DType;
 import java.io.IOException;
@@ -26,8 +18,6 @@ import org.apache.hadoop.fs.Path;
 
 /** A checkpoint as a folder that {@code AutoModelForCausalLM} and {@code AutoTokenizer} open. */
 public final class HuggingFaceExport {
-    private static final JsonMapper JSON = JsonMapper.builder().build();
-
     private HuggingFaceExport() {}
 
     /**
@@ -40,25 +30,24 @@ public final class HuggingFaceExport {
      */
     public static List<String> write(Path checkpoint, DType type, Path folder, Configuration hadoop)
             throws IOException {
-        CheckpointState state = CheckpointStore.around(checkpoint, hadoop).verifyModel(checkpoint);
-        String origin = checkpoint + "/state.json";
-        Tokenizer tokenizer = Tokenizers.fromJson(state.tokenizer(), origin);
-        GptConfig model =
-                GptConfigs.of(TrainConfig.fromTree(state.config(), origin).model(), tokenizer.vocabSize());
-        SafeTensorsFile weights = HuggingFaceModel.toFile(
-                HuggingFaceModel.ofCheckpoint(HadoopModelFolder.at(checkpoint, hadoop), model), model, type);
+        ExportedModel exported = ExportedModel.open(checkpoint, hadoop);
+        GptConfig model = exported.model();
+        Tokenizer tokenizer = exported.tokenizer();
+        SafeTensorsFile weights = HuggingFaceModel.toFile(exported.weights(), model, type);
         Storage storage = Storage.of(folder, hadoop);
-        json(storage, folder, "config.json", HuggingFaceConfig.toJson(model, tokenizer.endOfText(), type));
-        json(storage, folder, "generation_config.json", HuggingFaceConfig.generationJson(tokenizer.endOfText()));
-        json(storage, folder, "tokenizer.json", HuggingFaceTokenizer.toJson(tokenizer));
-        json(storage, folder, "tokenizer_config.json", HuggingFaceTokenizer.configJson(tokenizer, model.blockSize()));
+        ExportedModel.writeJson(
+                storage, new Path(folder, "config.json"), HuggingFaceConfig.toJson(model, tokenizer.endOfText(), type));
+        ExportedModel.writeJson(
+                storage,
+                new Path(folder, "generation_config.json"),
+                HuggingFaceConfig.generationJson(tokenizer.endOfText()));
+        ExportedModel.writeJson(storage, new Path(folder, "tokenizer.json"), HuggingFaceTokenizer.toJson(tokenizer));
+        ExportedModel.writeJson(
+                storage,
+                new Path(folder, "tokenizer_config.json"),
+                HuggingFaceTokenizer.configJson(tokenizer, model.blockSize()));
         storage.create(new Path(folder, "model.safetensors"), weights::writeTo);
         return notes(model, tokenizer, type);
-    }
-
-    private static void json(Storage storage, Path folder, String file, JsonNode content) throws IOException {
-        storage.write(
-                new Path(folder, file), JSON.writerWithDefaultPrettyPrinter().writeValueAsString(content) + "\n");
     }
 
     private static List<String> notes(GptConfig model, Tokenizer tokenizer, DType type) {

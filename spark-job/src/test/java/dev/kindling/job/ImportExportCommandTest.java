@@ -4,12 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.checkpoint.WhichCheckpoint;
 import dev.kindling.config.ConfigOverrides;
+import dev.kindling.interop.WeightType;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.ExportOptions;
 import dev.kindling.job.options.ImportOptions;
 import dev.kindling.job.options.TrainOptions;
 import dev.kindling.run.Resume;
-import dev.kindling.tensor.DType;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.time.Clock;
@@ -41,11 +41,21 @@ class ImportExportCommandTest {
                 .isZero();
         String all = "export --checkpoint r --which latest --format hf --dtype bf16 --out o -v";
         assertThat(run(all.split(" "))).isZero();
+        assertThat(run("export", "--checkpoint", "r", "--format", "gguf", "--out", "o"))
+                .isZero();
+        assertThat(run("export --checkpoint r --format gguf --dtype q8_0 --out o".split(" ")))
+                .isZero();
         assertThat(ran)
                 .containsExactly(
                         new ImportOptions("f", "o", false),
-                        new ExportOptions("r", WhichCheckpoint.BEST, ExportOptions.Format.HF, DType.F32, "o", false),
-                        new ExportOptions("r", WhichCheckpoint.LATEST, ExportOptions.Format.HF, DType.BF16, "o", true));
+                        new ExportOptions(
+                                "r", WhichCheckpoint.BEST, ExportOptions.Format.HF, WeightType.F32, "o", false),
+                        new ExportOptions(
+                                "r", WhichCheckpoint.LATEST, ExportOptions.Format.HF, WeightType.BF16, "o", true),
+                        new ExportOptions(
+                                "r", WhichCheckpoint.BEST, ExportOptions.Format.GGUF, WeightType.F16, "o", false),
+                        new ExportOptions(
+                                "r", WhichCheckpoint.BEST, ExportOptions.Format.GGUF, WeightType.Q8_0, "o", false));
     }
 
     @Test
@@ -64,10 +74,12 @@ class ImportExportCommandTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
-            train --export gguf         | --export is 'gguf', but it must be
+            train --export onnx         | --export is 'onnx', but it must be
             export --checkpoint r --out o | --format
             export --checkpoint r --out o --format onnx | --format is 'onnx', but it must be
-            export --checkpoint r --out o --format hf --dtype fp8 | --dtype is 'fp8', but it must be f32 or bf16
+            export --checkpoint r --out o --format hf --dtype fp8 | --dtype is 'fp8', but for --format hf it must be f32 or bf16
+            export --checkpoint r --out o --format nanogpt --dtype f16 | --dtype is 'f16', but for --format nanogpt it must be f32 or bf16
+            export --checkpoint r --out o --format gguf --dtype bf16 | --dtype is 'bf16', but for --format gguf it must be f16 or q8_0 or f32
             import --out o              | --from
             prepare --corpus x --out y --tokenizer bpe | --tokenizer is 'bpe', but text has no byte pairs of its own
             """)

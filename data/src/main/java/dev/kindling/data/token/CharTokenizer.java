@@ -46,6 +46,21 @@ public final class CharTokenizer implements Tokenizer {
         return codePoints.clone();
     }
 
+    /**
+     * A character, for files that other programs read.
+     *
+     * @throws DataException if it is half of one
+     */
+    static String whole(int codePoint) {
+        if (Character.getType(codePoint) == Character.SURROGATE) {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "the vocabulary has half a character (U+%04X), which no UTF-8 file can hold; train on text that is whole",
+                    codePoint));
+        }
+        return Character.toString(codePoint);
+    }
+
     @Override
     public String id() {
         return ID;

@@ -259,13 +259,7 @@ public final class HuggingFaceTokenizer {
         ObjectNode vocab = model.putObject("vocab");
         int id = 0;
         for (int codePoint : tokenizer.codePoints()) {
-            if (Character.getType(codePoint) == Character.SURROGATE) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
-                        "the vocabulary has half a character (U+%04X), which no UTF-8 file can hold; train on text that is whole",
-                        codePoint));
-            }
-            vocab.put(Character.toString(codePoint), id++);
+            vocab.put(CharTokenizer.whole(codePoint), id++);
         }
         model.put("unk_token", "[UNK]");
         return root;

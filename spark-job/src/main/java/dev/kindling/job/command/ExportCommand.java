@@ -1,10 +1,13 @@
 package dev.kindling.job.command;
 
 import dev.kindling.config.ConfigException;
+import dev.kindling.config.EnumText;
+import dev.kindling.interop.WeightType;
 import dev.kindling.job.options.ExportOptions;
-import dev.kindling.tensor.DType;
+import dev.kindling.job.options.ExportOptions.Format;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -18,14 +21,15 @@ public final class ExportCommand implements Callable<Integer> {
             names = "--format",
             required = true,
             paramLabel = "NAME",
-            description = "hf: Hugging Face's transformers (AutoModelForCausalLM, AutoTokenizer).")
+            description =
+                    "hf: Hugging Face's transformers (AutoModelForCausalLM, AutoTokenizer); nanogpt: the state dict"
+                            + " of nanoGPT's GPT, as safetensors; gguf: llama.cpp.")
     private String format;
 
     @Option(
             names = "--dtype",
             paramLabel = "NAME",
-            defaultValue = "f32",
-            description = "Of the weights: f32 (the default) or bf16.")
+            description = "Of the weights: f32 (the default) or bf16; for gguf f16 (the default), q8_0 or f32.")
     private String dtype;
 
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Folder to make.")
@@ -42,23 +46,23 @@ public final class ExportCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        job.run(new ExportOptions(
-                chosen.checkpoint(),
-                chosen.which(),
-                OptionValues.of("--format", format, ExportOptions.Format.class),
-                type(),
-                out,
-                common.verbose()));
+        Format asked = OptionValues.of("--format", format, Format.class);
+        job.run(new ExportOptions(chosen.checkpoint(), chosen.which(), asked, type(asked), out, common.verbose()));
         return ExitCode.DONE;
     }
 
-    private DType type() {
-        return switch (dtype) {
-            case "f32" -> DType.F32;
-            case "bf16" -> DType.BF16;
-            default ->
-                throw new ConfigException(
-                        String.format(Locale.ROOT, "--dtype is '%s', but it must be f32 or bf16", dtype));
-        };
+    private WeightType type(Format asked) {
+        if (dtype == null) {
+            return asked.types().get(0);
+        }
+        return asked.types().stream()
+                .filter(type -> EnumText.of(type).equals(dtype))
+                .findFirst()
+                .orElseThrow(() -> new ConfigException(String.format(
+                        Locale.ROOT,
+                        "--dtype is '%s', but for --format %s it must be %s",
+                        dtype,
+                        format,
+                        asked.types().stream().map(EnumText::of).collect(Collectors.joining(" or ")))));
     }
 }

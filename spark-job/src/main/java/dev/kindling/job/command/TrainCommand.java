@@ -57,7 +57,8 @@ public final class TrainCommand implements Callable<Integer> {
             names = "--export",
             paramLabel = "NAME",
             description =
-                    "At the end, write the model as the export command does, to a folder of that name in --out: hf.")
+                    "At the end, write the model as the export command does, to a folder of that name in --out: hf,"
+                            + " nanogpt or gguf.")
     private String export;
 
     @Option(names = "--keys", description = "Print every configuration key with default, allowed values and meaning.")

@@ -1,7 +1,8 @@
 package dev.kindling.job.options;
 
 import dev.kindling.checkpoint.WhichCheckpoint;
-import dev.kindling.tensor.DType;
+import dev.kindling.interop.WeightType;
+import java.util.List;
 
 /**
  * Options of {@code export}.
@@ -9,14 +10,33 @@ import dev.kindling.tensor.DType;
  * @param checkpoint a run directory or a checkpoint directory
  * @param which checkpoint of a run directory
  * @param format of the folder
- * @param type of the weights: F32 or BF16
+ * @param type of the weights, one of the format's
  * @param out the folder to make
  */
 public record ExportOptions(
-        String checkpoint, WhichCheckpoint which, Format format, DType type, String out, boolean verbose) {
+        String checkpoint, WhichCheckpoint which, Format format, WeightType type, String out, boolean verbose) {
     /** The programs for which a folder can be written. */
     public enum Format {
-        /** Hugging Face's transformers. */
-        HF
+        HF("transformers", WeightType.F32, WeightType.BF16),
+        NANOGPT("nanoGPT", WeightType.F32, WeightType.BF16),
+        GGUF("llama.cpp", WeightType.F16, WeightType.Q8_0, WeightType.F32);
+
+        private final String reader;
+        private final List<WeightType> types;
+
+        Format(String reader, WeightType... types) {
+            this.reader = reader;
+            this.types = List.of(types);
+        }
+
+        /** The program that opens the folder. */
+        public String reader() {
+            return reader;
+        }
+
+        /** What its weights may be; the first by default. */
+        public List<WeightType> types() {
+            return types;
+        }
     }
 }

@@ -17,16 +17,14 @@ public record ExportOptions(
         String checkpoint, WhichCheckpoint which, Format format, WeightType type, String out, boolean verbose) {
     /** The programs for which a folder can be written. */
     public enum Format {
-        HF("transformers", WeightType.F32, WeightType.BF16),
-        NANOGPT("nanoGPT", WeightType.F32, WeightType.BF16),
-        GGUF("llama.cpp", WeightType.F16, WeightType.Q8_0, WeightType.F32);
+        HF("transformers"),
+        NANOGPT("nanoGPT"),
+        GGUF("llama.cpp");
 
         private final String reader;
-        private final List<WeightType> types;
 
-        Format(String reader, WeightType... types) {
+        Format(String reader) {
             this.reader = reader;
-            this.types = List.of(types);
         }
 
         /** The program that opens the folder. */
@@ -36,7 +34,9 @@ public record ExportOptions(
 
         /** What its weights may be; the first by default. */
         public List<WeightType> types() {
-            return types;
+            return this == GGUF
+                    ? List.of(WeightType.F16, WeightType.Q8_0, WeightType.F32)
+                    : List.of(WeightType.F32, WeightType.BF16);
         }
     }
 }

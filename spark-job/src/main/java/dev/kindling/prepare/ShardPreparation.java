@@ -93,7 +93,9 @@ public final class ShardPreparation {
      * @throws DataException if it has no text
      */
     public static void requireCorpus(Named corpus, Path out, Configuration hadoop) throws IOException {
-        if (!isShakespeare(corpus) && !isPrepared(corpus, hadoop)) {
+        if (!isShakespeare(corpus)
+                && !isPrepared(corpus, hadoop)
+                && TokenFiles.of(corpus, hadoop).isEmpty()) {
             TextInput.of(corpus, hadoop);
             corpus.requireOutside(out, hadoop);
         } else if (corpus.column() != null) {
@@ -141,7 +143,7 @@ public final class ShardPreparation {
 
     /**
      * Writes the shards of a corpus into {@code folder}, which is this preparation's alone, and reads every one of them
-     * back.
+     * back. A corpus that nanoGPT or llm.c has prepared keeps its tokens and its division into training and validation.
      *
      * @throws DataException if the corpus is missing, empty or not text, or the folder cannot be written, already
      *     holds shards, or does not hold what was written to it; then nothing is left behind
@@ -151,7 +153,13 @@ public final class ShardPreparation {
         ShardSet.requireNew(target);
         boolean existed = Storage.of(folder, hadoop).files().exists(folder);
         try {
-            write(request, folder, target);
+            Optional<TokenFiles> tokens =
+                    isShakespeare(request.corpus()) ? Optional.empty() : TokenFiles.of(request.corpus(), hadoop);
+            if (tokens.isPresent()) {
+                copy(tokens.get(), request, folder, target);
+            } else {
+                write(request, folder, target);
+            }
             return openVerified(folder);
         } catch (Exception e) { // Spark throws its SparkException, a checked one, undeclared
             if (!existed) {
@@ -159,6 +167,21 @@ public final class ShardPreparation {
             }
             throw causeOf(e);
         }
+    }
+
+    private void copy(TokenFiles files, Request request, Path folder, ShardFolder target) throws Exception {
+        Tokenizer tokenizer = files.vocabulary(request, hadoop);
+        Map<String, List<TokenRange>> ranges = new LinkedHashMap<>();
+        for (String split : List.of(CorpusSplit.TRAIN, CorpusSplit.VAL)) {
+            ranges.put(split, files.ranges(split, tokenizer.endOfText(), shardTokens, hadoop));
+        }
+        Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
+        for (String split : ranges.keySet()) {
+            TokenCopy copy = new TokenCopy(folder.toString(), Tokenizers.toJson(tokenizer), split, ranges.get(split));
+            splits.put(split, copy.run(spark));
+        }
+        sweep(folder, splits);
+        ShardSet.commit(target, request.corpus().path(), tokenizer, splits);
     }
 
     private void write(Request request, Path folder, ShardFolder target) throws Exception {

@@ -114,7 +114,13 @@ class KindlingTest {
                 .isZero();
         assertThat(ran)
                 .containsExactly(
-                        new PrepareOptions("a b.txt", Optional.of("c"), TokenizerKind.GPT2, "d", false),
+                        new PrepareOptions(
+                                "a b.txt",
+                                Optional.of("c"),
+                                TokenizerKind.GPT2,
+                                PrepareOptions.Format.SHARDS,
+                                "d",
+                                false),
                         new GenerateOptions(
                                 "r",
                                 WhichCheckpoint.BEST,

@@ -7,7 +7,6 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -17,14 +16,10 @@ import java.util.Objects;
 import java.util.zip.CRC32C;
 
 /**
- * Token ids from a file, checked when read: Kindling's own shards (every byte is under a checksum),
- * llm.c's {@code .bin} (a header with the count), and, only where asked for, nanoGPT's {@code .bin},
- * which is uint16 and nothing else. Files on a local disk are mapped, streams are held on the heap.
+ * Token ids from a file, every byte of which is under a checksum that is verified when it is read. Files on a local disk
+ * are mapped, streams are held on the heap.
  */
 public final class Shard implements TokenSequence {
-    private static final int LLM_C_MAGIC = 20_240_520;
-    private static final int LLM_C_UINT32_MAGIC = 20_240_801;
-    private static final int LLM_C_HEADER_BYTES = 1024;
     private static final int SEGMENT_BYTES = 1 << 27;
 
     private final String name;
@@ -33,16 +28,16 @@ public final class Shard implements TokenSequence {
     private final int bytesPerToken;
     private final ShardHeader header;
 
-    private Shard(String name, List<ByteBuffer> segments, int bytesPerToken, ShardHeader header) {
+    private Shard(String name, List<ByteBuffer> segments, ShardHeader header) {
         this.name = name;
         this.segments = segments;
-        this.bytesPerToken = bytesPerToken;
+        this.bytesPerToken = header.bytesPerToken();
         this.header = header;
-        this.length = segments.stream().mapToLong(ByteBuffer::limit).sum() / bytesPerToken;
+        this.length = header.tokens();
     }
 
     /**
-     * Reads a shard, or an llm.c file, to its end. The caller closes the stream.
+     * Reads a shard to its end. The caller closes the stream.
      *
      * @param name what errors call it
      * @throws DataException if it is truncated, altered, of another version, or no shard at all
@@ -61,37 +56,6 @@ public final class Shard implements TokenSequence {
         return reading(name, () -> {
             try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
                 return withHeader(ShardSource.of(channel), name);
-            }
-        });
-    }
-
-    /**
-     * Opens nanoGPT's {@code .bin} on a local disk, which must not be changed while in use. Nothing in such a file tells
-     * whether it is whole; {@link #requireVocabulary} at least finds ids that cannot be.
-     *
-     * @throws DataException if it is empty or of an odd number of bytes
-     */
-    public static Shard openHeaderless(Path file) {
-        return reading(file.toString(), () -> {
-            try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-                return headerless(ShardSource.of(channel), file.toString());
-            }
-        });
-    }
-
-    /**
-     * Opens a {@code .bin} from another project: llm.c's where the file has its header, else nanoGPT's.
-     * The magic number, read as two GPT-2 ids, would be out of the vocabulary.
-     */
-    static Shard openBin(Path file) {
-        return reading(file.toString(), () -> {
-            try (InputStream in = Files.newInputStream(file)) {
-                byte[] head = in.readNBytes(Integer.BYTES);
-                int magic = head.length < Integer.BYTES
-                        ? 0
-                        : ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN).getInt();
-                boolean headed = magic == LLM_C_MAGIC || magic == LLM_C_UINT32_MAGIC;
-                return headed ? open(file) : openHeaderless(file);
             }
         });
     }
@@ -116,58 +80,15 @@ public final class Shard implements TokenSequence {
 
     private static Shard withHeader(ShardSource source, String name) throws IOException {
         byte[] head = bytes(source.next(ShardHeader.BYTES));
-        if (ShardHeader.hasMagic(head)) {
-            ShardHeader header = ShardHeader.decode(head, name);
-            List<ByteBuffer> segments = segments(source, header.tokens() * header.bytesPerToken(), name);
-            requireChecksum(segments, header, name);
-            return new Shard(name, segments, header.bytesPerToken(), header);
-        }
-        ByteBuffer start = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN);
-        int magic = head.length < 3 * Integer.BYTES ? 0 : start.getInt();
-        if (magic == LLM_C_UINT32_MAGIC) {
+        if (!ShardHeader.hasMagic(head)) {
             throw new DataException(
                     name
-                            + " is an llm.c file of Llama-3 ids (uint32), which no tokenizer here decodes; tokenise it for GPT-2");
+                            + " is not a shard: it does not begin with Kindling's magic number; restore it or run prepare again");
         }
-        if (magic != LLM_C_MAGIC) {
-            throw new DataException(
-                    name
-                            + " is not a shard: it begins with neither Kindling's nor llm.c's magic number; restore it or run prepare again");
-        }
-        int version = start.getInt();
-        if (version != 1) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s is an llm.c file of version %d, where 1 is known; write it again as version 1",
-                    name,
-                    version));
-        }
-        int tokens = start.getInt();
-        source.next(LLM_C_HEADER_BYTES - ShardHeader.BYTES);
-        if (tokens < 0) {
-            throw new DataException(
-                    String.format(Locale.ROOT, "%s was altered: it claims %d tokens; write it again", name, tokens));
-        }
-        return new Shard(name, segments(source, (long) tokens * Short.BYTES, name), Short.BYTES, null);
-    }
-
-    private static Shard headerless(ShardSource source, String name) throws IOException {
-        List<ByteBuffer> segments = new ArrayList<>();
-        ByteBuffer segment = source.next(SEGMENT_BYTES);
-        long bytes = 0;
-        while (segment.hasRemaining()) {
-            bytes += segment.remaining();
-            segments.add(segment.order(ByteOrder.LITTLE_ENDIAN));
-            segment = source.next(SEGMENT_BYTES);
-        }
-        if (bytes == 0 || bytes % Short.BYTES != 0) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s holds %,d bytes, which is no sequence of uint16 ids; write nanoGPT's .bin again",
-                    name,
-                    bytes));
-        }
-        return new Shard(name, segments, Short.BYTES, null);
+        ShardHeader header = ShardHeader.decode(head, name);
+        List<ByteBuffer> segments = segments(source, header.tokens() * header.bytesPerToken(), name);
+        requireChecksum(segments, header, name);
+        return new Shard(name, segments, header);
     }
 
     /** Reads exactly {@code bytes} bytes, after which the file must end. */
@@ -246,15 +167,12 @@ public final class Shard implements TokenSequence {
     }
 
     /**
-     * Checks that the ids are this vocabulary's: by the header's hash or, where the file has none, by
-     * looking at every id.
+     * Checks by the header's hash that the ids are this vocabulary's.
      *
      * @throws DataException if they are not
      */
     public void requireVocabulary(Tokenizer tokenizer) {
-        if (header == null) {
-            requireIdsBelow(tokenizer);
-        } else if (header.vocabularyHash() != tokenizer.vocabularyHash()) {
+        if (header.vocabularyHash() != tokenizer.vocabularyHash()) {
             throw new DataException(String.format(
                     Locale.ROOT,
                     "%s was written with another vocabulary (%s, %,d ids, hash %016x) than %s (hash %016x); run prepare again with one tokenizer",
@@ -267,28 +185,8 @@ public final class Shard implements TokenSequence {
         }
     }
 
-    private void requireIdsBelow(Tokenizer tokenizer) {
-        int[] window = new int[1 << 14];
-        for (long at = 0; at < length; at += window.length) {
-            int count = (int) Math.min(window.length, length - at);
-            copy(at, count, window, 0);
-            for (int i = 0; i < count; i++) {
-                if (window[i] >= tokenizer.vocabSize()) {
-                    throw new DataException(String.format(
-                            Locale.ROOT,
-                            "%s holds id %,d at position %,d, outside the %s vocabulary of %,d ids; give the tokenizer it was written with",
-                            name,
-                            window[i],
-                            at + i,
-                            tokenizer.id(),
-                            tokenizer.vocabSize()));
-                }
-            }
-        }
-    }
-
-    /** The CRC32C of the ids, 8 hexadecimal digits; empty where the file's format has none. */
+    /** The CRC32C of the ids, 8 hexadecimal digits. */
     public String crc32c() {
-        return header == null ? "" : String.format(Locale.ROOT, "%08x", header.crc32c());
+        return String.format(Locale.ROOT, "%08x", header.crc32c());
     }
 }

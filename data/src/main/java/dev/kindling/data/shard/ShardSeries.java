@@ -55,7 +55,8 @@ public final class ShardSeries implements AutoCloseable {
      * @throws DataException if the text cannot be encoded, or a full shard cannot be written
      */
     public void add(String id, String text) {
-        add(encode(id, text));
+        int[] ids = encode(id, text);
+        add(ids, 0, ids.length);
     }
 
     /**
@@ -65,24 +66,26 @@ public final class ShardSeries implements AutoCloseable {
     public void endDocument() {
         OptionalInt end = tokenizer.endOfText();
         if (open > 0 && end.isPresent()) {
-            add(new int[] {end.getAsInt()});
+            add(new int[] {end.getAsInt()}, 0, 1);
         }
         closeDocument();
     }
 
-    private void add(int[] ids) {
-        for (int at = 0; at < ids.length; ) {
+    /** Adds {@code ids[from, to)} to the document that is being written. */
+    public void add(int[] ids, int from, int to) {
+        for (int at = from; at < to; ) {
             if (writer.tokens() == shardTokens) {
                 flush();
             }
-            int count = Math.min(ids.length - at, shardTokens - writer.tokens());
+            int count = Math.min(to - at, shardTokens - writer.tokens());
             writer.add(ids, at, count);
             open += count;
             at += count;
         }
     }
 
-    private void closeDocument() {
+    /** Ends the document that is being written where it is, if it has any token. */
+    public void closeDocument() {
         if (open > 0) {
             documents.add(open);
             open = 0;

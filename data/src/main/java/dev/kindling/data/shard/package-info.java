@@ -4,8 +4,8 @@
  * <p>In: documents and a tokenizer ({@link dev.kindling.data.shard.ShardSeries}, {@link
  * dev.kindling.data.shard.ShardWriter}). Out: a {@link dev.kindling.data.shard.ShardSet}, which is a folder of shard
  * files and the {@code manifest.json} that is written last, read as one {@link dev.kindling.data.shard.TokenSequence}
- * per split. Every byte is under a checksum. The {@code .bin} files of nanoGPT and llm.c can be read too ({@link
- * dev.kindling.data.shard.TokenBins}).
+ * per split. Every byte is under a checksum. The {@code .bin} files of nanoGPT and llm.c can be read and written, too ({@link
+ * dev.kindling.data.shard.TokenBin}).
  *
  * <p>Written by {@code prepare}, on the driver or by Spark tasks; read by the batch samplers and by {@code evaluate}. A
  * {@link dev.kindling.data.shard.ShardFolder} is the door to the file system: a local one is here, Hadoop's is in the

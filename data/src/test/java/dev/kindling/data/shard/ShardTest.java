@@ -134,46 +134,27 @@ class ShardTest {
     }
 
     @Test
-    void readsNanoGptsHeaderlessIds() throws IOException {
-        Path file = folder.resolve("train.bin");
-        Files.write(file, new byte[] {1, 0, 12, 0, 0, 1});
-        assertThat(all(Shard.openHeaderless(file))).containsExactly(1, 12, 256);
-        assertThatThrownBy(() -> Shard.openHeaderless(file).requireVocabulary(SMALL))
-                .isInstanceOf(DataException.class)
-                .hasMessageContaining("id 256 at position 2");
-        for (byte[] bad : new byte[][] {{}, {1, 0, 2}}) {
-            Files.write(file, bad);
-            assertThatThrownBy(() -> Shard.openHeaderless(file))
-                    .isInstanceOf(DataException.class)
-                    .hasMessageContaining("train.bin holds");
-        }
-    }
-
-    @Test
     void mapsFilesLargerThanOneSegment() throws IOException {
-        long boundary = 1L << 26; // tokens in the 128 MiB that are mapped at once
+        int boundary = 1 << 25; // tokens of 4 bytes in the 128 MiB that are mapped at once
+        ByteBuffer tail = ByteBuffer.allocate(20).order(ByteOrder.LITTLE_ENDIAN);
+        for (int id = 1; id <= 5; id++) {
+            tail.putInt(id);
+        }
+        CRC32C crc = new CRC32C();
+        crc.update(new byte[4 * (boundary - 2)]);
+        crc.update(tail.flip());
         Path file = folder.resolve("large.bin");
         try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
-            sparse.seek(2 * (boundary - 2));
-            sparse.write(new byte[] {1, 0, 2, 0, 3, 0, 4, 0, 5, 0});
+            sparse.write(
+                    ShardHeader.of(LARGE, boundary + 3, (int) crc.getValue()).encode());
+            sparse.seek(ShardHeader.BYTES + 4L * (boundary - 2));
+            sparse.write(tail.array());
         }
-        Shard shard = Shard.openHeaderless(file);
+        Shard shard = Shard.open(file);
         assertThat(shard.length()).isEqualTo(boundary + 3);
         int[] dst = new int[6];
         shard.copy(boundary - 3, 6, dst, 0);
         assertThat(dst).containsExactly(0, 1, 2, 3, 4, 5);
-    }
-
-    @Test
-    void readsLlmCsHeaderedIds() {
-        byte[] good = llmC(20240520, 1, 15496, 995, 50256);
-        assertThat(all(read(good))).containsExactly(15496, 995, 50256);
-        assertThatThrownBy(() -> read(Arrays.copyOf(good, good.length - 1))).hasMessageContaining("truncated");
-        assertThatThrownBy(() -> read(Arrays.copyOf(good, 900))).hasMessageContaining("truncated");
-        assertThatThrownBy(() -> read(Arrays.copyOf(good, good.length + 2))).hasMessageContaining("goes on after");
-        assertThatThrownBy(() -> read(llmC(20240520, 2, 1))).hasMessageContaining("llm.c file of version 2");
-        assertThatThrownBy(() -> read(llmC(20240801, 7, 1))).hasMessageContaining("Llama-3");
-        assertThatThrownBy(() -> read(llmC(20240521, 1, 1))).hasMessageContaining("is not a shard");
     }
 
     @Test
@@ -182,15 +163,6 @@ class ShardTest {
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("gone.bin")
                 .hasMessageContaining("NoSuchFileException");
-    }
-
-    static byte[] llmC(int magic, int version, int... ids) {
-        ByteBuffer bytes = ByteBuffer.allocate(1024 + 2 * ids.length).order(ByteOrder.LITTLE_ENDIAN);
-        bytes.putInt(magic).putInt(version).putInt(ids.length).position(1024);
-        for (int id : ids) {
-            bytes.putShort((short) id);
-        }
-        return bytes.array();
     }
 
     static int[] all(TokenSequence tokens) {

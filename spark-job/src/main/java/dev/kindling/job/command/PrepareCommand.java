@@ -3,6 +3,7 @@ package dev.kindling.job.command;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.job.options.PrepareOptions;
+import dev.kindling.job.options.PrepareOptions.Format;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -16,8 +17,8 @@ public final class PrepareCommand implements Callable<Integer> {
             required = true,
             paramLabel = "PATH",
             description =
-                    "shakespeare, or a text file, a Parquet or JSON lines table (with --column), a folder of them, or"
-                            + " a Hadoop path.")
+                    "shakespeare, or a text file, a Parquet or JSON lines table (with --column), a folder of them or of"
+                            + " nanoGPT's or llm.c's .bin files, or a Hadoop path.")
     private String corpus;
 
     @Option(names = "--column", paramLabel = "NAME", description = "The table's column of text.")
@@ -25,6 +26,13 @@ public final class PrepareCommand implements Callable<Integer> {
 
     @Option(names = "--tokenizer", required = true, paramLabel = "NAME", description = "char or gpt2.")
     private String tokenizer;
+
+    @Option(
+            names = "--format",
+            paramLabel = "NAME",
+            defaultValue = "shards",
+            description = "shards (the default): for train; nanogpt: train.bin and val.bin; llmc: llm.c's files.")
+    private String format;
 
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Directory for the shards.")
     private String out;
@@ -40,7 +48,13 @@ public final class PrepareCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        job.run(new PrepareOptions(corpus, Optional.ofNullable(column), kind(), out, common.verbose()));
+        Format asked = OptionValues.of("--format", format, Format.class);
+        TokenizerKind kind = kind();
+        if (asked == Format.LLMC && kind != TokenizerKind.GPT2) {
+            throw new ConfigException(
+                    "--format llmc is of GPT-2's ids alone; use --tokenizer gpt2, or --format nanogpt");
+        }
+        job.run(new PrepareOptions(corpus, Optional.ofNullable(column), kind, asked, out, common.verbose()));
         return ExitCode.DONE;
     }
 

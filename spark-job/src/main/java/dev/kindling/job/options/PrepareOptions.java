@@ -8,7 +8,18 @@ import java.util.Optional;
  *
  * @param corpus {@code shakespeare}, or a text file, table, folder or Hadoop path
  * @param column of the text, where the corpus is a table
- * @param out the directory for the shards, on any Hadoop file system
+ * @param format of what is written
+ * @param out the directory for it, on any Hadoop file system
  */
 public record PrepareOptions(
-        String corpus, Optional<String> column, TokenizerKind tokenizer, String out, boolean verbose) {}
+        String corpus, Optional<String> column, TokenizerKind tokenizer, Format format, String out, boolean verbose) {
+    /** Who reads what is written. */
+    public enum Format {
+        /** Kindling's own shards, under checksums. */
+        SHARDS,
+        /** nanoGPT's {@code train.bin} and {@code val.bin}. */
+        NANOGPT,
+        /** llm.c's files, with its header. */
+        LLMC
+    }
+}

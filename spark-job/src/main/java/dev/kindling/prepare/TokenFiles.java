@@ -1,0 +1,122 @@
+package dev.kindling.prepare;
+
+import dev.kindling.config.DataSection.TokenizerKind;
+import dev.kindling.data.DataException;
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.shard.TokenBin;
+import dev.kindling.data.token.BpeTokenizer;
+import dev.kindling.data.token.CharTokenizer;
+import dev.kindling.data.token.Tokenizer;
+import dev.kindling.input.Named;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.stream.Stream;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataInputStream;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+
+/**
+ * A folder that nanoGPT's or llm.c's scripts prepared: {@code train.bin} and {@code val.bin}, or {@code
+ * NAME_train_000001.bin} and the like. Other files in it are not read.
+ *
+ * @param files names that end in {@code .bin} with {@code train} or {@code val} in them, in their order
+ */
+record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
+    /** The files of a corpus; empty if it is no such folder. */
+    static Optional<TokenFiles> of(Named corpus, Configuration hadoop) throws IOException {
+        Path folder = corpus.resolve(hadoop);
+        FileSystem store = Storage.of(folder, hadoop).files();
+        if (!store.exists(folder) || !store.getFileStatus(folder).isDirectory()) {
+            return Optional.empty();
+        }
+        List<FileStatus> files = Stream.of(store.listStatus(folder))
+                .filter(file -> file.isFile() && isTokens(file.getPath().getName()))
+                .sorted(Comparator.comparing(file -> file.getPath().getName()))
+                .toList();
+        return files.isEmpty() ? Optional.empty() : Optional.of(new TokenFiles(corpus, folder, files));
+    }
+
+    private static boolean isTokens(String name) {
+        return name.endsWith(".bin")
+                && !name.startsWith(".")
+                && (name.contains(CorpusSplit.TRAIN) || name.contains(CorpusSplit.VAL));
+    }
+
+    /**
+     * The ranges that tasks copy, of {@code rangeTokens} tokens. nanoGPT ends a document with the end-of-text id, llm.c begins it with one:
+     * the first token of a split tells.
+     *
+     * @throws DataException if a split has no token, or a file is damaged
+     */
+    List<TokenRange> ranges(String split, OptionalInt endOfText, int rangeTokens, Configuration hadoop)
+            throws IOException {
+        List<TokenRange> ranges = new ArrayList<>();
+        boolean begins = false;
+        for (FileStatus file : files) {
+            if (!file.getPath().getName().contains(split)) {
+                continue;
+            }
+            String name = file.getPath().toString();
+            try (FSDataInputStream in = Storage.of(folder, hadoop).files().open(file.getPath())) {
+                TokenBin bin = TokenBin.of(in, file.getLen(), name);
+                for (long at = 0; at < bin.tokens(); at += rangeTokens) {
+                    in.seek(bin.dataStart() + at * Short.BYTES);
+                    int first = in.readUnsignedByte() | in.readUnsignedByte() << Byte.SIZE;
+                    boolean document = endOfText.isPresent() && first == endOfText.getAsInt();
+                    begins = ranges.isEmpty() ? document : begins;
+                    if (!ranges.isEmpty() && begins && document) {
+                        int last = ranges.size() - 1;
+                        ranges.set(last, ranges.get(last).endingDocument());
+                    }
+                    long count = Math.min(rangeTokens, bin.tokens() - at);
+                    ranges.add(new TokenRange(name, bin.dataStart(), at, count, begins, false));
+                }
+            }
+        }
+        if (ranges.isEmpty()) {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s has no .bin file with '%s' in its name that holds a token; give the folder that nanoGPT's or llm.c's script wrote",
+                    corpus,
+                    split));
+        }
+        return ranges;
+    }
+
+    /**
+     * Whose ids these are, which the files do not say: characters' have nanoGPT's {@code meta.pkl} beside them, and for
+     * others the request is believed.
+     *
+     * @throws DataException if it is not known of which characters they are, or those are not the request's
+     */
+    Tokenizer vocabulary(ShardPreparation.Request request, Configuration hadoop) throws IOException {
+        Tokenizer asked = request.vocabulary().orElse(null);
+        boolean byCharacter =
+                asked == null ? request.tokenizer() == TokenizerKind.CHAR : asked instanceof CharTokenizer;
+        if (!byCharacter) {
+            return asked == null ? new BpeTokenizer() : asked;
+        }
+        Tokenizer own = NanoGptMeta.read(folder, hadoop)
+                .orElseThrow(() -> new DataException(String.format(
+                        Locale.ROOT,
+                        "%s holds files of ids and no meta.pkl, which would say of which characters; add nanoGPT's, or use tokenizer gpt2 if they are GPT-2's",
+                        corpus)));
+        if (asked != null && !asked.equals(own)) {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s has %s by its meta.pkl, and the model has %s; prepare the text with the model's",
+                    corpus,
+                    own,
+                    asked));
+        }
+        return own;
+    }
+}

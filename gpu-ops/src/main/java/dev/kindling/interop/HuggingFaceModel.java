@@ -213,6 +213,13 @@ public final class HuggingFaceModel {
         return contents;
     }
 
+    /** The same weights, of the first positions alone. */
+    public static SortedMap<String, TensorContent> cropped(SortedMap<String, TensorContent> weights, int positions) {
+        SortedMap<String, TensorContent> cropped = new TreeMap<>(weights);
+        cropped.computeIfPresent(Gpt2Tensors.POSITIONS, (name, content) -> content.firstRows(positions));
+        return cropped;
+    }
+
     /**
      * {@code model.safetensors} as {@code GPT2LMHeadModel} reads it: biases are zeros where the model has none, and the
      * tied head is not written twice.

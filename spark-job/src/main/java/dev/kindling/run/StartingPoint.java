@@ -15,11 +15,13 @@ import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import dev.kindling.input.Named;
 import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.pretrained.CroppedModel;
 import dev.kindling.pretrained.PretrainedModel;
 import dev.kindling.storage.PathException;
 import java.io.IOException;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
@@ -82,15 +84,33 @@ public record StartingPoint(
                 begun, checkpoint, state, 0, resolved.choice().map(choice -> "train.init_from: " + choice));
     }
 
+    /** Positions that the weights were trained with, where they are a run's own. */
+    private static int positions(CheckpointState state, Path checkpoint) {
+        return TrainConfig.fromTree(state.config(), checkpoint + "/state.json")
+                .model()
+                .blockSize();
+    }
+
     private static TrainConfig qualified(TrainConfig config, Configuration hadoop) throws IOException {
         String corpus = ShardPreparation.qualified(Named.corpus(config.data()), hadoop);
         return config.withData(data -> data.withCorpus(corpus));
     }
 
-    /** All of the model section but dropout, which has no weights. */
+    /** All of the model section but dropout, which has no weights, and fewer positions, of which the first are taken. */
     private static void requireModel(TrainConfig config, CheckpointState state, Path checkpoint) {
         TrainConfig trained = TrainConfig.fromTree(state.config(), checkpoint + "/state.json");
-        Changes.between(trained, config, key -> key.startsWith("model.") && !key.equals("model.dropout"))
+        int positions = trained.model().blockSize();
+        if (config.model().blockSize() > positions) {
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "model.block_size is %d, but train.init_from %s has %d positions, and others were never trained; set it to %d or less",
+                    config.model().blockSize(),
+                    checkpoint,
+                    positions,
+                    positions));
+        }
+        Set<String> free = Set.of("model.dropout", "model.block_size");
+        Changes.between(trained, config, key -> key.startsWith("model.") && !free.contains(key))
                 .ifPresent(changes -> {
                     throw new ConfigException(String.format(
                             Locale.ROOT,
@@ -182,10 +202,18 @@ public record StartingPoint(
         }
     }
 
-    /** Saves the weights of a folder as the run's checkpoint of step 0, from which every rank begins. */
+    /**
+     * Saves the weights of a folder, or the first positions of a run's with more of them, as the run's checkpoint of step
+     * 0, from which every rank begins.
+     */
     public void save(RunDirectory run) throws IOException {
+        CheckpointStore store = run.checkpoints(config.checkpoint().keep());
         if (pretrained.isPresent()) {
-            pretrained.get().save(config, run.checkpoints(config.checkpoint().keep()));
+            pretrained.get().save(config, store);
+        } else if (state != null
+                && step == 0
+                && positions(state, checkpoint) > config.model().blockSize()) {
+            CroppedModel.save(checkpoint, config, store);
         }
     }
 

@@ -2,11 +2,16 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.job.CommandRuns.Printed;
 import dev.kindling.pretrained.TinyFolder;
+import dev.kindling.storage.Storage;
 import java.io.IOException;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -80,6 +85,27 @@ class HuggingFaceIT {
     }
 
     @Test
+    void anOldFolderWithAVocabularyAndMergesIsTunedAndWrites() throws IOException {
+        Path old = TinyFolder.of("", "F16", 1).withMerges().writeTo(folder.resolve("old"));
+        Path config = old.resolve("config.json");
+        Files.writeString(config, Files.readString(config).replace("\"n_positions\":16,", ""));
+        Path letters = Files.writeString(folder.resolve("letters.txt"), "the hat is on the mat.\n".repeat(60));
+        Path tuned = folder.resolve("tuned-old");
+        Printed printed = runs.train(
+                tuned,
+                "" + letters,
+                ("--set model.n_layer=2 --set model.n_embd=8 --set model.block_size=8 --set model.bias=true --set"
+                                + " model.activation=gelu_tanh --set train.max_steps=12 --set data.tokenizer=bpe --set"
+                                + " train.init_from=" + old)
+                        .split(" "));
+        assertThat(printed.code()).as(printed.err()).isZero();
+        Printed written = runs.run(
+                "generate", "--checkpoint", "" + tuned, "--prompt", "the", "--device", "cpu", "--max-tokens", "4");
+        assertThat(written.code()).as(written.err()).isZero();
+        assertThat(written.out()).startsWith("the");
+    }
+
+    @Test
     void aFolderIsFineTunedAndExported() throws IOException {
         Path tuned = folder.resolve("tuned");
         Printed printed = tune(tuned, "--export", "hf");
@@ -105,6 +131,39 @@ class HuggingFaceIT {
         assertThat(ended.out()).contains("for transformers: ");
         assertThat(tuned.resolve("hf/config.json")).exists();
         assertThat(CommandRuns.losses(tuned)).hasSize(25);
+    }
+
+    @Test
+    void aRunsPositionsAreCroppedAndNotGrown() throws IOException {
+        Path whole = folder.resolve("whole");
+        assertThat(tune(whole).code()).isZero();
+        Path cropped = folder.resolve("cropped");
+        String[] from = {"--set", "train.init_from=" + whole, "--set"};
+        Printed shorter = tune(cropped, from[0], from[1], from[2], "model.block_size=5");
+        assertThat(shorter.code()).as(shorter.err()).isZero();
+        assertThat(CommandRuns.losses(cropped)).hasSize(20);
+        float[] all = positions(whole, 20);
+        assertThat(positions(cropped, 0)).isEqualTo(Arrays.copyOf(all, 5 * 8));
+        Path grown = folder.resolve("grown");
+        Printed longer = tune(grown, from[0], from[1], from[2], "model.block_size=9");
+        assertThat(longer.code()).isEqualTo(2);
+        assertThat(longer.err())
+                .startsWith("kindling: model.block_size is 9, but train.init_from ")
+                .contains("has 8 positions, and others were never trained; set it to 8 or less")
+                .hasLineCount(1);
+        assertThat(grown).doesNotExist();
+    }
+
+    private static float[] positions(Path run, long step) throws IOException {
+        Configuration hadoop = new Configuration();
+        org.apache.hadoop.fs.Path checkpoints =
+                new org.apache.hadoop.fs.Path(run.resolve("checkpoints").toUri());
+        CheckpointStore store = new CheckpointStore(Storage.of(checkpoints, hadoop), checkpoints, 1);
+        FloatBuffer elements =
+                store.loadModel(store.committed(step)).model().get("wpe.weight").elements();
+        float[] positions = new float[elements.remaining()];
+        elements.get(positions);
+        return positions;
     }
 
     @Test

@@ -53,6 +53,20 @@ public final class TinyFolder implements ModelFolder {
         return folder;
     }
 
+    /** The same folder with vocab.json and merges.txt: 42 letters, two merges, and an end of text as its last id. */
+    public TinyFolder withMerges() {
+        files.remove("tokenizer.json");
+        ObjectNode vocab = JSON.createObjectNode();
+        String letters =
+                "\u010a\u0120.:ABCEHIJLMNORSTUabcdefghijklmnopqrstuvwxyz"; // new line and space as GPT-2 spells them
+        letters.chars().limit(42).forEach(letter -> vocab.put(Character.toString(letter), vocab.size()));
+        String merges = "#version: 0.2\nt h\nth e\n";
+        vocab.put("th", 42).put("the", 43).put("<|endoftext|>", 44);
+        text("vocab.json", vocab.toString());
+        text("merges.txt", merges);
+        return this;
+    }
+
     static ObjectNode config() {
         ObjectNode config = JSON.createObjectNode();
         config.putArray("architectures").add("GPT2LMHeadModel");

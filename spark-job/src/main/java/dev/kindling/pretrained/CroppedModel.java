@@ -1,0 +1,38 @@
+package dev.kindling.pretrained;
+
+import dev.kindling.checkpoint.CheckpointState;
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.interop.HuggingFaceModel;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import org.apache.hadoop.fs.Path;
+
+/** A checkpoint's model with its first positions alone. */
+public final class CroppedModel {
+    private CroppedModel() {}
+
+    /**
+     * Writes the weights as the checkpoint of step 0, one piece at a time, after every byte of them has been verified.
+     *
+     * @param checkpoint a committed checkpoint directory
+     * @param config whose model section has a smaller {@code block_size} than the checkpoint's, and else the same shape
+     * @return the committed directory
+     */
+    public static Path save(Path checkpoint, TrainConfig config, CheckpointStore store) throws IOException {
+        ExportedModel whole = ExportedModel.open(checkpoint, Storage.settings());
+        CheckpointState state = new CheckpointState(
+                0,
+                config.toTree(),
+                whole.tokenizer().toJson(),
+                config.train().seed(),
+                0,
+                1,
+                OptionalDouble.empty(),
+                OptionalLong.empty());
+        return store.save(
+                state, HuggingFaceModel.cropped(whole.weights(), config.model().blockSize()));
+    }
+}

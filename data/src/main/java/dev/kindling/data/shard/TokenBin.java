@@ -32,6 +32,10 @@ public record TokenBin(long dataStart, long tokens) {
      */
     public static TokenBin of(InputStream in, long bytes, String name) throws IOException {
         byte[] head = in.readNBytes(3 * Integer.BYTES);
+        if (head.length > ShardHeader.MAGIC.length && ShardHeader.hasMagic(head)) {
+            throw new DataException(
+                    name + " is a shard of Kindling's, whose folder has lost its manifest.json; run prepare again");
+        }
         ByteBuffer start = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN);
         int magic = head.length < 3 * Integer.BYTES ? 0 : start.getInt();
         if (magic == LLM_C_UINT32_MAGIC) {

@@ -9,6 +9,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
@@ -66,6 +67,13 @@ class TokenBinTest {
         }
         assertThatThrownBy(() -> read(llmC(20_240_520, 2, 1, 1))).hasMessageContaining("llm.c file of version 2");
         assertThatThrownBy(() -> read(llmC(20_240_801, 7, 1, 1))).hasMessageContaining("Llama-3");
+    }
+
+    @Test
+    void kindlingsOwnShardsAreNoFilesOfIdsAlone() {
+        assertThatThrownBy(() -> read("KNDLSHRD....".getBytes(StandardCharsets.US_ASCII)))
+                .isInstanceOf(DataException.class)
+                .hasMessageContaining("x.bin is a shard of Kindling's, whose folder has lost its manifest.json");
     }
 
     @Test

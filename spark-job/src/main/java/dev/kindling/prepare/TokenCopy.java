@@ -19,7 +19,7 @@ import org.apache.spark.api.java.JavaSparkContext;
 /** Copies the ranges of a split to shards, a task each. */
 record TokenCopy(String folder, String tokenizer, String split, List<TokenRange> ranges) implements Serializable {
     TokenCopy {
-        ranges = new ArrayList<>(ranges); // which Kryo knows
+        ranges = List.copyOf(ranges);
     }
 
     List<ShardInfo> run(JavaSparkContext spark) throws Exception {

@@ -50,7 +50,7 @@ public final class GgufExport {
         notes.add(
                 exported.tokenizer() instanceof CharTokenizer
                         ? "the characters are written as a vocabulary of llama.cpp's kind rwkv: it has no end of text, and"
-                                + " a prompt may hold no other characters"
+                                + " a prompt may hold no other characters, over which llama.cpp fails or does not end"
                         : "where a prompt spells a special token, as <|endoftext|>, llama.cpp takes it for that token, and"
                                 + " Kindling for text");
         return notes;

@@ -29,6 +29,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -104,7 +105,10 @@ class GgufExportTest {
         String prompt = "ROMEO:\nBut soft, what light";
         try (LlamaModel llama = llama(checkpoint, type)) {
             assertThat(theirs(llama, prompt, tokens(type))).isEqualTo(ours(checkpoint, prompt, tokens(type)));
+            StringBuilder everyByte = new StringBuilder();
+            IntStream.range(1, 0x180).forEach(everyByte::appendCodePoint);
             for (String text : List.of(
+                    everyByte.toString(),
                     "Hello  world\n\n\tit's 1234 o'clock, we'll see",
                     "한국어 中文 日本語 😀👍🏽 é ß",
                     " \u00a0x \r\n ",

@@ -7,18 +7,26 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.SafeTensors;
+import dev.kindling.checkpoint.TensorSlice;
 import dev.kindling.config.DataSection.TokenizerKind;
+import dev.kindling.config.ModelSection;
+import dev.kindling.config.ModelSection.Activation;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import dev.kindling.interop.ModelFileException;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.DType;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Map;
 import java.util.function.Consumer;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
@@ -77,6 +85,37 @@ class PretrainedFolderTest {
         tiny.files.remove("merges.txt");
         assertThatThrownBy(() -> PretrainedModel.open(tiny))
                 .hasMessageContaining("has no tokenizer: neither tokenizer.json nor vocab.json and merges.txt");
+    }
+
+    @Test
+    void nanoGptsFolderHoldsItsStateDictAndArguments() throws IOException {
+        ModelSection section = new ModelSection(2, 2, 8, 16, 0.25, false, Activation.GELU_TANH);
+        Map<String, float[]> weights = RandomCheckpoint.weights(section, TinyFolder.CHARACTERS.vocabSize(), 1);
+        org.apache.hadoop.fs.Path checkpoint =
+                RandomCheckpoint.write(folder.resolve("run"), section, TinyFolder.CHARACTERS, weights);
+        assertThat(NanoGptExport.write(checkpoint, DType.F32, path("nanogpt"), HADOOP))
+                .singleElement()
+                .asString()
+                .startsWith("activation gelu_tanh: nanoGPT's GELU is by the error function");
+        assertThat(JSON.readTree(folder.resolve("nanogpt/model_args.json").toFile()))
+                .isEqualTo(JSON.readTree("{\"n_layer\":2,\"n_head\":2,\"n_embd\":8,\"block_size\":16,\"bias\":false,"
+                        + "\"vocab_size\":45,\"dropout\":0.25}"));
+        Path file = folder.resolve("nanogpt/model.safetensors");
+        SafeTensors state;
+        try (InputStream in = Files.newInputStream(file)) {
+            state = SafeTensors.read(in, Files.size(file), "nanogpt");
+        }
+        assertThat(state.tensors()).hasSize(weights.size() + 1);
+        float[] own = weights.get("h.1.mlp.c_proj.weight"); // (32, 8)
+        TensorSlice theirs = state.tensors().get("transformer.h.1.mlp.c_proj.weight");
+        assertThat(theirs.shape()).containsExactly(8, 32);
+        for (int in = 0; in < 32; in++) {
+            for (int out = 0; out < 8; out++) {
+                assertThat(theirs.elements().get(out * 32 + in)).isEqualTo(own[in * 8 + out]);
+            }
+        }
+        assertThat(state.tensors().get("lm_head.weight").elements())
+                .isEqualTo(FloatBuffer.wrap(weights.get("wte.weight")));
     }
 
     /** Changes the header of the file, the length before it too, and leaves the data as they are. */

@@ -40,7 +40,10 @@ public final class GgufTokenizer {
         return keys;
     }
 
-    /** Of llama.cpp's kinds only RWKV's, the longest token first, may be without an end of text. */
+    /**
+     * Of llama.cpp's kinds only RWKV's, the longest token first, may be without an end of text. It refuses a character that
+     * is not there by the token -1; beside characters that are not ASCII it may not end over one.
+     */
     private static Map<String, Object> characters(CharTokenizer tokenizer) {
         List<String> tokens = IntStream.of(tokenizer.codePoints())
                 .mapToObj(GgufTokenizer::escape)

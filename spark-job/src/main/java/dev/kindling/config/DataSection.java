@@ -9,8 +9,9 @@ public record DataSection(
         @KeyDoc(
                 defaultValue = "shakespeare",
                 allowed = "shakespeare, or a path",
-                doc = "a text file, a table, a folder of them, of prepared shards or of nanoGPT's or llm.c's .bin files,"
-                        + " on any Hadoop file system")
+                doc =
+                        "a text file, a table, a folder of them, of prepared shards or of nanoGPT's or llm.c's .bin files,"
+                                + " on any Hadoop file system")
         String corpus,
 
         @KeyDoc(

@@ -82,10 +82,10 @@ class HuggingFaceIT {
                 "generate", "--checkpoint", "" + out, "--prompt", "ROMEO:", "--device", "cpu", "--max-tokens", "5");
         assertThat(written.code()).as(written.err()).isZero();
         assertThat(written.out()).startsWith("ROMEO:");
-        for (String[] format : new String[][] {{"gguf", "llama.cpp", "model.gguf"}, {"nanogpt", "nanoGPT", "model_args.json"}}) {
+        for (String[] format :
+                new String[][] {{"gguf", "llama.cpp", "model.gguf"}, {"nanogpt", "nanoGPT", "model_args.json"}}) {
             Path exported = folder.resolve(format[0]);
-            Printed made =
-                    runs.run("export", "--checkpoint", "" + out, "--format", format[0], "--out", "" + exported);
+            Printed made = runs.run("export", "--checkpoint", "" + out, "--format", format[0], "--out", "" + exported);
             assertThat(made.code()).as(made.err()).isZero();
             assertThat(made.out()).contains("for " + format[1] + ": ");
             assertThat(exported.resolve(format[2])).exists();

@@ -166,6 +166,9 @@ class KindlingTest {
             attention --dtype int8 | --dtype is 'int8', but it must be fp32, bf16 or fp16
             attention --length 7 --lengths 8 | exclude each other
             attention --lengths 8,0 | --lengths is 0
+            attention --packed 0 | --packed is 0
+            attention --packed 2000 | --packed 2000 is longer than sequences of at most 1024 tokens
+            attention --packed 2 --module | --module and --packed exclude each other
             attention --batch 2000000 --length 4096 | more than 2^31 elements
             attention --dropout 1 | --dropout is 1.0
             attention --device gpu | --device is 'gpu'

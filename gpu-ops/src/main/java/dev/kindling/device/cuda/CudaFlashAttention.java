@@ -236,7 +236,8 @@ final class CudaFlashAttention implements FusedAttention {
     private CudaModule module(String stem, AttentionInputs inputs, boolean hopper) {
         AttentionShape shape = inputs.shape();
         boolean here = hopper
-                && (narrow(shape) || (shape.headDim() == 128 && !inputs.dropout().active()));
+                && (narrow(shape)
+                        || (shape.headDim() == 128 && !inputs.dropout().active()));
         return context.module(
                 here ? stem + (narrow(shape) ? "_hopper" : "_hopper_128") : stem,
                 shape.dtype(),

@@ -25,14 +25,13 @@ class KernelCompileTest {
     Path folder;
 
     /** One compilation. */
-    private record Job(String stem, String architecture, String type, int headDim) {
-        /** With the head dimension that the file has by itself. */
+    private record Job(String stem, String architecture, String type, List<String> constants) {
         Job(String stem, String architecture, String type) {
-            this(stem, architecture, type, 64);
+            this(stem, architecture, type, List.of());
         }
 
         Path output(Path folder) {
-            return folder.resolve(String.join(".", stem, architecture, type, "" + headDim, "cubin"));
+            return folder.resolve(stem + "." + architecture + "." + type + String.join("", constants) + ".cubin");
         }
 
         /** The _hopper files are empty for other architectures. */
@@ -53,22 +52,22 @@ class KernelCompileTest {
             jobs.add(new Job(stem, "sm_90a", "bf16"));
         }
         // Tiles that are padded, and gradients in two blocks.
-        jobs.add(new Job("flash_forward", "sm_80", "bf16", 80));
-        jobs.add(new Job("flash_backward", "sm_80", "bf16", 256));
+        jobs.add(new Job("flash_forward", "sm_80", "bf16", List.of("-DHEAD_DIM=80")));
+        jobs.add(new Job("flash_backward", "sm_80", "bf16", List.of("-DHEAD_DIM=256")));
         jobs.parallelStream().forEach(this::compile);
     }
 
     private void compile(Job job) {
-        List<String> command = List.of(
+        List<String> command = new ArrayList<>(List.of(
                 nvcc(),
                 "--std=c++17",
                 "-cubin",
                 "-arch=" + job.architecture(),
                 "-DACTIVATION=" + job.type(),
-                "-DHEAD_DIM=" + job.headDim(),
                 "-o",
                 job.output(folder).toString(),
-                KernelFiles.FOLDER.resolve(job.stem() + ".cu").toString());
+                KernelFiles.FOLDER.resolve(job.stem() + ".cu").toString()));
+        command.addAll(job.constants());
         try {
             Path log = Files.createTempFile(folder, "nvcc", ".log");
             Process process = new ProcessBuilder(command)

@@ -23,6 +23,7 @@ class ArchitectureTest {
 
     /** From the ground up; rooms of one floor do not know each other. */
     private static final List<List<String>> FLOORS = List.of(
+            List.of("device.unpack"),
             List.of("data", "tensor", "device.cuda.library"),
             List.of("data.corpus", "device"),
             List.of("data.token", "attention", "device.cpu.rows", "device.cuda"),

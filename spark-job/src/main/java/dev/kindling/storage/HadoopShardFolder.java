@@ -7,8 +7,8 @@ import dev.kindling.data.shard.ShardFolder;
 import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.file.Files;
-import java.nio.file.StandardCopyOption;
 import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -86,11 +86,18 @@ public final class HadoopShardFolder implements ShardFolder {
         java.nio.file.Path copy = Files.createTempFile(local.toPath(), "shard-", ".bin");
         try {
             try (InputStream in = open(file)) {
-                Files.copy(in, copy, StandardCopyOption.REPLACE_EXISTING);
+                fill(copy, in);
             }
             return Shard.open(copy, name);
         } finally {
             Files.deleteIfExists(copy); // What is mapped stays.
+        }
+    }
+
+    /** Writes into a file that was made for this user alone; Files.copy would replace it by one that others may read. */
+    static void fill(java.nio.file.Path copy, InputStream in) throws IOException {
+        try (OutputStream out = Files.newOutputStream(copy)) {
+            in.transferTo(out);
         }
     }
 

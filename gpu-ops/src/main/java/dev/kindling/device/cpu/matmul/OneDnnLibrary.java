@@ -1,7 +1,9 @@
 package dev.kindling.device.cpu.matmul;
 
 import com.sun.jna.NativeLibrary;
-import java.io.File;
+import dev.kindling.device.unpack.PrivateFolder;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.Optional;
 import org.bytedeco.dnnl.global.dnnl;
 import org.slf4j.Logger;
@@ -43,6 +45,9 @@ final class OneDnnLibrary {
                         + dnnl.get_effective_cpu_isa() + "; use precision fp32");
             }
             return Optional.empty();
+        } catch (IOException e) {
+            return Optional.of("its native library cannot be unpacked in " + System.getProperty("java.io.tmpdir") + " ("
+                    + e + "); set -Djava.io.tmpdir to a writable folder or use precision fp32");
         } catch (LinkageError | RuntimeException e) {
             return Optional.of("its native library does not load on " + System.getProperty("os.name") + " "
                     + System.getProperty("os.arch") + " (" + e + "); add org.bytedeco:dnnl for this platform or use"
@@ -51,11 +56,12 @@ final class OneDnnLibrary {
     }
 
     /** JavaCPP would write to the home directory, which a cluster's executors may lack or share. */
-    private static void unpackApartFromOtherUsers() {
+    private static void unpackApartFromOtherUsers() throws IOException {
         String property = "org.bytedeco.javacpp.cachedir";
         if (System.getProperty(property) == null && System.getProperty("org.bytedeco.javacpp.cacheDir") == null) {
             String name = "kindling-natives-" + System.getProperty("user.name");
-            System.setProperty(property, new File(System.getProperty("java.io.tmpdir"), name).getPath());
+            Path temporary = Path.of(System.getProperty("java.io.tmpdir"));
+            System.setProperty(property, PrivateFolder.in(temporary, name).toString());
         }
     }
 

@@ -1,12 +1,12 @@
 package dev.kindling.device.cuda.library;
 
+import dev.kindling.device.unpack.PrivateFolder;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
@@ -66,31 +66,12 @@ final class JCudaNatives {
             digest.update(image(name, major));
         }
         String key = HexFormat.of().formatHex(digest.digest(), 0, 8);
-        Path folder = parent.resolve(
-                String.format(Locale.ROOT, "kindling-%s-jcuda-%s", System.getProperty("user.name"), key));
-        if (!ours(folder)) {
-            folder = Files.createTempDirectory(parent, "kindling-jcuda-");
-        }
+        Path folder = PrivateFolder.in(
+                parent, String.format(Locale.ROOT, "kindling-%s-jcuda-%s", System.getProperty("user.name"), key));
         for (String name : NATIVES.keySet()) {
             write(folder.resolve(fileName(name)), image(name, major));
         }
         return folder;
-    }
-
-    private static boolean ours(Path folder) throws IOException {
-        var mine = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
-        if (!Files.exists(folder)) {
-            try {
-                Files.createDirectory(folder, mine);
-            } catch (java.nio.file.FileAlreadyExistsException e) {
-                return ours(folder);
-            }
-        }
-        // Another user's folder of that name, or one that others may write into, could hold anything.
-        return Files.isDirectory(folder)
-                && !Files.isSymbolicLink(folder)
-                && Files.isWritable(folder)
-                && Files.getPosixFilePermissions(folder).equals(mine.value());
     }
 
     private static void write(Path file, byte[] image) throws IOException {

@@ -1,6 +1,8 @@
 package dev.kindling.device.cuda.library;
 
+import dev.kindling.device.unpack.PrivateFolder;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -11,6 +13,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
+import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
@@ -31,8 +34,15 @@ public final class KernelCache {
         this.folder = folder;
     }
 
-    /** KINDLING_KERNEL_CACHE, else kindling/kernels below XDG_CACHE_HOME or ~/.cache, else below the temp folder. */
+    /**
+     * KINDLING_KERNEL_CACHE, else kindling/kernels below XDG_CACHE_HOME or ~/.cache, else below a folder of the temp folder
+     * that is this user's alone.
+     */
     public static KernelCache standard(Map<String, String> environment) {
+        return standard(environment, Path.of(System.getProperty("java.io.tmpdir")));
+    }
+
+    static KernelCache standard(Map<String, String> environment, Path temporary) {
         String chosen = environment.getOrDefault("KINDLING_KERNEL_CACHE", "");
         if (!chosen.isBlank()) {
             return new KernelCache(Path.of(chosen));
@@ -45,9 +55,22 @@ public final class KernelCache {
             existing = existing.getParent();
         }
         if (existing == null || !Files.isWritable(existing)) {
-            base = Path.of(System.getProperty("java.io.tmpdir"), "kindling-" + System.getProperty("user.name"));
+            base = ownFolder(temporary);
         }
         return new KernelCache(base.resolve("kindling").resolve("kernels"));
+    }
+
+    private static Path ownFolder(Path temporary) {
+        try {
+            return PrivateFolder.in(temporary, "kindling-" + System.getProperty("user.name"));
+        } catch (IOException e) {
+            throw new UncheckedIOException(
+                    String.format(
+                            Locale.ROOT,
+                            "cannot make a folder for compiled kernels in %s; set KINDLING_KERNEL_CACHE to one that can be written",
+                            temporary),
+                    e);
+        }
     }
 
     public Path folder() {

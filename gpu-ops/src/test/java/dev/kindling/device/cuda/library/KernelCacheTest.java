@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -80,6 +81,17 @@ class KernelCacheTest {
         assertThat(KernelCache.standard(Map.of("XDG_CACHE_HOME", folder.toString()))
                         .folder())
                 .isEqualTo(folder.resolve("kindling/kernels"));
+    }
+
+    @Test
+    void belowTheTempFolderItIsInAFolderOfThisUserAlone() throws IOException {
+        Map<String, String> nowhere = Map.of("XDG_CACHE_HOME", "relative");
+        Path own = folder.resolve("kindling-" + System.getProperty("user.name"));
+        assertThat(KernelCache.standard(nowhere, folder).folder()).isEqualTo(own.resolve("kindling/kernels"));
+        Files.setPosixFilePermissions(own, PosixFilePermissions.fromString("rwxrwxrwx"));
+        assertThat(KernelCache.standard(nowhere, folder).folder())
+                .startsWithRaw(folder)
+                .doesNotHaveToString(own.resolve("kindling/kernels").toString());
     }
 
     /** Writes and reads the same keys as its peers; fails on a torn file. */

@@ -13,9 +13,13 @@ import java.nio.ByteBuffer;
  * silent peer ends in an {@link AllReduceException} that names it. After that the object can only be closed.
  */
 public interface AllReduce extends AutoCloseable {
+    /** The largest payload of all ranks together. */
+    int MAX_GATHERED_BYTES = 1 << 30;
 
-    /** The largest payload of {@link #allGather(byte[])}, in bytes. */
-    int MAX_GATHER_BYTES = Header.MAX_GATHER_BYTES;
+    /** The largest payload of {@link #allGather(byte[])}, in bytes: those of all ranks have to fit into one message. */
+    static int maxGatherBytes(int worldSize) {
+        return Math.min(Header.MAX_GATHER_BYTES, MAX_GATHERED_BYTES / worldSize);
+    }
 
     /** The name in the configuration: driver or ring; single where there is one rank. */
     String name();
@@ -69,12 +73,11 @@ public interface AllReduce extends AutoCloseable {
     }
 
     private void gatherPieces(float[] from, int offset, int[] bounds, float[] into) {
-        int most = MAX_GATHER_BYTES / Float.BYTES;
         int longest = 0;
         for (int r = 0; r < worldSize(); r++) {
             longest = Math.max(longest, bounds[r + 1] - bounds[r]);
         }
-        for (int at = 0; at < longest; at += most) {
+        Pieces.forEach(longest, maxGatherBytes(worldSize()) / Float.BYTES, (at, most) -> {
             int own = Math.min(most, Math.max(0, bounds[rank() + 1] - bounds[rank()] - at));
             byte[] bytes = new byte[own * Float.BYTES];
             ByteBuffer.wrap(bytes).asFloatBuffer().put(from, own == 0 ? 0 : offset + at, own);
@@ -87,6 +90,14 @@ public interface AllReduce extends AutoCloseable {
                 }
                 ByteBuffer.wrap(all[r]).asFloatBuffer().get(into, count == 0 ? 0 : bounds[r] + at, count);
             }
+        });
+    }
+
+    /** Throws an {@link IllegalArgumentException} if a payload is larger than {@link #maxGatherBytes}. */
+    static void requireGatherable(int bytes, int worldSize) {
+        if (bytes > maxGatherBytes(worldSize)) {
+            throw new IllegalArgumentException("allGather of " + bytes + " bytes over " + worldSize + " ranks; at most "
+                    + maxGatherBytes(worldSize));
         }
     }
 
@@ -98,7 +109,7 @@ public interface AllReduce extends AutoCloseable {
     void await();
 
     /**
-     * Every rank's payload, by rank, on every rank; at most {@link #MAX_GATHER_BYTES} each. Nothing may be in flight.
+     * Every rank's payload, by rank, on every rank; at most {@link #maxGatherBytes} each. Nothing may be in flight.
      */
     byte[][] allGather(byte[] payload);
 

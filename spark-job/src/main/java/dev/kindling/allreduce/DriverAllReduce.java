@@ -66,9 +66,8 @@ public final class DriverAllReduce implements AllReduce {
         Objects.checkFromIndexSize(offset, length, data.length);
         Rounding rounding = order.rounding();
         int most = Header.MAX_CHUNK_FLOATS / order.mostOperands();
-        for (int at = 0; at < length; at += most) {
+        Pieces.forEach(length, most, (at, count) -> {
             int from = offset + at;
-            int count = Math.min(most, length - at);
             ByteBuffer message =
                     message(Header.Kind.CONTRIBUTION, ReduceServer.PREFIX + operands.length * count * rounding.bytes());
             message.putInt(order.code()).putInt(from).order(ByteOrder.LITTLE_ENDIAN);
@@ -80,7 +79,7 @@ public final class DriverAllReduce implements AllReduce {
                 Peer driver = new Peer(-1, "the driver", 0, "driver", "");
                 Floats.decode(sum.order(ByteOrder.LITTLE_ENDIAN), rounding, data, from, count, driver);
             });
-        }
+        });
     }
 
     @Override
@@ -98,10 +97,7 @@ public final class DriverAllReduce implements AllReduce {
 
     @Override
     public byte[][] allGather(byte[] payload) {
-        if (payload.length > MAX_GATHER_BYTES) {
-            throw new IllegalArgumentException(
-                    "allGather of " + payload.length + " bytes; at most " + MAX_GATHER_BYTES);
-        }
+        AllReduce.requireGatherable(payload.length, worldSize());
         synchronized (lock) {
             if (inFlight > 0) {
                 throw new IllegalStateException("allGather while buckets are in flight; call await() first");

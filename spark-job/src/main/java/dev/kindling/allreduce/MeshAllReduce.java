@@ -86,13 +86,13 @@ public final class MeshAllReduce implements AllReduce {
         Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
         int chunk = links.chunkFloats() / order.mostOperands();
         int most = (int) Math.min(Integer.MAX_VALUE, (long) chunk * worldSize());
-        for (int at = 0; at < length; at += most) {
+        Pieces.forEach(length, most, (at, count) -> {
             int[] owned = new int[worldSize() + 1];
             for (int r = 0; r < owned.length; r++) {
-                owned[r] = offset + at + (int) ((long) Math.min(most, length - at) * r / worldSize());
+                owned[r] = offset + at + (int) ((long) count * r / worldSize());
             }
             request(order, operands, owned, true);
-        }
+        });
         links.wake();
     }
 
@@ -100,10 +100,10 @@ public final class MeshAllReduce implements AllReduce {
     public void submitScatter(SumOrder order, float[][] operands, int offset, int length, int[] bounds) {
         Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
         int most = links.chunkFloats() / order.mostOperands();
-        for (int at = 0; at < length; at += most) {
-            int from = offset + at;
-            request(order, operands, within(bounds, from, from + Math.min(most, length - at)), false);
-        }
+        Pieces.forEach(
+                length,
+                most,
+                (at, count) -> request(order, operands, within(bounds, offset + at, offset + at + count), false));
         links.wake();
     }
 
@@ -111,10 +111,11 @@ public final class MeshAllReduce implements AllReduce {
     public void allGather(float[] data, int[] bounds) {
         int end = bounds[worldSize()];
         Objects.checkFromToIndex(bounds[0], end, data.length);
-        for (int from = bounds[0]; from < end; from += links.chunkFloats()) {
-            int to = Math.min(end, from + links.chunkFloats());
-            request(null, new float[][] {data}, within(bounds, from, to), true);
-        }
+        int begin = bounds[0];
+        Pieces.forEach(end - begin, links.chunkFloats(), (at, count) -> {
+            int from = begin + at;
+            request(null, new float[][] {data}, within(bounds, from, from + count), true);
+        });
         links.wake();
         await();
     }
@@ -146,10 +147,7 @@ public final class MeshAllReduce implements AllReduce {
 
     @Override
     public byte[][] allGather(byte[] payload) {
-        if (payload.length > MAX_GATHER_BYTES) {
-            throw new IllegalArgumentException(
-                    "allGather of " + payload.length + " bytes; at most " + MAX_GATHER_BYTES);
-        }
+        AllReduce.requireGatherable(payload.length, worldSize());
         byte[][] all = new byte[worldSize()][];
         all[rank()] = payload.clone();
         ByteBuffer bytes = mailbox.pool().take(Integer.BYTES + payload.length);

@@ -99,6 +99,9 @@ public final class ReduceServer implements AutoCloseable {
         if (header.kind() == Header.Kind.CONTRIBUTION && header.bytes() < PREFIX) {
             throw new IllegalArgumentException("malformed contribution of " + header.bytes() + " bytes");
         }
+        if (header.kind() == Header.Kind.GATHER) {
+            AllReduce.requireGatherable(header.bytes(), worldSize);
+        }
         if (stagedBytes + header.bytes() > maxStagedBytes) {
             throw new IllegalArgumentException("more than " + maxStagedBytes + " bytes would wait at the driver");
         }

@@ -7,7 +7,9 @@ import dev.kindling.coordinate.message.RankMessage;
 import dev.kindling.coordinate.message.Topic;
 import dev.kindling.data.StoreException;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -22,20 +24,24 @@ import org.apache.spark.scheduler.SparkListener;
 public final class Coordinator implements AutoCloseable {
     private record RequestId(int generation, int rank, long id) {}
 
+    /** What the handlers' thread is at, and since when. */
+    private record Handling(String topic, int rank, long since) {}
+
     private final TopicHandlers handlers;
-    private final ExecutorService handling;
+    private final ExecutorService handlersThread;
     private final Map<RequestId, DriverReply> handled = new HashMap<>();
     private final JavaSparkContext sc;
     private final SparkListener listener;
     private final Object whileHandling = new Object();
     private volatile GenerationState open;
+    private volatile Handling handling;
 
     /** Registers with Spark's plugin; one Coordinator may be open per driver. */
     public Coordinator(JavaSparkContext sc, TopicHandlers handlers) {
         this.sc = sc;
         this.handlers = handlers;
         this.listener = new ClusterListener(() -> open);
-        this.handling = Executors.newSingleThreadExecutor(task -> {
+        this.handlersThread = Executors.newSingleThreadExecutor(task -> {
             Thread thread = new Thread(task, "kindling-topic-handlers");
             thread.setDaemon(true);
             return thread;
@@ -72,9 +78,9 @@ public final class Coordinator implements AutoCloseable {
             return reply;
         }
         if (message instanceof RankMessage.Request request) {
-            handling.execute(() -> handle(current, request));
+            handlersThread.execute(() -> handle(current, request));
         } else if (message instanceof RankMessage.Reports reports) {
-            handling.execute(() -> handle(current, reports));
+            handlersThread.execute(() -> handle(current, reports));
         } else if (message instanceof RankMessage.IsHandled question) {
             return handled(question);
         }
@@ -95,7 +101,7 @@ public final class Coordinator implements AutoCloseable {
             }
             DriverReply reply = new DriverReply.Ok();
             try {
-                handlers.handle(of.generation(), request.rank(), request.value());
+                handleOne(of, request.rank(), request.value());
             } catch (Exception | Error e) {
                 reply = new DriverReply.HandlerFailed(reasonOf(e), e instanceof FatalJobException);
             }
@@ -112,7 +118,7 @@ public final class Coordinator implements AutoCloseable {
                     return;
                 }
                 try {
-                    handlers.handle(of.generation(), reports.rank(), value);
+                    handleOne(of, reports.rank(), value);
                 } catch (Exception | Error e) {
                     boolean fatal = e instanceof FatalJobException;
                     String what = fatal ? "" : "the driver failed on report '" + value.topic() + "': ";
@@ -121,6 +127,28 @@ public final class Coordinator implements AutoCloseable {
                 }
             }
         }
+    }
+
+    private void handleOne(GenerationState of, int rank, Topic.Value value) throws Exception {
+        handling = new Handling(value.topic(), rank, System.nanoTime());
+        try {
+            handlers.handle(of.generation(), rank, value);
+        } finally {
+            handling = null;
+        }
+    }
+
+    /** What a handler has been busy with for longer than {@code millis}: nothing else that ranks send is handled then. */
+    Optional<String> busy(long millis) {
+        Handling now = handling;
+        return now == null || Watchdog.millisSince(now.since()) < millis
+                ? Optional.empty()
+                : Optional.of(String.format(
+                        Locale.ROOT,
+                        "the driver has been at the '%s' of rank %d for %d s",
+                        now.topic(),
+                        now.rank(),
+                        Watchdog.millisSince(now.since()) / 1000));
     }
 
     private static String reasonOf(Throwable e) {
@@ -132,13 +160,13 @@ public final class Coordinator implements AutoCloseable {
         shut("the job is over");
         CoordinatorPlugin.disconnect(this);
         sc.sc().removeSparkListener(listener);
-        handling.shutdown();
+        handlersThread.shutdown();
         try {
-            if (!handling.awaitTermination(10, TimeUnit.SECONDS)) {
-                handling.shutdownNow();
+            if (!handlersThread.awaitTermination(10, TimeUnit.SECONDS)) {
+                handlersThread.shutdownNow();
             }
         } catch (InterruptedException e) {
-            handling.shutdownNow();
+            handlersThread.shutdownNow();
             Thread.currentThread().interrupt();
         }
     }

@@ -199,6 +199,11 @@ final class GenerationState {
                 .orElse(waited);
     }
 
+    /** What ranks have been waiting for, other than their peers, for longer than {@code millis}. */
+    synchronized List<String> waits(long millis) {
+        return joined().flatMap(state -> state.waits(millis).stream()).toList();
+    }
+
     /** From now on every rank is told to stop. */
     synchronized void stop(String reason) {
         if (stopped == null) {

@@ -62,7 +62,7 @@ public final class Generations {
             Generation generation = new Generation(++number, worldSize, start, attempt);
             generations.add(generation);
             progress.started(generation);
-            GenerationEnd ended = runOne(generation, body);
+            GenerationEnd ended = runOne(generation, body, progress);
             if (ended.failure == null && !ended.forMoreRanks) {
                 return new GenerationsResult(ended.result, generations, failures);
             }
@@ -103,7 +103,7 @@ public final class Generations {
     /** @param forMoreRanks the ranks have ended at a checkpoint so that more of them can go on */
     private record GenerationEnd(byte[] result, FirstCause failure, boolean forMoreRanks) {}
 
-    private GenerationEnd runOne(Generation generation, GenerationBody body) {
+    private GenerationEnd runOne(Generation generation, GenerationBody body, Progress progress) {
         boolean star = plan.transport() == Transport.DRIVER && generation.worldSize() > 1;
         ReduceServer server =
                 star ? new ReduceServer(generation.number(), generation.worldSize(), plan.maxElements()) : null;
@@ -112,7 +112,7 @@ public final class Generations {
                     star ? new Peer(-1, server.host(), server.port(), "driver", "") : new Peer(-1, "", 0, "driver", "");
             GenerationState state = new GenerationState(generation, plan.limits(), reducer);
             coordinator.open(state);
-            return watch(state, submit(generation, body));
+            return watch(state, progress, submit(generation, body));
         } finally {
             coordinator.shut("generation " + generation.number() + " is over");
             if (server != null) {
@@ -137,9 +137,11 @@ public final class Generations {
                 .collectAsync();
     }
 
-    private GenerationEnd watch(GenerationState state, JavaFutureAction<List<byte[]>> job) {
+    private GenerationEnd watch(GenerationState state, Progress progress, JavaFutureAction<List<byte[]>> job) {
         FirstCause failure = null;
         RoomWatch room = new RoomWatch(state);
+        DelayNotices delays =
+                new DelayNotices(coordinator, state, progress, plan.limits().silence());
         while (failure == null) {
             try {
                 List<byte[]> results = job.get(WATCH_MILLIS, TimeUnit.MILLISECONDS);
@@ -147,6 +149,7 @@ public final class Generations {
             } catch (TimeoutException e) {
                 failure = state.problem().orElse(null);
                 room.look();
+                delays.look();
             } catch (ExecutionException e) {
                 failure = explain(state, e.getCause());
             } catch (InterruptedException e) {

@@ -14,4 +14,7 @@ public interface Progress {
 
     /** A generation ended before the job did. */
     default void failed(Generation generation, FirstCause cause) {}
+
+    /** Something has taken long, and is waited for within its bound: without word of it that would look like a hang. */
+    default void delayed(String what) {}
 }

@@ -72,7 +72,10 @@ public final class RankSession implements AutoCloseable {
         check();
     }
 
-    /** Names what this rank does now ("checkpoint", "evaluation"), for the watchdog's message; restarts its clock. */
+    /**
+     * Names what this rank does now ("checkpoint", "evaluation"), for the watchdog's message; restarts its clock. A long
+     * "waiting for ..." is told to the user.
+     */
     public void enter(String stage) {
         heartbeat.enter(stage);
         check();

@@ -4,6 +4,8 @@ import dev.kindling.allreduce.link.Peer;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.RankMessage;
 import java.util.Comparator;
+import java.util.Locale;
+import java.util.Optional;
 
 /** What the driver knows of one rank that has joined. Guarded by its {@link GenerationState}; times are the driver's nanoTime. */
 final class RankState {
@@ -14,6 +16,9 @@ final class RankState {
     static final Comparator<RankState> MOST_SUSPECT_FIRST = Comparator.comparing((RankState state) -> state.waiting)
             .thenComparingLong(state -> state.step)
             .thenComparingLong(state -> state.moved);
+
+    /** How the name of a stage begins in which a rank waits for something else than its peers. */
+    private static final String WAIT = "waiting for ";
 
     private final Peer peer;
     private long heard = System.nanoTime();
@@ -77,6 +82,18 @@ final class RankState {
     String doing() {
         return "stage '" + stage + "'" + (waiting ? ", waiting for its peers" : "") + ", "
                 + (beforeFirstStep() ? "before its first step" : "after step " + step);
+    }
+
+    /** What it has been waiting for, other than its peers, for longer than {@code millis}. */
+    Optional<String> waits(long millis) {
+        return left || !stage.startsWith(WAIT) || Watchdog.millisSince(moved) < millis
+                ? Optional.empty()
+                : Optional.of(String.format(
+                        Locale.ROOT,
+                        "%s has been %s for %d s",
+                        peer.describe(),
+                        stage,
+                        Watchdog.millisSince(moved) / 1000));
     }
 
     FirstCause cause(String what) {

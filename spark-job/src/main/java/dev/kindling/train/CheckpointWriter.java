@@ -78,14 +78,19 @@ final class CheckpointWriter implements AutoCloseable {
      * @throws IllegalStateException when it could not be committed, or took longer than the patience
      */
     void finish() throws IOException {
-        long end = System.nanoTime() + patience.toNanos();
+        finish(patience);
+    }
+
+    /** The same, with another patience. */
+    void finish(Duration limit) throws IOException {
+        long end = System.nanoTime() + limit.toNanos();
         while (inFlight != null) {
             alive.run();
             try {
                 inFlight.get(POLL_MILLIS, TimeUnit.MILLISECONDS);
                 inFlight = null;
             } catch (TimeoutException e) {
-                requireTime(end);
+                requireTime(end, limit);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 alive.run();
@@ -97,13 +102,13 @@ final class CheckpointWriter implements AutoCloseable {
         }
     }
 
-    private void requireTime(long end) {
+    private void requireTime(long end, Duration limit) {
         if (System.nanoTime() - end > 0) {
             throw new IllegalStateException(String.format(
                     Locale.ROOT,
                     "the checkpoint of step %d was not written and committed within %d s; use faster storage for --out, or raise checkpoint.interval",
                     step,
-                    patience.toSeconds()));
+                    limit.toSeconds()));
         }
     }
 

@@ -5,6 +5,7 @@ import dev.kindling.checkpoint.CheckpointStore;
 import java.io.IOException;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 import org.apache.hadoop.fs.Path;
 
 /**
@@ -37,12 +38,21 @@ final class HeldCheckpoint {
         return on;
     }
 
-    void hold(Checkpoint snapshot) {
-        if (on) {
-            Held before = newest();
-            Path committed = store.committed(snapshot.state().step());
-            place.set(new Held(committed, snapshot, before == null ? null : before.alone()));
+    /**
+     * Takes a snapshot and holds it beside the one before, which must be committed by now. The one before that goes first:
+     * no rank ever has a third.
+     *
+     * @param snapshot empty on a rank that takes none
+     */
+    Optional<Checkpoint> hold(Supplier<Optional<Checkpoint>> snapshot) {
+        Held before = newest() == null ? null : newest().alone();
+        place.set(before);
+        Optional<Checkpoint> taken = snapshot.get();
+        if (on && taken.isPresent()) {
+            Path committed = store.committed(taken.get().state().step());
+            place.set(new Held(committed, taken.get(), before));
         }
+        return taken;
     }
 
     private Held newest() {

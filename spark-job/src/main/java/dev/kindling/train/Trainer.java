@@ -15,7 +15,6 @@ import dev.kindling.device.Device;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.model.ModelWeights;
-import dev.kindling.model.Snapshot;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.storage.Storage;
@@ -81,7 +80,7 @@ final class Trainer {
                 rank.store(),
                 (done, staged) -> member.request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString())),
                 member::check,
-                Duration.ofMillis(member.limits().request()));
+                Duration.ofMillis(member.limits().checkpoint()));
         held = new HeldCheckpoint(
                 member.retained(), rank.store(), config.checkpoint().inMemory());
     }
@@ -115,7 +114,7 @@ final class Trainer {
             }
             energy.pause();
             rank.member().enter("waiting for the last checkpoint to be written and committed");
-            writer.finish();
+            writer.finish(Duration.ofMillis(rank.member().limits().request())); // no peer waits any more
         }
         if (more) {
             held.release();
@@ -254,14 +253,10 @@ final class Trainer {
             allReduce.barrier(); // no rank lets go of the checkpoint before until that is committed
         }
         rank.member().enter("checkpoint");
-        Optional<Snapshot> snapshot = replica.snapshot(held.on());
-        if (snapshot.isPresent()) {
-            Checkpoint checkpoint =
-                    new Checkpoint(state(done), weights.model(snapshot.get()), weights.optimizer(snapshot.get()));
-            held.hold(checkpoint);
-            if (rank.member().rank() == 0) {
-                writer.save(checkpoint);
-            }
+        Optional<Checkpoint> taken = held.hold(() -> replica.snapshot(held.on())
+                .map(it -> new Checkpoint(state(done), weights.model(it), weights.optimizer(it))));
+        if (taken.isPresent() && rank.member().rank() == 0) {
+            writer.save(taken.get());
         }
         rank.member().enter("training");
         energy.resume();

@@ -219,6 +219,12 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         monitor.generationFailed(ended, cause);
     }
 
+    @Override
+    public void delayed(String what) {
+        LOG.warn("{}", what);
+        System.err.println("kindling: " + what + "; training goes on when that is done, or ends with an error");
+    }
+
     /** The step of the newest committed checkpoint that is whole; 0 if there is none. */
     @Override
     public long committedStep() {

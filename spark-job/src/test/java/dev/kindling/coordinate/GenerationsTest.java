@@ -13,6 +13,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -93,6 +95,50 @@ class GenerationsTest {
             assertThat(run(plan(3, transport), (member, allReduce) -> null).failures())
                     .isEmpty();
         }
+    }
+
+    @Order(3)
+    @Test
+    void aHandlerThatHangsAndARankThatWaitsAreToldWhileTheyAreWaitedFor() {
+        Limits patient = new Limits(20_000, 20_000, 90_000, 90_000, 90_000, 90_000, 100, 4_000, 3_000);
+        CountDownLatch told = new CountDownLatch(2);
+        List<String> delays = new CopyOnWriteArrayList<>();
+        Progress progress = new Progress() {
+            @Override
+            public long committedStep() {
+                return 0;
+            }
+
+            @Override
+            public void delayed(String what) {
+                delays.add(what);
+                told.countDown();
+            }
+        };
+        TopicHandlers hanging = new TopicHandlers().on(ATTEMPT, (generation, rank, number) -> {
+            assertThat(told.await(80, TimeUnit.SECONDS)).isTrue();
+        });
+        GenerationsResult outcome = cluster.run(
+                new GenerationPlan(2, 2, Transport.RING, 1000, 1, patient),
+                (member, allReduce) -> {
+                    if (member.rank() == 0) {
+                        member.enter("waiting for the checkpoint before that of step 20");
+                        member.request(ATTEMPT, 1);
+                    }
+                    allReduce.barrier();
+                    return null;
+                },
+                hanging,
+                progress);
+        assertThat(outcome.failures()).isEmpty();
+        assertThat(delays)
+                .anySatisfy(delay ->
+                        assertThat(delay).matches("the driver has been at the 'attempt' of rank 0 for \\d+ s"));
+        assertThat(delays)
+                .anySatisfy(
+                        delay -> assertThat(delay)
+                                .matches(
+                                        "rank 0 \\(executor .*\\) has been waiting for the checkpoint before that of step 20 for \\d+ s"));
     }
 
     @Order(3)

@@ -10,6 +10,7 @@ import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.checkpoint.FullDisk;
 import dev.kindling.checkpoint.TensorSlice;
+import dev.kindling.coordinate.message.Limits;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -22,6 +23,7 @@ import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.spark.SparkConf;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -110,6 +112,18 @@ class CheckpointWriterTest {
                     .hasMessageContaining("the checkpoint of step 10 was not written and committed within")
                     .hasMessageContaining("raise checkpoint.interval");
         }
+    }
+
+    /** The peers of rank 0 wait for it in a collective meanwhile, and would name it, not the store. */
+    @Test
+    void theWaitBetweenTwoSavesHasTheBoundOfThePeersWhoWaitForIt() {
+        Limits standard = Limits.standard();
+        assertThat(standard.checkpoint())
+                .isLessThanOrEqualTo(standard.allReduce())
+                .isLessThanOrEqualTo(standard.request());
+        SparkConf conf = new SparkConf(false).set(Limits.ALLREDUCE, "7s");
+        assertThat(Limits.of(conf).checkpoint()).isEqualTo(7_000);
+        assertThat(Limits.of(conf.set(Limits.ALLREDUCE, "2h")).checkpoint()).isEqualTo(standard.request());
     }
 
     @Test

@@ -28,6 +28,14 @@ public record Limits(
         long stop)
         implements Serializable {
 
+    /**
+     * While training goes on, until a checkpoint has been written and committed. The peers of a rank that waits for it wait
+     * in a collective, so it is the bound of that: the one that knows what it waits for says so first.
+     */
+    public long checkpoint() {
+        return Math.min(request, allReduce);
+    }
+
     /** For real clusters: 60 s for slots and rendezvous, 10 min for a step, 15 s of silence. */
     public static Limits standard() {
         return new Limits(60_000, 60_000, 600_000, 600_000, 300_000, 600_000, 500, 15_000, 10_000);

@@ -146,7 +146,7 @@ public final class Parameters {
         long c = config.width();
         long block = 12 * c * c + 2 * c + (config.bias() ? 11 * c : 0);
         long last = config.bias() ? 2 * c : c;
-        return (config.vocabulary() + config.blockSize()) * c + config.layers() * block + last;
+        return ((long) config.vocabulary() + config.blockSize()) * c + config.layers() * block + last;
     }
 
     public long count() {

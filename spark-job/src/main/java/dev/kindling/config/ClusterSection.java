@@ -14,7 +14,7 @@ import java.util.Set;
 public record ClusterSection(
         @KeyDoc(
                 defaultValue = "2",
-                allowed = "1 or more",
+                allowed = "1 to 10000",
                 doc = "executors that train, one rank each; without the key one for each GPU of this host")
         int executors,
 
@@ -40,6 +40,9 @@ public record ClusterSection(
                 doc = "what gradients travel in: none is fp32; bf16 halves the bytes, with error feedback")
         Compression compression)
         implements Serializable {
+
+    /** The most executors of a job. */
+    public static final int MOST_EXECUTORS = 10_000;
 
     public enum DeviceChoice {
         AUTO,
@@ -89,6 +92,11 @@ public record ClusterSection(
 
     public ClusterSection {
         check(executors >= 1, "cluster.executors is %d, but a run needs one; set it to 1 or more", executors);
+        check(
+                executors <= MOST_EXECUTORS,
+                "cluster.executors is %d, and at most %d train together; lower it",
+                executors,
+                MOST_EXECUTORS);
     }
 
     /** Whether the keys go together; apart from the constructor, so that one may be changed after the other. */

@@ -48,6 +48,15 @@ public record ModelSection(
                 nHead,
                 roundUp(nEmbd, nHead));
         check(blockSize >= 1, "model.block_size is %d, but a sequence needs a token; set it to 1 or more", blockSize);
+        double weights = (double) nEmbd * (12.0 * nLayer * nEmbd + blockSize);
+        check(
+                weights <= Integer.MAX_VALUE,
+                "model.n_layer %d, n_embd %d and block_size %d make %,.0f weights even without a vocabulary, and a model"
+                        + " has fewer than 2^31 (2,147,483,648); lower model.n_embd or model.n_layer",
+                nLayer,
+                nEmbd,
+                blockSize,
+                weights);
         check(dropout >= 0 && dropout < 1, "model.dropout is %s, but it is a probability; set it in [0, 1)", dropout);
     }
 

@@ -24,6 +24,11 @@ public record TrainConfig(
     public TrainConfig {
         cluster.requireConsistent();
         check(
+                (long) train.microBatch() * model.blockSize() <= Integer.MAX_VALUE,
+                "train.micro_batch %d x model.block_size %d is more than 2^31 tokens of a forward pass; lower train.micro_batch",
+                train.microBatch(),
+                model.blockSize());
+        check(
                 cluster.compression() == Compression.NONE || train.reduction() == Reduction.RANK,
                 "train.reduction is tree, which gives the same bits on any number of executors, but cluster.compression"
                         + " is bf16, which rounds on each of them; set one of them to rank or none");

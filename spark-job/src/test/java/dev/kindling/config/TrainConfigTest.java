@@ -88,6 +88,9 @@ class TrainConfigTest {
             model.n_layer=0      | model.n_layer is 0
             model.n_layer=2.5    | model.n_layer is '2.5', but it must be a whole number
             model.block_size=99999999999 | it must be a whole number below 2^31
+            model.n_embd=61440   | weights even without a vocabulary, and a model has fewer than 2^31
+            model.n_layer=2147483647 | and a model has fewer than 2^31 (2,147,483,648); lower model.n_embd
+            model.block_size=2147483647 | and a model has fewer than 2^31
             model.dropout=1      | model.dropout is 1.0, but it is a probability
             model.dropout=NaN    | model.dropout is NaN
             model.bias=yes       | model.bias is 'yes'; set it to true or false
@@ -109,6 +112,7 @@ class TrainConfigTest {
             train.zero=2         | train.zero is 2
             train.eval_interval=0 | train.eval_interval is 0
             cluster.executors=0  | cluster.executors is 0
+            cluster.executors=2147483647 | at most 10000 train together; lower it
             cluster.min_executors=3 | set it between 1 and cluster.executors 2
             cluster.attention=flesh | did you mean 'flash'?
             cluster.compression=fp8 | must be one of none, bf16

@@ -1,12 +1,12 @@
 package dev.kindling.job.command;
 
 import dev.kindling.attention.AttentionBackend;
+import dev.kindling.config.ClusterSection;
 import dev.kindling.config.ConfigException;
 import dev.kindling.job.options.CompareOptions;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -88,11 +88,11 @@ public final class CompareCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        atLeast(1, "--steps", steps);
-        atLeast(2, "--rounds", rounds);
-        atLeast(2, "--warm-up", warmUp);
-        lengths.forEach(each -> atLeast(1, "--lengths", each));
-        executors.forEach(each -> atLeast(1, "--executors", each));
+        OptionValues.requireWithin(1, OptionValues.MOST, "--steps", steps);
+        OptionValues.requireWithin(2, OptionValues.MOST, "--rounds", rounds);
+        OptionValues.requireWithin(2, OptionValues.MOST, "--warm-up", warmUp);
+        lengths.forEach(each -> OptionValues.requireWithin(1, Integer.MAX_VALUE, "--lengths", each));
+        executors.forEach(each -> OptionValues.requireWithin(1, ClusterSection.MOST_EXECUTORS, "--executors", each));
         job.run(new CompareOptions(
                 configuration.config(),
                 out,
@@ -116,13 +116,6 @@ public final class CompareCommand implements Callable<Integer> {
             default ->
                 throw new ConfigException("--compile is '" + value + "', but it must be true, false or true,false");
         };
-    }
-
-    private static void atLeast(int least, String option, int value) {
-        if (value < least) {
-            throw new ConfigException(
-                    String.format(Locale.ROOT, "%s is %d; set it to %d or more", option, value, least));
-        }
     }
 
     private static <T> List<T> distinct(List<T> values) {

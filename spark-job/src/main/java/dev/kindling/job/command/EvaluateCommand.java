@@ -94,8 +94,8 @@ public final class EvaluateCommand implements Callable<Integer> {
                         Optional.ofNullable(split)),
                 out,
                 elastic.elastic(),
-                OptionValues.atLeastOne("--batch", batch),
-                OptionValues.atLeastOne("--stride", stride),
+                OptionValues.upTo(OptionValues.MOST_SEQUENCES, "--batch", batch),
+                OptionValues.upTo(Integer.MAX_VALUE, "--stride", stride),
                 common.verbose()));
         return ExitCode.DONE;
     }

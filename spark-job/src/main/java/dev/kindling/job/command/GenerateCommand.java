@@ -104,7 +104,7 @@ public final class GenerateCommand implements Callable<Integer> {
                 "--temperature is " + temperature + "; set it to 0 or more");
         check(topK >= 0, "--top-k is " + topK + "; set it to 1 or more, or to 0 for all tokens");
         check(topP > 0 && topP <= 1, "--top-p is " + topP + ", but it is a probability; set it in (0, 1]");
-        check(numSamples >= 1, "--num-samples is " + numSamples + "; set it to 1 or more");
+        OptionValues.requireWithin(1, OptionValues.MOST, "--num-samples", numSamples);
         check(
                 format == null || format.equals("json") || format.equals("parquet"),
                 "--format is '" + format + "'; it may be json or parquet");
@@ -129,7 +129,7 @@ public final class GenerateCommand implements Callable<Integer> {
                 out,
                 format == null ? "json" : format,
                 elastic.elastic(),
-                OptionValues.atLeastOne("--batch", batch).orElse(DEFAULT_BATCH));
+                OptionValues.upTo(OptionValues.MOST_SEQUENCES, "--batch", batch).orElse(DEFAULT_BATCH));
     }
 
     private static void check(boolean holds, String message) {

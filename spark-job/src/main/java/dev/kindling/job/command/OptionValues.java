@@ -8,6 +8,12 @@ import java.util.OptionalInt;
 
 /** Reads option values: one of a few names, or a number that may be left out. */
 final class OptionValues {
+    /** The most tasks, steps, rounds or samples that a command takes. */
+    static final int MOST = 1_000_000;
+
+    /** The most sequences of a forward pass. */
+    static final int MOST_SEQUENCES = 65_536;
+
     private OptionValues() {}
 
     /**
@@ -28,12 +34,20 @@ final class OptionValues {
     /**
      * A number that may be left out.
      *
-     * @throws ConfigException if a number was given and is less than 1
+     * @throws ConfigException if a number was given that is not in [1, most]
      */
-    static OptionalInt atLeastOne(String option, Integer value) {
-        if (value != null && value < 1) {
-            throw new ConfigException(String.format(Locale.ROOT, "%s is %d; set it to 1 or more", option, value));
+    static OptionalInt upTo(int most, String option, Integer value) {
+        if (value != null) {
+            requireWithin(1, most, option, value);
         }
         return value == null ? OptionalInt.empty() : OptionalInt.of(value);
+    }
+
+    /** @throws ConfigException if {@code value} is not in [least, most] */
+    static void requireWithin(int least, int most, String option, int value) {
+        if (value < least || value > most) {
+            throw new ConfigException(
+                    String.format(Locale.ROOT, "%s is %d; set it to %d or more, up to %d", option, value, least, most));
+        }
     }
 }

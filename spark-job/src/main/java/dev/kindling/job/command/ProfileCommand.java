@@ -1,6 +1,5 @@
 package dev.kindling.job.command;
 
-import dev.kindling.config.ConfigException;
 import dev.kindling.job.options.ProfileOptions;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -43,9 +42,7 @@ public final class ProfileCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        if (steps < 1) {
-            throw new ConfigException("--steps is " + steps + "; set it to 1 or more");
-        }
+        OptionValues.requireWithin(1, OptionValues.MOST, "--steps", steps);
         job.run(new ProfileOptions(
                 configuration.config(), out, steps, configuration.overrides(null, attention, null), common.verbose()));
         return ExitCode.DONE;

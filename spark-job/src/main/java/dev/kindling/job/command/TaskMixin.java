@@ -1,5 +1,6 @@
 package dev.kindling.job.command;
 
+import dev.kindling.config.ClusterSection;
 import dev.kindling.job.options.TaskSettings;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -32,8 +33,8 @@ final class TaskMixin {
 
     TaskSettings elastic() {
         return new TaskSettings(
-                OptionValues.atLeastOne("--executors", executors),
-                OptionValues.atLeastOne("--partitions", partitions),
+                OptionValues.upTo(ClusterSection.MOST_EXECUTORS, "--executors", executors),
+                OptionValues.upTo(OptionValues.MOST, "--partitions", partitions),
                 onError != null && OptionValues.of("--on-error", onError, OnError.class) == OnError.SKIP);
     }
 

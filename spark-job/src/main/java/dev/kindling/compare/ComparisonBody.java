@@ -20,6 +20,7 @@ import dev.kindling.exchange.RankLinks;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.report.RankMeasurement;
+import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -73,7 +74,7 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
                     cases);
             session.request(MEASUREMENT, measurement);
             return new byte[0];
-        } catch (DataException e) {
+        } catch (DataException | PathException e) {
             throw new FatalJobException(e.getMessage(), e);
         } catch (NcclException e) {
             // As a rule the consequence of another rank's end.

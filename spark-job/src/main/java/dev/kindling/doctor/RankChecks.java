@@ -13,6 +13,7 @@ import dev.kindling.device.cuda.library.CudaLibraries;
 import dev.kindling.device.cuda.library.KernelCache;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.model.ExecutorDevice;
+import dev.kindling.storage.NameEncoding;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -46,12 +47,13 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
         session.enter("checking the JVM");
         findings.add(java(where));
         findings.add(heap(where));
+        findings.add(encoding(where));
         session.enter("opening the device");
         findings.addAll(device(session, where));
         session.enter("measuring the network");
         findings.addAll(new PairBandwidth(channel, host).measure());
         session.enter("checking the run directory");
-        findings.addAll(new SharedDirectory(channel, directory, Storage.settings()).check(where));
+        findings.addAll(new SharedDirectory(channel, directory, Storage.settingsInAnyEncoding()).check(where));
         session.stepReached(session.startStep() + 1);
         List<Finding> all = new ArrayList<>();
         for (byte[] part : channel.allGather(MessageCodec.encode(findings))) {
@@ -89,6 +91,13 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
         return heap >= LITTLE_HEAP_BYTES
                 ? Finding.ok("memory", where, found)
                 : Finding.warn("memory", where, found, "set spark.executor.memory=2g or more");
+    }
+
+    private static Finding encoding(String where) {
+        String found = "file names in " + NameEncoding.ofThisJvm();
+        return NameEncoding.whyNotOnExecutor()
+                .map(reason -> Finding.fail("encoding", where, found, reason))
+                .orElseGet(() -> Finding.ok("encoding", where, found));
     }
 
     private List<Finding> device(RankSession session, String where) {

@@ -25,6 +25,7 @@ import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.job.options.ProfileOptions;
 import dev.kindling.job.options.TrainOptions;
 import dev.kindling.session.SparkSessions;
+import dev.kindling.storage.NameEncoding;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Clock;
@@ -110,7 +111,7 @@ public final class Kindling {
     public static void main(String[] args) throws Exception {
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
         PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
-        Optional<String> reason = NameEncoding.whyNot(System.getProperty("sun.jnu.encoding"));
+        Optional<String> reason = NameEncoding.whyNot(NameEncoding.ofThisJvm());
         if (reason.isPresent() && !List.of(args).contains("--help")) {
             err.println("kindling: " + reason.get());
             ProcessEnd.with(ExitCode.USAGE);

@@ -87,8 +87,18 @@ public final class Storage {
     /**
      * Hadoop's settings for this process: those of the host's files and, on executors too, the application's {@code
      * spark.hadoop.*}, which Spark passes only to its own readers.
+     *
+     * @throws PathException on an executor that loses characters of file names
      */
     public static Configuration settings() {
+        NameEncoding.whyNotOnExecutor().ifPresent(reason -> {
+            throw new PathException(reason);
+        });
+        return settingsInAnyEncoding();
+    }
+
+    /** The same for paths without names that an encoding could harm. */
+    public static Configuration settingsInAnyEncoding() {
         SparkEnv env = SparkEnv.get();
         if (env == null) {
             return SparkHadoopUtil.get().conf();

@@ -21,6 +21,7 @@ import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.storage.NoSpaceException;
+import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DeviceMemoryException;
@@ -50,7 +51,7 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
             Trainer.Rank rank =
                     new Trainer.Rank(member, new RankLinks(allReduce, Optional.ofNullable(nccl)), device, set, store);
             return MessageCodec.encode(new Trainer(config, rank, arena).run());
-        } catch (CheckpointException | DataException | NoSpaceException | DeviceMemoryException e) {
+        } catch (CheckpointException | DataException | NoSpaceException | PathException | DeviceMemoryException e) {
             // What is damaged, or does not fit, will be so at the next attempt.
             throw new FatalJobException(e.getMessage(), e);
         } catch (OutOfMemoryError e) {

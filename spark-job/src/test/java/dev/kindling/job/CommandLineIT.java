@@ -2,11 +2,9 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.input.CaseInputs;
 import dev.kindling.job.CommandRuns.Printed;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -15,10 +13,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
-import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -103,6 +101,22 @@ class CommandLineIT {
             // Numbers
             new Case("generate --checkpoint RUN --prompt ROMEO: --max-tokens 2147483647 --stop e", 0, "ROMEO:"),
             new Case("generate --checkpoint RUN --prompt ROMEO: --num-samples 2147483648", 2, "--num-samples"),
+            new Case("evaluate --checkpoint RUN --data NEW --out NEW --batch 2147483647", 2, "--batch", "up to 65536"),
+            new Case(
+                    "evaluate --checkpoint RUN --data NEW --out NEW --batch 0", 2, "--batch is 0; set it to 1 or more"),
+            new Case("evaluate --checkpoint RUN --data NEW --out NEW --partitions 2147483647", 2, "up to 1000000"),
+            new Case("evaluate --checkpoint RUN --data NEW --out NEW --executors 2147483647", 2, "up to 10000"),
+            new Case("generate --checkpoint RUN --prompts NEW --out NEW --batch 2147483647", 2, "up to 65536"),
+            new Case("generate --checkpoint RUN --prompts NEW --out NEW --partitions 2147483647", 2, "up to 1000000"),
+            new Case("generate --checkpoint RUN --prompt x --num-samples 2147483647", 2, "up to 1000000"),
+            new Case("compare --out NEW --steps 2147483647", 2, "--steps is 2147483647; set it to 1 or more, up to"),
+            new Case("compare --out NEW --rounds 2147483647", 2, "up to 1000000"),
+            new Case("compare --out NEW --warm-up 2147483647", 2, "up to 1000000"),
+            new Case("compare --out NEW --executors 2147483647", 2, "up to 10000"),
+            new Case("profile --out NEW --steps 2147483647", 2, "up to 1000000"),
+            new Case("train --out NEW --executors 2147483647", 2, "at most 10000 train together"),
+            new Case("train --out NEW --set train.micro_batch=2147483647", 2, "train.micro_batch"),
+            new Case("doctor --executors 2147483647 --out NEW", 2, "at most 10000 train together"),
             new Case("attention --device cpu --batch 1 --heads 2 --length 1 --backward", 0, "FLASH"),
             new Case("evaluate --checkpoint RUN --data CASES/small.txt --out NEW --stride 17", 2, "block_size 16 long"),
             // Texts
@@ -194,95 +208,49 @@ class CommandLineIT {
         assertThat(printed.out() + printed.err()).doesNotContainPattern("[\u0660-\u0669\u066b\u066c]");
     }
 
-    /** Small inputs of the kinds that people bring: names, encodings, links, tables and compressed files. */
-    static final class CaseInputs {
-        /** Letters outside ASCII, as they occur in the names, texts and prompts of these inputs. */
-        static final String LETTERS = "Gr\u00f6\u00dfe \u00fcbt";
-
-        private final Path root;
-
-        private CaseInputs(Path root) {
-            this.root = root;
+    /** Twenty letters each, and none in common: what was trained on the one says nothing of the other. */
+    @Test
+    void alphabetsOfOneSizeAreNotTakenForEachOther() {
+        Path one = folder.resolve("cases/alphabet/one.txt");
+        Path two = folder.resolve("cases/alphabet/two.txt");
+        Path run = folder.resolve("one");
+        Path shards = folder.resolve("two");
+        assertThat(runs.train(run, "" + one, "--set", "train.max_steps=3").code())
+                .isZero();
+        assertThat(runs.run("prepare", "--corpus", "" + two, "--tokenizer", "char", "--out", "" + shards)
+                        .code())
+                .isZero();
+        String[] init = {"--set", "train.init_from=" + run};
+        Path out = folder.resolve("from-one");
+        for (Path corpus : List.of(shards, two)) {
+            Printed foreign = runs.train(out, "" + corpus, init);
+            assertThat(foreign.code()).as(foreign.toString()).isEqualTo(2);
+            assertThat(foreign.err())
+                    .hasLineCount(1)
+                    .contains("trained with another vocabulary", "20 characters against 20")
+                    .contains("only there 'a'", "only here 'A'");
         }
+        Printed scored = runs.run(
+                "evaluate", "--checkpoint", "" + run, "--data", "" + two, "--out", "" + folder.resolve("scores"));
+        assertThat(scored.code()).as(scored.err()).isEqualTo(1);
+        assertThat(scored.err()).hasLineCount(1).contains("two.txt", "'A'", "vocabulary");
+    }
 
-        /** Writes all of them below {@code root}. */
-        static void write(Path root) throws IOException {
-            CaseInputs inputs = new CaseInputs(root);
-            inputs.texts();
-            inputs.rows();
-            inputs.configurations();
-            inputs.damaged();
-        }
-
-        private void texts() throws IOException {
-            file("small.txt", text("small"));
-            file("names/a.txt", text("a"));
-            file("names/\u00fcbung.txt", text("b"));
-            file("names/\u65e5\u672c.txt", text("c"));
-            file("loop/a.txt", text("a"));
-            Files.createSymbolicLink(root.resolve("loop/self"), Path.of("."));
-            file("words.txt", "word0000001\r\nword0000002\r\n".repeat(500));
-            file("notes/a.txt", text("a"));
-            file("notes/b.txt", text("b"));
-            file("notes/meta.json", "{\"n\": 2}");
-            file("text.gz/a.txt", text("a"));
-            compressed("text.gz/b.txt.gz", text("b"));
-            file("alphabet/one.txt", "abcdefghijklmnopqrst".repeat(100));
-            file("alphabet/two.txt", "ABCDEFGHIJKLMNOPQRST".repeat(100));
-        }
-
-        private void rows() throws IOException {
-            // Names that are patterns elsewhere, beside the file that the pattern would match.
-            file("patterns/x[1].jsonl", row("First"));
-            file("patterns/x1.jsonl", row("Something quite different is here"));
-            file("patterns/a,b.jsonl", row("First Citizen:"));
-            file("patterns/_x.jsonl", row("First Citizen:"));
-            file("two.jsonl", row("First Citizen:").strip() + " " + row("Before we go") + row("Speak, speak."));
-            file(
-                    "prompts.ndjson",
-                    "{\"prompt\": \"ROMEO:\", \"id\": \"r\"}\n{\"prompt\": \"JULIET:\", \"id\": \"j\"}\n");
-            Files.write(
-                    root.resolve("latin1.jsonl"),
-                    "{\"text\": \"Gr\u00fc\u00dfe an alle\"}\n".getBytes(StandardCharsets.ISO_8859_1));
-        }
-
-        private void configurations() throws IOException {
-            Files.write(
-                    root.resolve("latin1.yaml"),
-                    "# gr\u00f6\u00dfe\ntrain:\n  max_steps: 5\n".getBytes(StandardCharsets.ISO_8859_1));
-            file("two-documents.yaml", "train:\n  seed: 5\n---\ntrain:\n  seed: 99\n");
-        }
-
-        private void damaged() throws IOException {
-            file("empty.txt", "");
-            file("short.txt", "To be.");
-            file("binary/a.txt", text("a"));
-            Files.write(root.resolve("binary/b.txt"), new byte[] {'a', 0, 'b'});
-        }
-
-        private static String row(String text) {
-            return "{\"text\": \"" + text + "\"}\n";
-        }
-
-        /** A page of text that no other name gives, in ASCII. */
-        private static String text(String name) {
-            return ("First Citizen:\nBefore we go, hear " + name
-                            + " speak.\n\nROMEO:\nSomething quite different is here.\n\n")
-                    .repeat(40);
-        }
-
-        private void file(String name, String text) throws IOException {
-            Path file = root.resolve(name);
-            Files.createDirectories(file.getParent());
-            Files.writeString(file, text);
-        }
-
-        private void compressed(String name, String text) throws IOException {
-            ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-            try (OutputStream gzip = new GZIPOutputStream(bytes)) {
-                gzip.write(text.getBytes(StandardCharsets.UTF_8));
-            }
-            Files.write(root.resolve(name), bytes.toByteArray());
-        }
+    @Test
+    void aRowOfMoreThanTwentyMillionCharactersIsRead() throws IOException {
+        CaseInputs.writeHugeRow(folder.resolve("cases"));
+        Path shards = folder.resolve("huge");
+        Printed printed = runs.run(
+                "prepare",
+                "--corpus",
+                folder.resolve("cases/huge.jsonl").toString(),
+                "--column",
+                "text",
+                "--tokenizer",
+                "char",
+                "--out",
+                shards.toString());
+        assertThat(printed.code()).as(printed.err()).isZero();
+        assertThat(printed.out()).contains("18,900,000 training and 2,100,000 validation tokens");
     }
 }

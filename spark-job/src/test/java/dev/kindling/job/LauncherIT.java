@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.kindling.config.ConfigKey;
 import dev.kindling.coordinate.EmbeddedCluster;
+import dev.kindling.input.CaseInputs;
+import dev.kindling.job.CommandRuns.Printed;
+import dev.kindling.storage.NameEncoding;
 import dev.kindling.submit.SparkProcesses;
 import java.io.File;
 import java.io.IOException;
@@ -17,6 +20,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -57,10 +61,10 @@ class LauncherIT {
         Files.createSymbolicLink(target.resolve("kindling.jar"), Path.of(System.getProperty("kindling.jar")));
         Files.createSymbolicLink(folder.resolve("kindling"), application.resolve("submit.sh"));
         EmbeddedCluster.linkJars(folder.resolve("home/jars"), SparkProcesses.sparkJars());
-        CommandLineIT.CaseInputs.write(folder.resolve("cases"));
+        CaseInputs.write(folder.resolve("cases"));
         corpus = Files.writeString(
                 folder.resolve("corpus.txt"),
-                Files.readString(folder.resolve("cases/small.txt")) + CommandLineIT.CaseInputs.LETTERS.repeat(200));
+                Files.readString(folder.resolve("cases/small.txt")) + CaseInputs.LETTERS.repeat(200));
     }
 
     /** Runs the link to submit.sh in {@link #folder}, in the locale {@code LC_ALL}. */
@@ -111,17 +115,10 @@ class LauncherIT {
         assertThat(trained.code()).as(trained.toString()).isZero();
         assertThat(trained.out()).contains("file:" + folder + "/" + run);
         assertThat(folder.resolve(run).resolve("summary.json")).exists();
-        Ended written = submit(
-                locale,
-                "generate",
-                "--checkpoint",
-                run,
-                "--prompt",
-                CommandLineIT.CaseInputs.LETTERS,
-                "--max-tokens",
-                "3");
+        Ended written =
+                submit(locale, "generate", "--checkpoint", run, "--prompt", CaseInputs.LETTERS, "--max-tokens", "3");
         assertThat(written.code()).as(written.toString()).isZero();
-        assertThat(written.out()).startsWith(CommandLineIT.CaseInputs.LETTERS);
+        assertThat(written.out()).startsWith(CaseInputs.LETTERS);
         assertThat(trained.out() + trained.err() + written.err()).doesNotContainPattern("[\u0660-\u0669\u066b]");
     }
 
@@ -258,5 +255,29 @@ class LauncherIT {
                 .startsWith("kindling: arguments and file names reach this JVM in ")
                 .hasLineCount(1);
         assertThat(refused.waitFor()).isEqualTo(2);
+    }
+
+    /** The same on executors, whatever the driver has. */
+    @Test
+    void executorsThatLoseCharactersAreRefused() throws Exception {
+        Path empty = Files.createDirectory(folder.resolve("encoding"));
+        Path corpus = CommandRuns.writeCorpus(empty.resolve("corpus.txt"));
+        Path out = empty.resolve("out");
+        try (CommandRuns runs = new CommandRuns("20s", 2, Map.of("spark.executorEnv.LC_ALL", "POSIX"))) {
+            for (Printed refused : List.of(
+                    runs.run("prepare", "--corpus", "" + corpus, "--tokenizer", "char", "--out", "" + out),
+                    runs.train(out, "" + corpus))) {
+                assertThat(refused.code()).as(refused.toString()).isEqualTo(2);
+                assertThat(refused.err())
+                        .hasLineCount(1)
+                        .contains("reach executor ", " in ANSI_X3.4-1968", "spark.executorEnv.LC_ALL=C.UTF-8");
+                assertThat(out).doesNotExist();
+            }
+            Printed doctor = runs.run("doctor", "--executors", "2", "--device", "cpu", "--out", "" + empty);
+            assertThat(doctor.code()).isEqualTo(1);
+            assertThat(doctor.out().lines().filter(line -> line.startsWith("encoding")))
+                    .hasSize(2)
+                    .allMatch(line -> line.contains("FAIL  file names in ANSI_X3.4-1968"));
+        }
     }
 }

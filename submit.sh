@@ -106,7 +106,7 @@ split() {
         kindling_options+=("$1")
         shift
         ;;
-      --resume | --causal | --backward | -v | --verbose | --*=* | [!-]* | "")
+      --resume | --causal | --backward | --module | -v | --verbose | --*=* | [!-]* | "")
         kindling_options+=("$1")
         shift
         ;;

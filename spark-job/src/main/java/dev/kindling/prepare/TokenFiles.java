@@ -16,6 +16,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
@@ -27,9 +29,12 @@ import org.apache.hadoop.fs.Path;
  * A folder that nanoGPT's or llm.c's scripts prepared: {@code train.bin} and {@code val.bin}, or {@code
  * NAME_train_000001.bin} and the like. Other files in it are not read.
  *
- * @param files names that end in {@code .bin} with {@code train} or {@code val} in them, in their order
+ * @param files names that end in {@code .bin} with the word {@code train} or {@code val} in them, in their order
  */
 record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
+    private static final Pattern NAME =
+            Pattern.compile("(?:.*[^A-Za-z])?(" + CorpusSplit.TRAIN + "|" + CorpusSplit.VAL + ")(?:[^A-Za-z].*)?\\.bin");
+
     /** The files of a corpus; empty if it is no such folder. */
     static Optional<TokenFiles> of(Named corpus, Configuration hadoop) throws IOException {
         Path folder = corpus.resolve(hadoop);
@@ -38,16 +43,16 @@ record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
             return Optional.empty();
         }
         List<FileStatus> files = Stream.of(store.listStatus(folder))
-                .filter(file -> file.isFile() && isTokens(file.getPath().getName()))
+                .filter(file -> file.isFile() && split(file.getPath().getName()).isPresent())
                 .sorted(Comparator.comparing(file -> file.getPath().getName()))
                 .toList();
         return files.isEmpty() ? Optional.empty() : Optional.of(new TokenFiles(corpus, folder, files));
     }
 
-    private static boolean isTokens(String name) {
-        return name.endsWith(".bin")
-                && !name.startsWith(".")
-                && (name.contains(CorpusSplit.TRAIN) || name.contains(CorpusSplit.VAL));
+    /** The split that a file's name tells, by its last word of that kind; empty if it is no file of ids. */
+    private static Optional<String> split(String name) {
+        Matcher words = NAME.matcher(name);
+        return words.matches() ? Optional.of(words.group(1)) : Optional.empty();
     }
 
     /**
@@ -61,7 +66,7 @@ record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
         List<TokenRange> ranges = new ArrayList<>();
         boolean begins = false;
         for (FileStatus file : files) {
-            if (!file.getPath().getName().contains(split)) {
+            if (!split(file.getPath().getName()).equals(Optional.of(split))) {
                 continue;
             }
             String name = file.getPath().toString();

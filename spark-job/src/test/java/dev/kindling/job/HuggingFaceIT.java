@@ -146,14 +146,15 @@ class HuggingFaceIT {
         Path whole = folder.resolve("whole");
         assertThat(tune(whole).code()).isZero();
         Path cropped = folder.resolve("cropped");
-        String[] from = {"--set", "train.init_from=" + whole, "--set"};
-        Printed shorter = tune(cropped, from[0], from[1], from[2], "model.block_size=5");
+        String from = "train.init_from=" + whole;
+        String shards = "data.corpus=" + whole.resolve("data");
+        Printed shorter = tune(cropped, "--set", from, "--set", shards, "--set", "model.block_size=5");
         assertThat(shorter.code()).as(shorter.err()).isZero();
         assertThat(CommandRuns.losses(cropped)).hasSize(20);
         float[] all = positions(whole, 20);
         assertThat(positions(cropped, 0)).isEqualTo(Arrays.copyOf(all, 5 * 8));
         Path grown = folder.resolve("grown");
-        Printed longer = tune(grown, from[0], from[1], from[2], "model.block_size=9");
+        Printed longer = tune(grown, "--set", from, "--set", shards, "--set", "model.block_size=9");
         assertThat(longer.code()).isEqualTo(2);
         assertThat(longer.err())
                 .startsWith("kindling: model.block_size is 9, but train.init_from ")

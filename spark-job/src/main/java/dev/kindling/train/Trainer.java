@@ -17,7 +17,6 @@ import dev.kindling.exchange.RankShare;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
-import dev.kindling.storage.Retry;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
@@ -31,7 +30,6 @@ import org.apache.hadoop.fs.Path;
 /** The executor's loop: one rank of one generation, from a checkpoint (or from scratch) to the last step. */
 final class Trainer {
     private static final int PREFETCHED_STEPS = 4;
-    /** For one batch, beyond what its store is given. */
     private static final Duration BATCH_PATIENCE = Duration.ofSeconds(60);
 
     /**
@@ -166,8 +164,7 @@ final class Trainer {
         Iterator<StepBatches> steps = LongStream.range(start, config.train().maxSteps())
                 .mapToObj(number -> source.step(number, share))
                 .iterator();
-        return new Prefetcher<>(
-                steps, PREFETCHED_STEPS, BATCH_PATIENCE.plus(Retry.ofSettings().patience()));
+        return new Prefetcher<>(steps, PREFETCHED_STEPS, BATCH_PATIENCE);
     }
 
     /** Whether training goes on after this step with these ranks. */

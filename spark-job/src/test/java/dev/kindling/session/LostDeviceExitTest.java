@@ -63,8 +63,7 @@ class LostDeviceExitTest {
                 .collect();
         long lost = Long.parseLong(Files.readString(Path.of(first)));
         assertThat(second).hasSize(1).doesNotContain(lost);
-        ProcessHandle.of(lost)
-                .ifPresent(process -> assertThat(process.onExit()).succeedsWithin(120, TimeUnit.SECONDS));
+        ProcessHandle.of(lost).ifPresent(process -> assertThat(process.onExit()).succeedsWithin(120, TimeUnit.SECONDS));
         assertThat(failures.peek()).contains("could not finish the work on GPU 0: CUDA_ERROR_LAUNCH_FAILED (719)");
     }
 

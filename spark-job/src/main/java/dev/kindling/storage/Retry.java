@@ -63,6 +63,11 @@ public final class Retry {
         return new Retry(Duration.ofMillis(conf.getTimeAsMs(TIMEOUT, STANDARD)));
     }
 
+    /** How long one operation is tried. */
+    public Duration patience() {
+        return Duration.ofNanos(patienceNanos);
+    }
+
     /** What may be done more than once. */
     @FunctionalInterface
     public interface Operation<T> {

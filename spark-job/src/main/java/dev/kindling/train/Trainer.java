@@ -17,6 +17,7 @@ import dev.kindling.exchange.RankShare;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
+import dev.kindling.storage.Retry;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
@@ -30,6 +31,7 @@ import org.apache.hadoop.fs.Path;
 /** The executor's loop: one rank of one generation, from a checkpoint (or from scratch) to the last step. */
 final class Trainer {
     private static final int PREFETCHED_STEPS = 4;
+    /** For one batch, beyond what its store is given. */
     private static final Duration BATCH_PATIENCE = Duration.ofSeconds(60);
 
     /**
@@ -164,7 +166,8 @@ final class Trainer {
         Iterator<StepBatches> steps = LongStream.range(start, config.train().maxSteps())
                 .mapToObj(number -> source.step(number, share))
                 .iterator();
-        return new Prefetcher<>(steps, PREFETCHED_STEPS, BATCH_PATIENCE);
+        return new Prefetcher<>(
+                steps, PREFETCHED_STEPS, BATCH_PATIENCE.plus(Retry.ofSettings().patience()));
     }
 
     /** Whether training goes on after this step with these ranks. */

@@ -44,6 +44,25 @@ class ReportQueueTest {
     }
 
     @Test
+    void anErrorOnTheWayIsTheNextCallersAsWell() throws Exception {
+        CountDownLatch thrown = new CountDownLatch(1);
+        try (ReportQueue queue = new ReportQueue("test", batch -> {
+            thrown.countDown();
+            throw new NoClassDefFoundError("a class that this process lacks");
+        })) {
+            queue.add(report(0));
+            assertThat(thrown.await(2, TimeUnit.MINUTES)).isTrue();
+            assertThatThrownBy(() -> {
+                        while (true) { // the failure is kept a moment after it was thrown
+                            queue.flush();
+                            Thread.sleep(1);
+                        }
+                    })
+                    .isInstanceOf(NoClassDefFoundError.class);
+        }
+    }
+
+    @Test
     void flushReturnsWhenAllHaveArrivedAlsoThoseOnTheirWay() throws Exception {
         List<String> arrived = Collections.synchronizedList(new ArrayList<>());
         CountDownLatch onTheWay = new CountDownLatch(1);

@@ -1,6 +1,8 @@
 package dev.kindling.data.batch;
 
 import dev.kindling.data.DataException;
+import dev.kindling.data.StoreException;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.Locale;
@@ -74,8 +76,9 @@ public final class Prefetcher<E> implements AutoCloseable {
     /**
      * The next element.
      *
-     * @throws DataException if drawing it failed (with the cause), if it takes longer than the patience, or if the
-     *     waiting thread is interrupted; the thread's interrupt flag stays set
+     * @throws DataException if drawing it failed (with the cause), or if the waiting thread is interrupted; the thread's
+     *     interrupt flag stays set
+     * @throws StoreException if the store of the data failed, or it takes longer than the patience
      * @throws NoSuchElementException if the source has no more elements
      * @throws IllegalStateException if the prefetcher is closed
      */
@@ -93,6 +96,9 @@ public final class Prefetcher<E> implements AutoCloseable {
         if (last.isEnd()) {
             throw new NoSuchElementException("the source has no further batch");
         }
+        if (last.failure() instanceof StoreException fault) {
+            throw new StoreException(fault.getMessage(), fault.getCause());
+        }
         // A DataException already says what, why and the fix, and keeps the cause that it came with.
         String message = last.failure() instanceof DataException data
                 ? data.getMessage()
@@ -107,10 +113,11 @@ public final class Prefetcher<E> implements AutoCloseable {
         try {
             Drawn<E> drawn = queue.poll(patience.toNanos(), TimeUnit.NANOSECONDS);
             if (drawn == null) {
-                throw new DataException(String.format(
+                String message = String.format(
                         Locale.ROOT,
                         "no batch came within %.1f s; check that the storage of the shards answers",
-                        patience.toMillis() / 1000.0));
+                        patience.toMillis() / 1000.0);
+                throw new StoreException(message, new IOException(message));
             }
             return drawn;
         } catch (InterruptedException e) {

@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.data.DataException;
+import dev.kindling.data.StoreException;
+import java.io.IOException;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.List;
@@ -84,10 +86,26 @@ class PrefetcherTest {
     }
 
     @Test
+    void aFaultOfTheStoreStaysOne() {
+        StoreException fault = new StoreException("could not read x.bin", new IOException("503 Slow Down"));
+        Iterator<Integer> source = Stream.generate(() -> 1)
+                .<Integer>map(i -> {
+                    throw fault;
+                })
+                .iterator();
+        try (Prefetcher<Integer> prefetcher = new Prefetcher<>(source, 1, PATIENCE)) {
+            assertThatThrownBy(prefetcher::next)
+                    .isInstanceOf(StoreException.class)
+                    .hasMessage("could not read x.bin")
+                    .hasRootCauseMessage("503 Slow Down");
+        }
+    }
+
+    @Test
     void givesUpOnASourceThatHangs() {
         Prefetcher<Integer> prefetcher = hanging(Duration.ofMillis(50));
         assertThatThrownBy(prefetcher::next)
-                .isInstanceOf(DataException.class)
+                .isInstanceOf(StoreException.class)
                 .hasMessageContaining("no batch came within 0.1 s");
         prefetcher.close();
         assertThatThrownBy(prefetcher::next).isInstanceOf(IllegalStateException.class);

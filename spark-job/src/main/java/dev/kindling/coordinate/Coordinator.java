@@ -18,7 +18,7 @@ import org.apache.spark.scheduler.SparkListener;
 
 /**
  * The driver's side of the control plane: one open generation at a time, whose ranks it hears, watches and stops.
- * Messages of any other generation are answered with "stop". {@link #receive} runs on Spark's plugin thread and never
+ * Messages of any other generation are answered with "stop". {@link #receive} runs on the thread of that endpoint and never
  * blocks; the {@link TopicHandlers} have a thread of their own.
  */
 public final class Coordinator implements AutoCloseable {
@@ -36,7 +36,7 @@ public final class Coordinator implements AutoCloseable {
     private volatile GenerationState open;
     private volatile Handling handling;
 
-    /** Registers with Spark's plugin; one Coordinator may be open per driver. */
+    /** Registers with the endpoint that ranks ask; one Coordinator may be open per driver. */
     public Coordinator(JavaSparkContext sc, TopicHandlers handlers) {
         this.sc = sc;
         this.handlers = handlers;
@@ -47,7 +47,7 @@ public final class Coordinator implements AutoCloseable {
             return thread;
         });
         sc.sc().addSparkListener(listener);
-        CoordinatorPlugin.connect(this);
+        CoordinatorEndpoint.connect(this);
     }
 
     void open(GenerationState next) {
@@ -158,7 +158,7 @@ public final class Coordinator implements AutoCloseable {
     @Override
     public void close() {
         shut("the job is over");
-        CoordinatorPlugin.disconnect(this);
+        CoordinatorEndpoint.disconnect(this);
         sc.sc().removeSparkListener(listener);
         handlersThread.shutdown();
         try {

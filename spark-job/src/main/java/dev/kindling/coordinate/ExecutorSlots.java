@@ -3,6 +3,7 @@ package dev.kindling.coordinate;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Limits;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.resource.ResourceProfile;
 
 /** Waits, bounded, until the cluster offers a slot for every rank: Spark itself would wait for minutes or for ever. */
 final class ExecutorSlots {
@@ -10,10 +11,13 @@ final class ExecutorSlots {
 
     private final JavaSparkContext sc;
     private final GenerationPlan plan;
+    private final ResourceProfile resources;
 
-    ExecutorSlots(JavaSparkContext sc, GenerationPlan plan) {
+    /** @param resources of a rank */
+    ExecutorSlots(JavaSparkContext sc, GenerationPlan plan, ResourceProfile resources) {
         this.sc = sc;
         this.plan = plan;
+        this.resources = resources;
     }
 
     /**
@@ -54,6 +58,6 @@ final class ExecutorSlots {
     }
 
     private int offered() {
-        return sc.sc().maxNumConcurrentTasks(sc.sc().resourceProfileManager().defaultResourceProfile());
+        return sc.sc().maxNumConcurrentTasks(resources);
     }
 }

@@ -6,7 +6,9 @@ import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -14,6 +16,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.stream.IntStream;
 import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.resource.ResourceProfile;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import scala.reflect.ClassTag;
@@ -26,6 +29,10 @@ import scala.reflect.ClassTag$;
  */
 public final class Generations {
     private static final Logger LOG = LoggerFactory.getLogger(Generations.class);
+    private static final String INTERRUPT = "spark.job.interruptOnCancel";
+    private static final List<String> LOCAL_PROPERTIES =
+            List.of(INTERRUPT, ClusterListener.GENERATION, "spark.job.description");
+
     private static final long WATCH_MILLIS = 50;
     private static final long ROOM_MILLIS = 1_000;
     /** For news of a process that ended itself to reach the driver. */
@@ -36,6 +43,7 @@ public final class Generations {
     private final JavaSparkContext sc;
     private final Coordinator coordinator;
     private final GenerationPlan plan;
+    private final ResourceProfile resources;
     private final ExecutorSlots slots;
     private int number;
 
@@ -43,7 +51,8 @@ public final class Generations {
         this.sc = sc;
         this.coordinator = coordinator;
         this.plan = plan;
-        this.slots = new ExecutorSlots(sc, plan);
+        this.resources = RankResources.of(sc.sc());
+        this.slots = new ExecutorSlots(sc, plan, resources);
     }
 
     /**
@@ -53,6 +62,16 @@ public final class Generations {
      * @throws GenerationFailedException too many attempts without progress; the message is the first cause
      */
     public GenerationsResult run(GenerationBody body, Progress progress) {
+        Map<String, String> before = new HashMap<>();
+        LOCAL_PROPERTIES.forEach(key -> before.put(key, sc.getLocalProperty(key)));
+        try {
+            return runAll(body, progress);
+        } finally { // the thread is the caller's, who may go on with jobs of other kinds
+            before.forEach(sc::setLocalProperty);
+        }
+    }
+
+    private GenerationsResult runAll(GenerationBody body, Progress progress) {
         List<Generation> generations = new ArrayList<>();
         List<FirstCause> failures = new ArrayList<>();
         long start = progress.committedStep();
@@ -122,7 +141,7 @@ public final class Generations {
     }
 
     private JavaFutureAction<List<byte[]>> submit(Generation generation, GenerationBody body) {
-        sc.setLocalProperty("spark.job.interruptOnCancel", "true");
+        sc.setLocalProperty(INTERRUPT, "true");
         sc.setLocalProperty(ClusterListener.GENERATION, String.valueOf(generation.number()));
         sc.setJobDescription("Kindling generation " + generation.number() + ": " + generation.worldSize()
                 + " rank(s) from step " + generation.startStep());
@@ -131,6 +150,7 @@ public final class Generations {
         ClassTag<byte[]> bytes = ClassTag$.MODULE$.apply(byte[].class);
         return sc.parallelize(new ArrayList<>(ranks), ranks.size())
                 .rdd()
+                .withResources(resources)
                 .barrier()
                 .mapPartitions(task, false, bytes)
                 .toJavaRDD()

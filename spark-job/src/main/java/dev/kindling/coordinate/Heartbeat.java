@@ -88,7 +88,7 @@ final class Heartbeat implements AutoCloseable {
         long lastAnswer = System.nanoTime();
         while (!isClosed() && stopReason == null) {
             try {
-                if (CoordinatorPlugin.ask(message()) instanceof DriverReply.Stop order) {
+                if (CoordinatorEndpoint.ask(message()) instanceof DriverReply.Stop order) {
                     stop(order.reason());
                 }
                 lastAnswer = System.nanoTime();

@@ -176,7 +176,7 @@ public final class RankSession implements AutoCloseable {
 
     /** What a rank leaves in this executor process for those of later generations; null at first. */
     public AtomicReference<Object> retained() {
-        return CoordinatorPlugin.retained();
+        return CoordinatorEndpoint.retained();
     }
 
     /** Whether the driver has told this rank to stop. */
@@ -191,7 +191,7 @@ public final class RankSession implements AutoCloseable {
             if (!mustStop()) {
                 flushQuietly();
             }
-            CoordinatorPlugin.ask(new RankMessage.Failed(generation.number(), rank, cause, origin));
+            CoordinatorEndpoint.ask(new RankMessage.Failed(generation.number(), rank, cause, origin));
         } catch (Exception e) {
             LOG.error("rank {} could not tell the driver of its failure: {}", rank, cause.what(), e);
         }
@@ -210,7 +210,7 @@ public final class RankSession implements AutoCloseable {
         check();
         DriverReply reply;
         try {
-            reply = CoordinatorPlugin.ask(message);
+            reply = CoordinatorEndpoint.ask(message);
         } catch (FatalJobException e) {
             throw e;
         } catch (InterruptedException e) {

@@ -13,9 +13,9 @@
  * driver answers those of another one with "stop" (fencing), so that a process that was frozen cannot disturb its
  * replacement.
  *
- * <p>Ranks and driver talk over Spark's plugin API, without a port of our own, so Spark's security applies.
+ * <p>Ranks and driver talk over an endpoint of Spark's RPC, without a port of our own, so Spark's security applies.
  *
- * <p>Threads. On the driver: the caller of {@code Generations.run} watches; Spark's plugin thread answers ranks and never
+ * <p>Threads. On the driver: the caller of {@code Generations.run} watches; the endpoint's thread answers ranks and never
  * blocks; Spark's listener thread tells of executors that are gone; one thread of the {@link
  * dev.kindling.coordinate.Coordinator} runs the handlers. On an executor, for each rank: Spark's task thread runs the body;
  * one daemon thread sends heartbeats, another one reports.

@@ -2,7 +2,6 @@ package dev.kindling.session;
 
 import com.sun.management.OperatingSystemMXBean;
 import dev.kindling.config.ConfigException;
-import dev.kindling.coordinate.CoordinatorPlugin;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.model.ExecutorDevice;
 import java.lang.management.ManagementFactory;
@@ -42,8 +41,7 @@ public final class SparkSettings {
     private SparkSettings() {}
 
     /**
-     * Settings of a barrier job: {@code executors} executors of one rank each, all of them at once, and the coordinator's
-     * plugin on every one.
+     * Settings of a barrier job: {@code executors} executors of one rank each, all of them at once.
      *
      * @param gpus of this host that an embedded cluster offers its executors, one each; 0 for a job on the CPU
      * @return {@code conf}
@@ -65,7 +63,6 @@ public final class SparkSettings {
         // Spark looks for free slots 40 times, 15 s apart; our own wait for slots comes before and is bounded.
         conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
         conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "10");
-        addPlugin(conf, CoordinatorPlugin.class.getName());
         return conf;
     }
 

@@ -21,6 +21,12 @@ public record DataSection(
         String column,
 
         @KeyDoc(
+                defaultValue = "",
+                allowed = "a name, or format.`path`",
+                doc = "a table that Spark SQL reads, instead of a corpus; its text is in column")
+        String table,
+
+        @KeyDoc(
                 defaultValue = "char",
                 doc = "char: a token a character; gpt2: its 50257 byte pairs; bpe: those of the init_from model")
         TokenizerKind tokenizer,
@@ -33,6 +39,9 @@ public record DataSection(
                 doc = "random windows of the stream of tokens, or whole documents packed side by side")
         Packing packing)
         implements Serializable {
+
+    /** The corpus of a configuration that names none. */
+    private static final String NO_CORPUS = "shakespeare";
 
     public enum TokenizerKind {
         CHAR,
@@ -49,16 +58,25 @@ public record DataSection(
     public DataSection {
         check(!corpus.isBlank(), "data.corpus is empty; set it to shakespeare or to a path of text");
         check(
+                table.isEmpty() || corpus.equals(NO_CORPUS),
+                "data.table %s and data.corpus %s both name the text; leave one of them out",
+                table,
+                corpus);
+        check(
+                table.isEmpty() || !column.isEmpty(),
+                "data.table is %s, but nothing says which column holds the text; set data.column",
+                table);
+        check(
                 valFraction > 0 && valFraction < 1,
                 "data.val_fraction is %s, but both parts need text; set it between 0 and 1, for example 0.1",
                 valFraction);
     }
 
     public DataSection withCorpus(String location) {
-        return new DataSection(location, column, tokenizer, valFraction, packing);
+        return new DataSection(location, column, table, tokenizer, valFraction, packing);
     }
 
     public DataSection withTokenizer(TokenizerKind kind) {
-        return new DataSection(corpus, column, kind, valFraction, packing);
+        return new DataSection(corpus, column, table, kind, valFraction, packing);
     }
 }

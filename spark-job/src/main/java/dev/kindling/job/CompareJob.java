@@ -153,7 +153,7 @@ final class CompareJob implements Job<CompareOptions> {
             out.printf(Locale.ROOT, "%d executor(s): measuring ...%n", executors);
             MeasurementCollector record = new MeasurementCollector(out);
             try (Coordinator coordinator = new Coordinator(spark, record.handlers())) {
-                GenerationPlan plan = TrainJob.plan(longest(own, comparison.plan()), vocabulary, spark.getConf());
+                GenerationPlan plan = Training.plan(longest(own, comparison.plan()), vocabulary, spark.getConf());
                 new Generations(spark, coordinator, plan)
                         .run(
                                 new ComparisonBody(

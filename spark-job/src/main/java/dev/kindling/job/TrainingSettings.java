@@ -14,7 +14,7 @@ import org.apache.hadoop.conf.Configuration;
 /**
  * Finds the configuration that a command trains with: the one that it names, or the built-in one that fits the device.
  */
-final class TrainingSettings {
+public final class TrainingSettings {
     private TrainingSettings() {}
 
     /**
@@ -41,7 +41,12 @@ final class TrainingSettings {
                 : config;
     }
 
-    static void requireEnoughMicroBatches(TrainConfig config) {
+    /**
+     * Fails if an executor would have nothing to do.
+     *
+     * @throws ConfigException if there are fewer micro-batches than executors
+     */
+    public static void requireEnoughMicroBatches(TrainConfig config) {
         ClusterSection cluster = config.cluster();
         if (config.train().microBatches() < cluster.executors()) {
             throw new ConfigException(String.format(

@@ -65,10 +65,23 @@ public final class ShardPreparation {
     /**
      * What to prepare.
      *
+     * @param origin what the manifest says that the tokens are from
      * @param vocabulary to use; empty for the one that {@code tokenizer} names, {@code char} or {@code gpt2}
-     * @param valFraction in (0, 1)
+     * @param validation text to validate on; empty for the end of the corpus
+     * @param valFraction in (0, 1), of the corpus, where it is to be divided
      */
-    public record Request(Named corpus, TokenizerKind tokenizer, Optional<Tokenizer> vocabulary, double valFraction) {}
+    public record Request(
+            Named corpus,
+            String origin,
+            TokenizerKind tokenizer,
+            Optional<Tokenizer> vocabulary,
+            Optional<Named> validation,
+            double valFraction) {
+        /** Of a corpus whose end is for validation. */
+        public Request(Named corpus, TokenizerKind tokenizer, Optional<Tokenizer> vocabulary, double valFraction) {
+            this(corpus, corpus.path(), tokenizer, vocabulary, Optional.empty(), valFraction);
+        }
+    }
 
     /** Whether {@code corpus} is a folder that a preparation has finished, which needs none. */
     public static boolean isPrepared(Named corpus, Configuration hadoop) throws IOException {
@@ -188,7 +201,9 @@ public final class ShardPreparation {
         boolean byCharacter = request.vocabulary().isEmpty() && request.tokenizer() == TokenizerKind.CHAR;
         TextCuts cuts =
                 request.vocabulary().map(Tokenizer::cuts).orElse(byCharacter ? TextCuts.CHARACTERS : TextCuts.GPT2);
-        List<CorpusPart> parts = CorpusPart.of(request.corpus(), cuts, hadoop);
+        List<CorpusPart> parts = new ArrayList<>(CorpusPart.of(request.corpus(), cuts, hadoop));
+        int trainParts = parts.size();
+        request.validation().ifPresent(named -> parts.addAll(CorpusPart.of(named, cuts, hadoop)));
         long bytes = parts.stream().mapToLong(CorpusPart::cost).sum();
         int most = (int) Math.max(spark.defaultParallelism(), bytes / TASK_BYTES);
         Division division = new Division(parts, Math.min(parts.size(), most));
@@ -206,7 +221,9 @@ public final class ShardPreparation {
         }
         Tokenizer tokenizer = request.vocabulary()
                 .orElseGet(() -> byCharacter ? CharTokenizer.of(characters.stream()) : new BpeTokenizer());
-        CorpusSplit split = CorpusSplit.of(lengths, request.valFraction());
+        CorpusSplit split = request.validation().isPresent()
+                ? CorpusSplit.between(lengths, trainParts)
+                : CorpusSplit.of(lengths, request.valFraction());
         Writing writing = new Writing(
                 division,
                 folder.toString(),
@@ -223,7 +240,7 @@ public final class ShardPreparation {
             splits.get(CorpusSplit.VAL).addAll(shards.val());
         }
         sweep(folder, splits);
-        ShardSet.commit(target, request.corpus().path(), tokenizer, splits);
+        ShardSet.commit(target, request.origin(), tokenizer, splits);
     }
 
     /** Deletes what attempts have left that were killed, or lost the race against another. */

@@ -92,6 +92,9 @@ public record StartingPoint(
     }
 
     private static TrainConfig qualified(TrainConfig config, Configuration hadoop) throws IOException {
+        if (!config.data().table().isEmpty()) {
+            return config;
+        }
         String corpus = ShardPreparation.qualified(Named.corpus(config.data()), hadoop);
         return config.withData(data -> data.withCorpus(corpus));
     }

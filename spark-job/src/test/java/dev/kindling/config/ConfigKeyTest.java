@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class ConfigKeyTest {
@@ -29,7 +30,8 @@ class ConfigKeyTest {
                 .mapToInt((RecordComponent[] each) -> each.length)
                 .sum();
         assertThat(ConfigKey.all()).hasSize(components).allSatisfy(key -> {
-            assertThat(key.defaultValue().isBlank()).isEqualTo(key.path().equals("data.column"));
+            assertThat(key.defaultValue().isBlank())
+                    .isEqualTo(Set.of("data.column", "data.table").contains(key.path()));
             assertThat(key.doc()).isNotBlank().doesNotContain("\n");
             assertThat(key.allowed()).isNotBlank();
         });

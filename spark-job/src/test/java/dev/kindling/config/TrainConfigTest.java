@@ -96,6 +96,7 @@ class TrainConfigTest {
             model.bias=yes       | model.bias is 'yes'; set it to true or false
             model.activation=relu | must be one of gelu, gelu_tanh
             data.corpus=         | data.corpus is empty
+            data.table=db.texts  | data.table is db.texts, but nothing says which column holds the text; set data.column
             data.val_fraction=1  | data.val_fraction is 1.0
             data.tokenizer=gtp2  | did you mean 'gpt2'?
             train.micro_batch=7  | set train.micro_batch to 4

@@ -259,4 +259,34 @@ class InputIT {
         assertThat(totals.get("documents").asInt()).isEqualTo(1);
         assertThat(totals.get("skipped").asInt()).isEqualTo(2);
     }
+
+    @Test
+    void aTableOfSparkSqlTrainsAsItsFilesDo() throws IOException {
+        Path rows = text(
+                "documents.jsonl", texts.stream().map(text -> row("text", text)).collect(Collectors.joining()));
+        Path ofFiles = folder.resolve("of-files");
+        done(runs.train(ofFiles, "" + rows, "--set", "data.column=text", "--set", "train.max_steps=3"));
+        Path ofTable = folder.resolve("of-table");
+        done(trainTable(ofTable, "json.`" + rows + "`", "text"));
+        assertThat(tokens(ofTable.resolve("data"), "train")).isEqualTo(tokens(ofFiles.resolve("data"), "train"));
+        assertThat(CommandRuns.weights(ofTable, 3)).isEqualTo(CommandRuns.weights(ofFiles, 3));
+
+        Path out = folder.resolve("of-no-table");
+        assertRefused(trainTable(out, "nowhere", "text"), 2, "data.table nowhere cannot be read", "cannot be found");
+        assertRefused(trainTable(out, "json.`" + rows + "`", "tex"), 2, "has no such column; did you mean text?");
+        assertRefused(runs.train(out, "" + rows, "--set", "data.table=x"), 2, "both name the text");
+        assertThat(out).doesNotExist();
+    }
+
+    private Printed trainTable(Path out, String table, String column) {
+        return runs.train(
+                out,
+                "shakespeare",
+                "--set",
+                "data.table=" + table,
+                "--set",
+                "data.column=" + column,
+                "--set",
+                "train.max_steps=3");
+    }
 }

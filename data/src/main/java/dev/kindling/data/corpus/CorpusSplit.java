@@ -1,6 +1,7 @@
 package dev.kindling.data.corpus;
 
 import dev.kindling.data.DataException;
+import java.util.Arrays;
 import java.util.Locale;
 
 /**
@@ -51,5 +52,25 @@ public record CorpusSplit(int part, long codePoint, long trainCodePoints, long v
             before += codePoints[part++];
         }
         return new CorpusSplit(part, train - before, train, total - train);
+    }
+
+    /**
+     * Where parts that are for training end and those for validation begin.
+     *
+     * @param codePoints the length of each part, in order
+     * @param trainParts how many of them, from the first, are for training
+     * @throws DataException if one of the two holds no text
+     */
+    public static CorpusSplit between(long[] codePoints, int trainParts) {
+        long train = Arrays.stream(codePoints, 0, trainParts).sum();
+        long val = Arrays.stream(codePoints, trainParts, codePoints.length).sum();
+        if (train == 0 || val == 0) {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "there is no text for %s: all of it is for %s; divide the rows otherwise",
+                    train == 0 ? TRAIN : VAL,
+                    train == 0 ? VAL : TRAIN));
+        }
+        return new CorpusSplit(trainParts, 0, train, val);
     }
 }

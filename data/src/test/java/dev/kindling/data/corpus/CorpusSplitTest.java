@@ -56,4 +56,13 @@ class CorpusSplitTest {
     void refusesAPartWithoutText() {
         assertThatThrownBy(() -> CorpusSplit.of(new long[] {1}, 0.1)).hasMessageContaining("nothing for train");
     }
+
+    @Test
+    void cutsBetweenPartsThatAreDividedAlready() {
+        assertThat(CorpusSplit.between(new long[] {5, 2, 3}, 2)).isEqualTo(new CorpusSplit(2, 0, 7, 3));
+        assertThatThrownBy(() -> CorpusSplit.between(new long[] {5, 0}, 1))
+                .isInstanceOf(DataException.class)
+                .hasMessageContaining("no text for val: all of it is for train");
+        assertThatThrownBy(() -> CorpusSplit.between(new long[] {0, 5}, 1)).hasMessageContaining("no text for train");
+    }
 }

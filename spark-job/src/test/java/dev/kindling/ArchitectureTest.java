@@ -47,7 +47,8 @@ class ArchitectureTest {
             List.of("session"),
             List.of("job.options"),
             List.of("job.command"),
-            List.of("job"));
+            List.of("job"),
+            List.of("ml"));
 
     private static final String[] BELOW_SPARK = {
         "dev.kindling.data..",

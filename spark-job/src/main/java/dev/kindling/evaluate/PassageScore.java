@@ -31,7 +31,7 @@ public record PassageScore(String id, long tokens, long bytes, long nats, long u
     }
 
     /** The sum of losses, in nats, rounded once. */
-    double loss() {
+    public double loss() {
         return nats + units / PassageLoss.UNITS;
     }
 

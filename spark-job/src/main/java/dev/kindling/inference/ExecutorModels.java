@@ -3,7 +3,6 @@ package dev.kindling.inference;
 import dev.kindling.model.ExecutorDevice;
 import java.io.IOException;
 import java.util.HashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Executors;
@@ -15,12 +14,15 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The models of this executor process: one for each device, loaded once and shared by the tasks on it. One that no task
- * has used for a while is closed, and at once where another model needs its device.
+ * The models of this executor process, loaded once for each device and shared by the tasks on it. One that no task has
+ * used for a while is closed, and at once where another model needs its device; those that tasks use at the same time, as
+ * two stages of a pipeline do, lie side by side.
  */
 public final class ExecutorModels {
     private static final long IDLE_SECONDS = 20;
-    private static final Map<Optional<Integer>, SharedModel> BY_DEVICE = new HashMap<>();
+    /** Guards itself. */
+    private static final Map<Use, SharedModel> MODELS = new HashMap<>();
+
     private static final ScheduledExecutorService CLOSING = Executors.newSingleThreadScheduledExecutor(work -> {
         Thread named = new Thread(work, "kindling-idle-models");
         named.setDaemon(true);
@@ -50,14 +52,14 @@ public final class ExecutorModels {
         M load() throws IOException;
     }
 
+    private record Use(Optional<Integer> gpu, Specification<?> specification) {}
+
     private static final class SharedModel {
-        private final Specification<?> specification;
         private final DeviceModel model;
         private int users;
         private long uses;
 
-        SharedModel(Specification<?> specification, DeviceModel model) {
-            this.specification = specification;
+        SharedModel(DeviceModel model) {
             this.model = model;
         }
     }
@@ -65,44 +67,58 @@ public final class ExecutorModels {
     /** The model for the task that this thread runs, until the task ends. */
     @SuppressWarnings("unchecked") // an equal specification loads a model of the same class
     public static <M extends DeviceModel> M acquire(Specification<M> specification) throws IOException {
-        synchronized (BY_DEVICE) {
-            Optional<Integer> gpu = ExecutorDevice.gpu();
-            SharedModel present = BY_DEVICE.get(gpu);
-            if (present != null && (!present.specification.equals(specification) || present.model.failed())) {
-                if (present.users > 0) {
-                    throw new IllegalStateException(String.format(
-                            Locale.ROOT,
-                            "this executor's device is still busy for %s; run one job at a time, or give this one executors of its own",
-                            present.specification));
+        synchronized (MODELS) {
+            Use use = new Use(ExecutorDevice.gpu(), specification);
+            SharedModel shared = MODELS.get(use);
+            if (shared != null && shared.model.failed()) {
+                MODELS.remove(use);
+                if (shared.users == 0) {
+                    shared.model.close();
                 }
-                BY_DEVICE.remove(gpu).model.close();
+                shared = null;
             }
-            SharedModel shared = BY_DEVICE.get(gpu);
             if (shared == null) {
-                shared = new SharedModel(specification, specification.load());
-                BY_DEVICE.put(gpu, shared);
+                makeRoom(use.gpu());
+                shared = new SharedModel(specification.load());
+                MODELS.put(use, shared);
             }
             shared.users++;
             shared.uses++;
             SharedModel used = shared;
-            TaskCompletionListener end = task -> release(gpu, used);
+            TaskCompletionListener end = task -> release(use, used);
             TaskContext.get().addTaskCompletionListener(end);
             return (M) used.model;
         }
     }
 
+    private static void makeRoom(Optional<Integer> gpu) {
+        MODELS.entrySet().removeIf(entry -> {
+            boolean idle = entry.getKey().gpu().equals(gpu) && entry.getValue().users == 0;
+            if (idle) {
+                entry.getValue().model.close();
+            }
+            return idle;
+        });
+    }
+
     @SuppressWarnings("FutureReturnValueIgnored") // closeIdle logs its own failure
-    private static void release(Optional<Integer> gpu, SharedModel shared) {
-        synchronized (BY_DEVICE) {
+    private static void release(Use use, SharedModel shared) {
+        synchronized (MODELS) {
             shared.users--;
+            if (MODELS.get(use) != shared) { // it has failed, and another has taken its place
+                if (shared.users == 0) {
+                    shared.model.close();
+                }
+                return;
+            }
             long uses = shared.uses;
-            CLOSING.schedule(() -> closeIdle(gpu, shared, uses), IDLE_SECONDS, TimeUnit.SECONDS);
+            CLOSING.schedule(() -> closeIdle(use, shared, uses), IDLE_SECONDS, TimeUnit.SECONDS);
         }
     }
 
-    private static void closeIdle(Optional<Integer> gpu, SharedModel shared, long uses) {
-        synchronized (BY_DEVICE) {
-            if (shared.users == 0 && shared.uses == uses && BY_DEVICE.remove(gpu, shared)) {
+    private static void closeIdle(Use use, SharedModel shared, long uses) {
+        synchronized (MODELS) {
+            if (shared.users == 0 && shared.uses == uses && MODELS.remove(use, shared)) {
                 try {
                     shared.model.close();
                 } catch (RuntimeException | Error e) {

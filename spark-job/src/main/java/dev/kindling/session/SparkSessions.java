@@ -3,6 +3,7 @@ package dev.kindling.session;
 import dev.kindling.config.ConfigException;
 import java.util.function.Supplier;
 import org.apache.spark.SparkConf;
+import org.apache.spark.SparkContext;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.slf4j.Logger;
@@ -70,6 +71,15 @@ public final class SparkSessions {
                 .setAppName("kindling " + name)
                 .set(SparkSettings.DYNAMIC_ALLOCATION, "false")
                 .set("spark.executor.instances", "0"));
+    }
+
+    /** The executors of an application that runs, those that are still to come as its settings say; 1 in local mode. */
+    public static int executors(SparkContext spark) {
+        if (spark.isLocal()) {
+            return 1;
+        }
+        int registered = spark.statusTracker().getExecutorInfos().length - 1; // the driver is one
+        return Math.max(registered, spark.getConf().getInt("spark.executor.instances", 1));
     }
 
     private static Application application(Supplier<SparkConf> conf) {

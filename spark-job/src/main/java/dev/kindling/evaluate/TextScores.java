@@ -1,0 +1,79 @@
+package dev.kindling.evaluate;
+
+import dev.kindling.data.DataException;
+import dev.kindling.data.token.Tokenizer;
+import dev.kindling.input.TextPieces;
+import java.io.IOException;
+import java.io.Serializable;
+import java.util.Iterator;
+import java.util.Locale;
+import scala.Tuple2;
+
+/**
+ * Scores texts as they come, in a task: in their order, and with no more of them in memory than the device needs to be kept
+ * busy.
+ */
+public record TextScores(ScoringSettings scoring, Measurements measurements) implements Serializable {
+    /**
+     * A score for each text, in their order. One that cannot be scored, as null, is an error, or where {@link
+     * ScoringSettings#skipBad} says so a score with a {@link PassageScore#problem}.
+     */
+    public Iterator<PassageScore> of(Iterator<String> texts) throws IOException {
+        Iterator<Passage> passages = new Iterator<>() {
+            private long number;
+
+            @Override
+            public boolean hasNext() {
+                return texts.hasNext();
+            }
+
+            @Override
+            public Passage next() {
+                return new Text(number++, texts.next());
+            }
+        };
+        Iterator<Tuple2<String, PassageScore>> scores = new PassageScoring(scoring, measurements).scores(passages);
+        return new Iterator<>() {
+            @Override
+            public boolean hasNext() {
+                return scores.hasNext();
+            }
+
+            @Override
+            public PassageScore next() {
+                return scores.next()._2();
+            }
+        };
+    }
+
+    /** @param number of the row in its task */
+    private record Text(long number, String text) implements Passage {
+        @Override
+        public String key() {
+            return id();
+        }
+
+        @Override
+        public String id() {
+            return "row " + number;
+        }
+
+        @Override
+        public boolean whole() {
+            return true;
+        }
+
+        @Override
+        public void read(Tokenizer tokenizer, int block, Tokens to) {
+            if (text == null) {
+                throw new DataException("the text is null; filter such rows out, or set handleInvalid to keep or skip");
+            }
+            to.begin(TextSegment.beginning(tokenizer));
+            try {
+                TextPieces.forEach(text, tokenizer.cuts(), piece -> to.score(tokenizer.encode(piece)));
+            } catch (DataException e) {
+                throw new DataException(String.format(Locale.ROOT, "a text cannot be scored: %s", e.getMessage()), e);
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+package dev.kindling.ml;
+
+import java.util.List;
+import org.apache.spark.ml.param.DoubleParam;
+import org.apache.spark.ml.param.IntParam;
+import org.apache.spark.ml.param.LongParam;
+import org.apache.spark.ml.param.Param;
+import org.apache.spark.ml.param.Params;
+import org.apache.spark.ml.param.StringArrayParam;
+
+/** What a trained model computes on, and how it draws tokens. */
+final class InferenceParams {
+    private final Params owner;
+    final Param<String> device;
+    final Param<String> precision;
+    final Param<String> attention;
+    final IntParam batchSize;
+    final IntParam maxTokens;
+    final DoubleParam temperature;
+    final IntParam topK;
+    final DoubleParam topP;
+    final StringArrayParam stopStrings;
+    final LongParam seed;
+
+    /** Those of {@code owner}, with their defaults set. */
+    InferenceParams(Params owner) {
+        this.owner = owner;
+        String uid = owner.uid();
+        device = new Param<>(uid, "device", "device of the tasks; auto: a GPU where Spark gives one", String.class);
+        precision = new Param<>(uid, "precision", "precision of activations; auto: that of training", String.class);
+        attention = new Param<>(uid, "attention", "backend of attention; auto: the fastest that can run", String.class);
+        List.of(device, precision, attention).forEach(param -> owner.setDefault(param, "auto"));
+        batchSize = new IntParam(uid, "batchSize", "texts side by side in a pass; 0: the micro-batch of training");
+        maxTokens = new IntParam(uid, "maxTokens", "the most tokens of a completion");
+        temperature = new DoubleParam(
+                uid, "temperature", "logits are divided by it for a completion; 0: the likeliest token");
+        topK = new IntParam(uid, "topK", "a completion draws among the likeliest topK tokens; 0: all");
+        topP = new DoubleParam(uid, "topP", "a completion draws among tokens that make up this probability; 1: all");
+        stopStrings = new StringArrayParam(owner, "stopStrings", "strings before the first of which a completion ends");
+        seed = new LongParam(uid, "seed", "seed of completions");
+        owner.setDefault(batchSize, 0);
+        owner.setDefault(maxTokens, 100);
+        owner.setDefault(temperature, 1.0);
+        owner.setDefault(topK, 0);
+        owner.setDefault(topP, 1.0);
+        owner.setDefault(stopStrings, new String[0]);
+        owner.setDefault(seed, 1337L);
+    }
+
+    List<Param<?>> all() {
+        return List.of(device, precision, attention, batchSize, maxTokens, temperature, topK, topP, stopStrings, seed);
+    }
+
+    int whole(IntParam param) {
+        return (Integer) owner.getOrDefault(param);
+    }
+
+    float real(DoubleParam param) {
+        return ((Double) owner.getOrDefault(param)).floatValue();
+    }
+}

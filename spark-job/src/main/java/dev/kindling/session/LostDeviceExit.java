@@ -2,6 +2,7 @@ package dev.kindling.session;
 
 import dev.kindling.coordinate.ExecutorProcess;
 import dev.kindling.device.cuda.library.CudaException;
+import java.util.Locale;
 import java.util.Map;
 import org.apache.spark.ExceptionFailure;
 import org.apache.spark.TaskFailedReason;
@@ -9,66 +10,63 @@ import org.apache.spark.api.plugin.DriverPlugin;
 import org.apache.spark.api.plugin.ExecutorPlugin;
 import org.apache.spark.api.plugin.PluginContext;
 import org.apache.spark.api.plugin.SparkPlugin;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import scala.jdk.javaapi.OptionConverters;
 
 /**
- * Ends an executor on whose GPU a task has failed so that its process can do nothing more there: the next attempt gets an
- * executor whose GPU works. (A rank ends its executor itself, once the driver knows the cause.)
+ * Ends an executor on whose GPU a task has failed so that its process can do nothing more there, once the driver has the
+ * cause and before it hears from Spark that the task has failed: the next attempt gets another executor. (A rank ends its
+ * executor itself.)
  */
 public final class LostDeviceExit implements SparkPlugin {
-    /** For Spark to tell the driver of the task's failure, which it does after it has told the plugins. */
-    private static final long REPORT_MILLIS = 1_000;
+    private static final Logger LOG = LoggerFactory.getLogger(LostDeviceExit.class);
 
     @Override
     public DriverPlugin driverPlugin() {
-        return null; // Spark's way to say that there is none
+        return new DriverPlugin() {
+            @Override
+            public Object receive(Object cause) {
+                LOG.warn("{}", cause);
+                System.err.println("kindling: " + cause);
+                return null;
+            }
+        };
     }
 
     @Override
     public ExecutorPlugin executorPlugin() {
         return new ExecutorPlugin() {
-            private volatile boolean ending;
+            private PluginContext context;
 
             @Override
-            public void init(PluginContext context, Map<String, String> extra) {
-                // Nothing is needed of the context.
-            }
-
-            @Override
-            public void onTaskStart() {
-                if (ending) { // the task is for another executor
-                    pause();
-                }
+            public void init(PluginContext ofExecutor, Map<String, String> extra) {
+                context = ofExecutor;
             }
 
             @Override
             public void onTaskFailed(TaskFailedReason reason) {
-                if (!ending && reason instanceof ExceptionFailure thrown && lost(thrown)) {
-                    ending = true;
-                    Thread end = new Thread(() -> end(thrown.description()), "kindling-lost-device");
-                    end.setDaemon(true);
-                    end.start();
+                if (reason instanceof ExceptionFailure thrown && isLost(thrown)) {
+                    end(context, thrown.description());
                 }
             }
         };
     }
 
-    private static boolean lost(ExceptionFailure thrown) {
+    private static boolean isLost(ExceptionFailure thrown) {
         return OptionConverters.toJava(thrown.exception())
                 .filter(CudaException::tellsOfLostContext)
                 .isPresent();
     }
 
-    private static void end(String what) {
-        pause();
-        ExecutorProcess.end("a task has lost the device: " + what);
-    }
-
-    private static void pause() {
+    private static void end(PluginContext context, String what) {
+        String cause =
+                String.format(Locale.ROOT, "executor %s has lost its device and ends: %s", context.executorID(), what);
         try {
-            Thread.sleep(REPORT_MILLIS);
-        } catch (InterruptedException e) { // the driver has ended the job
-            Thread.currentThread().interrupt();
+            context.ask(cause);
+        } catch (Exception e) {
+            LOG.error("the driver could not be told: {}", e.toString());
         }
+        ExecutorProcess.end(cause);
     }
 }

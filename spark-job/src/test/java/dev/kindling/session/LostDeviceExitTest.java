@@ -4,16 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.coordinate.EmbeddedCluster;
 import dev.kindling.device.cuda.library.CudaCall;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import org.apache.spark.TaskContext;
-import org.apache.spark.scheduler.SparkListener;
-import org.apache.spark.scheduler.SparkListenerTaskEnd;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -42,29 +41,35 @@ class LostDeviceExitTest {
 
     @Test
     void theTasksExecutorEndsAndTheNextAttemptGetsAnother() throws Exception {
-        String first = folder.resolve("first").toString();
-        Queue<String> failures = new ConcurrentLinkedQueue<>();
-        cluster.sc().sc().addSparkListener(new SparkListener() {
-            @Override
-            public void onTaskEnd(SparkListenerTaskEnd task) {
-                failures.add(task.reason().toString());
-            }
-        });
-        List<Long> second = cluster.sc()
-                .parallelize(List.of(0), 1)
-                .map(ignored -> {
-                    long pid = ProcessHandle.current().pid();
-                    if (TaskContext.get().attemptNumber() == 0) {
-                        Files.writeString(Path.of(first), "" + pid);
-                        CudaCall.check(719, "finish the work on GPU 0");
-                    }
-                    return pid;
-                })
-                .collect();
-        long lost = Long.parseLong(Files.readString(Path.of(first)));
+        String folder = this.folder.toString();
+        PrintStream console = System.err;
+        ByteArrayOutputStream said = new ByteArrayOutputStream();
+        System.setErr(new PrintStream(said, true, StandardCharsets.UTF_8));
+        List<Long> second;
+        try {
+            second = cluster.sc()
+                    .parallelize(List.of(0), 1)
+                    .map(ignored -> {
+                        long pid = ProcessHandle.current().pid();
+                        Files.writeString(
+                                Path.of(folder, "attempt-" + TaskContext.get().attemptNumber()), "" + pid);
+                        if (TaskContext.get().attemptNumber() == 0) {
+                            CudaCall.check(719, "finish the work on GPU 0");
+                        }
+                        return pid;
+                    })
+                    .collect();
+        } finally {
+            System.setErr(console);
+        }
+        long lost = Long.parseLong(Files.readString(Path.of(folder, "attempt-0")));
         assertThat(second).hasSize(1).doesNotContain(lost);
+        assertThat(Path.of(folder, "attempt-1")).as("the second attempt").hasContent("" + second.get(0));
         ProcessHandle.of(lost).ifPresent(process -> assertThat(process.onExit()).succeedsWithin(120, TimeUnit.SECONDS));
-        assertThat(failures.peek()).contains("could not finish the work on GPU 0: CUDA_ERROR_LAUNCH_FAILED (719)");
+        assertThat(said.toString(StandardCharsets.UTF_8))
+                .containsOnlyOnce("kindling: executor ")
+                .contains("has lost its device and ends: ")
+                .contains("could not finish the work on GPU 0: CUDA_ERROR_LAUNCH_FAILED (719)");
     }
 
     @Test

@@ -14,10 +14,10 @@ import org.apache.spark.sql.SparkSession;
 /** What to evaluate, found and checked by the driver, read by the tasks. */
 public final class EvaluationData {
     private final long segments;
-    private final Share share;
+    private final Share<Passage> share;
     private final WindowLength windowLength;
 
-    private EvaluationData(long segments, Share share, WindowLength windowLength) {
+    private EvaluationData(long segments, Share<Passage> share, WindowLength windowLength) {
         this.segments = segments;
         this.share = share;
         this.windowLength = windowLength;
@@ -27,9 +27,9 @@ public final class EvaluationData {
         int of(int block, int bytesPerToken);
     }
 
-    /** The passages of one task. */
-    private interface Share extends Serializable {
-        Iterator<Passage> of(int task, int tasks) throws IOException;
+    /** What one task scores. */
+    interface Share<T> extends Serializable {
+        Iterator<T> of(int task, int tasks) throws IOException;
     }
 
     /** Text files, or a table. */
@@ -64,14 +64,18 @@ public final class EvaluationData {
      * @param slots tasks that can run at the same time
      */
     JavaRDD<Passage> passages(SparkSession session, int partitions, int slots) {
+        return divided(segments, share, session, partitions, slots);
+    }
+
+    /** Work of a number of segments, divided among tasks. */
+    static <T> JavaRDD<T> divided(long segments, Share<T> share, SparkSession session, int partitions, int slots) {
         int tasks = partitions > 0
                 ? partitions
                 : (int) Math.max(1, Math.min(segments, Math.max(slots, segments / segmentsATask(session))));
-        Share shared = share;
-        FlatMapFunction<Integer, Passage> passages = task -> shared.of(task, tasks);
+        FlatMapFunction<Integer, T> work = task -> share.of(task, tasks);
         return JavaSparkContext.fromSparkContext(session.sparkContext())
                 .parallelize(IntStream.range(0, tasks).boxed().toList(), tasks)
-                .flatMap(passages);
+                .flatMap(work);
     }
 
     /** How many segments of text one task should score: a second of work for a GPU, minutes for a CPU. */

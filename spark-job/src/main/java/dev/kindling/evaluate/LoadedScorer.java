@@ -13,6 +13,7 @@ import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.storage.Storage;
+import dev.kindling.tensor.Tensor;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -192,7 +193,20 @@ final class LoadedScorer implements ExecutorModels.DeviceModel {
             readbacks.add(readback);
         }
         readback.enqueue();
+        batch.answerGreedy(this::likeliest);
         return new Computation(began, readback);
+    }
+
+    /** Waits for the device, so it is for batches that ask for few rows. */
+    private int likeliest(int row) {
+        Tensor logits = gpt.logits().slice(0, row, 1);
+        float[] values = new float[(int) logits.count()];
+        model.device().download(logits, values);
+        int best = 0;
+        for (int token = 1; token < model.config().vocabulary(); token++) {
+            best = values[token] > values[best] ? token : best;
+        }
+        return best;
     }
 
     private void load(WindowBatch batch) {

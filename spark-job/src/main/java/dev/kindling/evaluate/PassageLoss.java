@@ -1,14 +1,11 @@
 package dev.kindling.evaluate;
 
-import dev.kindling.coordinate.message.FatalJobException;
-import java.util.Locale;
-
 /**
  * The score of one passage while it is being computed. Losses are added up as whole units of 2^-32 nats, to which the
  * sum over a window is rounded. Integers give the same sum in any order, so totals depend neither on partitions nor on
  * retries.
  */
-final class PassageLoss {
+final class PassageLoss implements WindowBatch.Tally {
     /** Units per nat. */
     static final double UNITS = 0x1p32;
 
@@ -28,21 +25,19 @@ final class PassageLoss {
         return passage;
     }
 
-    /** Announces a window that will be scored. */
-    void expect() {
+    @Override
+    public String subject() {
+        return "document " + passage.id();
+    }
+
+    @Override
+    public void expect() {
         outstanding++;
     }
 
-    /** Adds the sum of losses of a window, in nats. */
-    void add(double loss, int scored) {
+    @Override
+    public void add(double loss, int scored) {
         outstanding--;
-        if (!Double.isFinite(loss)) {
-            throw new FatalJobException(String.format(
-                    Locale.ROOT,
-                    "the loss of document %s is %s, so the checkpoint's weights are not finite or its training diverged; use another checkpoint",
-                    passage.id(),
-                    loss));
-        }
         units = Math.addExact(units, Math.round(loss * UNITS));
         tokens += scored;
     }

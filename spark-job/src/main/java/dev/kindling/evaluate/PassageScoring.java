@@ -5,15 +5,10 @@ import dev.kindling.data.batch.StridedWindows;
 import dev.kindling.inference.ExecutorModels;
 import java.io.IOException;
 import java.io.Serializable;
-import java.util.ArrayDeque;
 import java.util.Arrays;
 import java.util.Collections;
-import java.util.Deque;
 import java.util.Iterator;
 import java.util.Locale;
-import java.util.NoSuchElementException;
-import org.apache.spark.TaskContext;
-import org.apache.spark.TaskKilledException;
 import scala.Tuple2;
 
 /**
@@ -28,51 +23,26 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
         return new Scores(passages, ExecutorModels.acquire(scoring));
     }
 
-    /** Reads passages ahead until the first one that has begun is scored in full. */
-    private final class Scores implements Iterator<Tuple2<String, PassageScore>> {
-        private final Iterator<Passage> passages;
+    private final class Scores extends ScoresInOrder<Passage, PassageLoss, Tuple2<String, PassageScore>> {
         private final LoadedScorer model;
-        private final ScoringPipeline scorer;
-        private final Deque<PassageLoss> begun = new ArrayDeque<>();
-        private boolean finished;
 
         Scores(Iterator<Passage> passages, LoadedScorer model) {
-            this.passages = passages;
+            super(passages, model, measurements);
             this.model = model;
-            scorer = new ScoringPipeline(model);
         }
 
         @Override
-        public boolean hasNext() {
-            while (!finished && (begun.isEmpty() || !begun.peekFirst().done())) {
-                advance();
-            }
-            return !begun.isEmpty();
+        boolean done(PassageLoss tally) {
+            return tally.done();
         }
 
         @Override
-        public Tuple2<String, PassageScore> next() {
-            if (!hasNext()) {
-                throw new NoSuchElementException("all passages have been scored");
-            }
-            PassageLoss first = begun.removeFirst();
-            return new Tuple2<>(first.passage().key(), PassageScore.of(first));
+        Tuple2<String, PassageScore> result(PassageLoss tally) {
+            return new Tuple2<>(tally.passage().key(), PassageScore.of(tally));
         }
 
-        private void advance() {
-            if (TaskContext.get().isInterrupted()) {
-                throw new TaskKilledException("its job has ended");
-            }
-            if (passages.hasNext()) {
-                begun.addLast(read(passages.next()));
-            } else {
-                scorer.finish();
-                measurements.record(model, scorer);
-                finished = true;
-            }
-        }
-
-        private PassageLoss read(Passage passage) {
+        @Override
+        PassageLoss begin(Passage passage, ScoringPipeline scorer) {
             PassageLoss tally = new PassageLoss(passage);
             Reading reading = new Reading(tally, model, scoring.stride(), scorer);
             try {

@@ -24,7 +24,7 @@ final class ScoringPipeline {
     }
 
     /** Adds a window to the batch that is being filled; submits the batch when it is full. */
-    void add(int[] tokens, int scored, PassageLoss tally) {
+    void add(int[] tokens, int scored, WindowBatch.Tally tally) {
         if (!filling.takes(tokens.length - 1)) {
             submit();
         }

@@ -1,9 +1,15 @@
 package dev.kindling.evaluate;
 
+import dev.kindling.evaluate.item.Item;
+import dev.kindling.evaluate.item.ItemFile;
+import dev.kindling.evaluate.item.ItemLayout;
+import dev.kindling.evaluate.item.ItemRange;
 import dev.kindling.input.InputFile;
 import java.io.Serializable;
+import java.util.Collections;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.apache.spark.TaskContext;
@@ -68,12 +74,25 @@ record Segments(List<InputFile> files) implements Serializable {
         TablePassages rows = new TablePassages(runs(task, tasks)
                 .map(run -> new TablePassages.Range(run.file(), run.first() * BYTES, end(run)))
                 .toList());
+        closeWithTask(rows::close);
+        return rows;
+    }
+
+    /** A task's part of a file of items, the only one. */
+    Iterator<Item> items(ItemLayout layout, int task, int tasks) {
+        Optional<ItemRange> items = runs(task, tasks)
+                .map(run -> new ItemRange(new ItemFile(run.file(), layout), run.first() * BYTES, end(run)))
+                .findFirst();
+        items.ifPresent(range -> closeWithTask(range::close));
+        return items.<Iterator<Item>>map(range -> range).orElseGet(Collections::emptyIterator);
+    }
+
+    private static void closeWithTask(Runnable close) {
         TaskContext context = TaskContext.get();
         if (context != null) {
-            TaskCompletionListener closing = ended -> rows.close();
+            TaskCompletionListener closing = ended -> close.run();
             context.addTaskCompletionListener(closing);
         }
-        return rows;
     }
 
     private static long end(Run run) {

@@ -1,10 +1,12 @@
 package dev.kindling.evaluate;
 
+import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.batch.PackedBatch;
 import dev.kindling.data.batch.StridedWindows;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Windows side by side for one forward pass: packed without gaps, or one per row of T tokens. The unused rest is filled
@@ -37,7 +39,36 @@ final class WindowBatch {
         return batch + 1;
     }
 
-    private record Entry(int last, int scored, PassageLoss tally) {}
+    /** Takes the losses of windows. */
+    interface Tally {
+        /** What is being scored, for errors. */
+        String subject();
+
+        /** Announces a window that will be scored. */
+        void expect();
+
+        /** Adds the sum of a window's losses, in nats, a finite number. */
+        void add(double loss, int scored);
+
+        /** Whether it wants to know if the model, at its likeliest, writes what a window scores. */
+        default boolean asksForGreedy() {
+            return false;
+        }
+
+        /** The answer, before the window's losses are added. */
+        default void greedy(boolean writes) {}
+    }
+
+    /** The token to which the model gives the highest logit in a row; the first of equal ones. */
+    interface Likeliest {
+        int in(int row);
+    }
+
+    private record Entry(int last, int scored, Tally tally) {
+        int first() {
+            return last - scored;
+        }
+    }
 
     private final Extents extents;
     private final int[] inputs;
@@ -70,7 +101,7 @@ final class WindowBatch {
     }
 
     /** Adds a window, see {@link StridedWindows.Sink#window}. */
-    void add(int[] tokens, int scored, PassageLoss tally) {
+    void add(int[] tokens, int scored, Tally tally) {
         int length = tokens.length - 1;
         int at = extents.packed() ? used : entries.size() * extents.block();
         System.arraycopy(tokens, 0, inputs, at, length);
@@ -90,14 +121,38 @@ final class WindowBatch {
         }
     }
 
-    /** Adds the losses of the rows to their documents, in the order of the tokens. */
+    /**
+     * Adds the losses of the rows to what they belong to, in the order of the tokens.
+     *
+     * @throws FatalJobException if one is not finite
+     */
     void distribute(float[] losses) {
         for (Entry entry : entries) {
             double sum = 0;
-            for (int row = entry.last() - entry.scored(); row < entry.last(); row++) {
+            for (int row = entry.first(); row < entry.last(); row++) {
                 sum += losses[row];
             }
+            if (!Double.isFinite(sum)) {
+                throw new FatalJobException(String.format(
+                        Locale.ROOT,
+                        "the loss of %s is %s, so the checkpoint's weights are not finite or its training diverged; use another checkpoint",
+                        entry.tally().subject(),
+                        sum));
+            }
             entry.tally().add(sum, entry.scored());
+        }
+    }
+
+    /** Tells those that ask whether the model writes what their windows score. */
+    void answerGreedy(Likeliest likeliest) {
+        for (Entry entry : entries) {
+            if (entry.tally().asksForGreedy()) {
+                int row = entry.first();
+                while (row < entry.last() && likeliest.in(row) == targets[row]) {
+                    row++;
+                }
+                entry.tally().greedy(row == entry.last());
+            }
         }
     }
 

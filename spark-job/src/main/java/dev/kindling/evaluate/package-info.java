@@ -9,6 +9,9 @@
  * batches ({@code WindowBatch}, {@code ScoringPipeline}) and scored by the model that the tasks of a device share
  * ({@code LoadedScorer}).
  *
+ * <p>{@code --task} scores items instead ({@link dev.kindling.evaluate.ItemScores}), of a context and endings, through the
+ * same windows, batches and model.
+ *
  * <p>Called by {@code job.EvaluateJob} on the driver. Each Spark task reads and cuts text on its own thread; one thread
  * per model ({@code kindling-scoring}) gives batches to the device.
  */

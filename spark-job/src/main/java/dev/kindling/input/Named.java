@@ -29,7 +29,8 @@ public record Named(Option option, String path, String column, String idColumn) 
                 "data.corpus",
                 "data.column",
                 "set data.corpus to shakespeare, a text file, a table, or a folder of text or shards"),
-        PROMPTS("--prompts", "", "give a file of prompts");
+        PROMPTS("--prompts", "", "give a file of prompts"),
+        TASK("--task", "", "give a file of items, as JSON lines");
 
         private final String words;
         private final String columnOption;
@@ -60,6 +61,11 @@ public record Named(Option option, String path, String column, String idColumn) 
     /** {@code --prompts}. */
     public static Named prompts(String path) {
         return new Named(Option.PROMPTS, path, null, null);
+    }
+
+    /** {@code --task}. */
+    public static Named task(String path) {
+        return new Named(Option.TASK, path, null, null);
     }
 
     /** What names the column of text, for errors. */

@@ -2,26 +2,15 @@ package dev.kindling.job;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.kindling.checkpoint.CheckpointState;
-import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.checkpoint.NamedCheckpoint;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
-import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection.PrecisionChoice;
-import dev.kindling.data.DataException;
 import dev.kindling.evaluate.DocumentScores;
-import dev.kindling.evaluate.EvaluationData;
-import dev.kindling.evaluate.EvaluationTotals;
 import dev.kindling.evaluate.Measurements;
 import dev.kindling.evaluate.ScoringSettings;
-import dev.kindling.input.Named;
-import dev.kindling.input.TextInput;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.DeviceSettings;
 import dev.kindling.job.options.EvaluateOptions;
-import dev.kindling.prepare.ShardPreparation;
-import dev.kindling.run.RunPath;
 import dev.kindling.run.StagedDirectory;
 import dev.kindling.session.DriverDevice;
 import dev.kindling.session.SparkSessions;
@@ -30,63 +19,40 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
-import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
 /**
- * Scores documents with a checkpoint. The table of scores and summary.json appear whole or not at all. The totals do
- * not depend on how many executors and tasks shared the work, nor on which of them died.
+ * Scores documents, or the items of a task, with a checkpoint. The table of scores and summary.json appear whole or not at
+ * all. The totals do not depend on how many executors and tasks shared the work, nor on which of them died.
  */
 final class EvaluateJob implements Job<EvaluateOptions> {
-    private static final int SHOWN_PROBLEMS = 5;
-
     private final SparkSessions sessions;
 
     EvaluateJob(SparkSessions sessions) {
         this.sessions = sessions;
     }
 
-    /** The checkpoint to evaluate, with its configuration. */
-    private record Subject(Path checkpoint, CheckpointState state, TrainConfig config) {
-        static Subject of(EvaluateOptions options, Configuration hadoop) throws IOException {
-            NamedCheckpoint resolved =
-                    NamedCheckpoint.of(RunPath.absolute(options.checkpoint(), hadoop), options.which(), hadoop);
-            resolved.choice().ifPresent(choice -> System.err.println("kindling: " + choice));
-            Path directory = resolved.directory();
-            CheckpointState state = CheckpointStore.around(directory, hadoop).loadState(directory);
-            return new Subject(directory, state, TrainConfig.fromTree(state.config(), directory + "/state.json"));
-        }
-
-        /** The shards that the checkpoint was trained on: the run's own, or those that data.corpus names. */
-        String shards(Configuration hadoop) throws IOException {
-            String own = checkpoint.getParent().getParent() + "/data";
-            if (ShardPreparation.isPrepared(new Path(own), hadoop)) {
-                return own;
-            }
-            Named corpus = Named.corpus(config.data());
-            if (ShardPreparation.isPrepared(corpus, hadoop)) {
-                return corpus.resolve(hadoop).toString();
-            }
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
-                    "--split needs the shards of the checkpoint's run, and neither %s nor data.corpus %s holds any; give the text by --data",
-                    own,
-                    config.data().corpus()));
-        }
-    }
+    private record Work(
+            EvaluateOptions options,
+            EvaluatedCheckpoint subject,
+            ScoringSettings scoring,
+            Evaluation evaluation,
+            int executors) {}
 
     @Override
     public void run(EvaluateOptions options) throws IOException {
         Configuration hadoop = Storage.settings();
         StagedDirectory results = StagedDirectory.at(options.out(), hadoop);
-        Subject subject = Subject.of(options, hadoop);
-        EvaluationData documents = documents(options, subject, results.out(), hadoop);
-        ScoringSettings scoring = scoring(options, subject, documents);
+        EvaluatedCheckpoint subject = EvaluatedCheckpoint.of(options, hadoop);
+        Evaluation evaluation = options.data().task().isPresent()
+                ? TaskEvaluation.of(options.data().task().get(), hadoop)
+                : DocumentEvaluation.of(options, subject, results.out(), hadoop);
+        ScoringSettings scoring = scoring(options, subject, evaluation);
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = options.elastic().executors(gpus);
-        Work work = new Work(options, subject, scoring, documents, executors);
+        Work work = new Work(options, subject, scoring, evaluation, executors);
         try (results;
                 SparkSessions.Application application = sessions.openWithoutBarriers("evaluate", executors, gpus)) {
             JobWatch.over(
@@ -98,14 +64,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         System.out.println("results: " + results.out());
     }
 
-    private record Work(
-            EvaluateOptions options,
-            Subject subject,
-            ScoringSettings scoring,
-            EvaluationData documents,
-            int executors) {}
-
-    private static EvaluationTotals evaluate(Work work, SparkSession session, StagedDirectory results)
+    private static Evaluation.Totals evaluate(Work work, SparkSession session, StagedDirectory results)
             throws IOException {
         long began = System.nanoTime();
         Measurements measurements = new Measurements(session.sparkContext());
@@ -117,22 +76,14 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 measurements,
                 work.options().elastic().partitions().orElse(0),
                 slots);
-        String table = results.path("documents").toString();
-        DocumentScores.of(work.documents(), session, tasks).write().parquet(table);
+        Evaluation evaluation = work.evaluation();
+        String table = results.path(evaluation.table()).toString();
+        Dataset<Row> scores = evaluation.scores(session, tasks);
+        scores.write().parquet(table);
         double seconds = (System.nanoTime() - began) / 1e9;
-        Dataset<Row> written = session.read().parquet(Storage.asPattern(table));
-        EvaluationTotals totals = EvaluationTotals.of(written);
-        List<String> problems = problems(written);
-        if (totals.documents() == 0) {
-            throw new DataException(
-                    totals.skipped() == 0
-                            ? "there are no documents to evaluate; check --data"
-                            : String.format(
-                                    Locale.ROOT,
-                                    "none of the %,d documents could be scored, the first because: %s",
-                                    totals.skipped(),
-                                    problems.get(0)));
-        }
+        Dataset<Row> written = session.read().schema(scores.schema()).parquet(Storage.asPattern(table));
+        Evaluation.Totals totals = evaluation.totals(written);
+        List<String> problems = Evaluation.problems(written);
         ObjectNode summary = summary(work, totals, problems);
         summary.putObject("run")
                 .put("seconds", seconds)
@@ -145,64 +96,43 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         results.write(
                 "summary.json",
                 JsonMapper.builder().build().writerWithDefaultPrettyPrinter().writeValueAsString(summary) + "\n");
-        report(totals, seconds, measurements, problems);
+        System.out.println(totals.line());
+        System.out.println(speed(seconds, totals.tokens(), measurements));
+        if (!problems.isEmpty()) {
+            System.out.println("skipped " + totals.skipped() + ", for example:");
+            problems.forEach(problem -> System.out.println("  " + problem));
+        }
         return totals;
     }
 
-    private static void report(
-            EvaluationTotals totals, double seconds, Measurements measurements, List<String> problems) {
-        System.out.printf(
+    /** How fast it went, for people. */
+    private static String speed(double seconds, long tokens, Measurements measurements) {
+        return String.format(
                 Locale.ROOT,
-                "evaluated %,d document(s), %,d tokens: loss %.6f, perplexity %.4f, %.4f bits per byte%n",
-                totals.documents(),
-                totals.tokens(),
-                totals.loss(),
-                totals.perplexity(),
-                totals.bitsPerByte());
-        System.out.printf(
-                Locale.ROOT,
-                "%.1f s, %,.0f tokens/s in all, %,.0f positions/s a device from its first batch to its last (%s, attention %s)%n",
+                "%.1f s, %,.0f tokens/s in all, %,.0f positions/s a device from its first batch to its last (%s, attention %s)",
                 seconds,
-                totals.tokens() / seconds,
+                tokens / seconds,
                 measurements.positionsPerDeviceSecond(),
                 measurements.devices(),
                 measurements.attention());
-        if (totals.skipped() > 0) {
-            System.out.printf(Locale.ROOT, "skipped %,d document(s), for example:%n", totals.skipped());
-            problems.forEach(problem -> System.out.println("  " + problem));
-        }
     }
 
     /**
      * The content of summary.json. Everything but the duration is the same for the same checkpoint, data and options.
      */
-    private static ObjectNode summary(Work work, EvaluationTotals totals, List<String> problems) {
+    private static ObjectNode summary(Work work, Evaluation.Totals totals, List<String> problems) {
         ObjectNode summary = JsonMapper.builder().build().createObjectNode();
-        EvaluateOptions.Data data = work.options().data();
-        summary.put("checkpoint", work.subject().checkpoint().toString())
+        summary.put("checkpoint", work.subject().directory().toString())
                 .put("step", work.subject().state().step())
-                .put("data", data.path().orElseGet(() -> "split " + data.split().orElseThrow()))
                 .put("block_size", work.subject().config().model().blockSize())
                 .put("stride", work.scoring().stride());
-        summary.putObject("totals")
-                .put("documents", totals.documents())
-                .put("skipped", totals.skipped())
-                .put("tokens", totals.tokens())
-                .put("bytes", totals.bytes())
-                .put("loss", totals.loss())
-                .put("perplexity", totals.perplexity())
-                .put("bits_per_byte", totals.bitsPerByte());
+        totals.describe(summary);
         problems.forEach(summary.putArray("skipped_examples")::add);
         return summary;
     }
 
-    private static List<String> problems(Dataset<Row> written) {
-        return written.filter("skipped is not null").orderBy("id").limit(SHOWN_PROBLEMS).collectAsList().stream()
-                .map(row -> row.<String>getAs("skipped"))
-                .toList();
-    }
-
-    private static ScoringSettings scoring(EvaluateOptions options, Subject subject, EvaluationData documents) {
+    private static ScoringSettings scoring(
+            EvaluateOptions options, EvaluatedCheckpoint subject, Evaluation evaluation) {
         int block = subject.config().model().blockSize();
         int stride = options.stride().orElse(block);
         if (stride > block) {
@@ -218,13 +148,13 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 ? subject.config().train().precision()
                 : hardware.precision();
         return new ScoringSettings(
-                subject.checkpoint().toString(),
+                subject.directory().toString(),
                 hardware.device(),
                 precision,
                 hardware.attention(),
                 options.batch().orElse(subject.config().train().microBatch()),
                 stride,
-                documents.windowTokens(
+                evaluation.windowTokens(
                         block, bytesPerToken(subject.config().data().tokenizer())),
                 options.elastic().skipBad());
     }
@@ -235,20 +165,5 @@ final class EvaluateJob implements Job<EvaluateOptions> {
             case CHAR -> 1;
             case GPT2, BPE -> 4;
         };
-    }
-
-    private static EvaluationData documents(EvaluateOptions options, Subject subject, Path out, Configuration hadoop)
-            throws IOException {
-        EvaluateOptions.Data data = options.data();
-        if (data.path().isPresent()) {
-            Named named = Named.data(data.path().get(), data.column(), data.idColumn());
-            EvaluationData documents = EvaluationData.of(TextInput.of(named, hadoop));
-            named.requireOutside(out, hadoop);
-            return documents;
-        }
-        boolean asTraining = options.stride().isEmpty();
-        int windows = subject.config().train().evalBatches()
-                * subject.config().train().microBatch();
-        return EvaluationData.split(subject.shards(hadoop), data.split().orElseThrow(), asTraining ? windows : 0);
     }
 }

@@ -50,10 +50,10 @@ public final class CommandRuns implements AutoCloseable {
     private final SparkSession session;
 
     /** What a command printed, and its exit code. */
-    record Printed(int code, String out, String err) {}
+    public record Printed(int code, String out, String err) {}
 
     /** @param slotsTimeout how long a job waits for executors, such as {@code 2s} */
-    CommandRuns(String slotsTimeout) {
+    public CommandRuns(String slotsTimeout) {
         this(slotsTimeout, 2);
     }
 
@@ -74,7 +74,7 @@ public final class CommandRuns implements AutoCloseable {
         session = SparkSession.builder().getOrCreate();
     }
 
-    Printed run(String... args) {
+    public Printed run(String... args) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
         StringWriter err = new StringWriter();
         PrintStream console = System.out;
@@ -89,7 +89,7 @@ public final class CommandRuns implements AutoCloseable {
     }
 
     /** Trains the tiny model in {@code out} with further arguments. */
-    Printed train(Path out, String corpus, String... more) {
+    public Printed train(Path out, String corpus, String... more) {
         return run(trainArguments(out, corpus, more));
     }
 

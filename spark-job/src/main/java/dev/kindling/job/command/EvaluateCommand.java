@@ -2,15 +2,18 @@ package dev.kindling.job.command;
 
 import dev.kindling.config.ConfigException;
 import dev.kindling.job.options.EvaluateOptions;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(
         name = "evaluate",
-        description = "Score documents with a trained model: loss, perplexity and bits per byte of each, and in total.",
+        description = "Score documents with a trained model: loss, perplexity and bits per byte of each, and in total;"
+                + " or the items of a task: accuracy.",
         sortOptions = false)
 public final class EvaluateCommand implements Callable<Integer> {
     @Mixin
@@ -42,10 +45,19 @@ public final class EvaluateCommand implements Callable<Integer> {
     private String split;
 
     @Option(
+            names = "--task",
+            paramLabel = "FILE",
+            description =
+                    "Instead of --data: items as JSON lines, scored as lm-evaluation-harness does: context, endings and"
+                            + " label (acc, acc_norm), HellaSwag's own layout, or LAMBADA's (acc, perplexity of the last word).")
+    private String task;
+
+    @Option(
             names = "--out",
             required = true,
             paramLabel = "DIR",
-            description = "Directory to make, for documents/ (Parquet, a row a document) and summary.json.")
+            description =
+                    "Directory to make, for documents/ (Parquet, a row a document; with --task items/) and summary.json.")
     private String out;
 
     @Option(
@@ -76,13 +88,17 @@ public final class EvaluateCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        check((data == null) != (split == null), "give either --data PATH or --split val, to say what to evaluate");
+        check(
+                Stream.of(data, split, task).filter(Objects::nonNull).count() == 1,
+                "give either --data PATH or --split val or --task FILE, to say what to evaluate");
         check(
                 split == null || split.equals("val") || split.equals("train"),
                 "--split is '" + split + "'; it may be train or val");
         check(
-                split == null || (column == null && idColumn == null),
-                "--column and --id-column name a table's columns, and --split has none; drop them");
+                data != null || (column == null && idColumn == null),
+                "--column and --id-column name a table's columns, and " + (split == null ? "--task" : "--split")
+                        + " has none; drop them");
+        check(task == null || stride == null, "--stride is for documents, and --task has none; drop it");
         job.run(new EvaluateOptions(
                 model.checkpoint(),
                 model.which(),
@@ -91,7 +107,8 @@ public final class EvaluateCommand implements Callable<Integer> {
                         Optional.ofNullable(data),
                         Optional.ofNullable(column),
                         Optional.ofNullable(idColumn),
-                        Optional.ofNullable(split)),
+                        Optional.ofNullable(split),
+                        Optional.ofNullable(task)),
                 out,
                 elastic.elastic(),
                 OptionValues.upTo(OptionValues.MOST_SEQUENCES, "--batch", batch),

@@ -25,11 +25,16 @@ public record EvaluateOptions(
         boolean verbose) {
 
     /**
-     * What to evaluate: a path, or a split of the checkpoint's own run.
+     * What to evaluate: a path, a split of the checkpoint's own run, or a task.
      *
      * @param column name of a table's column of text
      * @param idColumn name of a table's column of ids
+     * @param task a file of items
      */
     public record Data(
-            Optional<String> path, Optional<String> column, Optional<String> idColumn, Optional<String> split) {}
+            Optional<String> path,
+            Optional<String> column,
+            Optional<String> idColumn,
+            Optional<String> split,
+            Optional<String> task) {}
 }

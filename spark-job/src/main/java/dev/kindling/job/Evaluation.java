@@ -1,0 +1,51 @@
+package dev.kindling.job;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.evaluate.DocumentScores;
+import java.util.List;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+
+/** What a checkpoint is evaluated on: it gives a table, a row for each thing that is scored, and totals. */
+interface Evaluation {
+    int SHOWN_PROBLEMS = 5;
+
+    /** The approximate mean length of windows of {@code block} tokens; 0 if that is not known. */
+    int windowTokens(int block, int bytesPerToken);
+
+    /** The name of the table's folder. */
+    String table();
+
+    /** The table, computed when an action asks for it. */
+    Dataset<Row> scores(SparkSession session, DocumentScores.Tasks tasks);
+
+    /**
+     * Adds up the written table.
+     *
+     * @throws dev.kindling.data.DataException if it holds no score
+     */
+    Totals totals(Dataset<Row> written);
+
+    /** The results as a whole. */
+    interface Totals {
+        /** Tokens that were scored. */
+        long tokens();
+
+        /** Adds what is to stand in summary.json: what was evaluated, and the totals. */
+        void describe(ObjectNode summary);
+
+        /** The line for people, without its end. */
+        String line();
+
+        /** What was passed over, such as {@code 3 document(s)}; empty if nothing was. */
+        String skipped();
+    }
+
+    /** Why some of what was passed over was. */
+    static List<String> problems(Dataset<Row> written) {
+        return written.filter("skipped is not null").orderBy("id").limit(SHOWN_PROBLEMS).collectAsList().stream()
+                .map(row -> row.<String>getAs("skipped"))
+                .toList();
+    }
+}

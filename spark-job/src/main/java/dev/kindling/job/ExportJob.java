@@ -38,8 +38,11 @@ final class ExportJob implements Job<ExportOptions> {
         }
     }
 
-    /** Writes a run's best checkpoint to its folder of the format's name; an earlier one goes when the new one is whole. */
-    static void intoRun(Path run, Format format, Configuration hadoop, PrintStream out) throws IOException {
+    /**
+     * Writes a run's best checkpoint to its folder of the format's name, and returns that; an earlier one goes when the new
+     * one is whole.
+     */
+    static Path intoRun(Path run, Format format, Configuration hadoop, PrintStream out) throws IOException {
         Storage storage = Storage.of(run, hadoop);
         Path folder = new Path(run, EnumText.of(format));
         Path next = new Path(run, folder.getName() + ".next");
@@ -52,6 +55,7 @@ final class ExportJob implements Job<ExportOptions> {
         storage.files().delete(folder, true);
         storage.rename(next, folder);
         out.printf(Locale.ROOT, "for %s: %s%n", format.reader(), folder);
+        return folder;
     }
 
     private void write(Path checkpoints, ExportOptions options, StagedDirectory results, Configuration hadoop)

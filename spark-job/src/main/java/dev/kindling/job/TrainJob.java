@@ -4,6 +4,7 @@ import dev.kindling.config.ClusterSection;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.input.Named;
 import dev.kindling.job.command.Job;
+import dev.kindling.job.options.ExportOptions.Format;
 import dev.kindling.job.options.TrainOptions;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.run.OwnedRun;
@@ -14,6 +15,7 @@ import dev.kindling.run.StartingPoint;
 import dev.kindling.session.DriverDevice;
 import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.Storage;
+import dev.kindling.tracking.MlflowTracking;
 import dev.kindling.train.TrainResult;
 import java.io.IOException;
 import java.util.Formatter;
@@ -33,6 +35,9 @@ final class TrainJob implements Job<TrainOptions> {
     @Override
     public void run(TrainOptions options) throws Exception {
         long began = System.nanoTime();
+        if (options.tracking().isPresent()) {
+            MlflowTracking.require();
+        }
         Configuration hadoop = Storage.settings();
         RunDirectory run = RunDirectory.at(options.out(), hadoop);
         boolean resume = run.resumes(options.resume());
@@ -55,20 +60,33 @@ final class TrainJob implements Job<TrainOptions> {
         start.notice().ifPresent(System.out::println);
         ClusterSection cluster = asked.cluster();
         try (OwnedRun owned = run.own(start.config(), resume);
+                MlflowTracking tracking = RunTracking.begin(options, run, start.config(), resume);
                 SparkSessions.Application application =
                         sessions.openForBarriers("train", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
-            print(Training.run(start, run, owned, application.spark(), began), start.config(), run);
-            if (options.export().isPresent()) {
-                ExportJob.intoRun(run.path(), options.export().get(), hadoop, System.out);
-            }
+            Training.Watched watched =
+                    new Training.Watched(application.spark(), tracking == null ? step -> {} : tracking::step);
+            print(Training.run(start, run, owned, watched, began), start.config(), run);
+            handOut(options, run, tracking, hadoop);
+        }
+    }
+
+    /** Exports the model as asked, and as a Hugging Face folder where a tracking server gets it. */
+    private static void handOut(TrainOptions options, RunDirectory run, MlflowTracking tracking, Configuration hadoop)
+            throws IOException {
+        if (options.export().isPresent() && (tracking == null || options.export().get() != Format.HF)) {
+            ExportJob.intoRun(run.path(), options.export().get(), hadoop, System.out);
+        }
+        if (tracking != null) {
+            tracking.finished(ExportJob.intoRun(run.path(), Format.HF, hadoop, System.out));
         }
     }
 
     private static void exportFinished(
             RunDirectory run, StartingPoint start, TrainOptions options, Configuration hadoop) throws IOException {
-        if (options.export().isPresent()) {
-            try (OwnedRun owned = run.own(start.config(), true)) {
-                ExportJob.intoRun(run.path(), options.export().get(), hadoop, System.out);
+        if (options.export().isPresent() || options.tracking().isPresent()) {
+            try (OwnedRun owned = run.own(start.config(), true);
+                    MlflowTracking tracking = RunTracking.begin(options, run, start.config(), true)) {
+                handOut(options, run, tracking, hadoop);
                 owned.keep();
             }
         }

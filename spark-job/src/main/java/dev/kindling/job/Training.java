@@ -15,6 +15,7 @@ import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.Parameters;
+import dev.kindling.report.StepMetrics;
 import dev.kindling.run.OwnedRun;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.run.RunSummary;
@@ -25,6 +26,7 @@ import dev.kindling.train.TrainingRecord;
 import java.io.IOException;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -42,6 +44,13 @@ public final class Training {
     public record Outcome(TrainResult result, RunSummary summary) {}
 
     /**
+     * Where it runs, and what follows it.
+     *
+     * @param steps is told of every step, and may not wait
+     */
+    public record Watched(JavaSparkContext spark, Consumer<StepMetrics> steps) {}
+
+    /**
      * Trains.
      *
      * @param owned by this process; kept as soon as the run has done a step
@@ -49,15 +58,16 @@ public final class Training {
      * @throws dev.kindling.coordinate.message.FatalJobException an error that no attempt can cure
      * @throws dev.kindling.coordinate.GenerationFailedException too many attempts without progress
      */
-    public static Outcome run(StartingPoint start, RunDirectory run, OwnedRun owned, JavaSparkContext spark, long began)
+    public static Outcome run(StartingPoint start, RunDirectory run, OwnedRun owned, Watched watched, long began)
             throws IOException {
+        JavaSparkContext spark = watched.spark();
         TrainConfig config = start.config();
         start.save(run);
         PreparedCorpus corpus = PreparedCorpus.of(config.data(), start.vocabulary(), run.shards(), spark);
         start.requireVocabulary(corpus.shards().tokenizer().toJson());
         TrainingBody body =
                 new TrainingBody(config, run.toString(), corpus.folder().toString());
-        try (TrainingRecord record = new TrainingRecord(config, run, spark);
+        try (TrainingRecord record = new TrainingRecord(config, run, spark, watched.steps());
                 Coordinator coordinator = new Coordinator(spark, record.handlers())) {
             record.url().ifPresent(url -> System.out.println("watch it at " + url));
             GenerationsResult outcome;

@@ -247,7 +247,7 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
                 SparkSessions.Application application =
                         new SparkSessions().openForBarriers("fit", own.cluster().executors(), 0)) {
             PreparedCorpus.ofTables(tables(dataset), own.data(), start.vocabulary(), run.shards());
-            Training.run(start, run, owned, application.spark(), began);
+            Training.run(start, run, owned, new Training.Watched(application.spark(), step -> {}), began);
         }
         String best = NamedCheckpoint.of(run.path(), WhichCheckpoint.BEST, hadoop)
                 .directory()

@@ -25,6 +25,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.slf4j.Logger;
@@ -44,6 +45,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private final RunDirectory run;
     private final CheckpointStore store;
     private final SparkMonitor monitor;
+    private final Consumer<StepMetrics> tracking;
     private final TreeMap<Long, Pending> pending = new TreeMap<>();
     private final MetricsLog metrics;
     private final TensorBoard tensorBoard;
@@ -58,7 +60,10 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private long tokens;
     private double trainingMillis;
 
-    public TrainingRecord(TrainConfig config, RunDirectory run, JavaSparkContext spark) {
+    /** @param tracking is told of every step */
+    public TrainingRecord(
+            TrainConfig config, RunDirectory run, JavaSparkContext spark, Consumer<StepMetrics> tracking) {
+        this.tracking = tracking;
         this.config = config;
         this.run = run;
         this.store = run.checkpoints(config.checkpoint().keep());
@@ -183,6 +188,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         }
         progress.update(last);
         monitor.stepDone(last);
+        tracking.accept(last);
         stragglers.add(last);
         if (!stragglerNamed && stragglers.steps() % STRAGGLER_STEPS == STRAGGLER_STEPS - 1) {
             stragglers.slowest().ifPresent(this::nameStraggler);

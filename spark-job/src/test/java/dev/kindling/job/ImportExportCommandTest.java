@@ -69,6 +69,7 @@ class ImportExportCommandTest {
                         Resume.AUTO,
                         ConfigOverrides.NONE,
                         Optional.of(ExportOptions.Format.HF),
+                        Optional.empty(),
                         false));
     }
 

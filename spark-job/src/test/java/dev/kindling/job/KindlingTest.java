@@ -51,13 +51,18 @@ class KindlingTest {
         return new Kindling(jobs, clock, new PrintWriter(out, true), new PrintWriter(err, true)).run(args);
     }
 
+    /** Neither exported nor tracked. */
+    private static TrainOptions train(
+            Optional<String> config, String out, Resume resume, ConfigOverrides overrides, boolean verbose) {
+        return new TrainOptions(config, out, resume, overrides, Optional.empty(), Optional.empty(), verbose);
+    }
+
     @Test
     void trainWithoutOptionsHasADirectoryOfItsOwn() {
         assertThat(run(ran::add, "train")).isZero();
-        ConfigOverrides none = ConfigOverrides.NONE;
         assertThat(ran)
-                .containsExactly(new TrainOptions(
-                        Optional.empty(), "runs/20261124-183005", Resume.NO, none, Optional.empty(), false));
+                .containsExactly(
+                        train(Optional.empty(), "runs/20261124-183005", Resume.NO, ConfigOverrides.NONE, false));
         assertThat(err.toString()).isEmpty();
     }
 
@@ -67,7 +72,7 @@ class KindlingTest {
                 + " --allreduce ring --set train.lr=1e-4 --set model.n_head=2 -v";
         assertThat(run(ran::add, args.split(" "))).isZero();
         assertThat(ran)
-                .containsExactly(new TrainOptions(
+                .containsExactly(train(
                         Optional.of("c.yaml"),
                         "o",
                         Resume.YES,
@@ -78,7 +83,6 @@ class KindlingTest {
                                         Optional.of(DeviceChoice.CPU),
                                         Optional.of(AttentionChoice.FLASH),
                                         Optional.of(AllReduceChoice.RING))),
-                        Optional.empty(),
                         true));
     }
 

@@ -61,6 +61,9 @@ public final class TrainCommand implements Callable<Integer> {
                             + " nanogpt or gguf.")
     private String export;
 
+    @Mixin
+    private TrackingMixin tracking;
+
     @Option(names = "--keys", description = "Print every configuration key with default, allowed values and meaning.")
     private boolean keys;
 
@@ -96,6 +99,7 @@ public final class TrainCommand implements Callable<Integer> {
                 chosen,
                 configuration.overrides(executors, attention, allreduce),
                 Optional.ofNullable(export).map(name -> OptionValues.of("--export", name, ExportOptions.Format.class)),
+                tracking.tracking(),
                 common.verbose()));
         return ExitCode.DONE;
     }

@@ -12,6 +12,7 @@ import java.util.Optional;
  * @param resume what becomes of a run that is there
  * @param overrides of the configuration
  * @param export the format of a folder to write into the run directory at the end
+ * @param tracking by an MLflow server
  * @param verbose whether errors show their stack trace
  */
 public record TrainOptions(
@@ -20,4 +21,5 @@ public record TrainOptions(
         Resume resume,
         ConfigOverrides overrides,
         Optional<ExportOptions.Format> export,
+        Optional<TrackingOptions> tracking,
         boolean verbose) {}

@@ -94,9 +94,14 @@ public final class CommandRuns implements AutoCloseable {
     }
 
     public static String[] trainArguments(Path out, String corpus, String... more) {
+        return trainArguments(out.toString(), corpus, more);
+    }
+
+    /** The same for a run directory on any file system. */
+    public static String[] trainArguments(String out, String corpus, String... more) {
         Stream<String> settings = Stream.concat(TINY.stream(), Stream.of("data.corpus=" + corpus));
         return Stream.of(
-                        Stream.of("train", "--config", "shakespeare-char-cpu", "--device", "cpu", "--out", "" + out),
+                        Stream.of("train", "--config", "shakespeare-char-cpu", "--device", "cpu", "--out", out),
                         settings.flatMap(setting -> Stream.of("--set", setting)),
                         Stream.of(more))
                 .flatMap(arguments -> arguments)

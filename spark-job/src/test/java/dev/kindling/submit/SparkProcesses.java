@@ -15,18 +15,25 @@ import java.util.stream.Stream;
 /** Processes of Spark on this host: drivers by plain spark-submit of the application jar, masters, workers. */
 public final class SparkProcesses implements AutoCloseable {
     private final Path folder;
+    private final Path hadoopConf;
     private final Map<String, Process> processes = new LinkedHashMap<>();
 
     /** @param folder for Spark's home, work directories and the output of every process */
     SparkProcesses(Path folder) {
+        this(folder, null);
+    }
+
+    /** @param hadoopConf folder of Hadoop's settings; null for none */
+    SparkProcesses(Path folder, Path hadoopConf) {
         this.folder = folder;
+        this.hadoopConf = hadoopConf;
         EmbeddedCluster.linkJars(folder.resolve("spark/jars"), sparkJars());
     }
 
     /** The test's class path without Kindling, what its application jar brings, and a second logger. */
     public static List<String> sparkJars() {
         String application =
-                ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp|slf4j-simple)[^/\\\\]*";
+                ".*[/\\\\](kindling|picocli|progressbar|exist-samples|jcuda|jcublas|dnnl|javacpp|slf4j-simple|hadoop-client-minicluster)[^/\\\\]*";
         return Stream.of(System.getProperty("java.class.path").split(File.pathSeparator))
                 .filter(entry -> entry.endsWith(".jar") && !entry.matches(application))
                 .toList();
@@ -66,11 +73,15 @@ public final class SparkProcesses implements AutoCloseable {
         command.addAll(List.of("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")); // they only coordinate
         command.addAll(List.of(System.getProperty("spark.driver.jvm").split(" ")));
         command.addAll(properties);
-        command.addAll(List.of("-cp", folder.resolve("spark/jars") + File.separator + "*", mainClass));
+        String jars = folder.resolve("spark/jars") + File.separator + "*";
+        command.addAll(List.of("-cp", hadoopConf == null ? jars : hadoopConf + File.pathSeparator + jars, mainClass));
         command.addAll(List.of(arguments));
         ProcessBuilder builder = new ProcessBuilder(command);
         builder.environment().put("SPARK_HOME", folder.resolve("spark").toString());
         builder.environment().put("SPARK_LOCAL_DIRS", folder.resolve("local").toString());
+        if (hadoopConf != null) {
+            builder.environment().put("HADOOP_CONF_DIR", hadoopConf.toString());
+        }
         builder.environment().put("LC_ALL", "C.UTF-8"); // a driver refuses a locale that loses characters
         Process process = builder.redirectError(err(name).toFile())
                 .redirectOutput(out(name).toFile())

@@ -61,7 +61,7 @@ public final class CommandRuns implements AutoCloseable {
         this(slotsTimeout, executors, Map.of());
     }
 
-    CommandRuns(String slotsTimeout, int executors, Map<String, String> more) {
+    public CommandRuns(String slotsTimeout, int executors, Map<String, String> more) {
         Map<String, String> settings = new HashMap<>(Map.of(
                 "spark.executor.extraJavaOptions",
                 "-XX:+UseSerialGC",
@@ -170,7 +170,7 @@ public final class CommandRuns implements AutoCloseable {
     }
 
     /** What two runs of the same training have in common in metrics.jsonl: all but times. */
-    static List<String> learning(Path run) throws IOException {
+    public static List<String> learning(Path run) throws IOException {
         List<String> learned = new ArrayList<>();
         for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
             JsonNode step = JSON.readTree(line);

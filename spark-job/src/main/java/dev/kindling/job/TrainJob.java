@@ -73,7 +73,8 @@ final class TrainJob implements Job<TrainOptions> {
     /** Exports the model as asked, and as a Hugging Face folder where a tracking server gets it. */
     private static void handOut(TrainOptions options, RunDirectory run, MlflowTracking tracking, Configuration hadoop)
             throws IOException {
-        if (options.export().isPresent() && (tracking == null || options.export().get() != Format.HF)) {
+        if (options.export().isPresent()
+                && (tracking == null || options.export().get() != Format.HF)) {
             ExportJob.intoRun(run.path(), options.export().get(), hadoop, System.out);
         }
         if (tracking != null) {

@@ -169,7 +169,9 @@ class EvaluateTaskIT {
 
     private static boolean isLong(ObjectNode item) {
         int context = item.get("context").asText().stripTrailing().length();
-        return item.get("endings").valueStream().anyMatch(ending -> context + ending.asText().length() > BLOCK);
+        return item.get("endings")
+                .valueStream()
+                .anyMatch(ending -> context + ending.asText().length() > BLOCK);
     }
 
     @Test

@@ -6,9 +6,7 @@ import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipFile;
@@ -24,44 +22,36 @@ class ThirdPartyIT {
         return checksums;
     }
 
-    /** {@code artifact:version} of the libraries of this class path of which the jar has some file. */
-    private static List<String> carried(ZipFile jar) throws IOException {
-        Map<String, Long> content = checksums(jar);
-        List<String> carried = new ArrayList<>();
+    /** Takes away the files that are those of a library of this class path which the text lists; returns how many do so. */
+    private static int account(Map<String, Long> content, String text) throws IOException {
+        int libraries = 0;
         for (String element : System.getProperty("java.class.path").split(File.pathSeparator)) {
-            Path path = Path.of(element);
-            if (!element.endsWith(".jar") || path.getFileName().toString().startsWith("kindling-")) {
+            Path version = Path.of(element).getParent(); // .../ARTIFACT/VERSION/ARTIFACT-VERSION.jar
+            if (!element.endsWith(".jar")
+                    || !text.contains(":" + version.getParent().getFileName() + ":" + version.getFileName() + " - ")) {
                 continue;
             }
-            try (ZipFile library = new ZipFile(path.toFile())) {
-                boolean some = checksums(library).entrySet().stream()
-                        .anyMatch(entry -> entry.getValue().equals(content.get(entry.getKey())));
-                if (some) {
-                    Path version = path.getParent(); // .../ARTIFACT/VERSION/ARTIFACT-VERSION.jar
-                    carried.add(version.getParent().getFileName() + ":" + version.getFileName());
-                }
+            libraries++;
+            try (ZipFile library = new ZipFile(element)) {
+                checksums(library).forEach(content::remove);
             }
         }
-        return carried;
+        return libraries;
     }
 
     @Test
-    void everyLibraryInTheJarIsListedWithItsLicence() throws IOException {
+    void everyFileInTheJarIsOfALibraryThatIsListedWithItsLicence() throws IOException {
         try (ZipFile jar = new ZipFile(System.getProperty("kindling.jar"))) {
             ZipEntry entry = jar.getEntry("META-INF/THIRD-PARTY.txt");
             assertThat(entry).isNotNull();
             String text = new String(jar.getInputStream(entry).readAllBytes(), StandardCharsets.UTF_8);
-            List<String> carried = carried(jar);
-            assertThat(carried)
-                    .anyMatch(library -> library.startsWith("picocli:"))
-                    .hasSizeGreaterThan(5);
-            for (String library : carried) {
-                assertThat(text).containsPattern("\\([^()]+\\).*:" + library.replace(".", "\\.") + " - ");
-            }
-            assertThat(text)
-                    .doesNotContain("Unknown license")
-                    .doesNotContain("mlflow")
-                    .doesNotContain("jackson");
+            assertThat(text).doesNotContain("Unknown license").doesNotContain("mlflow").doesNotContain("jackson");
+            Map<String, Long> content = checksums(jar);
+            content.remove("THIRD-PARTY.txt"); // license-maven-plugin packs a second copy there
+            content.keySet().removeIf(name -> name.startsWith("dev/kindling/") || name.startsWith("kernels/"));
+            assertThat(content).containsKey("picocli/CommandLine.class");
+            assertThat(account(content, text)).isGreaterThan(5);
+            assertThat(content.keySet()).isEmpty();
         }
     }
 }

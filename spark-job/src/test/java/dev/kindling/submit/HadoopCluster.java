@@ -1,6 +1,7 @@
 package dev.kindling.submit;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.fail;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
@@ -156,9 +157,9 @@ final class HadoopCluster implements AutoCloseable {
 
     /** Returns what the driver's process and its containers on YARN have printed. */
     String assertEndsWell(String name, Process submit) throws Exception {
-        assertThat(submit.waitFor(RUN_SECONDS, TimeUnit.SECONDS))
-                .as(printed(name))
-                .isTrue();
+        if (!submit.waitFor(RUN_SECONDS, TimeUnit.SECONDS)) {
+            fail(printed(name));
+        }
         String printed = printed(name);
         assertThat(submit.exitValue()).as(printed).isZero();
         return printed;
@@ -172,7 +173,9 @@ final class HadoopCluster implements AutoCloseable {
     void await(String name, Condition condition) throws Exception {
         long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(RUN_SECONDS);
         while (!condition.holds()) {
-            assertThat(System.nanoTime()).as(printed(name)).isLessThan(end);
+            if (System.nanoTime() - end > 0) {
+                fail(printed(name));
+            }
             Thread.sleep(50);
         }
     }
@@ -183,13 +186,10 @@ final class HadoopCluster implements AutoCloseable {
         if (!application.find()) {
             return all.toString();
         }
-        try (Stream<Path> logs = Files.walk(folder.resolve("target"))) {
-            for (Path log : logs.filter(file -> file.toString().contains(application.group()))
-                    .filter(file -> file.endsWith("stdout") || file.endsWith("stderr"))
-                    .sorted()
-                    .toList()) {
-                all.append(log).append('\n').append(Files.readString(log));
-            }
+        String logs = folder + "/target/test/data/yarn/*/*-logDir-*/" + application.group() + "/*/std*";
+        for (FileStatus log : FileSystem.getLocal(new Configuration(false)).globStatus(on(logs))) {
+            Path file = Path.of(log.getPath().toUri().getPath());
+            all.append(file).append('\n').append(Files.readString(file));
         }
         return all.toString();
     }

@@ -32,8 +32,8 @@ import org.apache.hadoop.fs.Path;
  * @param files names that end in {@code .bin} with the word {@code train} or {@code val} in them, in their order
  */
 record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
-    private static final Pattern NAME =
-            Pattern.compile("(?:.*[^A-Za-z])?(" + CorpusSplit.TRAIN + "|" + CorpusSplit.VAL + ")(?:[^A-Za-z].*)?\\.bin");
+    private static final Pattern NAME = Pattern.compile(
+            "(?:.*[^A-Za-z])?(" + CorpusSplit.TRAIN + "|" + CorpusSplit.VAL + ")(?:[^A-Za-z].*)?\\.bin");
 
     /** The files of a corpus; empty if it is no such folder. */
     static Optional<TokenFiles> of(Named corpus, Configuration hadoop) throws IOException {

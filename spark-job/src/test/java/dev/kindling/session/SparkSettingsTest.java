@@ -19,7 +19,8 @@ class SparkSettingsTest {
 
         assertThat(conf.get("spark.master")).isEqualTo("local-cluster[3,1,1024]");
         assertThat(conf.get("spark.cores.max")).isEqualTo("3");
-        assertThat(conf.get("spark.plugins")).isEqualTo("dev.kindling.session.RetryPause,dev.kindling.session.LostDeviceExit");
+        assertThat(conf.get("spark.plugins"))
+                .isEqualTo("dev.kindling.session.RetryPause,dev.kindling.session.LostDeviceExit");
         assertThat(conf.contains("spark.executorEnv.LC_ALL")).isFalse();
         assertThat(ExecutorDevice.cpuThreads(conf)).isPositive();
     }
@@ -37,8 +38,8 @@ class SparkSettingsTest {
         assertThat(conf.get("spark.master")).isEqualTo("spark://h:7077");
         assertThat(conf.get("spark.cores.max")).isEqualTo("8");
         assertThat(conf.get("spark.ui.showConsoleProgress")).isEqualTo("true");
-        assertThat(conf.get("spark.plugins")).isEqualTo(
-                        "org.example.Theirs,dev.kindling.session.RetryPause,dev.kindling.session.LostDeviceExit");
+        assertThat(conf.get("spark.plugins"))
+                .isEqualTo("org.example.Theirs,dev.kindling.session.RetryPause,dev.kindling.session.LostDeviceExit");
         assertThat(conf.get("spark.executorEnv.LC_ALL")).isEqualTo("C.UTF-8");
         assertThat(ExecutorDevice.cpuThreads(conf)).isEqualTo(4);
     }

@@ -45,7 +45,10 @@ class ThirdPartyIT {
             ZipEntry entry = jar.getEntry("META-INF/THIRD-PARTY.txt");
             assertThat(entry).isNotNull();
             String text = new String(jar.getInputStream(entry).readAllBytes(), StandardCharsets.UTF_8);
-            assertThat(text).doesNotContain("Unknown license").doesNotContain("mlflow").doesNotContain("jackson");
+            assertThat(text)
+                    .doesNotContain("Unknown license")
+                    .doesNotContain("mlflow")
+                    .doesNotContain("jackson");
             Map<String, Long> content = checksums(jar);
             content.remove("THIRD-PARTY.txt"); // license-maven-plugin packs a second copy there
             content.keySet().removeIf(name -> name.startsWith("dev/kindling/") || name.startsWith("kernels/"));

@@ -182,7 +182,7 @@ public final class CommandRuns implements AutoCloseable {
     }
 
     /** The training loss of every step. */
-    static List<Double> losses(Path run) throws IOException {
+    public static List<Double> losses(Path run) throws IOException {
         List<Double> losses = new ArrayList<>();
         for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
             losses.add(JSON.readTree(line).path("loss").asDouble());

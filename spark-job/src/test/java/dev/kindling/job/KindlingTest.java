@@ -88,34 +88,10 @@ class KindlingTest {
 
     @Test
     void prepareAndGenerateTakeTheirOptions() {
-        assertThat(run(
-                        ran::add,
-                        "prepare",
-                        "--corpus",
-                        "a b.txt",
-                        "--column",
-                        "c",
-                        "--tokenizer",
-                        "gpt2",
-                        "--out",
-                        "d"))
-                .isZero();
-        assertThat(run(
-                        ran::add,
-                        "generate",
-                        "--checkpoint",
-                        "r",
-                        "--prompt",
-                        "ROMEO:",
-                        "--seed",
-                        "1",
-                        "--device",
-                        "cpu",
-                        "--stop",
-                        "\\n\\n",
-                        "--stop",
-                        "X"))
-                .isZero();
+        String prepare = "prepare|--corpus|a b.txt|--column|c|--tokenizer|gpt2|--out|d";
+        assertThat(run(ran::add, prepare.split("\\|"))).isZero();
+        String generate = "generate --checkpoint r --prompt ROMEO: --seed 1 --device cpu --stop \\n\\n --stop X";
+        assertThat(run(ran::add, generate.split(" "))).isZero();
         assertThat(ran)
                 .containsExactly(
                         new PrepareOptions(

@@ -1,10 +1,10 @@
-package dev.kindling.job;
+package dev.kindling.pretrained;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.job.CommandRuns;
 import dev.kindling.job.CommandRuns.Printed;
-import dev.kindling.pretrained.TinyFolder;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.FloatBuffer;

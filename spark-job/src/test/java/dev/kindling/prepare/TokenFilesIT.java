@@ -1,4 +1,4 @@
-package dev.kindling.job;
+package dev.kindling.prepare;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -8,6 +8,7 @@ import dev.kindling.data.shard.LocalShardFolder;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.data.shard.TokenSequence;
 import dev.kindling.data.token.BpeTokenizer;
+import dev.kindling.job.CommandRuns;
 import dev.kindling.job.CommandRuns.Printed;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -128,7 +128,7 @@ class FullDiskIT {
 
     @Test
     void aTrainingWhoseMetricsFillTheDiskGoesOnToItsCheckpointAndCanBeResumed() throws Exception {
-        Path disk = disk("metrics", 100);
+        Path disk = disk("metrics", 160);
         Path run = disk.resolve("run");
         Printed printed = runs.train(
                 run,

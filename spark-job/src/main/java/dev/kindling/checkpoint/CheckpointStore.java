@@ -162,11 +162,6 @@ public final class CheckpointStore {
         return isCommitted(beginning) ? Optional.of(beginning) : Optional.empty();
     }
 
-    /** The newest committed checkpoint. */
-    public Optional<Path> latest() throws IOException {
-        return list().stream().findFirst();
-    }
-
     /**
      * The committed checkpoint with the lowest validation loss of the run, by what the newest one says that can be read;
      * empty where that does not say it, or where the best one is gone.

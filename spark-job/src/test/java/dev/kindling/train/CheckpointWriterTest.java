@@ -87,7 +87,7 @@ class CheckpointWriterTest {
                 LONG)) {
             writer.save(snapshot(10));
             writer.check();
-            assertThat(store.latest()).isEmpty();
+            assertThat(store.list()).isEmpty();
             slow.countDown();
             writer.save(snapshot(20));
             assertThat(files()).contains("step-0000010");

@@ -249,7 +249,7 @@ class S3IT {
         assertThat(there.get("totals")).isEqualTo(here.get("totals"));
     }
 
-    /** Sixty seconds without an answer, where S3A's own patience is as it always is. */
+    /** Sixty seconds without an answer. */
     @Order(3)
     @Tag("chaos")
     @Test

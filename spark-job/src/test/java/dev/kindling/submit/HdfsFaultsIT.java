@@ -24,7 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 class HdfsFaultsIT {
     private static final int STEPS = 1500;
     private static final int CHECKPOINTS_APART = 50;
-    private static final int NAME_NODE_GONE_SECONDS = 15;
+    private static final int NAME_NODE_GONE_SECONDS = 20;
     private static final int SAFE_MODE_SECONDS = 5;
 
     @TempDir

@@ -2,6 +2,8 @@ package dev.kindling.submit;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.job.CommandRuns;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -40,16 +42,28 @@ class SecureStandaloneIT {
         cluster.close();
     }
 
-    @Test
-    void trainsAndRefusesAnApplicationWithAnotherSecret() throws Exception {
-        Path run = folder.resolve("run");
-        Process driver = cluster.train("driver", run, corpus, List.of(), "--set", "train.max_steps=13");
+    private void assertEndsWell(String name, Process driver) throws Exception {
         assertThat(driver.waitFor(120, TimeUnit.SECONDS)).isTrue();
-        assertThat(driver.exitValue())
-                .as(Files.readString(cluster.err("driver")))
-                .isZero();
+        assertThat(driver.exitValue()).as(Files.readString(cluster.err(name))).isZero();
+    }
+
+    @Test
+    void trainsEvaluatesAndRefusesAnApplicationWithAnotherSecret() throws Exception {
+        Path run = folder.resolve("run");
+        assertEndsWell("driver", cluster.train("driver", run, corpus, List.of(), "--set", "train.max_steps=13"));
         assertThat(cluster.out("driver")).content().contains("on 2 executor(s)");
         assertThat(CommandRuns.weights(run, 13)).hasSizeGreaterThan(10_000);
+
+        Path scores = folder.resolve("scores");
+        String[] evaluate = {
+            "evaluate", "--checkpoint", "" + run, "--data", "" + corpus, "--device", "cpu", "--out", "" + scores
+        };
+        assertEndsWell("evaluate", cluster.submit("evaluate", List.of(), evaluate));
+        JsonNode totals = JsonMapper.builder()
+                .build()
+                .readTree(scores.resolve("summary.json").toFile())
+                .get("totals");
+        assertThat(totals.get("tokens").asLong()).isEqualTo(Files.size(corpus) - 1); // nothing is before the first
 
         long began = System.nanoTime();
         Path refused = folder.resolve("refused");

@@ -83,13 +83,18 @@ public final class StandaloneCluster implements AutoCloseable {
      * @param more settings of Spark, {@code key=value}
      */
     Process train(String name, Path run, Path corpus, List<String> more, String... options) throws IOException {
+        return submit(name, more, CommandRuns.trainArguments(run, corpus.toString(), options));
+    }
+
+    /** Plain spark-submit of a command. */
+    Process submit(String name, List<String> more, String... command) throws IOException {
         List<String> all = new ArrayList<>(List.of(
                 "spark.master=" + master,
                 "spark.executor.memory=512m",
                 "spark.executor.extraJavaOptions=-XX:+UseSerialGC"));
         all.addAll(settings);
         all.addAll(more);
-        return processes.submit(name, all, CommandRuns.trainArguments(run, corpus.toString(), options));
+        return processes.submit(name, all, command);
     }
 
     /** What the process of that name has printed to standard output. */

@@ -26,9 +26,9 @@ class RunPathTest {
     @Test
     void aSchemeWithAPathIsAUri() throws IOException {
         assertThat(RunPath.absolute("file:/runs/a:b", hadoop)).hasToString("file:/runs/a:b");
-        assertThatThrownBy(() -> RunPath.absolute("s3a://bucket/run", hadoop))
+        assertThatThrownBy(() -> RunPath.absolute("abfss://bucket/run", hadoop))
                 .isInstanceOf(PathException.class)
-                .hasMessageContaining("no file system for s3a:")
+                .hasMessageContaining("no file system for abfss:")
                 .hasMessageContaining("org.apache.hadoop:hadoop-aws:");
         assertThatThrownBy(() -> RunPath.absolute("nosuch://bucket/run", hadoop))
                 .isInstanceOf(PathException.class);

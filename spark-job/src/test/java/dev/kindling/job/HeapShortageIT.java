@@ -80,13 +80,13 @@ class HeapShortageIT {
     @Test
     void aTaskThatDoesNotFitTheHeap() throws IOException {
         Path run = folder.resolve("trained");
-        Printed printed = train(run, "train.max_steps=2");
+        Printed printed = train(run, "train.max_steps=2", "model.block_size=128");
         assertThat(printed.code()).as(printed.err()).isZero();
         Path lines = folder.resolve("lines.txt");
         Files.write(lines, Collections.nCopies(40, "the king"));
         Path out = folder.resolve("texts");
         assertOneLine(
-                runs.run(("generate --device cpu --batch 2000000 --checkpoint " + run + " --prompts " + lines
+                runs.run(("generate --device cpu --batch 65536 --checkpoint " + run + " --prompts " + lines
                                 + " --out " + out)
                         .split(" ")),
                 "spark.executor.memory");

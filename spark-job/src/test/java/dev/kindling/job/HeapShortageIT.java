@@ -86,8 +86,8 @@ class HeapShortageIT {
         Files.write(lines, Collections.nCopies(40, "the king"));
         Path out = folder.resolve("texts");
         assertOneLine(
-                runs.run(("generate --device cpu --batch 65536 --checkpoint " + run + " --prompts " + lines
-                                + " --out " + out)
+                runs.run(("generate --device cpu --batch 65536 --checkpoint " + run + " --prompts " + lines + " --out "
+                                + out)
                         .split(" ")),
                 "spark.executor.memory");
         assertThat(out).doesNotExist();

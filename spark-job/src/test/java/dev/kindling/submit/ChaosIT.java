@@ -73,10 +73,10 @@ class ChaosIT {
                 System.out.printf("seed %d, fault %d at step %d or later: %s%n", SEED, i, step, fault);
                 commit(fault);
             }
-            assertEndsWell("chaos", driver);
+            cluster.assertEndsWell("chaos", driver);
             System.out.println(Files.readString(cluster.err("chaos")));
             Path undisturbed = folder.resolve("undisturbed");
-            assertEndsWell("calm", cluster.train("calm", undisturbed, corpus, List.of(), settings(1)));
+            cluster.assertEndsWell("calm", cluster.train("calm", undisturbed, corpus, List.of(), settings(1)));
             assertThat(CommandRuns.weights(run, STEPS)).isEqualTo(CommandRuns.weights(undisturbed, STEPS));
             assertThat(cluster.err("chaos")).content().doesNotContain("Connection refused");
         } finally {
@@ -97,11 +97,6 @@ class ChaosIT {
 
     private void addWorker() throws IOException {
         workers.add(cluster.startWorker("worker-" + (workers.size() + 1)));
-    }
-
-    private void assertEndsWell(String name, Process driver) throws Exception {
-        assertThat(driver.waitFor(400, TimeUnit.SECONDS)).isTrue();
-        assertThat(driver.exitValue()).as(Files.readString(cluster.err(name))).isZero();
     }
 
     /** Waits, bounded, for a checkpoint of a later step than {@code former}. */

@@ -42,15 +42,11 @@ class SecureStandaloneIT {
         cluster.close();
     }
 
-    private void assertEndsWell(String name, Process driver) throws Exception {
-        assertThat(driver.waitFor(120, TimeUnit.SECONDS)).isTrue();
-        assertThat(driver.exitValue()).as(Files.readString(cluster.err(name))).isZero();
-    }
-
     @Test
     void trainsEvaluatesAndRefusesAnApplicationWithAnotherSecret() throws Exception {
         Path run = folder.resolve("run");
-        assertEndsWell("driver", cluster.train("driver", run, corpus, List.of(), "--set", "train.max_steps=13"));
+        cluster.assertEndsWell(
+                "driver", cluster.train("driver", run, corpus, List.of(), "--set", "train.max_steps=13"));
         assertThat(cluster.out("driver")).content().contains("on 2 executor(s)");
         assertThat(CommandRuns.weights(run, 13)).hasSizeGreaterThan(10_000);
 
@@ -58,7 +54,7 @@ class SecureStandaloneIT {
         String[] evaluate = {
             "evaluate", "--checkpoint", "" + run, "--data", "" + corpus, "--device", "cpu", "--out", "" + scores
         };
-        assertEndsWell("evaluate", cluster.submit("evaluate", List.of(), evaluate));
+        cluster.assertEndsWell("evaluate", cluster.submit("evaluate", List.of(), evaluate));
         JsonNode totals = JsonMapper.builder()
                 .build()
                 .readTree(scores.resolve("summary.json").toFile())

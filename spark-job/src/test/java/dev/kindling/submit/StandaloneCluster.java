@@ -1,12 +1,16 @@
 package dev.kindling.submit;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.kindling.job.CommandRuns;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /** A standalone cluster on this host: master, workers of one core and drivers are processes of their own. */
 public final class StandaloneCluster implements AutoCloseable {
@@ -95,6 +99,12 @@ public final class StandaloneCluster implements AutoCloseable {
         all.addAll(settings);
         all.addAll(more);
         return processes.submit(name, all, command);
+    }
+
+    /** Waits, bounded, until a driver has ended with exit code 0. */
+    void assertEndsWell(String name, Process driver) throws Exception {
+        assertThat(driver.waitFor(400, TimeUnit.SECONDS)).as(name).isTrue();
+        assertThat(driver.exitValue()).as(Files.readString(err(name))).isZero();
     }
 
     /** What the process of that name has printed to standard output. */

@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -40,15 +39,11 @@ class StandaloneClusterIT {
         cluster.close();
     }
 
-    private void assertEndsWell(String name, Process driver) throws Exception {
-        assertThat(driver.waitFor(120, TimeUnit.SECONDS)).isTrue();
-        assertThat(driver.exitValue()).as(Files.readString(cluster.err(name))).isZero();
-    }
-
     @Test
     void plainSparkSubmitTrainsOnTwoWorkers() throws Exception {
         Path run = folder.resolve("run");
-        assertEndsWell("driver", cluster.train("driver", run, corpus, List.of(), "--set", "train.max_steps=13"));
+        cluster.assertEndsWell(
+                "driver", cluster.train("driver", run, corpus, List.of(), "--set", "train.max_steps=13"));
         assertThat(cluster.out("driver")).content().contains("--- a sample ---", "on 2 executor(s)");
         assertThat(run.resolve("metrics.jsonl")).content().hasLineCount(13);
         assertThat(CommandRuns.weights(run, 13)).hasSizeGreaterThan(10_000);
@@ -80,7 +75,7 @@ class StandaloneClusterIT {
         steps = CommandRuns.awaitCheckpoint(run, steps);
 
         Path undisturbed = folder.resolve("undisturbed");
-        assertEndsWell("again", train("again", undisturbed, 1, steps));
+        cluster.assertEndsWell("again", train("again", undisturbed, 1, steps));
         assertThat(CommandRuns.weights(run, steps)).isEqualTo(CommandRuns.weights(undisturbed, steps));
     }
 

@@ -45,7 +45,7 @@ class CheckpointWriterTest {
         return store(run, Storage.of(new org.apache.hadoop.fs.Path(run.toString()), HADOOP));
     }
 
-    private static Checkpoint snapshot(long step) {
+    static Checkpoint snapshot(long step) {
         CheckpointState state = new CheckpointState(
                 step,
                 JsonNodeFactory.instance.objectNode(),

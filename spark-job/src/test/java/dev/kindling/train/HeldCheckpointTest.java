@@ -2,18 +2,12 @@ package dev.kindling.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import dev.kindling.checkpoint.Checkpoint;
-import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.checkpoint.TensorSlice;
 import dev.kindling.storage.Storage;
 import java.lang.ref.WeakReference;
 import java.nio.file.Path;
-import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalDouble;
-import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import org.apache.hadoop.conf.Configuration;
@@ -37,22 +31,8 @@ class HeldCheckpointTest {
                 Storage.of(path, new Configuration(false)), new org.apache.hadoop.fs.Path(path, "c"), 3);
     }
 
-    private static Checkpoint checkpoint(long step) {
-        CheckpointState state = new CheckpointState(
-                step,
-                JsonNodeFactory.instance.objectNode(),
-                JsonNodeFactory.instance.objectNode(),
-                7,
-                step * 8,
-                2,
-                OptionalDouble.empty(),
-                OptionalLong.empty());
-        TensorSlice tensor = new TensorSlice(new int[] {3}, new float[] {step, 2, 3}, 0);
-        return new Checkpoint(state, Map.of("wte.weight", tensor), Map.of("m.wte.weight", tensor));
-    }
-
     private static Supplier<Optional<Checkpoint>> taking(long step) {
-        return () -> Optional.of(checkpoint(step));
+        return () -> Optional.of(CheckpointWriterTest.snapshot(step));
     }
 
     /** 24 bytes for each weight: a third snapshot, taken while two are held, would make it 36. */
@@ -66,7 +46,7 @@ class HeldCheckpointTest {
         held.hold(() -> {
             awaitCollected(first);
             assertThat(second.get()).isNotNull();
-            return Optional.of(checkpoint(30));
+            return Optional.of(CheckpointWriterTest.snapshot(30));
         });
         assertThat(first.get()).isNull();
         assertThat(second.get()).isNotNull();

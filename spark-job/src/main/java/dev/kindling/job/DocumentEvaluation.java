@@ -56,14 +56,9 @@ record DocumentEvaluation(String data, EvaluationData documents) implements Eval
     public Totals totals(Dataset<Row> written) {
         EvaluationTotals totals = EvaluationTotals.of(written);
         if (totals.documents() == 0) {
-            throw new DataException(
-                    totals.skipped() == 0
-                            ? "there are no documents to evaluate; check --data"
-                            : String.format(
-                                    Locale.ROOT,
-                                    "none of the %,d documents could be scored, the first because: %s",
-                                    totals.skipped(),
-                                    Evaluation.problems(written).get(0)));
+            throw totals.skipped() == 0
+                    ? new DataException("there are no documents to evaluate; check --data")
+                    : Evaluation.nothingScored("documents", totals.skipped(), written);
         }
         return new Sums(data, totals);
     }

@@ -1,8 +1,10 @@
 package dev.kindling.job;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.data.DataException;
 import dev.kindling.evaluate.DocumentScores;
 import java.util.List;
+import java.util.Locale;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -23,7 +25,7 @@ interface Evaluation {
     /**
      * Adds up the written table.
      *
-     * @throws dev.kindling.data.DataException if it holds no score
+     * @throws DataException if it holds no score
      */
     Totals totals(Dataset<Row> written);
 
@@ -40,6 +42,16 @@ interface Evaluation {
 
         /** What was passed over, such as {@code 3 document(s)}; empty if nothing was. */
         String skipped();
+    }
+
+    /** What is wrong where nothing of {@code skipped} things, such as documents, has a score. */
+    static DataException nothingScored(String things, long skipped, Dataset<Row> written) {
+        return new DataException(String.format(
+                Locale.ROOT,
+                "none of the %,d %s could be scored, the first because: %s",
+                skipped,
+                things,
+                problems(written).get(0)));
     }
 
     /** Why some of what was passed over was. */

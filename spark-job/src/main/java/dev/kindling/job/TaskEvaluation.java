@@ -1,7 +1,6 @@
 package dev.kindling.job;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.kindling.data.DataException;
 import dev.kindling.evaluate.DocumentScores;
 import dev.kindling.evaluate.ItemScores;
 import dev.kindling.evaluate.ItemTotals;
@@ -40,11 +39,7 @@ record TaskEvaluation(String path, ItemFile items) implements Evaluation {
     public Totals totals(Dataset<Row> written) {
         ItemTotals totals = ItemTotals.of(written);
         if (totals.items() == 0) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "none of the %,d items could be scored, the first because: %s",
-                    totals.skipped(),
-                    Evaluation.problems(written).get(0)));
+            throw Evaluation.nothingScored("items", totals.skipped(), written);
         }
         return new Sums(this, totals);
     }

@@ -49,7 +49,7 @@ public final class AttentionModule {
         GptConfig config = new GptConfig(1, 1, 1, sizes.heads(), width, sizes.dropout(), false, Gelu.Form.ERF);
         Parameters parameters = new Parameters(config, device, arena, true);
         parameters.initialise(SEED);
-        Workspace workspace = new Workspace(device, arena, shape.rows(), true);
+        Workspace workspace = new Workspace(device, arena, shape.rows(), Activations.WHOLE);
         BlockContext context = new BlockContext(
                 config, parameters, device, sdpa, shape, sequences(sizes.lengths(), device, arena), null, workspace);
         attention = new CausalSelfAttention(context, Parameters.block(0, "attn"), 1);

@@ -23,7 +23,7 @@ final class Block {
     Block(BlockContext context, int layer, Tensor residual, Branch pending) {
         int site = 3 * layer + 1;
         int width = context.config().width();
-        norm1 = new LayerNorm(context, Parameters.block(layer, "ln_1"), residual, pending, false);
+        norm1 = new LayerNorm(context, Parameters.block(layer, "ln_1"), residual, pending, LayerNorm.Place.BLOCK_INPUT);
         String name = Parameters.block(layer, "attn");
         attention = context.cache() == null
                 ? new CausalSelfAttention(context, name, site)
@@ -33,7 +33,12 @@ final class Block {
                 context.workspace().shared("attention branch", width),
                 Parameters.block(layer, "attn.c_proj"),
                 site + 1);
-        norm2 = new LayerNorm(context, Parameters.block(layer, "ln_2"), norm1.residual(), attentionBranch, false);
+        norm2 = new LayerNorm(
+                context,
+                Parameters.block(layer, "ln_2"),
+                norm1.residual(),
+                attentionBranch,
+                LayerNorm.Place.WITHIN_BLOCK);
         mlp = new Mlp(context, Parameters.block(layer, "mlp"));
         mlpBranch = Branch.of(
                 context,
@@ -55,6 +60,14 @@ final class Block {
         attention.forward(norm1.output(), attentionBranch.values());
         norm2.forward();
         mlp.forward(norm2.output(), mlpBranch.values());
+    }
+
+    /** Computes what {@link #backward} needs again, from the residual stream that entered the block. */
+    void recompute() {
+        norm1.recompute();
+        attention.forward(norm1.output(), attentionBranch.values());
+        norm2.forward();
+        mlp.recompute(norm2.output());
     }
 
     /**

@@ -2,12 +2,10 @@ package dev.kindling.nn;
 
 import dev.kindling.attention.Sdpa;
 import dev.kindling.device.AttentionInputs;
-import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.Device;
-import dev.kindling.device.Matmul;
-import dev.kindling.device.Ops;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -39,9 +37,10 @@ public final class Gpt {
     }
 
     private final Device device;
-    private final Ops ops;
     private final Parameters parameters;
     private final BatchShape shape;
+    private final Sdpa sdpa;
+    private final Workspace workspace;
     private final AttentionInputs.Sequences sequences;
     private final Tensor tokens;
     private final Tensor positions;
@@ -51,24 +50,51 @@ public final class Gpt {
     private final Embedding embedding;
     private final List<Block> blocks = new ArrayList<>();
     private final LayerNorm lastNorm;
-    private final CrossEntropy crossEntropy;
+    private final Head head;
 
     /** Builds the model over {@code parameters} on their device, with activations from {@code arena}. */
     public Gpt(Parameters parameters, BatchShape shape, Mode mode, Sdpa sdpa, DeviceArena memory) {
-        this(parameters, shape, new Use(mode, null), sdpa, memory);
+        this(parameters, shape, Use.of(mode), sdpa, memory);
     }
 
-    /** What a model is for. With a cache it takes one token per sequence and call. */
-    record Use(Mode mode, KvCache cache) {}
+    /** Builds a model for training that holds its activations in a given way. */
+    public Gpt(Parameters parameters, BatchShape shape, Activations activations, Sdpa sdpa, DeviceArena memory) {
+        this(parameters, shape, new Use(activations, null), sdpa, memory);
+    }
+
+    /**
+     * What a model is for.
+     *
+     * @param activations of training, or null for inference
+     * @param cache with one, the model takes one token per sequence and call
+     */
+    record Use(Activations activations, KvCache cache) {
+        static Use of(Mode mode) {
+            return new Use(mode == Mode.TRAINING ? Activations.WHOLE : null, null);
+        }
+
+        static Use decoding(KvCache cache) {
+            return new Use(null, cache);
+        }
+    }
 
     Gpt(Parameters parameters, BatchShape shape, Use use, Sdpa sdpa, DeviceArena memory) {
-        this.device = memory.device();
-        this.ops = device.ops();
+        this(
+                parameters,
+                use.activations() == null ? parameters.config().withoutDropout() : parameters.config(),
+                shape,
+                use.cache(),
+                sdpa,
+                new Workspace(memory.device(), memory.arena(), shape.rows(), use.activations()));
+    }
+
+    private Gpt(
+            Parameters parameters, GptConfig config, BatchShape shape, KvCache cache, Sdpa sdpa, Workspace workspace) {
+        this.device = workspace.device();
         this.parameters = parameters;
         this.shape = shape;
-        Arena arena = memory.arena();
-        boolean training = use.mode() == Mode.TRAINING;
-        GptConfig config = training ? parameters.config() : parameters.config().withoutDropout();
+        this.sdpa = sdpa;
+        this.workspace = workspace;
         if (shape.length() > config.blockSize()) {
             throw new IllegalArgumentException(String.format(
                     Locale.ROOT,
@@ -76,16 +102,14 @@ public final class Gpt {
                     shape.length(),
                     config.blockSize()));
         }
-        int rows = shape.rows();
-        tokens = arena.allocate("tokens", DType.I32, rows);
-        positions = arena.allocate("positions", DType.I32, rows);
-        targets = arena.allocate("targets", DType.I32, rows);
-        lossSum = arena.allocate("loss", DType.F32, 1);
-        sequences = shape.packed() ? allocateSequences(arena) : null;
-        Workspace workspace = new Workspace(device, arena, rows, training);
-        BlockContext context =
-                new BlockContext(config, parameters, device, sdpa, shape, sequences, use.cache(), workspace);
-        residual = workspace.kept("embedding", "residual", config.width());
+        Shape rows = Shape.of(shape.rows());
+        tokens = workspace.tensor("tokens", DType.I32, rows);
+        positions = workspace.tensor("positions", DType.I32, rows);
+        targets = workspace.tensor("targets", DType.I32, rows);
+        lossSum = workspace.tensor("loss", DType.F32, Shape.of(1));
+        sequences = shape.packed() ? allocateSequences() : null;
+        BlockContext context = new BlockContext(config, parameters, device, sdpa, shape, sequences, cache, workspace);
+        residual = workspace.input("embedding", "residual", config.width());
         embedding = new Embedding(context, tokens, positions);
         Tensor stream = residual;
         Branch pending = null;
@@ -95,10 +119,8 @@ public final class Gpt {
             stream = block.residual();
             pending = block.branch();
         }
-        lastNorm = new LayerNorm(context, "ln_f", stream, pending, true);
-        Tensor logits = workspace.shared("logits", parameters.paddedVocabulary());
-        crossEntropy =
-                new CrossEntropy(logits, targets, config.vocabulary(), arena.allocate("losses", DType.F32, rows));
+        lastNorm = new LayerNorm(context, "ln_f", stream, pending, LayerNorm.Place.LAST);
+        head = new Head(context, targets);
         if (!shape.packed()) {
             device.upload(densePositions(), positions);
         }
@@ -107,8 +129,19 @@ public final class Gpt {
     /** Where a model's activations come from. */
     public record DeviceArena(Device device, Arena arena) {}
 
-    private AttentionInputs.Sequences allocateSequences(Arena arena) {
-        Tensor cumulative = arena.allocate("cumulative lengths", DType.I32, shape.packedSequences() + 1L);
+    /**
+     * The same model without dropout, for {@link #evaluate}, in the same memory: of the two, one at a time may be between
+     * loading a micro-batch and the end of its work.
+     */
+    public Gpt evaluation() {
+        GptConfig config = parameters.config();
+        return config.dropout() == 0
+                ? this
+                : new Gpt(parameters, config.withoutDropout(), shape, null, sdpa, workspace);
+    }
+
+    private AttentionInputs.Sequences allocateSequences() {
+        Tensor cumulative = workspace.tensor("cumulative lengths", DType.I32, Shape.of(shape.packedSequences() + 1L));
         return new AttentionInputs.Sequences(cumulative, shape.packedSequences(), shape.length());
     }
 
@@ -171,22 +204,26 @@ public final class Gpt {
         device.upload(all, positions);
     }
 
-    /** Computes the logits of the loaded micro-batch. */
+    /** Computes the logits of the loaded micro-batch, unless they are made in chunks: then all but them. */
     public void forward() {
         embedding.forward(residual);
         blocks.forEach(Block::forward);
         lastNorm.forward();
-        ops.matmul(Matmul.of(lastNorm.output(), parameters.weight("wte.weight").transpose(0, 1), logits()));
+        head.forward(lastNorm.output());
     }
 
-    /** The logits of the last {@link #forward}, (rows, padded vocabulary). */
+    /**
+     * The logits of the last {@link #forward}, (rows, padded vocabulary).
+     *
+     * @throws IllegalStateException if the model makes them in chunks, see {@link Activations}
+     */
     public Tensor logits() {
-        return crossEntropy.logits();
+        return head.logits();
     }
 
     /** The loss of each row, (rows) F32, in nats, after {@link #evaluate} or {@link #backward}. */
     public Tensor losses() {
-        return crossEntropy.losses();
+        return head.losses();
     }
 
     /** The sum of all losses since this tensor, (1) F32, was last filled with 0. */
@@ -196,8 +233,8 @@ public final class Gpt {
 
     /** Call after {@link #forward}: computes the losses and adds their sum to {@link #lossSum}. */
     public void evaluate() {
-        ops.crossEntropy(crossEntropy);
-        ops.sum(losses(), lossSum);
+        head.evaluate(lastNorm.output());
+        device.ops().sum(losses(), lossSum);
     }
 
     /**
@@ -209,17 +246,18 @@ public final class Gpt {
      *     completes its gradient is enqueued
      */
     public void backward(IntConsumer bucketReady) {
-        ops.crossEntropyWithGradient(crossEntropy);
-        ops.sum(losses(), lossSum);
-        Tensor dLogits = logits();
-        Tensor table = parameters.weight("wte.weight");
-        ops.matmul(Matmul.accumulating(dLogits.transpose(0, 1), lastNorm.output(), parameters.gradient("wte.weight")));
-        ops.matmul(Matmul.of(dLogits, table, lastNorm.dOutput()));
+        head.backward(lastNorm.output(), lastNorm.dOutput());
+        device.ops().sum(losses(), lossSum);
         lastNorm.backward();
         Tensor dBranch = lastNorm.dBranch();
-        for (int i = blocks.size() - 1; i >= 0; i--) {
-            dBranch = blocks.get(i).backward(dBranch);
-            bucketReady.accept(blocks.size() - 1 - i);
+        int last = blocks.size() - 1;
+        for (int i = last; i >= 0; i--) {
+            Block block = blocks.get(i);
+            if (workspace.recompute() == Recompute.LAYER && i < last) { // the last one's activations are still there
+                block.recompute();
+            }
+            dBranch = block.backward(dBranch);
+            bucketReady.accept(last - i);
         }
         embedding.backward(lastNorm.dResidual());
         bucketReady.accept(blocks.size());

@@ -25,7 +25,7 @@ public final class GptDecoder {
         vocabulary = parameters.config().vocabulary();
         padded = parameters.paddedVocabulary();
         cache = new KvCache(parameters.config(), batch, memory.device(), memory.arena());
-        gpt = new Gpt(parameters, BatchShape.dense(batch, 1), new Gpt.Use(Gpt.Mode.INFERENCE, cache), sdpa, memory);
+        gpt = new Gpt(parameters, BatchShape.dense(batch, 1), Gpt.Use.decoding(cache), sdpa, memory);
         logits = new float[batch * padded];
     }
 

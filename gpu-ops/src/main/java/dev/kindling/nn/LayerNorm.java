@@ -13,21 +13,30 @@ import dev.kindling.tensor.Tensor;
 final class LayerNorm {
     private final Ops ops;
     private final ResidualLayerNorm op;
+    private final ResidualLayerNorm withoutBranch;
     private final ResidualLayerNorm.Gradients gradients;
     private final Tensor dBranch;
+
+    /** Where a layernorm is. */
+    enum Place {
+        /** The first of a block: the sum that it makes is what the block is computed again from. */
+        BLOCK_INPUT,
+        WITHIN_BLOCK,
+        /** The model's last, from which the gradient of the residual stream starts. */
+        LAST
+    }
 
     /**
      * Builds the layernorm.
      *
      * @param branch added to the residual stream first, or null
-     * @param last whether this is the model's last layernorm, from which the gradient of the residual stream starts
      */
-    LayerNorm(BlockContext context, String name, Tensor residual, Branch branch, boolean last) {
+    LayerNorm(BlockContext context, String name, Tensor residual, Branch branch, Place place) {
         ops = context.ops();
         Workspace workspace = context.workspace();
         Parameters parameters = context.parameters();
         int width = context.config().width();
-        Tensor sum = branch == null || !workspace.training() ? residual : workspace.kept(name, "residual", width);
+        Tensor sum = sum(workspace, name, residual, branch, place);
         op = new ResidualLayerNorm(
                 residual,
                 branch == null ? null : branch.values(),
@@ -39,6 +48,8 @@ final class LayerNorm {
                 workspace.kept(name, "norm", width),
                 workspace.keptFloats(name, "mean"),
                 workspace.keptFloats(name, "rstd"));
+        withoutBranch = new ResidualLayerNorm(
+                sum, null, null, Dropout.NONE, sum, op.weight(), op.bias(), op.y(), op.mean(), op.rstd());
         if (!workspace.training()) {
             gradients = null;
             dBranch = null;
@@ -50,15 +61,31 @@ final class LayerNorm {
         gradients = new ResidualLayerNorm.Gradients(
                 workspace.shared("gradient of norm", width),
                 dResidual,
-                !last,
+                place != Place.LAST,
                 masked ? dBranch : null,
                 parameters.gradient(name + ".weight"),
                 parameters.gradient(name + ".bias"),
                 branch == null ? null : branch.dBias());
     }
 
+    /** Where the sum goes: to memory of its own for backward, or where there is none, back to the stream. */
+    private static Tensor sum(Workspace workspace, String name, Tensor residual, Branch branch, Place place) {
+        if (branch == null || !workspace.training()) {
+            return residual;
+        }
+        long width = residual.size(-1);
+        return place == Place.WITHIN_BLOCK
+                ? workspace.kept(name, "residual", width)
+                : workspace.input(name, "residual", width);
+    }
+
     void forward() {
         ops.residualLayerNorm(op);
+    }
+
+    /** Normalises {@link #residual} again, as {@link #forward} did; adds nothing to it. */
+    void recompute() {
+        ops.residualLayerNorm(withoutBranch);
     }
 
     void backward() {

@@ -10,6 +10,7 @@ final class Mlp {
     private final Linear fc;
     private final Linear projection;
     private final Gelu gelu;
+    private final boolean geluAgain;
     private final Tensor dBias;
     private final Tensor hidden;
     private final Tensor activated;
@@ -24,19 +25,28 @@ final class Mlp {
         gelu = new Gelu(context.config().activation(), parameters.weight(name + ".c_fc.bias"));
         dBias = parameters.gradient(name + ".c_fc.bias");
         long wide = 4L * context.config().width();
+        geluAgain = workspace.recompute() == Recompute.GELU;
         hidden = workspace.kept(name, "hidden", wide);
-        activated = workspace.kept(name, "activated", wide);
+        activated = geluAgain ? workspace.shared("activated", wide) : workspace.kept(name, "activated", wide);
         dHidden = workspace.training() ? workspace.shared("gradient of hidden", wide) : null;
     }
 
     /** x, y (rows, C); overwrites y. */
     void forward(Tensor x, Tensor y) {
-        ops.matmulGelu(fc.product(x, hidden), gelu, activated);
+        recompute(x);
         projection.forward(activated, y);
+    }
+
+    /** Computes what backward needs from x (rows, C). */
+    void recompute(Tensor x) {
+        ops.matmulGelu(fc.product(x, hidden), gelu, activated);
     }
 
     /** Overwrites dx (rows, C). */
     void backward(Tensor x, Tensor dy, Tensor dx) {
+        if (geluAgain) {
+            ops.gelu(gelu, hidden, activated);
+        }
         projection.accumulate(activated, dy);
         ops.matmulGeluBackward(projection.gradient(dy, dHidden), gelu, hidden, dBias);
         fc.backward(x, dHidden, dx);

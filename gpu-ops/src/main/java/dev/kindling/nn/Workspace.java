@@ -9,30 +9,52 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Hands out the activations of a {@link Gpt}. When training, what backward needs is kept for each layer; everything
- * else is one tensor per name, which all layers overwrite in turn.
+ * Hands out the activations of a {@link Gpt}. When training, what backward needs is kept for each layer, unless it is
+ * computed again ({@link Recompute}); everything else is one tensor per name, which all layers overwrite in turn. Models
+ * over the same workspace have the same activations.
  */
 final class Workspace {
     private final Arena arena;
     private final Device device;
     private final int rows;
     private final boolean training;
+    private final Activations activations;
     private final Map<String, Tensor> tensors = new HashMap<>();
 
-    Workspace(Device device, Arena arena, int rows, boolean training) {
+    /** @param activations of training; null for inference, which keeps nothing and makes all logits at once */
+    Workspace(Device device, Arena arena, int rows, Activations activations) {
         this.arena = arena;
         this.device = device;
         this.rows = rows;
-        this.training = training;
+        training = activations != null;
+        this.activations = training ? activations : Activations.WHOLE;
+    }
+
+    Device device() {
+        return device;
     }
 
     boolean training() {
         return training;
     }
 
-    /** A (rows, columns) activation, kept for the backward of {@code layer}. */
-    Tensor kept(String layer, String name, long columns) {
-        return shared(training ? layer + "." + name : name, columns);
+    Recompute recompute() {
+        return activations.recompute();
+    }
+
+    /** Rows of logits that exist at a time. */
+    int headRows() {
+        return activations.headRows() == 0 ? rows : Math.min(rows, activations.headRows());
+    }
+
+    /** A (rows, columns) activation of a module, e.g. "h.3.mlp", for its backward. */
+    Tensor kept(String module, String name, long columns) {
+        return shared(owned(module, name), columns);
+    }
+
+    /** A (rows, columns) activation from which backward computes others again; that of every module is kept. */
+    Tensor input(String module, String name, long columns) {
+        return shared(training ? module + "." + name : name, columns);
     }
 
     /** A (rows, columns) activation that may be overwritten once its one reader has run. */
@@ -40,16 +62,27 @@ final class Workspace {
         return tensor(name, device.activationType(), Shape.of(rows, columns));
     }
 
-    /** A (rows) F32 tensor, kept for the backward of {@code layer}. */
-    Tensor keptFloats(String layer, String name) {
-        return kept(layer, name, DType.F32, Shape.of(rows));
+    /** A (rows) F32 tensor of a module, for its backward. */
+    Tensor keptFloats(String module, String name) {
+        return kept(module, name, DType.F32, Shape.of(rows));
     }
 
-    Tensor kept(String layer, String name, DType dtype, Shape shape) {
-        return tensor(training ? layer + "." + name : name, dtype, shape);
+    Tensor kept(String module, String name, DType dtype, Shape shape) {
+        return tensor(owned(module, name), dtype, shape);
     }
 
-    private Tensor tensor(String name, DType dtype, Shape shape) {
-        return tensors.computeIfAbsent(name, key -> arena.allocate(key, dtype, shape));
+    /** The name under which a module keeps an activation: its own, or that of its place in every layer. */
+    private String owned(String module, String name) {
+        if (!training) {
+            return name;
+        }
+        boolean again = recompute() == Recompute.LAYER;
+        return (again ? module.substring(module.lastIndexOf('.') + 1) : module) + "." + name;
+    }
+
+    /** The tensor of a name; asked for again under a smaller shape, it is the beginning of the same memory. */
+    Tensor tensor(String name, DType dtype, Shape shape) {
+        Tensor tensor = tensors.computeIfAbsent(name, key -> arena.allocate(key, dtype, shape));
+        return tensor.shape().equals(shape) ? tensor : Tensor.dense(tensor.buffer(), tensor.offset(), shape);
     }
 }

@@ -59,7 +59,7 @@ final class BackendTrial implements AutoCloseable {
             replica.rehearse();
             timedSteps = compile.stream().map(TimedStep::new).toList();
             bytes = device.allocatedBytes() - before;
-            inference = replica.inference();
+            inference = replica.evaluation();
         } catch (RuntimeException | Error e) {
             arena.close();
             throw e;

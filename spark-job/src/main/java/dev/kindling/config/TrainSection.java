@@ -3,6 +3,8 @@ package dev.kindling.config;
 import static dev.kindling.config.ConfigException.check;
 
 import dev.kindling.device.Precision;
+import dev.kindling.nn.Activations;
+import dev.kindling.nn.Recompute;
 import java.io.Serializable;
 
 /** {@code train}: batches, schedule, optimizer and evaluation. Batches are counted in sequences of model.block_size. */
@@ -82,6 +84,18 @@ public record TrainSection(
         int zero,
 
         @KeyDoc(
+                defaultValue = "none",
+                doc =
+                        "activations that backward computes again, to save memory: GELU's, or whole layers; the same bits")
+        Recompute recompute,
+
+        @KeyDoc(
+                defaultValue = "0",
+                allowed = "0 or a multiple of 256",
+                doc = "positions of a micro-batch whose logits are made at a time; 0: all")
+        int headChunk,
+
+        @KeyDoc(
                 defaultValue = "scratch",
                 allowed = "scratch, or a path",
                 doc = "initial weights: random ones, or those of a run, a checkpoint or a Hugging Face GPT-2")
@@ -138,7 +152,17 @@ public record TrainSection(
                 zero == 0 || zero == 1,
                 "train.zero is %d; set it to 0 (whole optimizer on every rank) or 1 (sharded)",
                 zero);
+        check(
+                headChunk >= 0 && headChunk % Activations.HEAD_MULTIPLE == 0,
+                "train.head_chunk is %d; set it to a multiple of %d, or to 0 for all positions at once",
+                headChunk,
+                Activations.HEAD_MULTIPLE);
         check(!initFrom.isBlank(), "train.init_from is empty; set it to scratch or to a checkpoint directory");
+    }
+
+    /** How the activations of a micro-batch are held. */
+    public Activations activations() {
+        return new Activations(recompute, headChunk);
     }
 
     /** Micro-batches in a step, over all ranks. */
@@ -187,6 +211,8 @@ public record TrainSection(
                 compile,
                 reduction,
                 zero,
+                recompute,
+                headChunk,
                 init);
     }
 

@@ -81,7 +81,7 @@ public final class Replica {
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
                 device,
                 memory.arena());
-        gpt = new Gpt(parameters, shape, Gpt.Mode.TRAINING, sdpa, memory);
+        gpt = new Gpt(parameters, shape, train.activations(), sdpa, memory);
         share = RankShare.of(train.microBatches(), ranks.rank(), ranks.worldSize(), train.seed());
         sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
         Compression compression = config.cluster().compression();
@@ -142,9 +142,9 @@ public final class Replica {
         memory.device().synchronize();
     }
 
-    /** The model over the same weights for evaluation, without dropout, in micro-batches of the same shape. */
-    public Gpt inference() {
-        return new Gpt(parameters, shape, Gpt.Mode.INFERENCE, sdpa, memory);
+    /** The model for evaluation: without dropout, in the same memory as for training, which waits meanwhile. */
+    public Gpt evaluation() {
+        return gpt.evaluation();
     }
 
     TrainConfig config() {

@@ -71,7 +71,7 @@ final class Trainer {
         weights = new ModelWeights(parameters);
         share = replica.share();
         step = new TrainStep(replica, config.train().compile());
-        evaluation = new Evaluation(device, replica.inference(), source.validation());
+        evaluation = new Evaluation(device, replica.evaluation(), source.validation());
         padding = new PaddingCount(
                 config.data().packing(),
                 config.train().globalBatch(),

@@ -1,0 +1,28 @@
+package dev.kindling.nn;
+
+import java.util.Locale;
+
+/**
+ * How much of a micro-batch's activations training holds at a time.
+ *
+ * @param recompute what backward computes again
+ * @param headRows rows of logits that exist at a time, a multiple of {@value #HEAD_MULTIPLE}; 0: all of the micro-batch's.
+ *     The gradient of the token table is then a sum over chunks of rows
+ */
+public record Activations(Recompute recompute, int headRows) {
+    /**
+     * The depth at which the CPU's FP32 products cut their sums: chunks of whole multiples give the bits of one product
+     * there. Other products (cuBLAS, oneDNN) may round the sum over chunks differently.
+     */
+    public static final int HEAD_MULTIPLE = 256;
+
+    /** Everything is kept, and all logits are made at once. */
+    public static final Activations WHOLE = new Activations(Recompute.NONE, 0);
+
+    public Activations {
+        if (headRows < 0 || headRows % HEAD_MULTIPLE != 0) {
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT, "%d rows of logits at a time are not a multiple of %d", headRows, HEAD_MULTIPLE));
+        }
+    }
+}

@@ -38,7 +38,10 @@ public final class RankSession implements AutoCloseable {
         this.limits = limits;
         this.rank = rank;
         this.heartbeat = new Heartbeat(generation, limits, rank);
-        this.reports = new ReportQueue("kindling-reports-" + generation.number() + "-" + rank, this::send);
+        this.reports = new ReportQueue(
+                "kindling-reports-" + generation.number() + "-" + rank,
+                ReportQueue.periodMillis(generation.worldSize()),
+                this::send);
     }
 
     /** The generation this rank belongs to. */
@@ -133,7 +136,7 @@ public final class RankSession implements AutoCloseable {
                 String message = "the driver failed on '" + topic.name() + "': " + failed.reason();
                 throw failed.fatal() ? new FatalJobException(message) : new IllegalStateException(message);
             }
-            sleep();
+            sleep(POLL_MILLIS);
         }
         throw new IllegalStateException(
                 "the driver has not done '" + topic.name() + "' within " + limits.request() + " ms");
@@ -150,7 +153,7 @@ public final class RankSession implements AutoCloseable {
                 return roster;
             }
             requireTaken(reply);
-            sleep();
+            sleep(Math.max(POLL_MILLIS, generation.worldSize())); // no more than 1,000 questions a second of all ranks
         }
         throw new IllegalStateException(
                 "rendezvous: the other ranks did not join within " + limits.rendezvous() + " ms");
@@ -237,9 +240,9 @@ public final class RankSession implements AutoCloseable {
         ExecutorProcess.end(reason);
     }
 
-    private void sleep() {
+    private void sleep(long millis) {
         try {
-            Thread.sleep(POLL_MILLIS);
+            Thread.sleep(millis);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw new FencedException("rank " + rank + " was interrupted while it waited for the driver");

@@ -17,7 +17,7 @@ import java.util.function.Consumer;
  * step waits for the driver. Thread-safe.
  */
 final class ReportQueue implements AutoCloseable {
-    private static final long PERIOD_MILLIS = 100;
+    private static final long SHORTEST_PERIOD_MILLIS = 100;
     private static final int CAPACITY = 1000;
 
     private final Consumer<List<Topic.Value>> carrier;
@@ -26,16 +26,26 @@ final class ReportQueue implements AutoCloseable {
     private final ScheduledExecutorService thread;
     private volatile Throwable failure;
 
-    /** @param carrier takes reports to the driver, and throws when that failed */
+    /**
+     * Sends what is added from now on.
+     *
+     * @param periodMillis between two messages
+     * @param carrier takes reports to the driver, and throws when that failed
+     */
     @SuppressWarnings("FutureReturnValueIgnored") // send keeps its failure, for add and flush to throw
-    ReportQueue(String threadName, Consumer<List<Topic.Value>> carrier) {
+    ReportQueue(String threadName, long periodMillis, Consumer<List<Topic.Value>> carrier) {
         this.carrier = carrier;
         thread = Executors.newSingleThreadScheduledExecutor(task -> {
             Thread sender = new Thread(task, threadName);
             sender.setDaemon(true);
             return sender;
         });
-        thread.scheduleWithFixedDelay(this::send, PERIOD_MILLIS, PERIOD_MILLIS, TimeUnit.MILLISECONDS);
+        thread.scheduleWithFixedDelay(this::send, periodMillis, periodMillis, TimeUnit.MILLISECONDS);
+    }
+
+    /** Between two messages of a rank: 0.1 s, and of more than a hundred ranks as long as gives the driver 1,000 a second. */
+    static long periodMillis(int worldSize) {
+        return Math.max(SHORTEST_PERIOD_MILLIS, worldSize);
     }
 
     /** Throws what an earlier report has failed with. When too many wait, this one waits for the driver. */

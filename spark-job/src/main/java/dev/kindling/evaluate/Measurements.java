@@ -1,10 +1,7 @@
 package dev.kindling.evaluate;
 
 import java.io.Serializable;
-import java.util.Collection;
-import java.util.TreeSet;
 import org.apache.spark.SparkContext;
-import org.apache.spark.util.CollectionAccumulator;
 import org.apache.spark.util.LongAccumulator;
 
 /**
@@ -16,14 +13,14 @@ public final class Measurements implements Serializable {
 
     private final LongAccumulator positions;
     private final LongAccumulator nanos;
-    private final CollectionAccumulator<String> devices;
-    private final CollectionAccumulator<String> attention;
+    private final DistinctNames devices = new DistinctNames();
+    private final DistinctNames attention = new DistinctNames();
 
     public Measurements(SparkContext spark) {
         positions = spark.longAccumulator("token positions computed");
         nanos = spark.longAccumulator("device nanoseconds");
-        devices = spark.collectionAccumulator("devices");
-        attention = spark.collectionAccumulator("attention");
+        spark.register(devices, "devices");
+        spark.register(attention, "attention");
     }
 
     void record(LoadedScorer model, ScoringPipeline scorer) {
@@ -48,15 +45,11 @@ public final class Measurements implements Serializable {
 
     /** The devices that worked. */
     public String devices() {
-        return distinct(devices.value());
+        return devices.value();
     }
 
     /** The attention backends that ran. */
     public String attention() {
-        return distinct(attention.value());
-    }
-
-    private static String distinct(Collection<String> all) {
-        return String.join("; ", new TreeSet<>(all));
+        return attention.value();
     }
 }

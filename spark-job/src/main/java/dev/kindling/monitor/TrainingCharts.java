@@ -5,6 +5,7 @@ import dev.kindling.report.LineChart;
 import dev.kindling.report.LineChart.Axes;
 import dev.kindling.report.LineChart.Look;
 import dev.kindling.report.LineChart.Series;
+import dev.kindling.report.StepMetrics;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashSet;
@@ -14,9 +15,6 @@ import java.util.function.ToDoubleFunction;
 
 /** The charts of a run. */
 final class TrainingCharts {
-    /** More ranks than this are shown by their slowest, median and fastest. */
-    private static final int RANKS = 4;
-
     private final TrainingRun run;
     private final List<Point> points;
 
@@ -68,18 +66,14 @@ final class TrainingCharts {
     }
 
     private List<Series> ranks() {
-        int most = points.stream()
-                .mapToInt(point -> point.rankTokensPerSecond().size())
-                .max()
-                .orElse(0);
-        if (most > RANKS) {
+        if (run.mostRanks() > StepMetrics.MOST_LISTED) {
             return List.of(
                     line("slowest", point -> ordered(point, 0)),
                     line("median", point -> ordered(point, 0.5)),
                     line("fastest", point -> ordered(point, 1)));
         }
         List<Series> series = new ArrayList<>();
-        for (int i = 0; i < most; i++) {
+        for (int i = 0; i < run.mostRanks(); i++) {
             int rank = i;
             series.add(line(
                     "rank " + rank,
@@ -90,6 +84,7 @@ final class TrainingCharts {
         return series;
     }
 
+    /** Also right where a point has the three alone, those of many ranks. */
     private static double ordered(Point point, double share) {
         List<Double> sorted = point.rankTokensPerSecond().stream().sorted().toList();
         return sorted.get((int) Math.round(share * (sorted.size() - 1)));

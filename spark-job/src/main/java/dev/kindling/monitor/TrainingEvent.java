@@ -31,7 +31,7 @@ public sealed interface TrainingEvent extends SparkListenerEvent {
      * @param loss training loss, in nats a token
      * @param gradNorm the largest norm before clipping
      * @param tokensPerSecond of all ranks together
-     * @param rankTokensPerSecond each rank's, in rank order
+     * @param rankTokensPerSecond each rank's, in rank order; of more than eight ranks the slowest, median and fastest
      * @param millis of a step, by what the time was spent on
      * @param evaluations validation losses, in nats a token, by step
      */

@@ -3,8 +3,11 @@ package dev.kindling.monitor;
 import com.codahale.metrics.Gauge;
 import com.codahale.metrics.MetricRegistry;
 import dev.kindling.report.StepMetrics;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.spark.metrics.source.Source;
 
 /**
@@ -46,18 +49,24 @@ final class TrainingGauges implements Source {
 
     void generationStarted(int number, int ranks) {
         generation = number;
-        for (int rank = worldSize; rank < ranks; rank++) {
-            int index = rank;
-            step(
-                    rankGauge(rank),
-                    step -> index < step.rankTokensPerSecond().size()
-                            ? step.rankTokensPerSecond().get(index)
-                            : Double.NaN);
-        }
-        for (int rank = ranks; rank < worldSize; rank++) {
-            registry.remove(rankGauge(rank));
+        rankGauges(worldSize).forEach(registry::remove);
+        List<String> names = rankGauges(ranks);
+        for (int i = 0; i < names.size(); i++) {
+            int index = i;
+            step(names.get(i), step -> {
+                List<Double> listed = step.listedTokensPerSecond();
+                return index < listed.size() ? listed.get(index) : Double.NaN;
+            });
         }
         worldSize = ranks;
+    }
+
+    /** One a rank, or one a quantile, in the order of {@link StepMetrics#listedTokensPerSecond}. */
+    private static List<String> rankGauges(int ranks) {
+        Stream<String> names = ranks > StepMetrics.MOST_LISTED
+                ? Stream.of("_slowest", "_median", "_fastest")
+                : IntStream.range(0, ranks).mapToObj(Integer::toString);
+        return names.map(name -> "rank" + name + "_tokens_per_second").toList();
     }
 
     void generationFailed() {
@@ -71,10 +80,6 @@ final class TrainingGauges implements Source {
     void update(StepMetrics step) {
         last = step;
         step.valLoss().ifPresent(loss -> valLoss = loss);
-    }
-
-    private static String rankGauge(int rank) {
-        return "rank" + rank + "_tokens_per_second";
     }
 
     private void step(String name, ToDoubleFunction<StepMetrics> value) {

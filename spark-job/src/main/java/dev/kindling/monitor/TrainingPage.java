@@ -26,7 +26,7 @@ import scala.xml.Unparsed;
  */
 final class TrainingPage extends WebUIPage {
     private static final int REFRESH_SECONDS = 5;
-    private static final int CHECKPOINTS = 20;
+    private static final int ROWS = 20;
 
     private final SparkUITab tab;
     private final KVStore store;
@@ -155,9 +155,13 @@ final class TrainingPage extends WebUIPage {
     }
 
     private static String generations(TrainingRun run) {
-        StringBuilder html = new StringBuilder("<h4>Generations</h4>");
+        List<Attempt> all = run.attempts();
+        StringBuilder html = new StringBuilder(
+                all.size() <= ROWS
+                        ? "<h4>Generations</h4>"
+                        : String.format(Locale.ROOT, "<h4>Generations (the last %d of %d)</h4>", ROWS, all.size()));
         open(html, "Generation", "Attempt", "Started", "Ranks", "From step", "Ended by");
-        for (Attempt attempt : run.attempts()) {
+        for (Attempt attempt : all.subList(Math.max(0, all.size() - ROWS), all.size())) {
             String end = attempt.failure()
                     .map(failure -> UIUtils.formatDate(failure.time()) + ": " + failure.cause())
                     .orElse("");
@@ -180,7 +184,7 @@ final class TrainingPage extends WebUIPage {
                 run.checkpoints().size()));
         open(html, "Step", "Committed", "Path");
         run.checkpoints().descendingMap().values().stream()
-                .limit(CHECKPOINTS)
+                .limit(ROWS)
                 .forEach(checkpoint ->
                         row(html, checkpoint.step(), UIUtils.formatDate(checkpoint.time()), checkpoint.path()));
         return html.append("</tbody></table>").toString();

@@ -21,7 +21,11 @@ import org.apache.spark.util.kvstore.KVStoreIterator;
  * metrics.jsonl. Not thread-safe.
  */
 final class TrainingRun {
-    /** Means over the steps since the point before, up to {@code step}; the norm is the largest. */
+    /**
+     * Means over the steps since the point before, up to {@code step}; the norm is the largest.
+     *
+     * @param rankTokensPerSecond as {@link Steps#rankTokensPerSecond}
+     */
     record Point(
             long step,
             double loss,
@@ -113,6 +117,14 @@ final class TrainingRun {
 
     List<Attempt> attempts() {
         return attempts;
+    }
+
+    /** The most ranks that a generation had. */
+    int mostRanks() {
+        return attempts.stream()
+                .mapToInt(attempt -> attempt.generation().worldSize())
+                .max()
+                .orElse(0);
     }
 
     List<Point> points() {

@@ -62,10 +62,11 @@ public record LineChart(String title, Axes axes, List<Series> series, List<Doubl
         svg.append(Svg.text(LEFT, 20, "start", title).replace("<text", "<text font-size=\"15\" font-weight=\"bold\""));
         legend(svg);
         grid(svg, x, y);
-        for (double mark : marks) {
-            svg.append(
-                    Svg.line(x.at(mark), TOP, x.at(mark), BOTTOM, "stroke-dasharray=\"4 3\" stroke-opacity=\"0.6\""));
-        }
+        marks.stream()
+                .map(mark -> Math.round(x.at(mark)))
+                .distinct() // no more than can be seen
+                .forEach(at ->
+                        svg.append(Svg.line(at, TOP, at, BOTTOM, "stroke-dasharray=\"4 3\" stroke-opacity=\"0.6\"")));
         for (int i = 0; i < series.size(); i++) {
             draw(svg, series.get(i), Svg.colour(i), x, y);
         }

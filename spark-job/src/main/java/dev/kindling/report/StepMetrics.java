@@ -32,8 +32,24 @@ public record StepMetrics(
         OptionalDouble valLoss,
         List<RankTimes> ranks) {
 
+    /** More ranks than this are told by their slowest, median and fastest: a number a rank is a page that nobody reads. */
+    public static final int MOST_LISTED = 8;
+
     public StepMetrics {
         ranks = List.copyOf(ranks);
+    }
+
+    /** Each rank's tokens per second, in rank order; of more than {@link #MOST_LISTED} the slowest, median and fastest. */
+    public List<Double> listedTokensPerSecond() {
+        return rankTokensPerSecond.size() <= MOST_LISTED ? rankTokensPerSecond : quantiles(rankTokensPerSecond);
+    }
+
+    /** The lowest, the median and the highest of the values. */
+    private static List<Double> quantiles(List<Double> values) {
+        double[] sorted =
+                values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+        double median = (sorted[(sorted.length - 1) / 2] + sorted[sorted.length / 2]) / 2;
+        return List.of(sorted[0], median, sorted[sorted.length - 1]);
     }
 
     /** The milliseconds of the step by what they were spent on: means over the ranks, which add up to the step. */
@@ -61,12 +77,27 @@ public record StepMetrics(
                 .put("step_millis", stepMillis);
         valLoss.ifPresent(value -> json.put("val_loss", value));
         json.put("world_size", ranks.size());
-        ranks.forEach(rank -> json.withArray("data_millis").add(rounded(rank.dataMillis())));
-        ranks.forEach(rank -> json.withArray("compute_millis").add(rounded(rank.computeMillis())));
-        json.put("communication_millis", rounded(communicationMillis()));
-        ranks.forEach(
-                rank -> json.withArray("wait_millis").add(rounded(rank.exchangeMillis() - communicationMillis())));
+        double communication = communicationMillis();
+        putRanks(json, "data_millis", RankTimes::dataMillis);
+        putRanks(json, "compute_millis", RankTimes::computeMillis);
+        json.put("communication_millis", rounded(communication));
+        putRanks(json, "wait_millis", rank -> rank.exchangeMillis() - communication);
         return json;
+    }
+
+    /** An array with a number a rank; of more than {@link #MOST_LISTED} ranks an object with three of them. */
+    private void putRanks(ObjectNode json, String key, ToDoubleFunction<RankTimes> part) {
+        List<Double> values =
+                ranks.stream().map(rank -> rounded(part.applyAsDouble(rank))).toList();
+        if (values.size() <= MOST_LISTED) {
+            values.forEach(value -> json.withArray(key).add(value));
+            return;
+        }
+        List<Double> quantiles = quantiles(values);
+        json.putObject(key)
+                .put("min", quantiles.get(0))
+                .put("median", rounded(quantiles.get(1)))
+                .put("max", quantiles.get(2));
     }
 
     /** How long the exchange of gradients took on the rank that arrived last, and so waited for nobody. */

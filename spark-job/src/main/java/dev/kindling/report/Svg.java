@@ -5,7 +5,9 @@ import java.util.Locale;
 /** Pieces of SVG that charts are made of. Text and lines take the colour of the page's text. */
 final class Svg {
     /** Okabe and Ito's, which the colour-blind can tell apart. */
-    private static final String[] COLOURS = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
+    private static final String[] COLOURS = {
+        "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#f0e442"
+    };
 
     private Svg() {}
 

@@ -29,7 +29,7 @@ class ReportQueueTest {
         List<String> arrived = Collections.synchronizedList(new ArrayList<>());
         List<Integer> sizes = Collections.synchronizedList(new ArrayList<>());
         CountDownLatch all = new CountDownLatch(2500);
-        try (ReportQueue queue = new ReportQueue("test", batch -> {
+        try (ReportQueue queue = new ReportQueue("test", 100, batch -> {
             sizes.add(batch.size());
             batch.forEach(each -> {
                 arrived.add(each.topic());
@@ -46,7 +46,7 @@ class ReportQueueTest {
     @Test
     void anErrorOnTheWayIsTheNextCallersAsWell() throws Exception {
         CountDownLatch thrown = new CountDownLatch(1);
-        try (ReportQueue queue = new ReportQueue("test", batch -> {
+        try (ReportQueue queue = new ReportQueue("test", 100, batch -> {
             thrown.countDown();
             throw new NoClassDefFoundError("a class that this process lacks");
         })) {
@@ -66,7 +66,7 @@ class ReportQueueTest {
     void flushReturnsWhenAllHaveArrivedAlsoThoseOnTheirWay() throws Exception {
         List<String> arrived = Collections.synchronizedList(new ArrayList<>());
         CountDownLatch onTheWay = new CountDownLatch(1);
-        try (ReportQueue queue = new ReportQueue("test", batch -> {
+        try (ReportQueue queue = new ReportQueue("test", 100, batch -> {
             onTheWay.countDown();
             sleep(200);
             batch.forEach(each -> arrived.add(each.topic()));
@@ -81,7 +81,7 @@ class ReportQueueTest {
 
     @Test
     void aFailureReachesTheNextCall() {
-        try (ReportQueue queue = new ReportQueue("test", batch -> {
+        try (ReportQueue queue = new ReportQueue("test", 100, batch -> {
             throw new IllegalStateException("the driver is away");
         })) {
             queue.add(report(0));
@@ -100,7 +100,7 @@ class ReportQueueTest {
     void anInterruptEndsAFlushThatWaits() throws Exception {
         CountDownLatch onTheWay = new CountDownLatch(1);
         CountDownLatch release = new CountDownLatch(1);
-        try (ReportQueue queue = new ReportQueue("test", batch -> {
+        try (ReportQueue queue = new ReportQueue("test", 100, batch -> {
             onTheWay.countDown();
             awaitUninterrupted(release);
         })) {

@@ -8,9 +8,11 @@ import dev.kindling.report.RankTimes;
 import dev.kindling.report.StepMetrics;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.apache.spark.scheduler.SparkListenerEvent;
 import org.apache.spark.util.JsonProtocol;
 import org.junit.jupiter.api.Test;
@@ -87,5 +89,45 @@ class TrainingFeedTest {
         feed.flush();
         SparkListenerEvent read = JsonProtocol.sparkEventFromJson(JsonProtocol.sparkEventToJsonString(events.get(0)));
         assertThat(read).usingRecursiveComparison().isEqualTo(events.get(0));
+    }
+
+    /** A step of ten seconds each for a month. */
+    @Test
+    void aRunOfAMonthTakesAFewThousandPoints() {
+        TrainingFeed feed = new TrainingFeed(1_000_000, () -> nanos, events::add);
+        for (int step = 1; step <= 259_200; step++) {
+            nanos += TimeUnit.SECONDS.toNanos(10);
+            feed.add(step(step, OptionalDouble.empty()));
+        }
+        feed.flush();
+        assertThat(events.stream()
+                        .mapToLong(event -> ((Steps) event).step().length)
+                        .sum())
+                .isBetween(5_000L, 7_000L);
+    }
+
+    @Test
+    void aThousandRanksAreToldByTheirSlowestMedianAndFastest() {
+        TrainingFeed feed = new TrainingFeed(10, () -> nanos, events::add);
+        List<Double> speeds =
+                IntStream.rangeClosed(1, 1000).mapToObj(rank -> (double) rank).toList();
+        List<RankTimes> times = Collections.nCopies(1000, new RankTimes(1, 200, 6.5));
+        feed.add(new StepMetrics(1, 4, 1e-3, 1, 500_500, speeds, 207.5, OptionalDouble.empty(), times));
+        feed.flush();
+        assertThat(((Steps) events.get(0)).rankTokensPerSecond())
+                .containsExactly(new float[] {1}, new float[] {500.5f}, new float[] {1000});
+    }
+
+    @Test
+    void aThousandRanksHaveThreeGauges() {
+        TrainingGauges gauges = new TrainingGauges();
+        gauges.generationStarted(1, 1000);
+        assertThat(gauges.metricRegistry().getNames())
+                .contains("rank_slowest_tokens_per_second", "rank_median_tokens_per_second")
+                .hasSize(14);
+        gauges.generationStarted(2, 8);
+        assertThat(gauges.metricRegistry().getNames())
+                .contains("rank0_tokens_per_second", "rank7_tokens_per_second")
+                .hasSize(19);
     }
 }

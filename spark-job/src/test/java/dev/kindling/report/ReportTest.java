@@ -22,6 +22,7 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
@@ -54,6 +55,18 @@ class ReportTest {
                         + "\"step_millis\":62.5,\"world_size\":2,\"data_millis\":[1.0,2.0],\"compute_millis\":[50.25,60.0],"
                         + "\"communication_millis\":0.5,\"wait_millis\":[10.75,0.0]}");
         assertThat(JSON.readTree(lines.get(1)).get("val_loss").asDouble()).isEqualTo(2.5);
+    }
+
+    @Test
+    void theLineOfAThousandRanksHasThreeNumbersOfEachTime() {
+        List<RankTimes> times = IntStream.rangeClosed(1, 1000)
+                .mapToObj(rank -> times(rank, 2 * rank, 1001 - rank))
+                .toList();
+        JsonNode line = new StepMetrics(1, 4, 1e-3, 1, 1, List.of(), 62.5, OptionalDouble.empty(), times).toJson();
+        assertThat(line.get("world_size").asInt()).isEqualTo(1000);
+        assertThat(line.get("data_millis")).hasToString("{\"min\":1.0,\"median\":500.5,\"max\":1000.0}");
+        assertThat(line.get("compute_millis")).hasToString("{\"min\":2.0,\"median\":1001.0,\"max\":2000.0}");
+        assertThat(line.get("wait_millis")).hasToString("{\"min\":0.0,\"median\":499.5,\"max\":999.0}");
     }
 
     @Test

@@ -282,7 +282,7 @@ public final class MeshAllReduce implements AllReduce {
         // Only the rank that is waited for counts: another one may rightly have finished and closed.
         String loss = lost[from];
         if (loss != null) {
-            throw new AllReduceException(peer(from).describe() + " is lost: " + loss);
+            throw AllReduceException.lost(peer(from), loss);
         }
         if (mailbox.closed()) {
             throw new AllReduceException("the allreduce of rank " + rank() + " was closed while it waited");

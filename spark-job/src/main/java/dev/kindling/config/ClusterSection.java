@@ -38,11 +38,21 @@ public record ClusterSection(
         @KeyDoc(
                 defaultValue = "none",
                 doc = "what gradients travel in: none is fp32; bf16 halves the bytes, with error feedback")
-        Compression compression)
+        Compression compression,
+
+        @KeyDoc(
+                defaultValue = "5",
+                allowed = "1 to 3600",
+                doc =
+                        "seconds without a heartbeat after which a rank counts as frozen; up to three times as many for one whose"
+                                + " heartbeats have come late or that collects much garbage")
+        int silenceSeconds)
         implements Serializable {
 
     /** The most executors of a job. */
     public static final int MOST_EXECUTORS = 10_000;
+
+    private static final int MOST_SILENCE_SECONDS = 3600;
 
     public enum DeviceChoice {
         AUTO,
@@ -97,6 +107,11 @@ public record ClusterSection(
                 "cluster.executors is %d, and at most %d train together; lower it",
                 executors,
                 MOST_EXECUTORS);
+        check(
+                silenceSeconds >= 1 && silenceSeconds <= MOST_SILENCE_SECONDS,
+                "cluster.silence_seconds is %d; set it between 1 and %d",
+                silenceSeconds,
+                MOST_SILENCE_SECONDS);
     }
 
     /** Whether the keys go together; apart from the constructor, so that one may be changed after the other. */
@@ -112,22 +127,22 @@ public record ClusterSection(
     }
 
     public ClusterSection withExecutors(int number) {
-        return new ClusterSection(number, minExecutors, device, attention, allreduce, compression);
+        return new ClusterSection(number, minExecutors, device, attention, allreduce, compression, silenceSeconds);
     }
 
     public ClusterSection withMinExecutors(int number) {
-        return new ClusterSection(executors, number, device, attention, allreduce, compression);
+        return new ClusterSection(executors, number, device, attention, allreduce, compression, silenceSeconds);
     }
 
     public ClusterSection withDevice(DeviceChoice choice) {
-        return new ClusterSection(executors, minExecutors, choice, attention, allreduce, compression);
+        return new ClusterSection(executors, minExecutors, choice, attention, allreduce, compression, silenceSeconds);
     }
 
     public ClusterSection withAttention(AttentionChoice choice) {
-        return new ClusterSection(executors, minExecutors, device, choice, allreduce, compression);
+        return new ClusterSection(executors, minExecutors, device, choice, allreduce, compression, silenceSeconds);
     }
 
     public ClusterSection withAllreduce(AllReduceChoice choice) {
-        return new ClusterSection(executors, minExecutors, device, attention, choice, compression);
+        return new ClusterSection(executors, minExecutors, device, attention, choice, compression, silenceSeconds);
     }
 }

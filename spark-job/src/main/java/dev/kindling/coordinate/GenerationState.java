@@ -10,10 +10,12 @@ import dev.kindling.coordinate.message.RankMessage;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 
 /**
@@ -22,7 +24,7 @@ import java.util.stream.Stream;
  */
 final class GenerationState {
     /** How long a consequence ("lost my peer") is held back for its cause ("process killed") to become known first. */
-    private static final long GRACE_MILLIS = 2_000;
+    private static final long GRACE_MILLIS = 1_500;
 
     private final Generation generation;
     private final Peer reducer;
@@ -31,6 +33,9 @@ final class GenerationState {
     private final Map<String, Integer> gpus = new HashMap<>();
     private FirstCause cause;
     private FirstCause consequence;
+    /** Those to which others have lost their connection. */
+    private final Set<Integer> lost = new LinkedHashSet<>();
+
     private long consequenceAt;
     private String stopped;
     private boolean roomToGrow;
@@ -134,9 +139,16 @@ final class GenerationState {
         }
         switch (failed.origin()) {
             case OWN, DEVICE -> blame(named);
-            case PEER -> follow(rootOf(named));
+            case PEER -> follow(failed.lost() < 0 ? rootOf(named) : lost(failed.lost(), named));
             case STOPPED -> follow(named);
         }
+    }
+
+    private FirstCause lost(int rank, FirstCause named) {
+        if (rank < ranks.length && ranks[rank] != null) {
+            lost.add(rank);
+        }
+        return named;
     }
 
     private void follow(FirstCause from) {
@@ -181,13 +193,30 @@ final class GenerationState {
 
     /** What has gone wrong so far, if anything; the watchdog's question. */
     synchronized Optional<FirstCause> problem() {
-        if (cause == null && consequence != null && Watchdog.millisSince(consequenceAt) > GRACE_MILLIS) {
-            cause = consequence;
+        if (cause == null
+                && consequence != null
+                && (allHaveLeft() || Watchdog.millisSince(consequenceAt) > GRACE_MILLIS)) {
+            cause = unheardOf().orElse(consequence);
         }
         if (cause == null && consequence == null) {
             cause = watchdog.overdue();
         }
         return Optional.ofNullable(cause);
+    }
+
+    /** Nobody is left who could tell more. */
+    private boolean allHaveLeft() {
+        return Arrays.stream(ranks).allMatch(state -> state != null && state.hasLeft());
+    }
+
+    /** One that others have lost and that has not said why it left, as those do that have lost one themselves. */
+    private Optional<FirstCause> unheardOf() {
+        return lost.stream()
+                .map(rank -> ranks[rank])
+                .filter(state -> !state.hasLeft())
+                .findFirst()
+                .map(state -> state.cause("its connections to the others have ended, in " + state.doing() + " ("
+                        + consequence.describe() + ")"));
     }
 
     /** A rank that waited in vain is not at fault, but the one that it and perhaps others waited for. */

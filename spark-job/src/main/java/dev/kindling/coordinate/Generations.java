@@ -161,7 +161,7 @@ public final class Generations {
         FirstCause failure = null;
         RoomWatch room = new RoomWatch(state);
         DelayNotices delays =
-                new DelayNotices(coordinator, state, progress, plan.limits().silence());
+                new DelayNotices(coordinator, state, progress, 3 * plan.limits().silence());
         while (failure == null) {
             try {
                 List<byte[]> results = job.get(WATCH_MILLIS, TimeUnit.MILLISECONDS);

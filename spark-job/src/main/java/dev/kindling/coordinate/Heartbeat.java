@@ -5,6 +5,9 @@ import dev.kindling.coordinate.message.FencedException;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.RankMessage;
+import java.lang.management.GarbageCollectorMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -18,6 +21,11 @@ final class Heartbeat implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Heartbeat.class);
     /** Collectives ask every 50 ms while they wait; a rank that has not asked for so long does something else. */
     private static final long WAITING_NANOS = 500_000_000;
+    /** Collections, not the cycles of a collector that works beside the program. */
+    private static final List<GarbageCollectorMXBean> COLLECTORS =
+            ManagementFactory.getGarbageCollectorMXBeans().stream()
+                    .filter(collector -> !collector.getName().matches(".*(Cycles|Concurrent).*"))
+                    .toList();
 
     private final Generation generation;
     private final Limits limits;
@@ -92,7 +100,7 @@ final class Heartbeat implements AutoCloseable {
                     stop(order.reason());
                 }
                 lastAnswer = System.nanoTime();
-                Thread.sleep(limits.heartbeat());
+                Thread.sleep(periodMillis(limits, generation.worldSize()));
             } catch (InterruptedException e) {
                 return; // closed
             } catch (Exception | Error e) {
@@ -108,12 +116,24 @@ final class Heartbeat implements AutoCloseable {
 
     private RankMessage.Heartbeat message() {
         boolean waiting = System.nanoTime() - waitedAt < WAITING_NANOS;
-        return new RankMessage.Heartbeat(generation.number(), rank, step, stage, moves.get(), waiting);
+        return new RankMessage.Heartbeat(
+                generation.number(), rank, step, stage, moves.get(), waiting, collectedMillis());
+    }
+
+    private static long collectedMillis() {
+        return COLLECTORS.stream()
+                .mapToLong(GarbageCollectorMXBean::getCollectionTime)
+                .sum();
+    }
+
+    /** Of more than 400 ranks longer than for few, so that the driver hears 2,000 a second of all. */
+    static long periodMillis(Limits limits, int worldSize) {
+        return Math.max(limits.heartbeat(), worldSize / 2);
     }
 
     private void pauseAfterFailure() {
         try {
-            Thread.sleep(limits.heartbeat());
+            Thread.sleep(periodMillis(limits, generation.worldSize()));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }

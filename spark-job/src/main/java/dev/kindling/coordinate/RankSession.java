@@ -187,14 +187,14 @@ public final class RankSession implements AutoCloseable {
         return heartbeat.mustStop();
     }
 
-    void failed(FirstCause cause, RankMessage.Failed.Origin origin) {
+    void failed(FirstCause cause, RankMessage.Failed.Origin origin, int lost) {
         try {
             // An interrupt that is still pending would break off the message.
             Thread.interrupted();
             if (!mustStop()) {
                 flushQuietly();
             }
-            CoordinatorEndpoint.ask(new RankMessage.Failed(generation.number(), rank, cause, origin));
+            CoordinatorEndpoint.ask(new RankMessage.Failed(generation.number(), rank, cause, origin, lost));
         } catch (Exception e) {
             LOG.error("rank {} could not tell the driver of its failure: {}", rank, cause.what(), e);
         }

@@ -21,8 +21,8 @@ final class RankState {
     private static final String WAIT = "waiting for ";
 
     private final Peer peer;
-    private long heard = System.nanoTime();
-    private long moved = heard;
+    private final Silence silence = new Silence(System::nanoTime);
+    private long moved = System.nanoTime();
     private long moves = -1;
     private long step = -1;
     private String stage = "start";
@@ -38,17 +38,17 @@ final class RankState {
     }
 
     void hear() {
-        heard = System.nanoTime();
+        silence.hear();
     }
 
     /** Counts {@code nanos} as not having passed: all times move on by them, though not beyond now. */
     void postpone(long nanos) {
-        long now = System.nanoTime();
-        heard = Math.min(now, heard + nanos);
-        moved = Math.min(now, moved + nanos);
+        silence.postpone(nanos);
+        moved = Math.min(System.nanoTime(), moved + nanos);
     }
 
     void beat(RankMessage.Heartbeat beat) {
+        silence.beat(beat.collectedMillis());
         if (beat.moves() != moves) {
             moved = System.nanoTime();
             moves = beat.moves();
@@ -66,8 +66,8 @@ final class RankState {
         return left;
     }
 
-    long heard() {
-        return heard;
+    Silence silence() {
+        return silence;
     }
 
     long moved() {

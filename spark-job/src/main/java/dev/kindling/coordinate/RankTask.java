@@ -57,7 +57,8 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
                 return CollectionConverters.asScala(results.iterator());
             } catch (Exception | LinkageError | OutOfMemoryError | AssertionError e) {
                 FirstCause cause = new FirstCause(rank, "", oneLine(e), stackOf(e), e instanceof FatalJobException);
-                session.failed(cause, origin(e, session, task));
+                session.failed(
+                        cause, origin(e, session, task), e instanceof AllReduceException peer ? peer.lost() : -1);
                 if (CudaException.tellsOfLostContext(e)) {
                     session.endProcess("rank " + rank + " has lost its device: " + oneLine(e));
                 }

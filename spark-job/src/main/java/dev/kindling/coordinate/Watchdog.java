@@ -10,6 +10,9 @@ import java.util.stream.Collectors;
 
 /** Whether a stage has outlasted its bound, and who is at fault. Guarded by its {@link GenerationState}. */
 final class Watchdog {
+    /** It is asked every 50 ms; when that takes as long as this, the driver itself stood still. */
+    private static final long OWN_DELAY_NANOS = 500_000_000L;
+
     private final Limits limits;
     private final RankState[] ranks;
     private long opened = System.nanoTime();
@@ -37,8 +40,8 @@ final class Watchdog {
         }
         for (RankState state : ranks) {
             if (!state.hasLeft() && isSilent(state)) {
-                return state.cause("no heartbeat for " + limits.silence()
-                        + " ms: its process is frozen, killed, or cut off from the driver");
+                return state.cause(state.silence().describe(limits.silence())
+                        + ": its process is frozen, killed, or cut off from the driver");
             }
         }
         return Arrays.stream(ranks)
@@ -48,19 +51,22 @@ final class Watchdog {
                 .orElseGet(this::undelivered);
     }
 
-    /** What ranks sent while this process was stopped has not been read yet: that time counts against nobody. */
+    /**
+     * What ranks sent while this process was stopped, starved or collected garbage has not been read yet: that time counts
+     * against nobody.
+     */
     private void excuseOwnSleep() {
         long now = System.nanoTime();
         long slept = now - looked;
         looked = now;
-        if (slept > limits.silence() * 1_000_000L / 2) {
+        if (slept > OWN_DELAY_NANOS) {
             opened += slept;
             Arrays.stream(ranks).filter(Objects::nonNull).forEach(state -> state.postpone(slept));
         }
     }
 
     boolean isSilent(RankState state) {
-        return millisSince(state.heard()) > limits.silence();
+        return state.silence().exceeds(limits.silence());
     }
 
     private FirstCause stalled(RankState state) {
@@ -75,7 +81,10 @@ final class Watchdog {
 
     /** Every rank has said that it is done: the job's end is Spark's to tell. */
     private FirstCause undelivered() {
-        long silent = Arrays.stream(ranks).mapToLong(RankState::heard).max().orElse(opened);
+        long silent = Arrays.stream(ranks)
+                .mapToLong(state -> state.silence().heard())
+                .max()
+                .orElse(opened);
         return millisSince(silent) <= limits.rendezvous()
                 ? null
                 : new FirstCause(

@@ -137,6 +137,6 @@ public final class Training {
                 cluster.allreduce() == AllReduceChoice.DRIVER ? Transport.DRIVER : Transport.RING,
                 Parameters.count(model) * mostOperands(config),
                 ATTEMPTS_WITHOUT_PROGRESS,
-                Limits.of(conf));
+                Limits.of(conf).withSilence(1000L * cluster.silenceSeconds()));
     }
 }

@@ -2,7 +2,6 @@ package dev.kindling.bench;
 
 import dev.kindling.allreduce.link.Peer;
 import dev.kindling.coordinate.WatchedGeneration;
-import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.coordinate.message.RankMessage;
 import dev.kindling.coordinate.message.Topic;
@@ -80,7 +79,7 @@ public final class SimulatedRanks {
     }
 
     private void train(double stepsPerSecond) {
-        long beat = Limits.standard().heartbeat() * 1_000_000L;
+        long beat = WatchedGeneration.beatMillis(worldSize) * 1_000_000L;
         long report = WatchedGeneration.reportMillis(worldSize) * 1_000_000L;
         long[] nextBeat = new long[worldSize];
         long[] nextReport = new long[worldSize];
@@ -96,7 +95,7 @@ public final class SimulatedRanks {
             for (int rank = 0; rank < worldSize; rank++) {
                 if (now >= nextBeat[rank]) {
                     nextBeat[rank] += beat;
-                    send(new RankMessage.Heartbeat(GENERATION, rank, step, "training", step, false));
+                    send(new RankMessage.Heartbeat(GENERATION, rank, step, "training", step, false, 0));
                 }
                 if (now >= nextReport[rank]) {
                     nextReport[rank] += report;

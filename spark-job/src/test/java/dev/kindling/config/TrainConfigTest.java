@@ -119,6 +119,8 @@ class TrainConfigTest {
             cluster.min_executors=3 | set it between 1 and cluster.executors 2
             cluster.attention=flesh | did you mean 'flash'?
             cluster.compression=fp8 | must be one of none, bf16
+            cluster.silence_seconds=0 | set it between 1 and 3600
+            cluster.silence_second=9 | did you mean 'cluster.silence_seconds'?
             checkpoint.keep=0    | checkpoint.keep is 0
             checkpoint.interval=0 | checkpoint.interval is 0
             """)

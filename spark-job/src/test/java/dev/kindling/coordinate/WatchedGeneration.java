@@ -23,6 +23,11 @@ public final class WatchedGeneration {
         return state.problem();
     }
 
+    /** How often the heart of a rank of so many beats. */
+    public static long beatMillis(int worldSize) {
+        return Heartbeat.periodMillis(Limits.standard(), worldSize);
+    }
+
     /** How often a rank of so many reports. */
     public static long reportMillis(int worldSize) {
         return ReportQueue.periodMillis(worldSize);

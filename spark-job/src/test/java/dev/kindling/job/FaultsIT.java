@@ -55,8 +55,7 @@ class FaultsIT {
     @BeforeAll
     void trainUndisturbed() throws IOException {
         Configurator.setLevel(TrainingRecord.class.getName(), Level.INFO);
-        runs = new CommandRuns(
-                "30s", 2, Map.of(Limits.RENDEZVOUS, "4s", Limits.SILENCE, "5s", Limits.STOP, "2s", Limits.STEP, "20s"));
+        runs = new CommandRuns("30s", 2, Map.of(Limits.RENDEZVOUS, "4s", Limits.STOP, "2s", Limits.STEP, "20s"));
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         base = folder.resolve("base");
         assertThat(train(base, corpus).code()).isZero();

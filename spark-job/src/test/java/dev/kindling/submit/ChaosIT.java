@@ -32,12 +32,8 @@ class ChaosIT {
     private static final long SEED = Long.getLong("kindling.chaos.seed", 20261125);
     private static final int STEPS = Integer.getInteger("kindling.chaos.steps", 9_000);
     private static final Duration RECOVERY = Duration.ofSeconds(60);
-    private static final List<String> SETTINGS = List.of(
-            Limits.SLOTS + "=20s",
-            Limits.RENDEZVOUS + "=8s",
-            Limits.SILENCE + "=4s",
-            Limits.STOP + "=2s",
-            Limits.STEP + "=20s");
+    private static final List<String> SETTINGS =
+            List.of(Limits.SLOTS + "=20s", Limits.RENDEZVOUS + "=8s", Limits.STOP + "=2s", Limits.STEP + "=20s");
 
     private enum Fault {
         KILL_EXECUTOR,
@@ -90,6 +86,7 @@ class ChaosIT {
                         "train.max_steps=" + STEPS,
                         "train.eval_interval=1000",
                         "checkpoint.interval=50",
+                        "cluster.silence_seconds=4",
                         "cluster.executors=" + executors)
                 .flatMap(setting -> Stream.of("--set", setting))
                 .toArray(String[]::new);

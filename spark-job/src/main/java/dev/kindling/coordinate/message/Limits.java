@@ -13,7 +13,7 @@ import org.apache.spark.SparkConf;
  * @param allReduce one wait for peers in a collective
  * @param request one request to the driver, such as the commit of a checkpoint
  * @param heartbeat between two heartbeats
- * @param silence without a heartbeat, after which a rank counts as lost
+ * @param silence without a heartbeat, after which a rank counts as lost; more for one whose heartbeats come late
  * @param stop for the ranks of a failed generation to leave; then their processes are ended
  */
 public record Limits(
@@ -36,9 +36,14 @@ public record Limits(
         return Math.min(request, allReduce);
     }
 
-    /** For real clusters: 60 s for slots and rendezvous, 10 min for a step, 15 s of silence. */
+    /** For real clusters: 60 s for slots and rendezvous, 10 min for a step, 5 s of silence. */
     public static Limits standard() {
-        return new Limits(60_000, 60_000, 600_000, 600_000, 300_000, 600_000, 500, 15_000, 10_000);
+        return new Limits(60_000, 60_000, 600_000, 600_000, 300_000, 600_000, 200, 5_000, 10_000);
+    }
+
+    /** These with another bound of {@link #silence}. */
+    public Limits withSilence(long millis) {
+        return new Limits(slots, rendezvous, firstStep, step, allReduce, request, heartbeat, millis, stop);
     }
 
     /** The setting of {@link #slots}, for clusters whose executors come slowly: a time as Spark writes it ("5min"). */
@@ -51,9 +56,6 @@ public record Limits(
     public static final String STEP = "spark.kindling.step.timeout";
     /** The setting of {@link #allReduce}. */
     public static final String ALLREDUCE = "spark.kindling.allreduce.timeout";
-    /** The setting of {@link #silence}. */
-    public static final String SILENCE = "spark.kindling.silence.timeout";
-
     /** The setting of {@link #stop}. */
     public static final String STOP = "spark.kindling.stop.timeout";
 
@@ -68,7 +70,7 @@ public record Limits(
                 conf.getTimeAsMs(ALLREDUCE, standard.allReduce + "ms"),
                 standard.request,
                 standard.heartbeat,
-                conf.getTimeAsMs(SILENCE, standard.silence + "ms"),
+                standard.silence,
                 conf.getTimeAsMs(STOP, standard.stop + "ms"));
     }
 }

@@ -21,12 +21,18 @@ public sealed interface RankMessage {
      * @param stage what the rank does now
      * @param moves counts the signs of progress: every step and every stage
      * @param waiting in a collective, for its peers
+     * @param collectedMillis spent by its process on garbage collections so far
      */
-    record Heartbeat(int generation, int rank, long step, String stage, long moves, boolean waiting)
+    record Heartbeat(
+            int generation, int rank, long step, String stage, long moves, boolean waiting, long collectedMillis)
             implements RankMessage {}
 
-    /** The rank has failed and leaves. */
-    record Failed(int generation, int rank, FirstCause cause, Origin origin) implements RankMessage {
+    /**
+     * The rank has failed and leaves.
+     *
+     * @param lost the peer whose connection has closed, if that is why; else -1
+     */
+    record Failed(int generation, int rank, FirstCause cause, Origin origin, int lost) implements RankMessage {
         /** Where the failure comes from. */
         public enum Origin {
             /** The rank itself. */

@@ -30,9 +30,9 @@ class MessageCodecTest {
     private static Stream<RankMessage> ofRanks() {
         return Stream.of(
                 new RankMessage.Join(1, 0, PEER),
-                new RankMessage.Heartbeat(1, 0, -1, "stage 'a' \u00e9", 1L << 40, true),
+                new RankMessage.Heartbeat(1, 0, -1, "stage 'a' \u00e9", 1L << 40, true, 7),
                 new RankMessage.Failed(
-                        1, 0, new FirstCause(0, "", "no", "at x\n\tat y", true), RankMessage.Failed.Origin.PEER),
+                        1, 0, new FirstCause(0, "", "no", "at x\n\tat y", true), RankMessage.Failed.Origin.PEER, -1),
                 new RankMessage.ClaimGpu(1, 0, "GPU-5a1e"),
                 new RankMessage.MayEnd(1, 0),
                 new RankMessage.Request(1, 0, 7, SAMPLE.wrap(new Sample(1, 2, "x", null))),

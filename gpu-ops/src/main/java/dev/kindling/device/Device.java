@@ -81,6 +81,16 @@ public interface Device extends AutoCloseable {
     /** The most bytes that were ever allocated at once. */
     long peakBytes();
 
+    /**
+     * The memory that arenas can take.
+     *
+     * @param total bytes of the device, or the largest size of the heap where that serves
+     * @param free bytes that nobody holds now
+     */
+    record Memory(long total, long free) {}
+
+    Memory memory();
+
     /** The most that this device can compute a second under {@link #precision}; may take a moment to measure. */
     PeakRate peakRate();
 

@@ -128,6 +128,11 @@ final class ProfiledDevice implements Device {
     }
 
     @Override
+    public Memory memory() {
+        return device.memory();
+    }
+
+    @Override
     public PeakRate peakRate() {
         return device.peakRate();
     }

@@ -6,6 +6,7 @@ import dev.kindling.device.Precision;
 import dev.kindling.nn.Activations;
 import dev.kindling.nn.Recompute;
 import java.io.Serializable;
+import java.util.List;
 
 /** {@code train}: batches, schedule, optimizer and evaluation. Batches are counted in sequences of model.block_size. */
 public record TrainSection(
@@ -84,16 +85,16 @@ public record TrainSection(
         int zero,
 
         @KeyDoc(
-                defaultValue = "none",
+                defaultValue = "auto",
                 doc =
-                        "activations that backward computes again, to save memory: GELU's, or whole layers; the same bits")
-        Recompute recompute,
+                        "activations that backward computes again, to save memory: GELU's, or whole layers; the same bits; auto takes the least that fits")
+        RecomputeChoice recompute,
 
         @KeyDoc(
-                defaultValue = "0",
-                allowed = "0 or a multiple of 256",
-                doc = "positions of a micro-batch whose logits are made at a time; 0: all")
-        int headChunk,
+                defaultValue = "auto",
+                allowed = "auto, all, or a multiple of 256",
+                doc = "positions of a micro-batch whose logits are made at a time; auto takes all where they fit")
+        String headChunk,
 
         @KeyDoc(
                 defaultValue = "scratch",
@@ -101,6 +102,11 @@ public record TrainSection(
                 doc = "initial weights: random ones, or those of a run, a checkpoint or a Hugging Face GPT-2")
         String initFrom)
         implements Serializable {
+
+    private static final String AUTO = "auto";
+    private static final String ALL = "all";
+    /** What auto takes where all positions do not fit: 400 MB of logits with GPT-2's vocabulary in bf16. */
+    public static final int AUTO_HEAD_CHUNK = 4096;
 
     public enum PrecisionChoice {
         AUTO,
@@ -113,6 +119,24 @@ public record TrainSection(
                 case AUTO -> automatic;
                 case BF16 -> Precision.BF16;
                 case FP32 -> Precision.FP32;
+            };
+        }
+    }
+
+    /** What backward computes again, or the least of it with which training fits the device. */
+    public enum RecomputeChoice {
+        AUTO,
+        NONE,
+        GELU,
+        LAYER;
+
+        /** What may be chosen, the fastest first. */
+        List<Recompute> choices() {
+            return switch (this) {
+                case AUTO -> List.of(Recompute.values());
+                case NONE -> List.of(Recompute.NONE);
+                case GELU -> List.of(Recompute.GELU);
+                case LAYER -> List.of(Recompute.LAYER);
             };
         }
     }
@@ -153,16 +177,28 @@ public record TrainSection(
                 "train.zero is %d; set it to 0 (whole optimizer on every rank) or 1 (sharded)",
                 zero);
         check(
-                headChunk >= 0 && headChunk % Activations.HEAD_MULTIPLE == 0,
-                "train.head_chunk is %d; set it to a multiple of %d, or to 0 for all positions at once",
+                headChunk.equals(AUTO) || headChunk.equals(ALL) || isHeadChunk(headChunk),
+                "train.head_chunk is '%s'; set it to a multiple of %d, to all, or to auto",
                 headChunk,
                 Activations.HEAD_MULTIPLE);
         check(!initFrom.isBlank(), "train.init_from is empty; set it to scratch or to a checkpoint directory");
     }
 
-    /** How the activations of a micro-batch are held. */
-    public Activations activations() {
-        return new Activations(recompute, headChunk);
+    private static boolean isHeadChunk(String text) {
+        return text.matches("[1-9][0-9]{0,8}") && Integer.parseInt(text) % Activations.HEAD_MULTIPLE == 0;
+    }
+
+    /** The ways in which a micro-batch's activations may be held, the fastest first. */
+    public List<Activations> activations() {
+        List<Integer> heads =
+                switch (headChunk) {
+                    case AUTO -> List.of(0, AUTO_HEAD_CHUNK);
+                    case ALL -> List.of(0);
+                    default -> List.of(Integer.parseInt(headChunk));
+                };
+        return recompute.choices().stream()
+                .flatMap(again -> heads.stream().map(rows -> new Activations(again, rows)))
+                .toList();
     }
 
     /** Micro-batches in a step, over all ranks. */
@@ -179,18 +215,22 @@ public record TrainSection(
     }
 
     public TrainSection withGlobalBatch(int sequences) {
-        return with(sequences, microBatch, initFrom);
+        return with(sequences, microBatch, zero, initFrom);
     }
 
     public TrainSection withMicroBatch(int sequences) {
-        return with(globalBatch, sequences, initFrom);
+        return with(globalBatch, sequences, zero, initFrom);
     }
 
     public TrainSection withInitFrom(String location) {
-        return with(globalBatch, microBatch, location);
+        return with(globalBatch, microBatch, zero, location);
     }
 
-    private TrainSection with(int global, int micro, String init) {
+    public TrainSection withZero(int stage) {
+        return with(globalBatch, microBatch, stage, initFrom);
+    }
+
+    private TrainSection with(int global, int micro, int stage, String init) {
         return new TrainSection(
                 global,
                 micro,
@@ -210,7 +250,7 @@ public record TrainSection(
                 precision,
                 compile,
                 reduction,
-                zero,
+                stage,
                 recompute,
                 headChunk,
                 init);

@@ -11,6 +11,7 @@ import dev.kindling.job.command.FailureReport;
 import dev.kindling.job.command.GenerateCommand;
 import dev.kindling.job.command.ImportCommand;
 import dev.kindling.job.command.Job;
+import dev.kindling.job.command.PlanCommand;
 import dev.kindling.job.command.PrepareCommand;
 import dev.kindling.job.command.ProfileCommand;
 import dev.kindling.job.command.TrainCommand;
@@ -21,6 +22,7 @@ import dev.kindling.job.options.EvaluateOptions;
 import dev.kindling.job.options.ExportOptions;
 import dev.kindling.job.options.GenerateOptions;
 import dev.kindling.job.options.ImportOptions;
+import dev.kindling.job.options.PlanOptions;
 import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.job.options.ProfileOptions;
 import dev.kindling.job.options.TrainOptions;
@@ -76,6 +78,7 @@ public final class Kindling {
             Job<GenerateOptions> generate,
             Job<AttentionOptions> attention,
             Job<ProfileOptions> profile,
+            Job<PlanOptions> plan,
             Job<DoctorOptions> doctor,
             Job<CompareOptions> compare,
             Job<ImportOptions> imports,
@@ -90,6 +93,7 @@ public final class Kindling {
                 .addSubcommand(new GenerateCommand(jobs.generate()))
                 .addSubcommand(new AttentionCommand(jobs.attention()))
                 .addSubcommand(new ProfileCommand(jobs.profile()))
+                .addSubcommand(new PlanCommand(jobs.plan()))
                 .addSubcommand(new DoctorCommand(jobs.doctor()))
                 .addSubcommand(new ImportCommand(jobs.imports()))
                 .addSubcommand(new ExportCommand(jobs.exports()))
@@ -127,6 +131,7 @@ public final class Kindling {
                 options -> new GenerateJob(new SparkSessions()).run(options),
                 options -> DriverWork.run("attention", () -> new AttentionJob(System.out).run(options)),
                 options -> DriverWork.run("profile", () -> new ProfileJob(System.out).run(options)),
+                options -> DriverWork.run("plan", () -> new PlanJob(System.out).run(options)),
                 options -> new DoctorJob(new SparkSessions(), System.out).run(options),
                 options -> new CompareJob(new SparkSessions(), System.out).run(options),
                 options -> DriverWork.run("import", () -> new ImportJob(System.out).run(options)),

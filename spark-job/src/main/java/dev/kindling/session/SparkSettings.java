@@ -210,6 +210,12 @@ public final class SparkSettings {
         conf.set("spark.task.resource.gpu.amount", Double.toString(1.0 / share.tasksPerGpu()));
     }
 
+    /** The heap that each of so many executors gets. */
+    public static long executorBytes(SparkConf conf, int executors) {
+        String otherwise = conf.getBoolean(EMBEDDED, false) ? executorMebibytes(executors) + "m" : "1g"; // Spark's own
+        return JavaUtils.byteStringAsMb(conf.get("spark.executor.memory", otherwise)) << 20;
+    }
+
     /** Half of the host's memory, shared, within bounds. */
     private static long executorMebibytes(int executors) {
         OperatingSystemMXBean host = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);

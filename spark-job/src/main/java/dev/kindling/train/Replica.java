@@ -18,6 +18,8 @@ import dev.kindling.nn.Gpt;
 import dev.kindling.nn.OptimizerShard;
 import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
+import dev.kindling.plan.MemoryFit;
+import dev.kindling.plan.PlannedRank;
 import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
@@ -45,6 +47,7 @@ public final class Replica {
     private final TrainConfig config;
     private final RankLinks ranks;
     private final Gpt.DeviceArena memory;
+    private final MemoryFit fit;
     private final Sdpa sdpa;
     private final Parameters parameters;
     private final AdamW adamW;
@@ -59,6 +62,7 @@ public final class Replica {
      * Allocates everything on the device.
      *
      * @param ranks the ranks whose replicas train together
+     * @throws dev.kindling.tensor.DeviceMemoryException if that does not fit; it says what would
      * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
      */
     public Replica(TrainConfig config, ModelInputs inputs, RankLinks ranks, Gpt.DeviceArena memory) {
@@ -68,6 +72,8 @@ public final class Replica {
         shape = inputs.shape();
         TrainSection train = config.train();
         Device device = memory.device();
+        fit = fit(device, inputs);
+        fit.require();
         sdpa = new Sdpa(device, memory.arena(), config.cluster().attention().kinds());
         boolean sharded = train.zero() == 1 && ranks.worldSize() > 1;
         parameters = new Parameters(
@@ -81,12 +87,21 @@ public final class Replica {
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
                 device,
                 memory.arena());
-        gpt = new Gpt(parameters, shape, train.activations(), sdpa, memory);
+        gpt = new Gpt(parameters, shape, fit.activations(), sdpa, memory);
         share = RankShare.of(train.microBatches(), ranks.rank(), ranks.worldSize(), train.seed());
         sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
         Compression compression = config.cluster().compression();
         zero = sharded ? Optional.of(ZeroExchange.of(ranks, memory, parameters, sum, compression)) : Optional.empty();
         exchange = sharded ? zero.get() : GradientExchange.of(ranks, memory, parameters, sum, compression);
+    }
+
+    private MemoryFit fit(Device device, ModelInputs inputs) {
+        boolean cuda = device.kind() == Device.Kind.CUDA;
+        return new MemoryFit(
+                new PlannedRank(config, inputs.vocabulary(), shape, cuda, ranks.worldSize()),
+                new MemoryFit.Available(
+                        cuda ? device.description() : "the heap of an executor",
+                        device.memory().total()));
     }
 
     private static OptimizerShard shard(RankLinks ranks) {
@@ -145,6 +160,11 @@ public final class Replica {
     /** The model for evaluation: without dropout, in the same memory as for training, which waits meanwhile. */
     public Gpt evaluation() {
         return gpt.evaluation();
+    }
+
+    /** The memory that all of it takes. */
+    MemoryFit fit() {
+        return fit;
     }
 
     TrainConfig config() {

@@ -103,7 +103,8 @@ final class Trainer {
     TrainResult run() throws IOException {
         long start = rank.member().generation().startStep();
         String restored = restore(start);
-        rank.member().report(RankReport.TOPIC, new RankReport(rank.member().where(), restored));
+        String memory = rank.member().rank() == 0 ? replica.fit().table() : "";
+        rank.member().report(RankReport.TOPIC, new RankReport(rank.member().where(), memory, restored));
         boolean more = true;
         long done = start;
         try (step;

@@ -52,6 +52,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private TrainProgress progress;
     private final TreeMap<Integer, String> places = new TreeMap<>();
     private int generation;
+    private boolean memoryTold;
     private int worldSize;
     private Stragglers stragglers = new Stragglers(List.of());
     private boolean stragglerNamed;
@@ -93,6 +94,10 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private void rankBegins(Generation from, int rank, RankReport report) {
         places.put(rank, report.where());
         LOG.info("{} begins from {}", report.where(), report.restored());
+        if (!report.memory().isEmpty() && !memoryTold) { // before the first step, of the first generation
+            System.out.print(report.memory());
+            memoryTold = true;
+        }
     }
 
     private void stepDone(Generation from, int rank, StepReport report) {

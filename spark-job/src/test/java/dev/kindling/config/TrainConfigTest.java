@@ -112,7 +112,7 @@ class TrainConfigTest {
             train.grad_clip=-1   | train.grad_clip is -1.0
             train.zero=2         | train.zero is 2
             train.recompute=layers | did you mean 'layer'?
-            train.head_chunk=100 | set it to a multiple of 256
+            train.head_chunk=100 | train.head_chunk is '100'; set it to a multiple of 256
             train.eval_interval=0 | train.eval_interval is 0
             cluster.executors=0  | cluster.executors is 0
             cluster.executors=2147483647 | at most 10000 train together; lower it

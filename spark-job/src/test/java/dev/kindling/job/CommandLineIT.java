@@ -73,6 +73,7 @@ class CommandLineIT {
             new Case("compare --out NEW --set data.corpus=NEW", 2, "does not exist"),
             new Case("compare --out NEW --config NEW", 2, "there is no configuration at"),
             new Case("profile --out NEW --config NEW", 2, "there is no configuration at"),
+            new Case("plan --config NEW", 2, "there is no configuration at"),
             // What is there already
             new Case("train --out CASES", 2, "exists already"),
             new Case("evaluate --checkpoint RUN --data CASES/small.txt --out CASES", 2, "exists already"),
@@ -117,6 +118,8 @@ class CommandLineIT {
             new Case("compare --out NEW --warm-up 2147483647", 2, "up to 1000000"),
             new Case("compare --out NEW --executors 2147483647", 2, "up to 10000"),
             new Case("profile --out NEW --steps 2147483647", 2, "up to 1000000"),
+            new Case("plan --device-memory 8x", 2, "--device-memory is '8x'"),
+            new Case("plan --device-memory 2m", 1, "training does not fit"),
             new Case("train --out NEW --executors 2147483647", 2, "at most 10000 train together"),
             new Case("train --out NEW --set train.micro_batch=2147483647", 2, "train.micro_batch"),
             new Case("doctor --executors 2147483647 --out NEW", 2, "at most 10000 train together"),

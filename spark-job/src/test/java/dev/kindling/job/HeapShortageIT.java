@@ -54,7 +54,7 @@ class HeapShortageIT {
     void aModelThatDoesNotFitTheDevice() {
         Path out = folder.resolve("model");
         Printed printed = train(out, "model.n_embd=1024", "model.n_layer=8", "model.n_head=8");
-        assertOneLine(printed, "rank ", "bytes", "lower train.micro_batch", "spark.executor.memory");
+        assertOneLine(printed, "rank ", "does not fit the heap of an executor", "GiB", "(spark.executor.memory) to ");
         assertThat(printed.err()).doesNotContain("attempt(s)");
         assertThat(out).doesNotExist();
     }

@@ -25,7 +25,8 @@ class ImportExportCommandTest {
     private final StringWriter err = new StringWriter();
 
     private int run(String... args) {
-        Kindling.Jobs jobs = new Kindling.Jobs(any(), any(), any(), any(), any(), any(), any(), any(), any(), any());
+        Kindling.Jobs jobs =
+                new Kindling.Jobs(any(), any(), any(), any(), any(), any(), any(), any(), any(), any(), any());
         PrintWriter out = new PrintWriter(new StringWriter());
         return new Kindling(jobs, Clock.systemUTC(), out, new PrintWriter(err, true)).run(args);
     }

@@ -47,7 +47,8 @@ class KindlingTest {
     private int run(Job<TrainOptions> train, String... args) {
         Clock clock = Clock.fixed(Instant.parse("2026-11-24T18:30:05Z"), ZoneOffset.UTC);
         Kindling.Jobs jobs = new Kindling.Jobs(
-                train, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add);
+                train, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add, ran::add,
+                ran::add);
         return new Kindling(jobs, clock, new PrintWriter(out, true), new PrintWriter(err, true)).run(args);
     }
 
@@ -123,6 +124,7 @@ class KindlingTest {
             train --executors two       | --executors
             doctor --device gpu         | --device is 'gpu'
             profile --out o --attention x | --attention is 'x'
+            plan --attention x | --attention is 'x'
             generate --checkpoint r --prompt p --which newest | --which is 'newest', but it must be one of best, latest
             train --resume              | --resume needs to know which run
             train --out o --resume=maybe | --resume is 'maybe', but it takes no value, or auto
@@ -210,7 +212,7 @@ class KindlingTest {
         assertThat(err.toString())
                 .contains(
                         "a command is missing",
-                        "train, prepare, evaluate, compare, generate, attention, profile, doctor")
+                        "train, prepare, evaluate, compare, generate, attention, profile, plan, doctor")
                 .hasLineCount(1);
     }
 

@@ -184,6 +184,12 @@ public final class CpuDevice implements Device {
     }
 
     @Override
+    public Memory memory() {
+        Runtime heap = Runtime.getRuntime();
+        return new Memory(heap.maxMemory(), heap.maxMemory() - heap.totalMemory() + heap.freeMemory());
+    }
+
+    @Override
     public PeakRate peakRate() {
         if (precision == Precision.BF16) {
             return PeakRate.unknown("the bf16 rate of this CPU is not known");

@@ -219,6 +219,11 @@ public final class CudaDevice implements Device {
     }
 
     @Override
+    public Memory memory() {
+        return context.memory().ofDevice();
+    }
+
+    @Override
     public PeakRate peakRate() {
         return CudaPeakRate.of(info(), options.precision(), options.tf32());
     }

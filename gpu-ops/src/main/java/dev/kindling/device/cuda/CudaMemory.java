@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.Device;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DeviceMemoryException;
 import java.util.Locale;
@@ -60,19 +61,26 @@ public final class CudaMemory {
         allocated -= allocation.bytes();
     }
 
-    private String shortage(String name, long bytes) {
+    /** The device's memory, whoever holds it. */
+    Device.Memory ofDevice() {
+        context.bind();
         long[] free = new long[1];
         long[] total = new long[1];
         CudaCall.check(JCudaDriver.cuMemGetInfo(free, total), "ask for free memory");
+        return new Device.Memory(total[0], free[0]);
+    }
+
+    private String shortage(String name, long bytes) {
+        Device.Memory memory = ofDevice();
         return String.format(
                 Locale.ROOT,
                 "out of GPU memory on %s: %s asks for %s; %s of %s are free, this process holds %s. Lower train.micro_batch"
-                        + " (or model.block_size), or free the GPU (nvidia-smi lists its users)",
+                        + " (./submit.sh plan says to what) or --batch of other commands, or free the GPU (nvidia-smi lists its users)",
                 context.info(),
                 name,
                 size(bytes),
-                size(free[0]),
-                size(total[0]),
+                size(memory.free()),
+                size(memory.total()),
                 size(allocated));
     }
 

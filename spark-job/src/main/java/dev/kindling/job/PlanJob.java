@@ -1,0 +1,78 @@
+package dev.kindling.job;
+
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.DataSection.Packing;
+import dev.kindling.config.DataSection.TokenizerKind;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.device.cuda.CudaDeviceInfo;
+import dev.kindling.job.command.Job;
+import dev.kindling.job.options.PlanOptions;
+import dev.kindling.nn.BatchShape;
+import dev.kindling.plan.MemoryFit;
+import dev.kindling.plan.MemoryFit.Available;
+import dev.kindling.plan.PlannedRank;
+import dev.kindling.session.DriverDevice;
+import dev.kindling.session.SparkSettings;
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.util.Locale;
+import org.apache.spark.SparkConf;
+import org.apache.spark.network.util.JavaUtils;
+
+/** Prints the plan of a configuration's memory, and fails where it does not fit. */
+final class PlanJob implements Job<PlanOptions> {
+    private final PrintStream out;
+
+    PlanJob(PrintStream out) {
+        this.out = out;
+    }
+
+    @Override
+    public void run(PlanOptions options) throws IOException {
+        TrainConfig config = TrainingSettings.resolve(options.config(), options.overrides(), Storage.settings());
+        TrainingSettings.requireEnoughMicroBatches(config);
+        DeviceChoice choice = config.cluster().device();
+        boolean cuda = options.deviceMemory().isPresent() ? choice != DeviceChoice.CPU : DriverDevice.isCuda(choice);
+        int batch = config.train().microBatch();
+        boolean packed = config.data().packing() == Packing.DOCUMENTS;
+        PlannedRank rank = new PlannedRank(
+                config,
+                config.data().tokenizer() == TokenizerKind.CHAR ? 65 : 50257,
+                new BatchShape(batch, config.model().blockSize(), packed ? batch : 0),
+                cuda,
+                config.cluster().executors());
+        Available available =
+                options.deviceMemory().map(size -> asked(size, cuda)).orElseGet(() -> here(cuda, config));
+        MemoryFit fit = new MemoryFit(rank, available);
+        out.print(fit.table());
+        fit.requireReserve();
+    }
+
+    private static Available asked(String size, boolean cuda) {
+        long bytes;
+        try {
+            bytes = JavaUtils.byteStringAsBytes(size);
+        } catch (NumberFormatException e) {
+            throw new ConfigException(
+                    String.format(Locale.ROOT, "--device-memory is '%s'; give it a size like 80g or 500m", size), e);
+        }
+        if (bytes < 1 << 20) {
+            throw new ConfigException(String.format(
+                    Locale.ROOT, "--device-memory %s is %,d bytes; give it a size like 80g or 500m", size, bytes));
+        }
+        return new Available(cuda ? "a GPU" : "the heap of an executor", bytes);
+    }
+
+    private static Available here(boolean cuda, TrainConfig config) {
+        if (cuda) {
+            CudaDeviceInfo gpu = CudaDevice.devices().get(0);
+            return new Available(gpu.toString(), gpu.totalBytes());
+        }
+        return new Available(
+                "the heap of an executor",
+                SparkSettings.executorBytes(new SparkConf(), config.cluster().executors()));
+    }
+}

@@ -1,0 +1,131 @@
+package dev.kindling.plan;
+
+import dev.kindling.allreduce.SumOrder;
+import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.config.TrainSection.Reduction;
+import dev.kindling.device.Dropout;
+import dev.kindling.nn.Activations;
+import dev.kindling.nn.BatchShape;
+import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.Parameters;
+import dev.kindling.nn.Recompute;
+
+/**
+ * Bytes of device memory that a rank takes while it trains. With N weights, rows = B T, C channels and L layers:
+ *
+ * @param weights N in the activation type and, where that is not F32, the F32 originals of those that the rank updates
+ * @param gradients 4 N; and sums of older micro-batches ({@code train.reduction: tree}), and what compression keeps
+ * @param moments of the weights that the rank updates: two values each
+ * @param activations of a micro-batch, kept for backward or overwritten by each layer in turn: see {@link Recompute}
+ * @param head rows x padded vocabulary of logits, or as many rows as are made at a time
+ * @param workspace of kernels and libraries
+ */
+public record MemoryPlan(long weights, long gradients, long moments, long activations, long head, long workspace) {
+    private static final long CUBLAS_WORKSPACE = 32L << 20;
+    private static final int CUDA_VOCABULARY_MULTIPLE = 64;
+
+    /** The plan of a rank that holds its activations so. */
+    public static MemoryPlan of(PlannedRank rank, Activations activations) {
+        GptConfig model = rank.model();
+        long count = Parameters.count(model) + (long) (paddedVocabulary(rank) - model.vocabulary()) * model.width();
+        long own = rank.sharded() ? (count + rank.ranks() - 1) / rank.ranks() : count;
+        long rows = rank.shape().rows();
+        long headRows = activations.headRows() == 0 ? rows : Math.min(rows, activations.headRows());
+        int bytes = rank.activationBytes();
+        return new MemoryPlan(
+                bytes * count + (bytes == 4 ? 0 : 4 * own),
+                4 * count + tree(rank, count) + residuals(rank, count, own),
+                2 * 4 * own,
+                activationBytes(rank, activations.recompute()),
+                headRows * paddedVocabulary(rank) * bytes + 4 * rows,
+                workspaceBytes(rank));
+    }
+
+    public long total() {
+        return weights + gradients + moments + activations + head + workspace;
+    }
+
+    /** What does not depend on the micro-batch. */
+    long state() {
+        return weights + gradients + moments;
+    }
+
+    private static int paddedVocabulary(PlannedRank rank) {
+        int multiple = rank.cuda() ? CUDA_VOCABULARY_MULTIPLE : 1;
+        return (rank.vocabulary() + multiple - 1) / multiple * multiple;
+    }
+
+    /** The most gradients of older micro-batches that wait for their place in the sum, and a loss of each micro-batch. */
+    private static long tree(PlannedRank rank, long count) {
+        if (rank.config().train().reduction() == Reduction.RANK) {
+            return 0;
+        }
+        int microBatches = rank.config().train().microBatches();
+        int end = SumOrder.firstLeaf(microBatches, 1, rank.ranks());
+        long held = 0;
+        long most = 0;
+        for (int joins : SumOrder.joinsWithin(microBatches, 0, end)) {
+            most = Math.max(most, held);
+            held += 1 - joins;
+        }
+        return 4 * (most * count + end);
+    }
+
+    /** Error feedback of gradients that travel in bf16: of what each rank sends and, over NCCL, of the sums it makes. */
+    private static long residuals(PlannedRank rank, long count, long own) {
+        boolean compressed = rank.config().cluster().compression() == Compression.BF16 && rank.ranks() > 1;
+        return compressed ? 4 * count + (rank.cuda() ? 4 * own : 0) : 0;
+    }
+
+    /** The activations, as {@code nn} allocates them. */
+    private static long activationBytes(PlannedRank rank, Recompute recompute) {
+        GptConfig model = rank.model();
+        long rows = rank.shape().rows();
+        int layers = model.layers();
+        int kept = recompute == Recompute.LAYER ? 1 : layers; // sets of a layer's own activations
+        long residuals = layers + 1L + kept; // into each layer and the last layernorm; in the middle of each
+        long norms = 2L * kept + 1;
+        long attention = 4L * kept; // query, key, value, output
+        long hidden = 4L * kept + 4L * (recompute == Recompute.GELU ? 1 : kept);
+        long overwritten = 2 + 4 + 4 + 2 + (dropout(model) ? 1 : 0); // branches; gradients: hidden, attention, stream
+        long values = rows * model.width() * (residuals + norms + attention + hidden + overwritten);
+        long statistics = 4 * rows * 2 * norms;
+        long inputs = 4 * (3 * rows + 1 + (rank.shape().packed() ? rank.shape().packedSequences() + 1L : 0));
+        return values * rank.activationBytes() + statistics + inputs + kept * savedByAttention(rank);
+    }
+
+    private static boolean dropout(GptConfig model) {
+        return new Dropout(model.dropout(), 0).active();
+    }
+
+    /** The log-sum-exp of each row and head; MATH: all probabilities, and the dropped ones. */
+    private static long savedByAttention(PlannedRank rank) {
+        GptConfig model = rank.model();
+        if (!rank.keepsProbabilities()) {
+            return 4L * rank.shape().rows() * model.heads();
+        }
+        long plane = (scores(rank) + 15) / 16 * 16;
+        return plane * (dropout(model) ? 2 : 1) * rank.activationBytes();
+    }
+
+    /** Of every query against every key, (B, H, T, T); packed: (1, H, rows, rows). */
+    private static long scores(PlannedRank rank) {
+        BatchShape shape = rank.shape();
+        long length = shape.packed() ? shape.rows() : shape.length();
+        return (shape.packed() ? 1L : shape.batch()) * rank.model().heads() * length * length;
+    }
+
+    private static long workspaceBytes(PlannedRank rank) {
+        long math = rank.keepsProbabilities() ? scores(rank) * rank.activationBytes() : 0;
+        return math + (rank.cuda() ? CUBLAS_WORKSPACE + scratch(rank) : 0);
+    }
+
+    /** What kernels share: tokens sorted for the gradient of their table, or attention's row statistics. */
+    private static long scratch(PlannedRank rank) {
+        long rows = rank.shape().rows();
+        long chunks = (rows + 1023) / 1024;
+        long embedding = 4 * (2 * rows + (chunks + 3) * paddedVocabulary(rank));
+        long attention = 8L * rows * rank.model().heads();
+        return Math.max(embedding, attention);
+    }
+}

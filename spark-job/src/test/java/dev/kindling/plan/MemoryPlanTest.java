@@ -1,0 +1,127 @@
+package dev.kindling.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.config.Overrides;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.device.Device;
+import dev.kindling.device.Precision;
+import dev.kindling.device.cpu.CpuDevice;
+import dev.kindling.exchange.RankLinks;
+import dev.kindling.nn.Activations;
+import dev.kindling.nn.BatchShape;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.Recompute;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DeviceMemoryException;
+import dev.kindling.train.Replica;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class MemoryPlanTest {
+    private static final int VOCABULARY = 65;
+    private static final List<String> SMALL = List.of(
+            "model.n_layer=3",
+            "model.n_head=2",
+            "model.n_embd=16",
+            "model.block_size=48",
+            "train.global_batch=44",
+            "train.micro_batch=11");
+
+    private static TrainConfig config(List<String> base, String... settings) {
+        List<String> all = new ArrayList<>(base);
+        all.addAll(List.of(settings));
+        return TrainConfig.defaults().with(Overrides.set(all.toArray(String[]::new)));
+    }
+
+    /** All bytes of the arenas, after a micro-batch and with the model for evaluation. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "",
+                "model.dropout=0 model.bias=true train.recompute=gelu",
+                "train.recompute=layer train.head_chunk=256",
+                "model.n_layer=1 train.recompute=layer",
+                "train.reduction=tree train.micro_batch=4",
+                "cluster.attention=math train.recompute=gelu",
+                "cluster.attention=math model.dropout=0 train.recompute=layer",
+                "data.packing=documents train.recompute=none",
+                "data.packing=documents cluster.attention=math model.dropout=0.1"
+            })
+    void aPlanIsWhatTheArenasTake(String settings) {
+        TrainConfig config = config(SMALL, settings.isEmpty() ? new String[0] : settings.split(" "));
+        boolean packed = settings.contains("documents");
+        BatchShape shape = new BatchShape(config.train().microBatch(), 48, packed ? 5 : 0);
+        try (Device device = new CpuDevice(1, Precision.FP32);
+                Arena arena = device.arena("training")) {
+            Replica replica = new Replica(
+                    config,
+                    new Replica.ModelInputs(VOCABULARY, shape),
+                    RankLinks.alone(),
+                    new Gpt.DeviceArena(device, arena));
+            replica.parameters().initialise(1);
+            if (!packed) {
+                replica.rehearse();
+            }
+            replica.evaluation();
+            PlannedRank rank = new PlannedRank(config, VOCABULARY, shape, false, 1);
+            MemoryPlan plan = MemoryPlan.of(rank, config.train().activations().get(0));
+            long unused = packed ? plan.workspace() : 0; // taken by the first backward pass
+            assertThat(plan.total() - unused).isEqualTo(device.peakBytes());
+        }
+    }
+
+    private static final List<String> GPT2 = List.of(
+            "model.n_layer=12",
+            "model.n_head=12",
+            "model.n_embd=768",
+            "model.block_size=1024",
+            "model.dropout=0",
+            "train.global_batch=512",
+            "train.micro_batch=32");
+
+    private static MemoryFit fit(long gibibytes, String... settings) {
+        TrainConfig config = config(GPT2, settings);
+        BatchShape shape = BatchShape.dense(config.train().microBatch(), 1024);
+        return new MemoryFit(
+                new PlannedRank(config, 50257, shape, true, 4), new MemoryFit.Available("GPU", gibibytes << 30));
+    }
+
+    @Test
+    void automaticTakesTheFastestWayThatFits() {
+        assertThat(fit(80).activations()).isEqualTo(Activations.WHOLE);
+        assertThat(fit(14).activations()).isEqualTo(new Activations(Recompute.NONE, 4096));
+        assertThat(fit(12).activations()).isEqualTo(new Activations(Recompute.GELU, 4096));
+        assertThat(fit(8).activations()).isEqualTo(new Activations(Recompute.LAYER, 0));
+        assertThat(fit(6).activations()).isEqualTo(new Activations(Recompute.LAYER, 4096));
+        assertThat(fit(80, "train.recompute=gelu", "train.head_chunk=512").activations())
+                .isEqualTo(new Activations(Recompute.GELU, 512));
+    }
+
+    @Test
+    void aTableNamesThePartsAndTheLargestMicroBatch() {
+        MemoryFit fit = fit(80);
+        assertThat(fit.table())
+                .startsWith("memory of each of 4 ranks, of 80.00 GiB on GPU:")
+                .contains("weights ", "gradients ", "moments ", "activations ", "head ", "workspace ", "fits")
+                .contains("largest train.micro_batch that fits: 128 with train.recompute none")
+                .hasLineCount(9);
+        fit.requireReserve();
+    }
+
+    @Test
+    void whatDoesNotFitIsRefusedWithWhatWould() {
+        assertThatThrownBy(() -> fit(8, "train.recompute=none").require())
+                .isInstanceOf(DeviceMemoryException.class)
+                .hasMessageStartingWith("training does not fit GPU: at train.micro_batch 32 it takes ")
+                .hasMessageContaining("set train.recompute and train.head_chunk to auto")
+                .hasMessageContaining("lower train.micro_batch to ");
+        assertThatThrownBy(() -> fit(2).require())
+                .hasMessageContaining("set train.zero to 1 and train.micro_batch to ");
+        assertThatThrownBy(() -> fit(1).require()).hasMessageContaining("weights, gradients and moments alone are ");
+    }
+}

@@ -87,7 +87,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         long norms = 2L * kept + 1;
         long attention = 4L * kept; // query, key, value, output
         long hidden = 4L * kept + 4L * (recompute == Recompute.GELU ? 1 : kept);
-        long overwritten = 2 + 4 + 4 + 2 + (dropout(model) ? 1 : 0); // branches; gradients: hidden, attention, stream
+        long overwritten = dropout(model) ? 13 : 12; // two branches; gradients of hidden, attention and stream
         long values = rows * model.width() * (residuals + norms + attention + hidden + overwritten);
         long statistics = 4 * rows * 2 * norms;
         long inputs = 4 * (3 * rows + 1 + (rank.shape().packed() ? rank.shape().packedSequences() + 1L : 0));

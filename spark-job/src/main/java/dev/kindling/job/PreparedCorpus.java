@@ -19,7 +19,7 @@ import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
 /**
- * The shards of a configuration's corpus, all of them verified.
+ * The shards of a configuration's corpus.
  *
  * @param folder of the shards
  */
@@ -38,10 +38,10 @@ public record PreparedCorpus(Path folder, ShardSet shards) {
         Configuration hadoop = spark.hadoopConfiguration();
         Named corpus = Named.corpus(data);
         if (data.table().isEmpty() && ShardPreparation.isPrepared(corpus, hadoop)) {
-            return verified(corpus.resolve(hadoop), spark);
+            return opened(corpus.resolve(hadoop), spark);
         }
         if (ShardPreparation.isPrepared(own, hadoop)) {
-            return verified(own, spark);
+            return opened(own, spark);
         }
         Storage.of(own, hadoop).files().delete(own, true); // what a killed preparation has left
         if (!data.table().isEmpty()) {
@@ -54,10 +54,10 @@ public record PreparedCorpus(Path folder, ShardSet shards) {
                 JobWatch.over(spark.sc(), own.toString(), () -> new ShardPreparation(spark).prepare(request, own)));
     }
 
-    private static PreparedCorpus verified(Path folder, JavaSparkContext spark) throws IOException {
+    private static PreparedCorpus opened(Path folder, JavaSparkContext spark) throws IOException {
         return new PreparedCorpus(
                 folder,
-                JobWatch.over(spark.sc(), folder.toString(), () -> new ShardPreparation(spark).openVerified(folder)));
+                JobWatch.over(spark.sc(), folder.toString(), () -> new ShardPreparation(spark).openChecked(folder)));
     }
 
     private static TableText table(DataSection data) {

@@ -15,6 +15,7 @@ import dev.kindling.data.token.TextCuts;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import dev.kindling.input.Named;
+import dev.kindling.input.TaskInputs;
 import dev.kindling.input.TextInput;
 import dev.kindling.storage.HadoopShardFolder;
 import dev.kindling.storage.PathException;
@@ -31,7 +32,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -128,29 +128,41 @@ public final class ShardPreparation {
     }
 
     /**
-     * Opens a folder of shards and reads every one, so that damage is found before the work begins: here where they lie
-     * on this host, else by tasks.
+     * Opens a folder of shards to work with. Where they were written before there were checksums of blocks, every one is read
+     * first, so that damage is found before the work begins.
      *
      * @throws DataException naming a shard that is damaged
      */
-    public ShardSet openVerified(Path folder) throws IOException {
+    public ShardSet openChecked(Path folder) throws IOException {
         ShardSet set = open(folder.toString(), hadoop);
+        if (!set.isCheckedByBlock()) {
+            verify(set, folder);
+        }
+        return set;
+    }
+
+    /** Reads every shard: here where they lie on this host, else by tasks. */
+    private void verify(ShardSet set, Path folder) {
         if (HadoopShardFolder.isLocal(folder)) {
-            IntStream.range(0, set.shards()).forEach(set::verify);
-            return set;
+            set.shards().forEach(set::verify);
+            return;
         }
         try {
-            List<Integer> numbers = IntStream.range(0, set.shards()).boxed().toList();
-            spark.parallelize(numbers, numbers.size()).foreach(new Verifying(folder.toString())::verify);
-            return set;
+            Verifying verifying =
+                    new Verifying(folder.toString(), Tokenizers.toJson(set.tokenizer()), set.isCheckedByBlock());
+            TaskInputs.of(spark, set.shards().iterator()).foreach(verifying::verify);
         } catch (Exception e) { // Spark throws its SparkException, a checked one, undeclared
             throw causeOf(e);
         }
     }
 
-    private record Verifying(String folder) implements Serializable {
-        void verify(int number) throws IOException {
-            open(folder, Storage.settings()).verify(number);
+    private record Verifying(String folder, String tokenizer, boolean checkedByBlock) implements Serializable {
+        void verify(ShardInfo shard) throws IOException {
+            ShardSet.verify(
+                    HadoopShardFolder.at(new Path(folder), Storage.settings()),
+                    Tokenizers.fromJson(tokenizer, "the driver's vocabulary"),
+                    shard,
+                    checkedByBlock);
         }
     }
 
@@ -173,7 +185,9 @@ public final class ShardPreparation {
             } else {
                 write(request, folder, target);
             }
-            return openVerified(folder);
+            ShardSet set = open(folder.toString(), hadoop);
+            verify(set, folder);
+            return set;
         } catch (Exception e) { // Spark throws its SparkException, a checked one, undeclared
             if (!existed) {
                 Storage.of(folder, hadoop).deleteQuietly(folder, e);

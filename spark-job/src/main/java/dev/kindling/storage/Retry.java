@@ -140,6 +140,7 @@ public final class Retry {
     static boolean isFinal(IOException failure) {
         return failure instanceof NoSpaceException
                 || failure instanceof FileNotFoundException
+                || failure instanceof EndOfFileException
                 || failure instanceof FileSystemException // of java.nio: access, existence
                 || failure instanceof org.apache.hadoop.fs.FileAlreadyExistsException
                 || failure instanceof org.apache.hadoop.fs.ParentNotDirectoryException

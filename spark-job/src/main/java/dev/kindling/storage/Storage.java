@@ -127,6 +127,11 @@ public final class Storage {
         return hadoop;
     }
 
+    /** Reads of ranges, each of which tells a fault at once. */
+    RangeReads ranges() {
+        return new RangeReads(store);
+    }
+
     /** The file system, with patience: what fails in a way that may pass is tried again, see {@link Retry}. */
     public FileSystem files() {
         return files;

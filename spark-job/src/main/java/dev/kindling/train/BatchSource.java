@@ -3,6 +3,7 @@ package dev.kindling.train;
 import dev.kindling.config.DataSection;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
+import dev.kindling.coordinate.RankSession;
 import dev.kindling.data.batch.BatchSampler;
 import dev.kindling.data.batch.Documents;
 import dev.kindling.data.batch.MicroBatch;
@@ -10,12 +11,15 @@ import dev.kindling.data.batch.PackedBatch;
 import dev.kindling.data.batch.PackedBatchSampler;
 import dev.kindling.data.batch.PackedBatchSampler.Contents;
 import dev.kindling.data.batch.PackedValidation;
+import dev.kindling.data.batch.Prefetcher;
 import dev.kindling.data.batch.ValidationBatches;
 import dev.kindling.data.batch.ValidationSet;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.nn.BatchShape;
+import dev.kindling.storage.Retry;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntFunction;
@@ -26,6 +30,12 @@ import java.util.stream.IntStream;
  * configuration, the seed and the step alone, whatever the number of ranks.
  */
 interface BatchSource {
+    /** Steps, or batches of an evaluation, that are drawn ahead. */
+    int AHEAD = 4;
+
+    /** Without a read that succeeds, beyond what the store is given for one. */
+    Duration SILENCE = Duration.ofSeconds(60);
+
     /** The shape of all batches, for training and for validation. */
     BatchShape shape();
 
@@ -33,6 +43,19 @@ interface BatchSource {
     StepBatches step(long step, RankShare share);
 
     ValidationSet validation();
+
+    /** How long a batch of these shards is waited for: beyond what one read is given, and as long as others succeed. */
+    Prefetcher.Patience patience(RankSession member);
+
+    /** The rank's batches of steps {@code [start, end)}, drawn ahead. */
+    default Prefetcher<StepBatches> prefetch(long start, long end, RankShare share, RankSession member) {
+        return new Prefetcher<>(step -> step(step, share), start, end, AHEAD, patience(member));
+    }
+
+    private static Prefetcher.Patience patience(ShardSet shards, RankSession member) {
+        return new Prefetcher.Patience(
+                SILENCE.plus(Retry.ofSettings().patience()), shards::blocksRead, () -> member.enter("training"));
+    }
 
     static BatchSource of(TrainConfig config, ShardSet shards) {
         return config.data().packing() == DataSection.Packing.DOCUMENTS
@@ -48,11 +71,13 @@ interface BatchSource {
 
     /** Random windows over the stream of tokens. */
     final class OfWindows implements BatchSource {
+        private final ShardSet shards;
         private final BatchShape shape;
         private final BatchSampler sampler;
         private final ValidationBatches validation;
 
         private OfWindows(TrainConfig config, ShardSet shards) {
+            this.shards = shards;
             TrainSection train = config.train();
             int T = config.model().blockSize();
             shape = BatchShape.dense(train.microBatch(), T);
@@ -75,16 +100,23 @@ interface BatchSource {
         public ValidationSet validation() {
             return validation;
         }
+
+        @Override
+        public Prefetcher.Patience patience(RankSession member) {
+            return BatchSource.patience(shards, member);
+        }
     }
 
     /** Whole documents packed side by side. */
     final class OfDocuments implements BatchSource {
+        private final ShardSet shards;
         private final TrainSection train;
         private final int T;
         private final PackedBatchSampler sampler;
         private final PackedValidation validation;
 
         private OfDocuments(TrainConfig config, ShardSet shards) {
+            this.shards = shards;
             train = config.train();
             T = config.model().blockSize();
             sampler = new PackedBatchSampler(documents(shards, CorpusSplit.TRAIN), train.microBatch(), T, train.seed());
@@ -123,6 +155,11 @@ interface BatchSource {
         @Override
         public ValidationSet validation() {
             return validation;
+        }
+
+        @Override
+        public Prefetcher.Patience patience(RankSession member) {
+            return BatchSource.patience(shards, member);
         }
     }
 }

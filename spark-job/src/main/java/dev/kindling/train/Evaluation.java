@@ -1,6 +1,8 @@
 package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.data.batch.MicroBatch;
+import dev.kindling.data.batch.Prefetcher;
 import dev.kindling.data.batch.ValidationSet;
 import dev.kindling.device.Device;
 import dev.kindling.nn.Gpt;
@@ -13,9 +15,11 @@ final class Evaluation {
     private final Device device;
     private final Gpt gpt;
     private final ValidationSet batches;
+    private final Prefetcher.Patience patience;
 
     /** @param gpt in inference mode, for batches of the same shape */
-    Evaluation(Device device, Gpt gpt, ValidationSet batches) {
+    Evaluation(Device device, Gpt gpt, ValidationSet batches, Prefetcher.Patience patience) {
+        this.patience = patience;
         this.device = device;
         this.gpt = gpt;
         this.batches = batches;
@@ -27,14 +31,21 @@ final class Evaluation {
         int worldSize = allReduce.worldSize();
         double[] mine = new double[(batches.count() - rank + worldSize - 1) / worldSize];
         float[] sum = new float[1];
-        for (int i = 0; i < mine.length; i++) {
-            StepBatches.load(gpt, batches.batch(rank + i * worldSize));
-            device.ops().fill(gpt.lossSum(), 0);
-            gpt.forward();
-            gpt.evaluate();
-            device.download(gpt.lossSum(), sum);
-            mine[i] = sum[0];
-            betweenBatches.run();
+        try (Prefetcher<MicroBatch> drawn = new Prefetcher<>(
+                i -> batches.batch(Math.toIntExact(rank + i * worldSize)),
+                0,
+                mine.length,
+                BatchSource.AHEAD,
+                patience)) {
+            for (int i = 0; i < mine.length; i++) {
+                StepBatches.load(gpt, drawn.next());
+                device.ops().fill(gpt.lossSum(), 0);
+                gpt.forward();
+                gpt.evaluate();
+                device.download(gpt.lossSum(), sum);
+                mine[i] = sum[0];
+                betweenBatches.run();
+            }
         }
         double[][] all = allReduce.allGather(mine);
         double total = 0;

@@ -17,23 +17,16 @@ import dev.kindling.exchange.RankShare;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
-import dev.kindling.storage.Retry;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.Iterator;
 import java.util.Locale;
 import java.util.Optional;
-import java.util.stream.LongStream;
 import org.apache.hadoop.fs.Path;
 
 /** The executor's loop: one rank of one generation, from a checkpoint (or from scratch) to the last step. */
 final class Trainer {
-    private static final int PREFETCHED_STEPS = 4;
-    /** For one batch, beyond what its store is given. */
-    private static final Duration BATCH_PATIENCE = Duration.ofSeconds(60);
-
     /**
      * What a rank works with; the trainer closes none of it.
      *
@@ -71,7 +64,7 @@ final class Trainer {
         weights = new ModelWeights(parameters);
         share = replica.share();
         step = new TrainStep(replica, config.train().compile());
-        evaluation = new Evaluation(device, replica.evaluation(), source.validation());
+        evaluation = new Evaluation(device, replica.evaluation(), source.validation(), source.patience(rank.member()));
         padding = new PaddingCount(
                 config.data().packing(),
                 config.train().globalBatch(),
@@ -109,7 +102,8 @@ final class Trainer {
         long done = start;
         try (step;
                 writer;
-                Prefetcher<StepBatches> batches = prefetch(start)) {
+                Prefetcher<StepBatches> batches =
+                        source.prefetch(start, config.train().maxSteps(), share, rank.member())) {
             rank.member().enter("training");
             energy.resume();
             for (; more && !ends(done); done++) {
@@ -161,14 +155,6 @@ final class Trainer {
             weights.load(CheckpointStore.around(checkpoint, Storage.settings()).loadModel(checkpoint));
         }
         return initFrom;
-    }
-
-    private Prefetcher<StepBatches> prefetch(long start) {
-        Iterator<StepBatches> steps = LongStream.range(start, config.train().maxSteps())
-                .mapToObj(number -> source.step(number, share))
-                .iterator();
-        return new Prefetcher<>(
-                steps, PREFETCHED_STEPS, BATCH_PATIENCE.plus(Retry.ofSettings().patience()));
     }
 
     /** Whether training goes on after this step with these ranks. */

@@ -30,11 +30,11 @@ public final class BatchSampler {
      * @param microBatch its number in the step, from 0, over all ranks
      */
     public Batch sample(long step, int microBatch) {
-        Batch batch = windows.empty();
-        for (int row = 0; row < windows.B(); row++) {
+        long[] starts = new long[windows.B()];
+        for (int row = 0; row < starts.length; row++) {
             long sequence = (long) microBatch * windows.B() + row;
-            windows.copy(CounterRandom.below(windows.starts(), seed, step, sequence), row, batch);
+            starts[row] = CounterRandom.below(windows.starts(), seed, step, sequence);
         }
-        return batch;
+        return windows.read(starts);
     }
 }

@@ -65,6 +65,7 @@ final class Pack {
         Arrays.fill(targets, PackedBatch.NO_TARGET);
         int[] positions = new int[size];
         int[] cumulative = new int[pieces.size() + restSequences(T) + 1];
+        int[] ids = ids(tokens);
         int maxLength = 0;
         int at = 0;
         for (int sequence = 0; sequence + 1 < cumulative.length; sequence++) {
@@ -72,8 +73,8 @@ final class Pack {
             if (sequence < pieces.size()) {
                 Piece piece = pieces.get(sequence);
                 count = piece.count();
-                tokens.copy(piece.start(), count, inputs, at);
-                tokens.copy(piece.start() + 1, piece.targets(), targets, at);
+                System.arraycopy(ids, at + sequence, inputs, at, count);
+                System.arraycopy(ids, at + sequence + 1, targets, at, piece.targets());
             }
             for (int i = 0; i < count; i++) {
                 positions[at + i] = i;
@@ -83,5 +84,18 @@ final class Pack {
             maxLength = Math.max(maxLength, count);
         }
         return new PackedBatch(inputs, targets, positions, cumulative, maxLength);
+    }
+
+    /** The tokens of each piece, and a place for the one after them, which is read where it is a target. */
+    private int[] ids(TokenSequence tokens) {
+        int[] ids = new int[filled + pieces.size()];
+        List<TokenSequence.Slice> slices = new ArrayList<>(pieces.size());
+        int at = 0;
+        for (Piece piece : pieces) {
+            slices.add(new TokenSequence.Slice(piece.start(), Math.max(piece.count(), piece.targets() + 1), at));
+            at += piece.count() + 1;
+        }
+        tokens.copyAll(slices, ids);
+        return ids;
     }
 }

@@ -45,15 +45,14 @@ public final class ValidationBatches implements ValidationSet {
     @Override
     public Batch batch(int index) {
         Objects.checkIndex(index, batches);
-        Batch batch = windows.empty();
+        long[] starts = new long[windows.B()];
         long last = windows.starts() - 1;
         long gaps = Math.max(1, (long) batches * windows.B() - 1);
         for (int row = 0; row < windows.B(); row++) {
             long sequence = (long) index * windows.B() + row;
             // last * sequence / gaps, in parts that cannot overflow.
-            long start = last / gaps * sequence + last % gaps * sequence / gaps;
-            windows.copy(start, row, batch);
+            starts[row] = last / gaps * sequence + last % gaps * sequence / gaps;
         }
-        return batch;
+        return windows.read(starts);
     }
 }

@@ -2,6 +2,8 @@ package dev.kindling.data.batch;
 
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.TokenSequence;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 
 /** Cuts windows of T + 1 tokens out of a split: T inputs and, shifted by one, T targets. */
@@ -29,14 +31,20 @@ record Windows(TokenSequence tokens, int B, int T) {
         return tokens.length() - T;
     }
 
-    /** Copies one window to row {@code row} of a batch. */
-    void copy(long start, int row, Batch batch) {
-        tokens.copy(start, T, batch.inputs(), row * T);
-        tokens.copy(start + 1, T, batch.targets(), row * T);
-    }
-
-    Batch empty() {
+    /** The batch of the windows that begin at these tokens, one a row. */
+    Batch read(long[] starts) {
         int size = Math.multiplyExact(B, T);
-        return new Batch(new int[size], new int[size], B, T);
+        int[] ids = new int[Math.addExact(size, B)];
+        List<TokenSequence.Slice> slices = new ArrayList<>(B);
+        for (int row = 0; row < B; row++) {
+            slices.add(new TokenSequence.Slice(starts[row], T + 1, row * (T + 1)));
+        }
+        tokens.copyAll(slices, ids);
+        Batch batch = new Batch(new int[size], new int[size], B, T);
+        for (int row = 0; row < B; row++) {
+            System.arraycopy(ids, row * (T + 1), batch.inputs(), row * T, T);
+            System.arraycopy(ids, row * (T + 1) + 1, batch.targets(), row * T, T);
+        }
+        return batch;
     }
 }

@@ -10,6 +10,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.data.DataException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -25,7 +26,9 @@ import java.util.zip.CRC32C;
  */
 record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> splits) {
     static final String FILE = "manifest.json";
-    static final int VERSION = 1;
+    static final int VERSION = 2;
+    /** In which the lengths of documents are a list for each shard, and shards are of version 1. */
+    private static final int WITH_DOCUMENTS = 1;
 
     private static final String FORMAT = "kindling-shards";
     private static final JsonMapper JSON = JsonMapper.builder()
@@ -46,7 +49,15 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
         }
     }
 
-    static Manifest decode(byte[] bytes, String name) {
+    /**
+     * A manifest as it was read.
+     *
+     * @param shards version of the shards that it names
+     * @param documents of version 1, by the shard's name: the lengths of the documents in it, in tokens
+     */
+    record Decoded(Manifest manifest, int shards, Map<String, int[]> documents) {}
+
+    static Decoded decode(byte[] bytes, String name) {
         try {
             // A duplicate of a key, or bytes after the object, would not show in the checksum.
             JsonNode tree = JSON.reader()
@@ -59,12 +70,13 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
                         Locale.ROOT, "%s is not the manifest of a shard set; restore it or run prepare again", name));
             }
             int version = json.path("version").asInt();
-            if (version != VERSION) {
+            if (version != VERSION && version != WITH_DOCUMENTS) {
                 throw new DataException(String.format(
                         Locale.ROOT,
-                        "%s is a manifest of version %d, where this Kindling reads version %d; run prepare again, or use the Kindling that wrote it",
+                        "%s is a manifest of version %d, where this Kindling reads versions %d and %d; run prepare again, or use the Kindling that wrote it",
                         name,
                         version,
+                        WITH_DOCUMENTS,
                         VERSION));
             }
             JsonNode crc32c = json.remove("crc32c");
@@ -75,7 +87,11 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
                         name));
             }
             json.remove(List.of("format", "version"));
-            return JSON.treeToValue(json, Manifest.class);
+            Map<String, int[]> documents = version == WITH_DOCUMENTS ? takeDocuments(json) : Map.of();
+            return new Decoded(
+                    JSON.treeToValue(json, Manifest.class),
+                    version == WITH_DOCUMENTS ? ShardHeader.WITHOUT_BLOCKS : ShardHeader.VERSION,
+                    documents);
         } catch (IOException e) {
             String why = e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.getMessage();
             throw new DataException(
@@ -86,6 +102,19 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
                             why.replaceAll("\\s*\\R\\s*", " ")),
                     e);
         }
+    }
+
+    /** Puts the number of documents in the place of the list of their lengths. */
+    private static Map<String, int[]> takeDocuments(ObjectNode json) throws JsonProcessingException {
+        Map<String, int[]> documents = new HashMap<>();
+        for (JsonNode shards : json.path("splits")) {
+            for (JsonNode shard : shards) {
+                int[] lengths = JSON.treeToValue(shard.path("documents"), int[].class);
+                documents.put(shard.path("name").asText(), lengths);
+                ((ObjectNode) shard).put("documents", lengths.length);
+            }
+        }
+        return documents;
     }
 
     private static String checksum(ObjectNode json) throws JsonProcessingException {

@@ -1,182 +1,154 @@
 package dev.kindling.data.shard;
 
 import dev.kindling.data.DataException;
+import dev.kindling.data.StoreException;
 import dev.kindling.data.token.Tokenizer;
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.channels.FileChannel;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Locale;
-import java.util.Objects;
 import java.util.zip.CRC32C;
 
 /**
- * Token ids from a file, every byte of which is under a checksum that is verified when it is read. Files on a local disk
- * are mapped, streams are held on the heap.
+ * A shard in its folder, of which single blocks are read, each with a check of its checksum where the shard's version has
+ * one. Nothing of it is held. Safe to share between threads.
+ *
+ * @param layout as the manifest says
  */
-public final class Shard implements TokenSequence {
-    private static final int SEGMENT_BYTES = 1 << 27;
+record Shard(ShardFolder folder, ShardInfo info, ShardLayout layout) {
+    private static final String REMEDY = "restore it or run prepare again";
 
-    private final String name;
-    private final List<ByteBuffer> segments;
-    private final long length;
-    private final int bytesPerToken;
-    private final ShardHeader header;
-
-    private Shard(String name, List<ByteBuffer> segments, ShardHeader header) {
-        this.name = name;
-        this.segments = segments;
-        this.bytesPerToken = header.bytesPerToken();
-        this.header = header;
-        this.length = header.tokens();
+    /** What errors call it. */
+    String name() {
+        return folder.name() + "/" + info.name();
     }
 
     /**
-     * Reads a shard to its end. The caller closes the stream.
+     * The ids of a block.
      *
-     * @param name what errors call it
-     * @throws DataException if it is truncated, altered, of another version, or no shard at all
+     * @throws DataException if it is missing, cut off or altered
+     * @throws StoreException if the store failed, which says nothing of the shard
      */
-    public static Shard read(InputStream in, String name) {
-        return reading(name, () -> withHeader(ShardSource.of(in), name));
+    byte[] block(long number) {
+        String part = String.format(
+                Locale.ROOT,
+                "block %,d (bytes %,d to %,d)",
+                number,
+                layout.position(number),
+                layout.position(number) + layout.storedBytes(number) - 1);
+        return checked(layout.position(number), layout.idBytes(number), number, part);
     }
 
-    /** As {@link #read}, from a local file, which must not be changed while the shard is in use. */
-    public static Shard open(Path file) {
-        return open(file, file.toString());
+    /** The lengths of its documents, in tokens; throws as {@link #block}. */
+    int[] documents() {
+        int bytes = layout.documentBytes() - ShardLayout.CHECKSUM_BYTES;
+        byte[] lengths = checked(layout.endOfBlocks(), bytes, layout.documentsBlock(), "the list of its documents");
+        int[] documents = new int[layout.documents()];
+        ByteBuffer.wrap(lengths, 0, bytes)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .asIntBuffer()
+                .get(documents);
+        return documents;
     }
 
-    /** As {@link #open(Path)}, from a copy on a local disk of the file that errors call {@code name}. */
-    public static Shard open(Path file, String name) {
-        return reading(name, () -> {
-            try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
-                return withHeader(ShardSource.of(channel), name);
-            }
-        });
-    }
-
-    private interface Reading {
-        Shard read() throws IOException;
-    }
-
-    private static Shard reading(String name, Reading reading) {
-        try {
-            return reading.read();
-        } catch (IOException e) {
-            throw DataException.of(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot read shard %s (%s); check that it exists and may be read",
-                            name,
-                            DataException.reason(e)),
-                    e);
-        }
-    }
-
-    private static Shard withHeader(ShardSource source, String name) throws IOException {
-        byte[] head = bytes(source.next(ShardHeader.BYTES));
-        if (!ShardHeader.hasMagic(head)) {
-            throw new DataException(
-                    name
-                            + " is not a shard: it does not begin with Kindling's magic number; restore it or run prepare again");
-        }
-        ShardHeader header = ShardHeader.decode(head, name);
-        List<ByteBuffer> segments = segments(source, header.tokens() * header.bytesPerToken(), name);
-        requireChecksum(segments, header, name);
-        return new Shard(name, segments, header);
-    }
-
-    /** Reads exactly {@code bytes} bytes, after which the file must end. */
-    private static List<ByteBuffer> segments(ShardSource source, long bytes, String name) throws IOException {
-        List<ByteBuffer> segments = new ArrayList<>();
-        for (long left = bytes; left > 0; left -= SEGMENT_BYTES) {
-            int wanted = (int) Math.min(left, SEGMENT_BYTES);
-            ByteBuffer segment = source.next(wanted);
-            if (segment.remaining() < wanted) {
+    /** Bytes with their checksum behind them; what seems altered is read a second time, since the way here may be at fault. */
+    private byte[] checked(long position, int length, long number, String part) {
+        byte[] stored = new byte[length + (layout.checked() ? ShardLayout.CHECKSUM_BYTES : 0)];
+        read(position, stored, part);
+        if (layout.checked() && !isIntact(stored, number)) {
+            read(position, stored, part);
+            if (!isIntact(stored, number)) {
                 throw new DataException(String.format(
                         Locale.ROOT,
-                        "%s is truncated: %,d bytes of ids where its header promises %,d; restore it or run prepare again",
-                        name,
-                        bytes - left + segment.remaining(),
-                        bytes));
+                        "%s was altered, or is another shard: %s does not have the checksum it was written with; %s",
+                        name(),
+                        part,
+                        REMEDY));
             }
-            segments.add(segment.order(ByteOrder.LITTLE_ENDIAN));
         }
-        if (source.next(1).hasRemaining()) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s was altered: it goes on after the %,d bytes of ids that its header promises; restore it or run prepare again",
-                    name,
-                    bytes));
-        }
-        return segments;
+        return stored;
     }
 
-    private static void requireChecksum(List<ByteBuffer> segments, ShardHeader header, String name) {
-        CRC32C crc = new CRC32C();
-        segments.forEach(segment -> crc.update(segment.duplicate()));
-        if ((int) crc.getValue() != header.crc32c()) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s was altered: its ids have CRC32C %08x where its header says %08x; restore it or run prepare again",
-                    name,
-                    (int) crc.getValue(),
-                    header.crc32c()));
+    private void read(long position, byte[] bytes, String part) {
+        try {
+            folder.read(info.name(), layout.fileBytes(), position, bytes);
+        } catch (EOFException e) {
+            throw new DataException(
+                    String.format(Locale.ROOT, "%s is truncated: it ends before or in %s; %s", name(), part, REMEDY),
+                    e);
+        } catch (IOException e) {
+            throw unreadable(e);
         }
     }
 
-    private static byte[] bytes(ByteBuffer buffer) {
-        byte[] bytes = new byte[buffer.remaining()];
-        buffer.get(bytes);
-        return bytes;
+    private boolean isIntact(byte[] stored, long number) {
+        int length = stored.length - ShardLayout.CHECKSUM_BYTES;
+        int checksum = ByteBuffer.wrap(stored).order(ByteOrder.LITTLE_ENDIAN).getInt(length);
+        int shard = Integer.parseUnsignedInt(info.crc32c(), 16);
+        return checksum == ShardLayout.checksum(stored, 0, length, shard, number);
     }
 
-    /** What errors call the shard. */
-    @Override
-    public String name() {
-        return name;
-    }
-
-    @Override
-    public long length() {
-        return length;
-    }
-
-    @Override
-    public void copy(long offset, int count, int[] dst, int dstOffset) {
-        Objects.checkFromIndexSize(offset, count, length);
-        Objects.checkFromIndexSize(dstOffset, count, dst.length);
-        int done = 0;
-        while (done < count) {
-            long at = (offset + done) * bytesPerToken;
-            ByteBuffer segment = segments.get((int) (at / SEGMENT_BYTES));
-            int position = (int) (at % SEGMENT_BYTES);
-            int here = Math.min(count - done, (segment.limit() - position) / bytesPerToken);
-            for (int i = 0; i < here; i++) {
-                dst[dstOffset + done + i] = bytesPerToken == Short.BYTES
-                        ? Short.toUnsignedInt(segment.getShort(position + i * Short.BYTES))
-                        : segment.getInt(position + i * Integer.BYTES);
-            }
-            done += here;
-        }
+    private RuntimeException unreadable(IOException cause) {
+        return DataException.of(
+                String.format(
+                        Locale.ROOT, "cannot read shard %s (%s); %s", name(), DataException.reason(cause), REMEDY),
+                cause);
     }
 
     /**
-     * Checks by the header's hash that the ids are this vocabulary's.
+     * Reads it from its beginning to its end with every check that its version allows.
      *
-     * @throws DataException if they are not
+     * @throws DataException if it is damaged, of another vocabulary, or not the one that the manifest names
      */
-    public void requireVocabulary(Tokenizer tokenizer) {
+    void verify(Tokenizer tokenizer) {
+        try (InputStream in = folder.open(info.name())) {
+            verify(in, tokenizer);
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
+    private void verify(InputStream in, Tokenizer tokenizer) throws IOException {
+        byte[] head = in.readNBytes(ShardHeader.BYTES);
+        if (!ShardHeader.hasMagic(head)) {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s is not a shard: it does not begin with Kindling's magic number; %s",
+                    name(),
+                    REMEDY));
+        }
+        ShardHeader header = ShardHeader.decode(head, name());
+        requireVocabulary(header, tokenizer);
+        requireNamed(header);
+        CRC32C crc = new CRC32C();
+        for (long block = 0; block < layout.blocks(); block++) {
+            byte[] stored = in.readNBytes(layout.storedBytes(block));
+            requireWhole(stored.length == layout.storedBytes(block), layout.position(block) + stored.length);
+            requireIntact(!layout.checked() || isIntact(stored, block), "its block " + block);
+            crc.update(stored, 0, layout.idBytes(block));
+        }
+        requireIntact((int) crc.getValue() == header.crc32c(), "all of its ids");
+        byte[] documents = in.readNBytes(layout.documentBytes());
+        requireWhole(documents.length == layout.documentBytes(), layout.endOfBlocks() + documents.length);
+        requireIntact(!layout.checked() || isIntact(documents, layout.documentsBlock()), "the list of its documents");
+        if (in.read() >= 0) {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s was altered: it goes on after the %,d bytes that its header promises; %s",
+                    name(),
+                    layout.fileBytes(),
+                    REMEDY));
+        }
+    }
+
+    private void requireVocabulary(ShardHeader header, Tokenizer tokenizer) {
         if (header.vocabularyHash() != tokenizer.vocabularyHash()) {
             throw new DataException(String.format(
                     Locale.ROOT,
                     "%s was written with another vocabulary (%s, %,d ids, hash %016x) than %s (hash %016x); run prepare again with one tokenizer",
-                    name,
+                    name(),
                     header.tokenizer(),
                     header.vocabSize(),
                     header.vocabularyHash(),
@@ -185,8 +157,43 @@ public final class Shard implements TokenSequence {
         }
     }
 
-    /** The CRC32C of the ids, 8 hexadecimal digits. */
-    public String crc32c() {
-        return String.format(Locale.ROOT, "%08x", header.crc32c());
+    private void requireNamed(ShardHeader header) {
+        String crc32c = String.format(Locale.ROOT, "%08x", header.crc32c());
+        if (!header.layout().equals(layout) || !crc32c.equals(info.crc32c())) {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s is not the shard that the manifest names: version %d, %,d tokens with CRC32C %s, not version %d, %,d with %s; %s",
+                    name(),
+                    header.version(),
+                    header.tokens(),
+                    crc32c,
+                    layout.version(),
+                    info.tokens(),
+                    info.crc32c(),
+                    REMEDY));
+        }
+    }
+
+    private void requireWhole(boolean whole, long end) {
+        if (!whole) {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s is truncated: %,d bytes where its header promises %,d; %s",
+                    name(),
+                    end,
+                    layout.fileBytes(),
+                    REMEDY));
+        }
+    }
+
+    private void requireIntact(boolean intact, String part) {
+        if (!intact) {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s was altered: %s does not have the checksum it was written with; %s",
+                    name(),
+                    part,
+                    REMEDY));
+        }
     }
 }

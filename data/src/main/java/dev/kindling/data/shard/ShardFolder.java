@@ -1,5 +1,6 @@
 package dev.kindling.data.shard;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
@@ -24,12 +25,16 @@ public interface ShardFolder {
     /** Removes a file; does nothing if it is not there. */
     void delete(String file) throws IOException;
 
-    /** Reads a shard with every check. */
-    default Shard shard(String file) throws IOException {
-        try (InputStream in = open(file)) {
-            return Shard.read(in, name() + "/" + file);
-        }
-    }
+    /**
+     * Overwrites {@code dst} with the bytes of a file from {@code position} on. May be called by many threads at once.
+     *
+     * @param fileBytes how long the file should be, so that its store need not be asked
+     * @throws EOFException if the file ends before them
+     */
+    void read(String file, long fileBytes, long position, byte[] dst) throws IOException;
+
+    /** How many reads at once are of use: 1 where one costs no wait worth speaking of. */
+    int parallelReads();
 
     /** What is written to a file. */
     @FunctionalInterface

@@ -4,6 +4,7 @@ import dev.kindling.data.DataException;
 import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalInt;
@@ -23,7 +24,10 @@ public final class ShardSeries implements AutoCloseable {
     private final String prefix;
     private final int shardTokens;
     private final List<ShardInfo> shards = new ArrayList<>();
-    private final List<Integer> documents = new ArrayList<>();
+    /** The lengths of the documents in {@code writer}, and how many they are. */
+    private int[] lengths = new int[16];
+
+    private int documents;
     /** Tokens of the document that is being written, of those in {@code writer}. */
     private int open;
 
@@ -87,7 +91,10 @@ public final class ShardSeries implements AutoCloseable {
     /** Ends the document that is being written where it is, if it has any token. */
     public void closeDocument() {
         if (open > 0) {
-            documents.add(open);
+            if (documents == lengths.length) {
+                lengths = Arrays.copyOf(lengths, 2 * documents);
+            }
+            lengths[documents++] = open;
             open = 0;
         }
     }
@@ -98,7 +105,7 @@ public final class ShardSeries implements AutoCloseable {
         String name = String.format(Locale.ROOT, "%s-%04d.bin", prefix, shards.size());
         int[] crc32c = new int[1];
         try {
-            folder.write(name, out -> crc32c[0] = writer.write(out));
+            folder.write(name, out -> crc32c[0] = writer.write(out, Arrays.copyOf(lengths, documents)));
         } catch (IOException e) {
             throw new DataException(
                     String.format(
@@ -111,7 +118,7 @@ public final class ShardSeries implements AutoCloseable {
         }
         shards.add(new ShardInfo(
                 name, writer.tokens(), String.format(Locale.ROOT, "%08x", crc32c[0]), documents, documentContinues));
-        documents.clear();
+        documents = 0;
         writer.clear();
     }
 

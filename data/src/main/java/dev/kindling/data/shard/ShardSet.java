@@ -7,43 +7,45 @@ import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import java.io.IOException;
 import java.io.InputStream;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.Supplier;
 
 /**
  * A tokenised corpus: a folder of shards and {@code manifest.json}, which is written last, so that a
- * folder without it is an unfinished one. Shards are read, and checked, when they are first used.
+ * folder without it is an unfinished one. Of the shards, blocks are read, and checked, as their tokens are asked for.
  * Safe to share between threads.
  */
 public final class ShardSet {
-    /** A split's tokens, and its documents; the index of documents is built when it is first asked for. */
-    record Split(SplitTokens tokens, Supplier<DocumentIndex> documents) {}
+    /** Shards whose lists of documents are held at once. */
+    private static final int DOCUMENT_LISTS = 64;
 
-    private final String folder;
+    private final ShardFolder folder;
     private final String corpus;
     private final Tokenizer tokenizer;
-    private final Map<String, Split> splits;
+    private final boolean checkedByBlock;
+    private final Map<String, List<Shard>> splits = new LinkedHashMap<>();
+    /** Of shards of version 1, by their names. */
+    private final Map<String, int[]> documents;
 
-    ShardSet(String folder, String corpus, Tokenizer tokenizer, Map<String, Split> splits) {
+    private final BlockCache cache;
+
+    private ShardSet(ShardFolder folder, Manifest.Decoded decoded) {
+        Manifest manifest = decoded.manifest();
         this.folder = folder;
-        this.corpus = corpus;
-        this.tokenizer = tokenizer;
-        this.splits = splits;
-    }
-
-    private static ShardSet of(ShardFolder folder, Manifest manifest) {
-        Tokenizer tokenizer = Tokenizers.fromJson(manifest.tokenizer(), folder.name() + "/" + Manifest.FILE);
-        Map<String, Split> splits = new LinkedHashMap<>();
-        manifest.splits().forEach((split, shards) -> {
-            long[] lengths = shards.stream().mapToLong(ShardInfo::tokens).toArray();
-            SplitTokens tokens = new SplitTokens(split, lengths, index -> read(folder, tokenizer, shards.get(index)));
-            splits.put(split, new Split(tokens, () -> documents(shards)));
-        });
-        return new ShardSet(folder.name(), manifest.corpus(), tokenizer, splits);
+        corpus = manifest.corpus();
+        tokenizer = Tokenizers.fromJson(manifest.tokenizer(), folder.name() + "/" + Manifest.FILE);
+        documents = decoded.documents();
+        cache = new BlockCache(folder);
+        checkedByBlock = decoded.shards() != ShardHeader.WITHOUT_BLOCKS;
+        manifest.splits()
+                .forEach((split, shards) -> splits.put(
+                        split,
+                        shards.stream()
+                                .map(info -> shard(folder, tokenizer, info, checkedByBlock))
+                                .toList()));
     }
 
     /**
@@ -63,7 +65,7 @@ public final class ShardSet {
                         folder.name()));
             }
             try (InputStream in = folder.open(Manifest.FILE)) {
-                return of(folder, Manifest.decode(in.readAllBytes(), name));
+                return new ShardSet(folder, Manifest.decode(in.readAllBytes(), name));
             }
         } catch (IOException e) {
             throw DataException.of(
@@ -138,34 +140,7 @@ public final class ShardSet {
                             DataException.reason(e)),
                     e);
         }
-        return of(folder, manifest);
-    }
-
-    private static Shard read(ShardFolder folder, Tokenizer tokenizer, ShardInfo info) {
-        try {
-            Shard shard = folder.shard(info.name());
-            shard.requireVocabulary(tokenizer);
-            if (shard.length() != info.tokens() || !shard.crc32c().equals(info.crc32c())) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
-                        "%s is not the shard that the manifest names: %,d tokens with CRC32C %s, not %,d with %s; restore it or run prepare again",
-                        shard.name(),
-                        shard.length(),
-                        shard.crc32c(),
-                        info.tokens(),
-                        info.crc32c()));
-            }
-            return shard;
-        } catch (IOException e) {
-            throw DataException.of(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot read shard %s/%s (%s); restore it or run prepare again",
-                            folder.name(),
-                            info.name(),
-                            DataException.reason(e)),
-                    e);
-        }
+        return new ShardSet(folder, new Manifest.Decoded(manifest, ShardHeader.VERSION, Map.of()));
     }
 
     public Tokenizer tokenizer() {
@@ -178,73 +153,100 @@ public final class ShardSet {
     }
 
     /**
+     * Whether every block is checked when it is read. Shards that were written before there were blocks are checked by {@link
+     * #verify} alone.
+     */
+    public boolean isCheckedByBlock() {
+        return checkedByBlock;
+    }
+
+    /** How many blocks of its shards have been read: it grows as long as the store answers. */
+    public long blocksRead() {
+        return cache.read();
+    }
+
+    /**
      * The tokens of a split.
      *
      * @param split {@link CorpusSplit#TRAIN} or {@link CorpusSplit#VAL}
      * @throws DataException if the set has no such split; while copying, if a shard is missing,
-     *     truncated, altered, or of another version
+     *     truncated or altered
      * @throws StoreException while copying, if the store failed, which says nothing of the shard
      */
     public TokenSequence tokens(String split) {
-        return require(split).tokens();
+        return new SplitTokens(split, require(split), cache);
     }
 
-    /** The documents of a split; the index is built anew by each call. */
-    public DocumentIndex documents(String split) {
-        return require(split).documents().get();
-    }
-
-    private Split require(String split) {
-        Split found = splits.get(split);
+    private List<Shard> require(String split) {
+        List<Shard> found = splits.get(split);
         if (found == null) {
             throw new DataException(String.format(
-                    Locale.ROOT, "%s has no split '%s', only %s; run prepare again", folder, split, splits.keySet()));
+                    Locale.ROOT,
+                    "%s has no split '%s', only %s; run prepare again",
+                    folder.name(),
+                    split,
+                    splits.keySet()));
         }
         return found;
     }
 
-    private static DocumentIndex documents(List<ShardInfo> shards) {
-        List<Long> lengths = new ArrayList<>();
+    /**
+     * The documents of a split; the index is built anew by each call, of what the shards say.
+     *
+     * @throws DataException if a shard is missing, truncated or altered
+     * @throws StoreException if the store failed, which says nothing of the shard
+     */
+    public DocumentIndex documents(String split) {
+        List<Shard> shards = require(split);
+        long most = shards.stream().mapToLong(shard -> shard.info().documents()).sum();
+        long[] all = new long[Math.toIntExact(most)];
+        int count = 0;
         boolean continues = false;
-        for (ShardInfo shard : shards) {
-            for (int i = 0; i < shard.documents().size(); i++) {
-                long length = shard.documents().get(i);
-                if (i == 0 && continues) {
-                    int last = lengths.size() - 1;
-                    lengths.set(last, Math.addExact(lengths.get(last), length));
-                } else {
-                    lengths.add(length);
+        for (int first = 0; first < shards.size(); first += DOCUMENT_LISTS) {
+            List<Shard> some = shards.subList(first, Math.min(shards.size(), first + DOCUMENT_LISTS));
+            List<int[]> lengths = cache.all(some, this::lengths);
+            for (int shard = 0; shard < some.size(); shard++) {
+                for (int length : lengths.get(shard)) {
+                    count += continues ? 0 : 1;
+                    all[count - 1] += length;
+                    continues = false;
                 }
+                continues = some.get(shard).info().continues();
             }
-            continues = shard.continues();
         }
-        return DocumentIndex.ofLengths(
-                lengths.stream().mapToLong(Long::longValue).toArray());
+        return DocumentIndex.ofLengths(Arrays.copyOf(all, count));
     }
 
-    /** How many shards all splits have together. */
-    public int shards() {
-        return splits.values().stream()
-                .mapToInt(split -> split.tokens().shards())
-                .sum();
+    private int[] lengths(Shard shard) {
+        return checkedByBlock ? shard.documents() : documents.get(shard.info().name());
+    }
+
+    /** All shards, split by split. */
+    public List<ShardInfo> shards() {
+        return splits.values().stream().flatMap(List::stream).map(Shard::info).toList();
     }
 
     /**
-     * Reads a shard with every check and keeps nothing of it: this finds damage before the work begins.
+     * Reads a shard of this set with every check and keeps nothing of it.
      *
-     * @param number from 0 to {@link #shards} - 1
      * @throws DataException naming the shard, if it is damaged
      */
-    public void verify(int number) {
-        int first = 0;
-        for (Split split : splits.values()) {
-            int end = first + split.tokens().shards();
-            if (number < end) {
-                split.tokens().check(number - first);
-                return;
-            }
-            first = end;
-        }
-        throw new IndexOutOfBoundsException(String.format(Locale.ROOT, "shard %d of %d in %s", number, first, folder));
+    public void verify(ShardInfo info) {
+        verify(folder, tokenizer, info, checkedByBlock);
+    }
+
+    /** As {@link #verify(ShardInfo)}, for tasks, which need no manifest for it. */
+    public static void verify(ShardFolder folder, Tokenizer tokenizer, ShardInfo info, boolean checkedByBlock) {
+        shard(folder, tokenizer, info, checkedByBlock).verify(tokenizer);
+    }
+
+    private static Shard shard(ShardFolder folder, Tokenizer tokenizer, ShardInfo info, boolean checkedByBlock) {
+        int bytesPerToken = ShardHeader.bytesPerToken(tokenizer.vocabSize());
+        return new Shard(
+                folder,
+                info,
+                checkedByBlock
+                        ? new ShardLayout(ShardHeader.VERSION, bytesPerToken, info.tokens(), info.documents())
+                        : new ShardLayout(ShardHeader.WITHOUT_BLOCKS, bytesPerToken, info.tokens(), 0));
     }
 }

@@ -14,11 +14,11 @@ import java.util.zip.CRC32C;
 
 /**
  * Gathers the ids of a shard, encoded as they come, and writes it: a {@link ShardHeader} of 64 bytes,
- * then the ids, little-endian, as uint16 or, where the vocabulary has more than 65,536, as uint32. The
- * header holds the count and the checksum of what follows it and a stream cannot go back, so the ids
- * are held until then: two bytes (or four) each. Not thread-safe.
+ * then the ids in blocks, little-endian, as uint16 or, where the vocabulary has more than 65,536, as uint32, and the
+ * documents' lengths, see {@link ShardLayout}. The header holds the count and the checksum of the ids and a stream cannot go
+ * back, so they are held until then: two bytes (or four) each. Not thread-safe.
  */
-public final class ShardWriter {
+final class ShardWriter {
     private static final int CHUNK_TOKENS = 1 << 19;
 
     private final Tokenizer tokenizer;
@@ -26,13 +26,13 @@ public final class ShardWriter {
     private final List<ByteBuffer> chunks = new ArrayList<>();
     private int tokens;
 
-    public ShardWriter(Tokenizer tokenizer) {
+    ShardWriter(Tokenizer tokenizer) {
         this.tokenizer = tokenizer;
         this.bytesPerToken = ShardHeader.bytesPerToken(tokenizer.vocabSize());
     }
 
     /** The ids gathered so far. */
-    public int tokens() {
+    int tokens() {
         return tokens;
     }
 
@@ -41,7 +41,7 @@ public final class ShardWriter {
      *
      * @throws DataException if an id is outside the vocabulary
      */
-    public void add(int[] ids, int offset, int length) {
+    void add(int[] ids, int offset, int length) {
         Objects.checkFromIndexSize(offset, length, ids.length);
         for (int i = offset; i < offset + length; i++) {
             int id = ids[i];
@@ -76,22 +76,43 @@ public final class ShardWriter {
      * Writes the shard and flushes the stream, which stays open. Whoever opened the stream sees to it that
      * a failure leaves nothing half-written; {@link ShardFolder#write} does.
      *
+     * @param documents the lengths of its documents, in tokens
      * @return the CRC32C of the ids as written
      */
-    public int write(OutputStream out) throws IOException {
+    int write(OutputStream out, int[] documents) throws IOException {
         CRC32C crc = new CRC32C();
         chunks.forEach(chunk -> crc.update(chunk.duplicate().flip()));
         int crc32c = (int) crc.getValue();
-        out.write(ShardHeader.of(tokenizer, tokens, crc32c).encode());
+        ShardHeader header = ShardHeader.of(tokenizer, tokens, crc32c, documents.length);
+        out.write(header.encode());
+        long block = 0;
         for (ByteBuffer chunk : chunks) {
-            out.write(chunk.array(), chunk.arrayOffset(), chunk.position());
+            for (int at = 0; at < chunk.position(); at += ShardLayout.BLOCK_BYTES) {
+                int length = Math.min(ShardLayout.BLOCK_BYTES, chunk.position() - at);
+                writeChecked(chunk.array(), at, length, crc32c, block++, out);
+            }
         }
+        ByteBuffer lengths =
+                ByteBuffer.allocate(documents.length * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        lengths.asIntBuffer().put(documents);
+        writeChecked(
+                lengths.array(), 0, lengths.capacity(), crc32c, header.layout().documentsBlock(), out);
         out.flush();
         return crc32c;
     }
 
+    private static void writeChecked(byte[] bytes, int offset, int length, int shard, long block, OutputStream out)
+            throws IOException {
+        out.write(bytes, offset, length);
+        int checksum = ShardLayout.checksum(bytes, offset, length, shard, block);
+        out.write(ByteBuffer.allocate(ShardLayout.CHECKSUM_BYTES)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putInt(checksum)
+                .array());
+    }
+
     /** Forgets the ids, for the next shard. */
-    public void clear() {
+    void clear() {
         chunks.forEach(ByteBuffer::clear);
         tokens = 0;
     }

@@ -1,34 +1,42 @@
 package dev.kindling.data.shard;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Deque;
+import java.util.List;
 import java.util.Objects;
-import java.util.function.IntFunction;
+import java.util.concurrent.CompletableFuture;
 
-/** The shards of a split as one sequence. A shard is read, and checked, when a token of it is first asked for. */
+/** The shards of a split as one sequence, of which the blocks that are asked for are read and checked. */
 final class SplitTokens implements TokenSequence {
+    /** Blocks that one call has on their way at once, which bounds what it holds. */
+    private static final int AHEAD = 128;
+
     private final String split;
+    private final List<Shard> shards;
     private final long[] starts;
-    private final IntFunction<Shard> reader;
-    private final Shard[] shards;
+    private final BlockCache cache;
 
     /**
      * @param split its name
-     * @param lengths tokens in each shard, none of them 0
-     * @param reader reads shard number i with every check
+     * @param shards none of them empty
      */
-    SplitTokens(String split, long[] lengths, IntFunction<Shard> reader) {
+    SplitTokens(String split, List<Shard> shards, BlockCache cache) {
         this.split = split;
-        this.reader = reader;
-        this.shards = new Shard[lengths.length];
-        this.starts = new long[lengths.length + 1];
-        for (int i = 0; i < lengths.length; i++) {
-            starts[i + 1] = starts[i] + lengths[i];
+        this.shards = shards;
+        this.cache = cache;
+        this.starts = new long[shards.size() + 1];
+        for (int i = 0; i < shards.size(); i++) {
+            starts[i + 1] = starts[i] + shards.get(i).info().tokens();
         }
     }
 
     @Override
     public long length() {
-        return starts[shards.length];
+        return starts[shards.size()];
     }
 
     @Override
@@ -38,31 +46,63 @@ final class SplitTokens implements TokenSequence {
 
     @Override
     public void copy(long offset, int length, int[] dst, int dstOffset) {
-        Objects.checkFromIndexSize(offset, length, length());
-        Objects.checkFromIndexSize(dstOffset, length, dst.length);
-        int found = Arrays.binarySearch(starts, offset);
+        copyAll(List.of(new Slice(offset, length, dstOffset)), dst);
+    }
+
+    @Override
+    public void copyAll(List<Slice> slices, int[] dst) {
+        for (Slice slice : slices) {
+            Objects.checkFromIndexSize(slice.offset(), slice.length(), length());
+            Objects.checkFromIndexSize(slice.dstOffset(), slice.length(), dst.length);
+        }
+        Deque<Part> onTheirWay = new ArrayDeque<>();
+        for (Slice slice : slices) {
+            for (Part part : parts(slice)) {
+                if (onTheirWay.size() == AHEAD) {
+                    onTheirWay.removeFirst().copyTo(dst);
+                }
+                onTheirWay.addLast(part.begin(cache));
+            }
+        }
+        onTheirWay.forEach(part -> part.copyTo(dst));
+    }
+
+    /** What of a slice lies in which block. */
+    private List<Part> parts(Slice slice) {
+        List<Part> parts = new ArrayList<>(2);
+        int found = Arrays.binarySearch(starts, slice.offset());
         int index = found >= 0 ? found : -found - 2;
-        for (int done = 0; done < length; index++) {
-            long at = offset + done - starts[index];
-            int here = (int) Math.min(length - done, starts[index + 1] - starts[index] - at);
-            shard(index).copy(at, here, dst, dstOffset + done);
-            done += here;
+        for (int done = 0; done < slice.length(); ) {
+            long at = slice.offset() + done - starts[index];
+            Shard shard = shards.get(index);
+            int blockTokens = shard.layout().blockTokens();
+            long block = at / blockTokens;
+            int first = (int) (at % blockTokens);
+            int inBlock = shard.layout().idBytes(block) / shard.layout().bytesPerToken();
+            int count = Math.min(slice.length() - done, inBlock - first);
+            parts.add(new Part(shard, block, first, count, slice.dstOffset() + done, null));
+            done += count;
+            if (at + count == shard.info().tokens()) {
+                index++;
+            }
         }
+        return parts;
     }
 
-    int shards() {
-        return shards.length;
-    }
-
-    /** Reads a shard with every check, and keeps nothing of it. */
-    void check(int index) {
-        Objects.requireNonNull(reader.apply(index));
-    }
-
-    private synchronized Shard shard(int index) {
-        if (shards[index] == null) {
-            shards[index] = reader.apply(index);
+    /** Tokens {@code [first, first + count)} of a block. */
+    private record Part(Shard shard, long block, int first, int count, int dstOffset, CompletableFuture<byte[]> bytes) {
+        Part begin(BlockCache cache) {
+            return new Part(shard, block, first, count, dstOffset, cache.begin(shard, block));
         }
-        return shards[index];
+
+        void copyTo(int[] dst) {
+            ByteBuffer ids = ByteBuffer.wrap(BlockCache.await(bytes)).order(ByteOrder.LITTLE_ENDIAN);
+            boolean narrow = shard.layout().bytesPerToken() == Short.BYTES;
+            for (int i = 0; i < count; i++) {
+                int at = first + i;
+                dst[dstOffset + i] =
+                        narrow ? Short.toUnsignedInt(ids.getShort(at * Short.BYTES)) : ids.getInt(at * Integer.BYTES);
+            }
+        }
     }
 }

@@ -7,47 +7,60 @@ import dev.kindling.data.DataException;
 import dev.kindling.data.StoreException;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.stream.IntStream;
-import java.util.stream.Stream;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-@Timeout(30)
+@Timeout(60)
 class PrefetcherTest {
-    private static final Duration PATIENCE = Duration.ofSeconds(20);
+    private static final Prefetcher.Patience PATIENCE = patience(Duration.ofSeconds(20));
+
+    private static Prefetcher.Patience patience(Duration silence) {
+        return new Prefetcher.Patience(silence, () -> 0, () -> {});
+    }
+
+    private static <E> Prefetcher<E> prefetcher(LongFunction<E> draw, int depth) {
+        return new Prefetcher<>(draw, 0, Long.MAX_VALUE, depth, PATIENCE);
+    }
 
     @Test
     void keepsTheOrderAndThenEnds() {
-        Iterator<Integer> source = IntStream.range(0, 207).boxed().iterator();
-        try (Prefetcher<Integer> prefetcher = new Prefetcher<>(source, 2, PATIENCE)) {
-            for (int i = 0; i < 207; i++) {
+        try (Prefetcher<Long> prefetcher = new Prefetcher<>(i -> i, 3, 210, 4, PATIENCE)) {
+            for (long i = 3; i < 210; i++) {
                 assertThat(prefetcher.next()).isEqualTo(i);
             }
             assertThatThrownBy(prefetcher::next).isInstanceOf(NoSuchElementException.class);
             assertThatThrownBy(prefetcher::next).isInstanceOf(NoSuchElementException.class);
         }
+        try (Prefetcher<Long> none = new Prefetcher<>(i -> i, 3, 3, 4, PATIENCE)) {
+            assertThatThrownBy(none::next).isInstanceOf(NoSuchElementException.class);
+        }
     }
 
     @Test
-    void drawsAheadOnADaemonThreadButNotWithoutBound() throws InterruptedException {
+    void drawsSideBySideOnDaemonThreadsButNotWithoutBound() throws InterruptedException {
         AtomicInteger drawn = new AtomicInteger();
-        CountDownLatch filled = new CountDownLatch(4);
-        Iterator<Boolean> source = Stream.generate(() -> {
-                    drawn.incrementAndGet();
-                    filled.countDown();
-                    return Thread.currentThread().isDaemon();
-                })
-                .iterator();
-        try (Prefetcher<Boolean> prefetcher = new Prefetcher<>(source, 3, PATIENCE)) {
-            assertThat(filled.await(20, TimeUnit.SECONDS)).isTrue();
+        CountDownLatch three = new CountDownLatch(3);
+        LongFunction<Boolean> draw = i -> {
+            drawn.incrementAndGet();
+            three.countDown();
+            try {
+                return three.await(20, TimeUnit.SECONDS)
+                        && Thread.currentThread().isDaemon();
+            } catch (InterruptedException e) {
+                return false;
+            }
+        };
+        try (Prefetcher<Boolean> prefetcher = prefetcher(draw, 3)) {
+            assertThat(three.await(20, TimeUnit.SECONDS)).isTrue();
             Thread.sleep(50);
-            assertThat(drawn).hasValue(4);
+            assertThat(drawn).hasValue(3);
             assertThat(prefetcher.next()).isTrue();
         }
     }
@@ -55,16 +68,14 @@ class PrefetcherTest {
     @Test
     void passesAFailureOnWithItsCauseAfterWhatWasDrawnBefore() {
         IllegalStateException cause = new IllegalStateException("bad disk");
-        Iterator<Integer> source = Stream.of(1, 2, 3)
-                .map(i -> {
-                    if (i == 3) {
-                        throw cause;
-                    }
-                    return i;
-                })
-                .iterator();
-        try (Prefetcher<Integer> prefetcher = new Prefetcher<>(source, 8, PATIENCE)) {
-            assertThat(List.of(prefetcher.next(), prefetcher.next())).containsExactly(1, 2);
+        LongFunction<Long> draw = i -> {
+            if (i == 2) {
+                throw cause;
+            }
+            return i;
+        };
+        try (Prefetcher<Long> prefetcher = prefetcher(draw, 8)) {
+            assertThat(List.of(prefetcher.next(), prefetcher.next())).containsExactly(0L, 1L);
             for (int again = 0; again < 2; again++) {
                 assertThatThrownBy(prefetcher::next)
                         .isInstanceOf(DataException.class)
@@ -76,9 +87,7 @@ class PrefetcherTest {
 
     @Test
     void keepsTheMessageOfADataException() {
-        Iterator<Integer> source =
-                Stream.generate(() -> 1).map(i -> fail("x.bin was altered")).iterator();
-        try (Prefetcher<Integer> prefetcher = new Prefetcher<>(source, 1, PATIENCE)) {
+        try (Prefetcher<Integer> prefetcher = prefetcher(i -> fail("x.bin was altered"), 1)) {
             assertThatThrownBy(prefetcher::next)
                     .isInstanceOf(DataException.class)
                     .hasMessage("x.bin was altered");
@@ -88,12 +97,10 @@ class PrefetcherTest {
     @Test
     void aFaultOfTheStoreStaysOne() {
         StoreException fault = new StoreException("could not read x.bin", new IOException("503 Slow Down"));
-        Iterator<Integer> source = Stream.generate(() -> 1)
-                .<Integer>map(i -> {
-                    throw fault;
-                })
-                .iterator();
-        try (Prefetcher<Integer> prefetcher = new Prefetcher<>(source, 1, PATIENCE)) {
+        LongFunction<Integer> draw = i -> {
+            throw fault;
+        };
+        try (Prefetcher<Integer> prefetcher = prefetcher(draw, 1)) {
             assertThatThrownBy(prefetcher::next)
                     .isInstanceOf(StoreException.class)
                     .hasMessage("could not read x.bin")
@@ -103,13 +110,33 @@ class PrefetcherTest {
 
     @Test
     void givesUpOnASourceThatHangs() {
-        Prefetcher<Integer> prefetcher = hanging(Duration.ofMillis(50));
+        Prefetcher<Integer> prefetcher = hanging(patience(Duration.ofMillis(50)));
         assertThatThrownBy(prefetcher::next)
                 .isInstanceOf(StoreException.class)
-                .hasMessageContaining("no batch came within 0.1 s");
+                .hasMessageContaining("no batch came, and nothing was read, for 0.1 s");
         prefetcher.close();
         assertThatThrownBy(prefetcher::next).isInstanceOf(IllegalStateException.class);
         prefetcher.close();
+    }
+
+    /** The wait is ten times as long as the silence that is allowed. */
+    @Test
+    void waitsAsLongAsThereIsProgress() {
+        AtomicLong reads = new AtomicLong();
+        AtomicInteger told = new AtomicInteger();
+        long end = System.nanoTime() + 2_000_000_000L;
+        LongFunction<Integer> draw = i -> {
+            while (System.nanoTime() - end < 0) {
+                Thread.onSpinWait();
+            }
+            return 7;
+        };
+        Prefetcher.Patience patience =
+                new Prefetcher.Patience(Duration.ofMillis(200), reads::incrementAndGet, told::incrementAndGet);
+        try (Prefetcher<Integer> prefetcher = new Prefetcher<>(draw, 0, 1, 1, patience)) {
+            assertThat(prefetcher.next()).isEqualTo(7);
+        }
+        assertThat(told).hasPositiveValue();
     }
 
     @Test
@@ -122,10 +149,9 @@ class PrefetcherTest {
     }
 
     @Test
-    void closeEndsAThreadThatWaitsForRoom() throws InterruptedException {
+    void nothingIsDrawnAfterClose() throws InterruptedException {
         AtomicInteger drawn = new AtomicInteger();
-        Prefetcher<Integer> prefetcher =
-                new Prefetcher<>(Stream.generate(drawn::incrementAndGet).iterator(), 1, PATIENCE);
+        Prefetcher<Integer> prefetcher = prefetcher(i -> drawn.incrementAndGet(), 2);
         prefetcher.next();
         prefetcher.close();
         int after = drawn.get();
@@ -133,17 +159,16 @@ class PrefetcherTest {
         assertThat(drawn).hasValue(after);
     }
 
-    private static Prefetcher<Integer> hanging(Duration patience) {
-        Iterator<Integer> source = Stream.generate(() -> {
-                    try {
-                        Thread.sleep(25_000);
-                    } catch (InterruptedException e) {
-                        Thread.currentThread().interrupt();
-                    }
-                    return 1;
-                })
-                .iterator();
-        return new Prefetcher<>(source, 1, patience);
+    private static Prefetcher<Integer> hanging(Prefetcher.Patience patience) {
+        LongFunction<Integer> draw = i -> {
+            try {
+                Thread.sleep(25_000);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+            return 1;
+        };
+        return new Prefetcher<>(draw, 0, 2, 1, patience);
     }
 
     private static Integer fail(String message) {

@@ -5,6 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.kindling.data.token.BpeTokenizer;
 import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.Tokenizer;
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -75,10 +79,20 @@ class ShardSeriesTest {
 
     /** 40 shards of 2^26 tokens are one document, longer than an int. */
     @Test
-    void aDocumentMayBeLongerThanAnyArray() {
+    void aDocumentMayBeLongerThanAnyArray() throws IOException {
         List<ShardInfo> shards = IntStream.range(0, 40)
-                .mapToObj(i -> new ShardInfo("s" + i, 1 << 26, "00000000", List.of(1 << 26), i < 39))
+                .mapToObj(i -> new ShardInfo("s" + i, 1 << 26, "00000000", 1, i < 39))
                 .toList();
+        ShardLayout layout = new ShardLayout(ShardHeader.VERSION, Short.BYTES, 1 << 26, 1);
+        ByteBuffer list = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putInt(1 << 26);
+        list.putInt(ShardLayout.checksum(list.array(), 0, Integer.BYTES, 0, layout.documentsBlock()));
+        for (ShardInfo shard : shards) {
+            try (RandomAccessFile sparse =
+                    new RandomAccessFile(folder.resolve(shard.name()).toFile(), "rw")) {
+                sparse.seek(layout.endOfBlocks());
+                sparse.write(list.array());
+            }
+        }
         ShardSet set = ShardSet.commit(store, "given", TOKENIZER, Map.of("train", shards));
         assertThat(ShardSetTest.lengths(set.documents("train"))).containsExactly(40L << 26);
     }

@@ -48,7 +48,7 @@ class ShardSetTest {
     @ValueSource(ints = {1, 2, 3, 7, 10, 13, 32, 33, 100})
     void joinsShardsOfAnySize(int shardTokens) {
         ShardSet written = ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", shardTokens)));
-        for (ShardSet set : List.of(written, ShardSet.open(store), ShardSet.open(onHeap()))) {
+        for (ShardSet set : List.of(written, ShardSet.open(store), ShardSet.open(side(8)))) {
             TokenSequence tokens = set.tokens("train");
             int[] expected = TOKENIZER.encode(String.join("", TEXTS));
             assertThat(ShardTest.all(tokens)).isEqualTo(expected);
@@ -61,9 +61,9 @@ class ShardSetTest {
             }
             assertThat(lengths(set.documents("train"))).containsExactly(7L, 1L, 3L, 20L, 2L);
             assertThat(set.tokenizer()).isEqualTo(TOKENIZER);
-            assertThat(set.shards()).isEqualTo((expected.length + shardTokens - 1) / shardTokens);
+            assertThat(set.shards()).hasSize((expected.length + shardTokens - 1) / shardTokens);
+            assertThat(set.isCheckedByBlock()).isTrue();
             verify(set);
-            assertThatThrownBy(() -> set.verify(set.shards())).isInstanceOf(IndexOutOfBoundsException.class);
         }
     }
 
@@ -89,12 +89,37 @@ class ShardSetTest {
         byte[] good = Files.readAllBytes(victim);
         Files.delete(victim);
         assertBadShard("train-0002.bin", "NoSuchFileException");
-        Files.write(victim, Arrays.copyOf(good, good.length - 1));
+        Files.write(victim, Arrays.copyOf(good, good.length - 30));
         assertBadShard("train-0002.bin", "is truncated");
         Files.copy(folder.resolve("train-0001.bin"), victim, StandardCopyOption.REPLACE_EXISTING);
-        assertBadShard("train-0002.bin", "is not the shard that the manifest names");
+        assertBadShard("train-0002.bin", "is not the shard that the manifest names", "is another shard");
         Files.write(victim, good);
         verify(ShardSet.open(store));
+    }
+
+    /** Written by Kindling before blocks had checksums. */
+    @Test
+    void readsShardsOfVersion1() throws Exception {
+        Path old = Path.of(getClass().getResource("/shards-of-version-1").toURI());
+        ShardSet set = ShardSet.open(new LocalShardFolder(old));
+        assertThat(set.isCheckedByBlock()).isFalse();
+        assertThat(ShardTest.all(set.tokens("train"))).isEqualTo(TOKENIZER.encode(String.join("", TEXTS)));
+        assertThat(TOKENIZER.decode(ShardTest.all(set.tokens("val")))).isEqualTo("abcdefg");
+        assertThat(lengths(set.documents("train"))).containsExactly(7L, 1L, 3L, 20L, 2L);
+        verify(set);
+
+        Files.createDirectories(folder);
+        for (ShardInfo shard : set.shards()) {
+            Files.copy(old.resolve(shard.name()), folder.resolve(shard.name()));
+        }
+        Files.copy(old.resolve("manifest.json"), folder.resolve("manifest.json"));
+        ShardInfo last = set.shards().get(4);
+        byte[] bad = Files.readAllBytes(folder.resolve(last.name()));
+        bad[70] ^= 1;
+        Files.write(folder.resolve(last.name()), bad);
+        assertThatThrownBy(() -> ShardSet.open(store).verify(last))
+                .isInstanceOf(DataException.class)
+                .hasMessageContainingAll("val-00000-0000.bin was altered", "all of its ids");
     }
 
     @Test
@@ -115,8 +140,8 @@ class ShardSetTest {
             Files.write(manifest, Arrays.copyOf(good, at));
             assertThatThrownBy(() -> ShardSet.open(store)).isInstanceOf(DataException.class);
         }
-        Files.writeString(manifest, new String(good, StandardCharsets.UTF_8).replace("\"version\":1", "\"version\":2"));
-        assertThatThrownBy(() -> ShardSet.open(store)).hasMessageContaining("is a manifest of version 2");
+        Files.writeString(manifest, new String(good, StandardCharsets.UTF_8).replace("\"version\":2", "\"version\":3"));
+        assertThatThrownBy(() -> ShardSet.open(store)).hasMessageContaining("is a manifest of version 3");
     }
 
     @Test
@@ -149,7 +174,7 @@ class ShardSetTest {
     @ParameterizedTest
     @ValueSource(strings = {"train-0000.bin", "train-0003.bin"})
     void leavesNothingBehindWhenTheDiskIsFull(String full) {
-        ShardFolder failing = new Forwarding(store) {
+        ShardFolder failing = new ForwardingFolder(store) {
             @Override
             public void write(String file, Content content) throws IOException {
                 store.write(file, out -> {
@@ -176,7 +201,7 @@ class ShardSetTest {
     void aStoreThatFailsForAWhileIsNoBadShard() {
         ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10)));
         AtomicBoolean down = new AtomicBoolean(true);
-        ShardFolder failing = new Forwarding(store) {
+        ShardFolder failing = new ForwardingFolder(store) {
             @Override
             public InputStream open(String file) throws IOException {
                 if (down.get()) {
@@ -186,10 +211,11 @@ class ShardSetTest {
             }
 
             @Override
-            public Shard shard(String file) throws IOException {
-                try (InputStream in = open(file)) {
-                    return Shard.read(in, file);
+            public void read(String file, long fileBytes, long position, byte[] dst) throws IOException {
+                if (down.get()) {
+                    throw new IOException("503 Slow Down");
                 }
+                super.read(file, fileBytes, position, dst);
             }
         };
         assertThatThrownBy(() -> ShardSet.open(failing))
@@ -212,21 +238,27 @@ class ShardSetTest {
         ShardWriter writer = new ShardWriter(TOKENIZER);
         writer.add(new int[100], 0, 100);
         try (var out = Files.newOutputStream(device)) {
-            assertThatThrownBy(() -> writer.write(out)).isInstanceOf(IOException.class);
+            assertThatThrownBy(() -> writer.write(out, new int[0])).isInstanceOf(IOException.class);
         }
     }
 
     private static void verify(ShardSet set) {
-        IntStream.range(0, set.shards()).forEach(set::verify);
+        set.shards().forEach(set::verify);
     }
 
     private void assertBadShard(String name, String why) {
+        assertBadShard(name, why, why);
+    }
+
+    private void assertBadShard(String name, String why, String whyWhenRead) {
         ShardSet set = ShardSet.open(store);
         assertThatThrownBy(() -> verify(set))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining(name)
                 .hasMessageContaining(why);
-        assertThatThrownBy(() -> set.tokens("train").copy(25, 1, new int[1], 0)).hasMessageContaining(why);
+        assertThatThrownBy(() -> set.tokens("train").copy(25, 1, new int[1], 0))
+                .isInstanceOf(DataException.class)
+                .hasMessageContainingAll(name, whyWhenRead);
         set.tokens("train").copy(0, 10, new int[10], 0);
     }
 
@@ -251,41 +283,13 @@ class ShardSetTest {
         }
     }
 
-    /** As a remote store: streams only. */
-    private ShardFolder onHeap() {
-        return new Forwarding(store);
-    }
-
-    private static class Forwarding implements ShardFolder {
-        private final ShardFolder target;
-
-        Forwarding(ShardFolder target) {
-            this.target = target;
-        }
-
-        @Override
-        public String name() {
-            return target.name();
-        }
-
-        @Override
-        public boolean exists(String file) throws IOException {
-            return target.exists(file);
-        }
-
-        @Override
-        public InputStream open(String file) throws IOException {
-            return target.open(file);
-        }
-
-        @Override
-        public void write(String file, Content content) throws IOException {
-            target.write(file, content);
-        }
-
-        @Override
-        public void delete(String file) throws IOException {
-            target.delete(file);
-        }
+    /** As a remote store, which is asked for several blocks at once. */
+    private ShardFolder side(int reads) {
+        return new ForwardingFolder(store) {
+            @Override
+            public int parallelReads() {
+                return reads;
+            }
+        };
     }
 }

@@ -8,6 +8,7 @@ import java.util.List;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.api.java.function.Function;
 import org.apache.spark.serializer.SerializerInstance;
 import scala.reflect.ClassTag;
 import scala.reflect.ClassTag$;
@@ -31,11 +32,16 @@ public final class TaskInputs {
             written.get(exact);
             bytes.add(exact);
         });
-        return spark.parallelize(bytes, bytes.size()).map(TaskInputs::read);
+        return spark.parallelize(bytes, bytes.size()).map(new Reading<>());
     }
 
-    @SuppressWarnings("unchecked") // as it was written
-    private static <T> T read(byte[] bytes) {
-        return (T) SparkEnv.get().closureSerializer().newInstance().deserialize(ByteBuffer.wrap(bytes), ANY);
+    private static final class Reading<T> implements Function<byte[], T> {
+        private static final long serialVersionUID = 1L;
+
+        @Override
+        @SuppressWarnings("unchecked") // as it was written
+        public T call(byte[] bytes) {
+            return (T) SparkEnv.get().closureSerializer().newInstance().deserialize(ByteBuffer.wrap(bytes), ANY);
+        }
     }
 }

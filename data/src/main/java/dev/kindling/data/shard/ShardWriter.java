@@ -89,7 +89,7 @@ final class ShardWriter {
         for (ByteBuffer chunk : chunks) {
             for (int at = 0; at < chunk.position(); at += ShardLayout.BLOCK_BYTES) {
                 int length = Math.min(ShardLayout.BLOCK_BYTES, chunk.position() - at);
-                writeChecked(chunk.array(), at, length, crc32c, block++, out);
+                writeChecked(chunk.array(), chunk.arrayOffset() + at, length, crc32c, block++, out);
             }
         }
         ByteBuffer lengths =

@@ -49,7 +49,7 @@ final class ExportJob implements Job<ExportOptions> {
         storage.files().delete(next, true); // left by a training that was killed here
         try (StagedDirectory results = StagedDirectory.at(next.toString(), hadoop)) {
             ExportOptions options = new ExportOptions(
-                    run.toString(), WhichCheckpoint.BEST, format, format.types().get(0), next.toString(), false);
+                    run.toString(), WhichCheckpoint.BEST, format, format.types().get(0), next.toString());
             new ExportJob(out).write(run, options, results, hadoop);
         }
         storage.files().delete(folder, true);

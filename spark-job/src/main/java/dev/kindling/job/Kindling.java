@@ -2,6 +2,7 @@ package dev.kindling.job;
 
 import dev.kindling.config.NearestName;
 import dev.kindling.job.command.AttentionCommand;
+import dev.kindling.job.command.CommonMixin;
 import dev.kindling.job.command.CompareCommand;
 import dev.kindling.job.command.DoctorCommand;
 import dev.kindling.job.command.EvaluateCommand;
@@ -96,7 +97,9 @@ public final class Kindling {
                 .addSubcommand(new PlanCommand(jobs.plan()))
                 .addSubcommand(new DoctorCommand(jobs.doctor()))
                 .addSubcommand(new ImportCommand(jobs.imports()))
-                .addSubcommand(new ExportCommand(jobs.exports()))
+                .addSubcommand(new ExportCommand(jobs.exports()));
+        commandLine.getSubcommands().values().forEach(command -> command.addMixin("common", new CommonMixin()));
+        commandLine
                 .setOut(out)
                 .setErr(err)
                 .setExpandAtFiles(false) // @ begins a prompt as any other character does
@@ -171,7 +174,7 @@ public final class Kindling {
     }
 
     private static int failure(Exception e, CommandLine command) {
-        boolean verbose = command.getParseResult().hasMatchedOption("-v");
+        boolean verbose = command.getParseResult().hasMatchedOption(CommonMixin.VERBOSE);
         return FailureReport.print(e, verbose, command.getErr());
     }
 

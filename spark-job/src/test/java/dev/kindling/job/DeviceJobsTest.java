@@ -43,8 +43,7 @@ class DeviceJobsTest {
 
     private static AttentionOptions attention(
             List<Integer> lengths, Optional<DType> dtype, float dropout, boolean module, OptionalInt packed) {
-        return new AttentionOptions(
-                2, 2, lengths, 32, dtype, true, true, dropout, module, packed, DeviceChoice.CPU, false);
+        return new AttentionOptions(2, 2, lengths, 32, dtype, true, true, dropout, module, packed, DeviceChoice.CPU);
     }
 
     @Test
@@ -125,8 +124,7 @@ class DeviceJobsTest {
                         "model.block_size=13",
                         "train.global_batch=4",
                         "train.micro_batch=2",
-                        "cluster.device=cpu"),
-                false);
+                        "cluster.device=cpu"));
     }
 
     @Test
@@ -172,8 +170,8 @@ class DeviceJobsTest {
         List<String> set = new ArrayList<>(options.overrides().set());
         set.add("cluster.attention=efficient");
         ConfigOverrides overrides = Overrides.set(set.toArray(String[]::new));
-        assertThatThrownBy(() -> new ProfileJob(out)
-                        .run(new ProfileOptions(options.config(), options.out(), 1, overrides, false)))
+        assertThatThrownBy(() ->
+                        new ProfileJob(out).run(new ProfileOptions(options.config(), options.out(), 1, overrides)))
                 .isInstanceOf(FatalJobException.class)
                 .hasMessageContaining("EFFICIENT runs on CUDA only")
                 .hasMessageNotContaining("\n");

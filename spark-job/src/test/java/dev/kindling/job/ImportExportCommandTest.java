@@ -48,15 +48,11 @@ class ImportExportCommandTest {
                 .isZero();
         assertThat(ran)
                 .containsExactly(
-                        new ImportOptions("f", "o", false),
-                        new ExportOptions(
-                                "r", WhichCheckpoint.BEST, ExportOptions.Format.HF, WeightType.F32, "o", false),
-                        new ExportOptions(
-                                "r", WhichCheckpoint.LATEST, ExportOptions.Format.HF, WeightType.BF16, "o", true),
-                        new ExportOptions(
-                                "r", WhichCheckpoint.BEST, ExportOptions.Format.GGUF, WeightType.F16, "o", false),
-                        new ExportOptions(
-                                "r", WhichCheckpoint.BEST, ExportOptions.Format.GGUF, WeightType.Q8_0, "o", false));
+                        new ImportOptions("f", "o"),
+                        new ExportOptions("r", WhichCheckpoint.BEST, ExportOptions.Format.HF, WeightType.F32, "o"),
+                        new ExportOptions("r", WhichCheckpoint.LATEST, ExportOptions.Format.HF, WeightType.BF16, "o"),
+                        new ExportOptions("r", WhichCheckpoint.BEST, ExportOptions.Format.GGUF, WeightType.F16, "o"),
+                        new ExportOptions("r", WhichCheckpoint.BEST, ExportOptions.Format.GGUF, WeightType.Q8_0, "o"));
     }
 
     @Test

@@ -96,20 +96,14 @@ class KindlingTest {
         assertThat(ran)
                 .containsExactly(
                         new PrepareOptions(
-                                "a b.txt",
-                                Optional.of("c"),
-                                TokenizerKind.GPT2,
-                                PrepareOptions.Format.SHARDS,
-                                "d",
-                                false),
+                                "a b.txt", Optional.of("c"), TokenizerKind.GPT2, PrepareOptions.Format.SHARDS, "d"),
                         new GenerateOptions(
                                 "r",
                                 WhichCheckpoint.BEST,
                                 Optional.of("ROMEO:"),
                                 Optional.empty(),
                                 new GenerateOptions.Style(500, 0.8, 200, 1.0, List.of("\n\n", "X"), 1, 1),
-                                new DeviceSettings(DeviceChoice.CPU, AttentionChoice.AUTO, PrecisionChoice.AUTO),
-                                false));
+                                new DeviceSettings(DeviceChoice.CPU, AttentionChoice.AUTO, PrecisionChoice.AUTO)));
     }
 
     @ParameterizedTest

@@ -12,7 +12,6 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(
@@ -68,9 +67,6 @@ public final class AttentionCommand implements Callable<Integer> {
     @Option(names = "--device", paramLabel = "NAME", defaultValue = "auto", description = "auto, cpu or cuda.")
     private String device;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<AttentionOptions> job;
 
     public AttentionCommand(Job<AttentionOptions> job) {
@@ -111,8 +107,7 @@ public final class AttentionCommand implements Callable<Integer> {
                 dropout,
                 module,
                 packed == null ? OptionalInt.empty() : OptionalInt.of(packed),
-                OptionValues.of("--device", device, DeviceChoice.class),
-                common.verbose()));
+                OptionValues.of("--device", device, DeviceChoice.class)));
         return ExitCode.DONE;
     }
 

@@ -3,11 +3,14 @@ package dev.kindling.job.command;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/** Options of every command. */
+/** Options of every command; what is given is read from picocli's parse result. */
 @Command
-final class CommonMixin {
+@SuppressWarnings("unused") // picocli sets the fields
+public final class CommonMixin {
+    public static final String VERBOSE = "-v";
+
     @Option(
-            names = {"-v", "--verbose"},
+            names = {VERBOSE, "--verbose"},
             description = "Show stack traces with errors.")
     private boolean verbose;
 
@@ -15,10 +18,5 @@ final class CommonMixin {
             names = {"-h", "--help"},
             usageHelp = true,
             description = "Show this help.")
-    @SuppressWarnings("unused") // picocli sets it and shows the help
     private boolean help;
-
-    boolean verbose() {
-        return verbose;
-    }
 }

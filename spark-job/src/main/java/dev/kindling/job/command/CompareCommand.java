@@ -77,9 +77,6 @@ public final class CompareCommand implements Callable<Integer> {
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Directory to make, for the report.")
     private String out;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<CompareOptions> job;
 
     public CompareCommand(Job<CompareOptions> job) {
@@ -104,8 +101,7 @@ public final class CompareCommand implements Callable<Integer> {
                         distinct(executors),
                         distinct(compile.stream().map(CompareCommand::bool).toList())),
                 new CompareOptions.Timing(warmUp, rounds, steps),
-                configuration.overrides(null, null, allreduce),
-                common.verbose()));
+                configuration.overrides(null, null, allreduce)));
         return ExitCode.DONE;
     }
 

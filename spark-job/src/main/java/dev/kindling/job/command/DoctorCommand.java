@@ -7,7 +7,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(
@@ -31,9 +30,6 @@ public final class DoctorCommand implements Callable<Integer> {
             description = "Directory in which runs are to be kept (${DEFAULT-VALUE}); made if it is missing.")
     private String out;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<DoctorOptions> job;
 
     public DoctorCommand(Job<DoctorOptions> job) {
@@ -49,7 +45,7 @@ public final class DoctorCommand implements Callable<Integer> {
                         OptionValues.given("--device", device, DeviceChoice.class),
                         Optional.empty(),
                         Optional.empty()));
-        job.run(new DoctorOptions(out, overrides, common.verbose()));
+        job.run(new DoctorOptions(out, overrides));
         return ExitCode.DONE;
     }
 }

@@ -77,9 +77,6 @@ public final class EvaluateCommand implements Callable<Integer> {
     @Mixin
     private TaskMixin elastic;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<EvaluateOptions> job;
 
     public EvaluateCommand(Job<EvaluateOptions> job) {
@@ -112,8 +109,7 @@ public final class EvaluateCommand implements Callable<Integer> {
                 out,
                 elastic.elastic(),
                 OptionValues.upTo(OptionValues.MOST_SEQUENCES, "--batch", batch),
-                OptionValues.upTo(Integer.MAX_VALUE, "--stride", stride),
-                common.verbose()));
+                OptionValues.upTo(Integer.MAX_VALUE, "--stride", stride)));
         return ExitCode.DONE;
     }
 

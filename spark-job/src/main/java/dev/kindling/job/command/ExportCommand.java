@@ -35,9 +35,6 @@ public final class ExportCommand implements Callable<Integer> {
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Folder to make.")
     private String out;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<ExportOptions> job;
 
     public ExportCommand(Job<ExportOptions> job) {
@@ -47,7 +44,7 @@ public final class ExportCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         Format asked = OptionValues.of("--format", format, Format.class);
-        job.run(new ExportOptions(chosen.checkpoint(), chosen.which(), asked, type(asked), out, common.verbose()));
+        job.run(new ExportOptions(chosen.checkpoint(), chosen.which(), asked, type(asked), out));
         return ExitCode.DONE;
     }
 

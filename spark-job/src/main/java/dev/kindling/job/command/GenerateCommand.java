@@ -83,9 +83,6 @@ public final class GenerateCommand implements Callable<Integer> {
     @Mixin
     private TaskMixin elastic;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<GenerateOptions> job;
 
     public GenerateCommand(Job<GenerateOptions> job) {
@@ -118,8 +115,7 @@ public final class GenerateCommand implements Callable<Integer> {
                 Optional.ofNullable(prompt),
                 Optional.ofNullable(prompts).map(this::file),
                 new GenerateOptions.Style(maxTokens, temperature, topK, topP, unescaped, numSamples, seed),
-                model.hardware(),
-                common.verbose()));
+                model.hardware()));
         return ExitCode.DONE;
     }
 

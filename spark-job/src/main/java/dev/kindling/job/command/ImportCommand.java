@@ -3,7 +3,6 @@ package dev.kindling.job.command;
 import dev.kindling.job.options.ImportOptions;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(
@@ -22,9 +21,6 @@ public final class ImportCommand implements Callable<Integer> {
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Run directory to make.")
     private String out;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<ImportOptions> job;
 
     public ImportCommand(Job<ImportOptions> job) {
@@ -33,7 +29,7 @@ public final class ImportCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws Exception {
-        job.run(new ImportOptions(from, out, common.verbose()));
+        job.run(new ImportOptions(from, out));
         return ExitCode.DONE;
     }
 }

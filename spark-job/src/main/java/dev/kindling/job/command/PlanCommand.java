@@ -34,9 +34,6 @@ public final class PlanCommand implements Callable<Integer> {
             description = "auto, math, flash or efficient (cluster.attention); auto is planned as a fused backend.")
     private String attention;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<PlanOptions> job;
 
     public PlanCommand(Job<PlanOptions> job) {
@@ -48,8 +45,7 @@ public final class PlanCommand implements Callable<Integer> {
         job.run(new PlanOptions(
                 configuration.config(),
                 Optional.ofNullable(deviceMemory),
-                configuration.overrides(executors, attention, null),
-                common.verbose()));
+                configuration.overrides(executors, attention, null)));
         return ExitCode.DONE;
     }
 }

@@ -7,7 +7,6 @@ import dev.kindling.job.options.PrepareOptions.Format;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 @Command(name = "prepare", description = "Turn text into checked shards of tokens, in parallel.", sortOptions = false)
@@ -37,9 +36,6 @@ public final class PrepareCommand implements Callable<Integer> {
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Directory for the shards.")
     private String out;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<PrepareOptions> job;
 
     public PrepareCommand(Job<PrepareOptions> job) {
@@ -54,7 +50,7 @@ public final class PrepareCommand implements Callable<Integer> {
             throw new ConfigException(
                     "--format llmc is of GPT-2's ids alone; use --tokenizer gpt2, or --format nanogpt");
         }
-        job.run(new PrepareOptions(corpus, Optional.ofNullable(column), kind, asked, out, common.verbose()));
+        job.run(new PrepareOptions(corpus, Optional.ofNullable(column), kind, asked, out));
         return ExitCode.DONE;
     }
 

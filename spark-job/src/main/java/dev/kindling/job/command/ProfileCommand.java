@@ -31,9 +31,6 @@ public final class ProfileCommand implements Callable<Integer> {
             description = "auto, math, flash or efficient (cluster.attention).")
     private String attention;
 
-    @Mixin
-    private CommonMixin common;
-
     private final Job<ProfileOptions> job;
 
     public ProfileCommand(Job<ProfileOptions> job) {
@@ -43,8 +40,7 @@ public final class ProfileCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         OptionValues.requireWithin(1, OptionValues.MOST, "--steps", steps);
-        job.run(new ProfileOptions(
-                configuration.config(), out, steps, configuration.overrides(null, attention, null), common.verbose()));
+        job.run(new ProfileOptions(configuration.config(), out, steps, configuration.overrides(null, attention, null)));
         return ExitCode.DONE;
     }
 }

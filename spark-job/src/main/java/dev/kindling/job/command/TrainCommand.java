@@ -67,9 +67,6 @@ public final class TrainCommand implements Callable<Integer> {
     @Option(names = "--keys", description = "Print every configuration key with default, allowed values and meaning.")
     private boolean keys;
 
-    @Mixin
-    private CommonMixin common;
-
     @Spec
     private CommandSpec spec;
 
@@ -100,7 +97,7 @@ public final class TrainCommand implements Callable<Integer> {
                 configuration.overrides(executors, attention, allreduce),
                 Optional.ofNullable(export).map(name -> OptionValues.of("--export", name, ExportOptions.Format.class)),
                 tracking.tracking(),
-                common.verbose()));
+                spec.commandLine().getParseResult().hasMatchedOption(CommonMixin.VERBOSE)));
         return ExitCode.DONE;
     }
 

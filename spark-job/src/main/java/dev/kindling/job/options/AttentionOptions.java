@@ -24,5 +24,4 @@ public record AttentionOptions(
         float dropout,
         boolean module,
         OptionalInt packed,
-        DeviceChoice device,
-        boolean verbose) {}
+        DeviceChoice device) {}

@@ -21,8 +21,7 @@ public record CompareOptions(
         List<AttentionBackend.Kind> backends,
         Series series,
         Timing timing,
-        ConfigOverrides overrides,
-        boolean verbose) {
+        ConfigOverrides overrides) {
     /**
      * What is varied; an empty list takes the configuration's value.
      *

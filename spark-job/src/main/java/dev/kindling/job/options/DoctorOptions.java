@@ -8,4 +8,4 @@ import dev.kindling.config.ConfigOverrides;
  * @param out the directory in which runs will be kept
  * @param overrides of the configuration
  */
-public record DoctorOptions(String out, ConfigOverrides overrides, boolean verbose) {}
+public record DoctorOptions(String out, ConfigOverrides overrides) {}

@@ -21,8 +21,7 @@ public record EvaluateOptions(
         String out,
         TaskSettings elastic,
         OptionalInt batch,
-        OptionalInt stride,
-        boolean verbose) {
+        OptionalInt stride) {
 
     /**
      * What to evaluate: a path, a split of the checkpoint's own run, or a task.

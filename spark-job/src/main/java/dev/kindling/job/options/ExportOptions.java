@@ -13,8 +13,7 @@ import java.util.List;
  * @param type of the weights, one of the format's
  * @param out the folder to make
  */
-public record ExportOptions(
-        String checkpoint, WhichCheckpoint which, Format format, WeightType type, String out, boolean verbose) {
+public record ExportOptions(String checkpoint, WhichCheckpoint which, Format format, WeightType type, String out) {
     /** The programs for which a folder can be written. */
     public enum Format {
         HF("transformers"),

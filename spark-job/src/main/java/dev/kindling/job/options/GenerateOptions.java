@@ -18,8 +18,7 @@ public record GenerateOptions(
         Optional<String> prompt,
         Optional<PromptFile> file,
         Style style,
-        DeviceSettings hardware,
-        boolean verbose) {
+        DeviceSettings hardware) {
 
     /**
      * How texts are sampled.

@@ -6,4 +6,4 @@ package dev.kindling.job.options;
  * @param from a folder of Hugging Face's transformers, on any Hadoop file system
  * @param out the run directory to make
  */
-public record ImportOptions(String from, String out, boolean verbose) {}
+public record ImportOptions(String from, String out) {}

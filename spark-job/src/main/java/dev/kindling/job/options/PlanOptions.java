@@ -10,5 +10,4 @@ import java.util.Optional;
  * @param deviceMemory of a rank, as Spark writes sizes, e.g. "80g"; empty for that of this host's device
  * @param overrides of the configuration
  */
-public record PlanOptions(
-        Optional<String> config, Optional<String> deviceMemory, ConfigOverrides overrides, boolean verbose) {}
+public record PlanOptions(Optional<String> config, Optional<String> deviceMemory, ConfigOverrides overrides) {}

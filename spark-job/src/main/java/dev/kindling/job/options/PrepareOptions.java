@@ -12,7 +12,7 @@ import java.util.Optional;
  * @param out the directory for it, on any Hadoop file system
  */
 public record PrepareOptions(
-        String corpus, Optional<String> column, TokenizerKind tokenizer, Format format, String out, boolean verbose) {
+        String corpus, Optional<String> column, TokenizerKind tokenizer, Format format, String out) {
     /** Who reads what is written. */
     public enum Format {
         /** Kindling's own shards, under checksums. */

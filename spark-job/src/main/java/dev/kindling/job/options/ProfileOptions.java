@@ -11,5 +11,4 @@ import java.util.Optional;
  * @param steps to time, after a warm-up
  * @param overrides of the configuration
  */
-public record ProfileOptions(
-        Optional<String> config, String out, int steps, ConfigOverrides overrides, boolean verbose) {}
+public record ProfileOptions(Optional<String> config, String out, int steps, ConfigOverrides overrides) {}

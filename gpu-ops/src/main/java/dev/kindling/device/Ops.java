@@ -94,6 +94,15 @@ public interface Ops {
      */
     void attentionSoftmaxBackward(AttentionInputs inputs, Tensor probabilities, Tensor dScores);
 
+    /**
+     * Operations of FP8 training.
+     *
+     * @throws UnsupportedOperationException unless the device's precision is FP8
+     */
+    default Fp8Ops fp8() {
+        throw new UnsupportedOperationException("the device was not opened with precision FP8");
+    }
+
     FusedAttention flash();
 
     FusedAttention efficient();

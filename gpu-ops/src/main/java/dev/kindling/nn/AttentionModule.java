@@ -51,7 +51,15 @@ public final class AttentionModule {
         parameters.initialise(SEED);
         Workspace workspace = new Workspace(device, arena, shape.rows(), Activations.WHOLE);
         BlockContext context = new BlockContext(
-                config, parameters, device, sdpa, shape, sequences(sizes.lengths(), device, arena), null, workspace);
+                config,
+                parameters,
+                device,
+                sdpa,
+                shape,
+                sequences(sizes.lengths(), device, arena),
+                null,
+                null,
+                workspace);
         attention = new CausalSelfAttention(context, Parameters.block(0, "attn"), 1);
         x = workspace.shared("input", width);
         y = workspace.shared("output", width);

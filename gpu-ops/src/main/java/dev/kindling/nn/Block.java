@@ -10,7 +10,7 @@ final class Block {
     private final LayerNorm norm1;
     private final SelfAttention attention;
     private final LayerNorm norm2;
-    private final Mlp mlp;
+    private final FeedForward mlp;
     private final Branch attentionBranch;
     private final Branch mlpBranch;
 
@@ -39,7 +39,7 @@ final class Block {
                 norm1.residual(),
                 attentionBranch,
                 LayerNorm.Place.WITHIN_BLOCK);
-        mlp = new Mlp(context, Parameters.block(layer, "mlp"));
+        mlp = FeedForward.of(context, Parameters.block(layer, "mlp"));
         mlpBranch = Branch.of(
                 context,
                 context.workspace().shared("mlp branch", width),

@@ -11,6 +11,7 @@ import dev.kindling.device.Ops;
  *
  * @param sequences boundaries of packed documents; null for dense sequences
  * @param cache keys and values of earlier tokens where tokens come one by one; otherwise null
+ * @param fp8 what training in FP8 keeps beside the weights; otherwise null
  */
 record BlockContext(
         GptConfig config,
@@ -20,6 +21,7 @@ record BlockContext(
         BatchShape shape,
         AttentionInputs.Sequences sequences,
         KvCache cache,
+        Fp8State fp8,
         Workspace workspace) {
 
     Ops ops() {

@@ -13,8 +13,8 @@ import dev.kindling.tensor.Tensor;
  */
 final class CachedSelfAttention implements SelfAttention {
     private final Ops ops;
-    private final Linear qkvLinear;
-    private final Linear projection;
+    private final DenseLinear qkvLinear;
+    private final DenseLinear projection;
     private final KvCache cache;
     private final AttentionBackend backend;
     private final Tensor keys;
@@ -32,8 +32,8 @@ final class CachedSelfAttention implements SelfAttention {
         cache = context.cache();
         keys = cache.keys(layer);
         values = cache.values(layer);
-        qkvLinear = Linear.withBias(ops, context.parameters(), name + ".c_attn");
-        projection = Linear.withoutBias(ops, context.parameters(), name + ".c_proj");
+        qkvLinear = DenseLinear.withBias(ops, context.parameters(), name + ".c_attn");
+        projection = DenseLinear.withoutBias(ops, context.parameters(), name + ".c_proj");
         Workspace workspace = context.workspace();
         qkv = workspace.shared("qkv", 3L * config.width());
         out = workspace.shared("out", config.width());

@@ -25,8 +25,8 @@ final class CausalSelfAttention implements SelfAttention {
     CausalSelfAttention(BlockContext context, String name, int dropoutSite) {
         Workspace workspace = context.workspace();
         GptConfig config = context.config();
-        qkvLinear = Linear.withBias(context.ops(), context.parameters(), name + ".c_attn");
-        projection = Linear.withoutBias(context.ops(), context.parameters(), name + ".c_proj");
+        qkvLinear = Linear.withBias(context, name + ".c_attn");
+        projection = Linear.withoutBias(context, name + ".c_proj");
         int width = config.width();
         qkv = workspace.kept(name, "qkv", 3L * width);
         out = workspace.kept(name, "out", width);

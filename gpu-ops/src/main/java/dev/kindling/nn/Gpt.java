@@ -51,6 +51,7 @@ public final class Gpt {
     private final List<Block> blocks = new ArrayList<>();
     private final LayerNorm lastNorm;
     private final Head head;
+    private final Fp8State fp8;
 
     /** Builds the model over {@code parameters} on their device, with activations from {@code arena}. */
     public Gpt(Parameters parameters, BatchShape shape, Mode mode, Sdpa sdpa, DeviceArena memory) {
@@ -85,16 +86,24 @@ public final class Gpt {
                 shape,
                 use.cache(),
                 sdpa,
-                new Workspace(memory.device(), memory.arena(), shape.rows(), use.activations()));
+                new Workspace(memory.device(), memory.arena(), shape.rows(), use.activations()),
+                use.activations() == null ? null : Fp8State.of(parameters, shape, memory));
     }
 
     private Gpt(
-            Parameters parameters, GptConfig config, BatchShape shape, KvCache cache, Sdpa sdpa, Workspace workspace) {
+            Parameters parameters,
+            GptConfig config,
+            BatchShape shape,
+            KvCache cache,
+            Sdpa sdpa,
+            Workspace workspace,
+            Fp8State fp8) {
         this.device = workspace.device();
         this.parameters = parameters;
         this.shape = shape;
         this.sdpa = sdpa;
         this.workspace = workspace;
+        this.fp8 = fp8;
         if (shape.length() > config.blockSize()) {
             throw new IllegalArgumentException(String.format(
                     Locale.ROOT,
@@ -108,7 +117,8 @@ public final class Gpt {
         targets = workspace.tensor("targets", DType.I32, rows);
         lossSum = workspace.tensor("loss", DType.F32, Shape.of(1));
         sequences = shape.packed() ? allocateSequences() : null;
-        BlockContext context = new BlockContext(config, parameters, device, sdpa, shape, sequences, cache, workspace);
+        BlockContext context =
+                new BlockContext(config, parameters, device, sdpa, shape, sequences, cache, fp8, workspace);
         residual = workspace.input("embedding", "residual", config.width());
         embedding = new Embedding(context, tokens, positions);
         Tensor stream = residual;
@@ -130,14 +140,14 @@ public final class Gpt {
     public record DeviceArena(Device device, Arena arena) {}
 
     /**
-     * The same model without dropout, for {@link #evaluate}, in the same memory: of the two, one at a time may be between
-     * loading a micro-batch and the end of its work.
+     * The same model without dropout and FP8, for {@link #evaluate}, in the same memory: of the two, one at a time may be
+     * between loading a micro-batch and the end of its work.
      */
     public Gpt evaluation() {
         GptConfig config = parameters.config();
-        return config.dropout() == 0
+        return config.dropout() == 0 && fp8 == null
                 ? this
-                : new Gpt(parameters, config.withoutDropout(), shape, null, sdpa, workspace);
+                : new Gpt(parameters, config.withoutDropout(), shape, null, sdpa, workspace.forEvaluation(), null);
     }
 
     private AttentionInputs.Sequences allocateSequences() {
@@ -202,6 +212,20 @@ public final class Gpt {
         Arrays.fill(all, position);
         device.upload(inputs, tokens);
         device.upload(all, positions);
+    }
+
+    /** Call before the first {@link #forward} of a training step, with its weights: FP8 rounds them here. */
+    public void beginStep() {
+        if (fp8 != null) {
+            fp8.beginStep();
+        }
+    }
+
+    /** Call after the last {@link #backward} of a training step. */
+    public void endStep() {
+        if (fp8 != null) {
+            fp8.endStep();
+        }
     }
 
     /** Computes the logits of the loaded micro-batch, unless they are made in chunks: then all but them. */

@@ -5,10 +5,10 @@ import dev.kindling.device.Ops;
 import dev.kindling.tensor.Tensor;
 
 /** The feed-forward layer: y = gelu(x W_fc + b) W_proj. The bias of the projection is added by the next layernorm. */
-final class Mlp {
+final class Mlp implements FeedForward {
     private final Ops ops;
-    private final Linear fc;
-    private final Linear projection;
+    private final DenseLinear fc;
+    private final DenseLinear projection;
     private final Gelu gelu;
     private final boolean geluAgain;
     private final Tensor dBias;
@@ -20,8 +20,8 @@ final class Mlp {
         ops = context.ops();
         Parameters parameters = context.parameters();
         Workspace workspace = context.workspace();
-        fc = Linear.withoutBias(ops, parameters, name + ".c_fc");
-        projection = Linear.withoutBias(ops, parameters, name + ".c_proj");
+        fc = DenseLinear.withoutBias(ops, parameters, name + ".c_fc");
+        projection = DenseLinear.withoutBias(ops, parameters, name + ".c_proj");
         gelu = new Gelu(context.config().activation(), parameters.weight(name + ".c_fc.bias"));
         dBias = parameters.gradient(name + ".c_fc.bias");
         long wide = 4L * context.config().width();
@@ -31,19 +31,19 @@ final class Mlp {
         dHidden = workspace.training() ? workspace.shared("gradient of hidden", wide) : null;
     }
 
-    /** x, y (rows, C); overwrites y. */
-    void forward(Tensor x, Tensor y) {
+    @Override
+    public void forward(Tensor x, Tensor y) {
         recompute(x);
         projection.forward(activated, y);
     }
 
-    /** Computes what backward needs from x (rows, C). */
-    void recompute(Tensor x) {
+    @Override
+    public void recompute(Tensor x) {
         ops.matmulGelu(fc.product(x, hidden), gelu, activated);
     }
 
-    /** Overwrites dx (rows, C). */
-    void backward(Tensor x, Tensor dy, Tensor dx) {
+    @Override
+    public void backward(Tensor x, Tensor dy, Tensor dx) {
         if (geluAgain) {
             ops.gelu(gelu, hidden, activated);
         }

@@ -19,7 +19,7 @@ final class Workspace {
     private final int rows;
     private final boolean training;
     private final Activations activations;
-    private final Map<String, Tensor> tensors = new HashMap<>();
+    private final Map<String, Tensor> tensors;
 
     /** @param activations of training; null for inference, which keeps nothing and makes all logits at once */
     Workspace(Device device, Arena arena, int rows, Activations activations) {
@@ -28,6 +28,23 @@ final class Workspace {
         this.rows = rows;
         training = activations != null;
         this.activations = training ? activations : Activations.WHOLE;
+        tensors = new HashMap<>();
+    }
+
+    private Workspace(Workspace other, Activations activations) {
+        arena = other.arena;
+        device = other.device;
+        rows = other.rows;
+        training = other.training;
+        this.activations = activations;
+        tensors = other.tensors;
+    }
+
+    /** The same memory for a model that has no backward and so need not keep GELU's results. */
+    Workspace forEvaluation() {
+        return recompute() == Recompute.NONE
+                ? new Workspace(this, new Activations(Recompute.GELU, activations.headRows()))
+                : this;
     }
 
     Device device() {

@@ -4,6 +4,7 @@ import dev.kindling.device.AdamWOp;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.EmbeddingOp;
+import dev.kindling.device.Fp8Ops;
 import dev.kindling.device.FusedAttention;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Matmul;
@@ -158,6 +159,11 @@ final class ProfiledOps implements Ops {
     @Override
     public void attentionSoftmaxBackward(AttentionInputs inputs, Tensor probabilities, Tensor dScores) {
         profiler.time("attention_softmax_backward", () -> ops.attentionSoftmaxBackward(inputs, probabilities, dScores));
+    }
+
+    @Override
+    public Fp8Ops fp8() {
+        return new ProfiledFp8(ops.fp8(), profiler);
     }
 
     @Override

@@ -14,7 +14,7 @@ import java.util.Locale;
  * Milliseconds per training step (forward, backward, clip, AdamW) on the first GPU, eager and compiled, the host's share of
  * an otherwise idle step (enqueueing it), joules for a thousand tokens and watts over three seconds of steps, tokens per second, MFU against 989 TFLOP/s (H100's dense bf16 peak) and peak memory. Arguments: {@code gpt2} (124M, B32 T1024, no
  * dropout, no bias) or {@code char} (6 layers, width 384, B64 T256, dropout 0.2), then a backend or {@code auto}, then
- * {@code mma} for the kernels that every GPU from compute capability 8.0 runs.
+ * {@code mma} for the kernels that every GPU from compute capability 8.0 runs, or {@code fp8} for that precision.
  */
 public final class CudaStepBench {
     private static final double PEAK_FLOPS = 989e12;
@@ -34,11 +34,12 @@ public final class CudaStepBench {
                 ? EnumSet.allOf(Kind.class)
                 : EnumSet.of(Kind.valueOf(backend.toUpperCase(Locale.ROOT)));
         long opening = System.nanoTime();
-        CudaDevice.Options options = CudaDevice.Options.of(Precision.BF16);
-        boolean mma = args.length > 2;
-        if (mma && !args[2].equals("mma")) {
-            throw new IllegalArgumentException("the third argument is %s; give mma, or none".formatted(args[2]));
+        boolean mma = args.length > 2 && args[2].equals("mma");
+        boolean fp8 = args.length > 2 && args[2].equals("fp8");
+        if (args.length > 2 && !mma && !fp8) {
+            throw new IllegalArgumentException("the third argument is %s; give mma, fp8, or none".formatted(args[2]));
         }
+        CudaDevice.Options options = CudaDevice.Options.of(fp8 ? Precision.FP8 : Precision.BF16);
         CudaDevice device = CudaDevice.open(0, mma ? Gpu.withoutWgmma(options) : options);
         try (TrainingStep step = new TrainingStep(device, config, gpt2 ? 32 : 64, backends)) {
             step.run();

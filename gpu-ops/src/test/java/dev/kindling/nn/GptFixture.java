@@ -83,8 +83,10 @@ abstract class GptFixture {
         device.ops().fill(gpt.lossSum(), 0);
         device.setStep(new StepInputs(5, 3, 1e-3f, 0.1f, 0.1f, 1f / inputs.length));
         gpt.load(inputs, targets);
+        gpt.beginStep();
         gpt.forward();
         gpt.backward(bucket -> {});
+        gpt.endStep();
         float[] sum = new float[1];
         device.download(gpt.lossSum(), sum);
         return sum[0] / inputs.length;

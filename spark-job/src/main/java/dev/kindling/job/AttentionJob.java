@@ -205,7 +205,7 @@ final class AttentionJob implements Job<AttentionOptions> {
         return switch (type) {
             case BF16 -> 2e-2;
             case F16 -> 4e-3;
-            case F32, I32, BOOL -> 1e-4;
+            case F32, I32, BOOL, E4M3, E5M2 -> 1e-4;
         };
     }
 }

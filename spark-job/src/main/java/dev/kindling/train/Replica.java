@@ -152,6 +152,7 @@ public final class Replica {
         int[] tokens = new int[shape.rows()];
         memory.device().setStep(new StepInputs(share.seed(), 0, 0, 1, 1, 1));
         gpt.load(tokens, tokens);
+        gpt.beginStep();
         gpt.forward();
         gpt.backward(bucket -> {});
         memory.device().synchronize();

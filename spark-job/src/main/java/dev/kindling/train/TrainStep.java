@@ -138,6 +138,7 @@ public final class TrainStep implements AutoCloseable {
     private void zero() {
         device.ops().fill(parameters.gradients(), 0);
         device.ops().fill(gpt.lossSum(), 0);
+        gpt.beginStep();
     }
 
     private void forwardBackward() {
@@ -157,6 +158,7 @@ public final class TrainStep implements AutoCloseable {
     }
 
     private void clipUpdate() {
+        gpt.endStep();
         exchange.clip(clip, parameters.gradients());
         adamW.step(exchange::updated);
         exchange.shareWeights();

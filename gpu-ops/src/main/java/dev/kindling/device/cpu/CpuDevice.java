@@ -53,6 +53,10 @@ public final class CpuDevice implements Device {
 
     /** A device with the given inner loops; those of plain Java come with matrix products in plain Java. */
     CpuDevice(int threads, Precision precision, CpuKernels kernels) {
+        if (precision == Precision.FP8) {
+            throw new IllegalArgumentException(
+                    "FP8 training needs a Hopper GPU (compute capability 9.0); set train.precision to fp32 or bf16 on the CPU");
+        }
         this.precision = precision;
         this.kernels = kernels;
         this.threads = new CpuThreads(threads);

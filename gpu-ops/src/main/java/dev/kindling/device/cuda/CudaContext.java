@@ -37,7 +37,7 @@ public final class CudaContext implements AutoCloseable {
     private Runnable watch;
     private final CUdevice device = new CUdevice();
     private final CUcontext context = new CUcontext();
-    private final CUstream stream = new CUstream();
+    private final CudaStream stream = new CudaStream();
     private final CudaMemory memory = new CudaMemory(this);
     private final LaunchArguments arguments = new LaunchArguments();
     private final List<CudaMemory.Allocation> scratches = new ArrayList<>();
@@ -73,6 +73,11 @@ public final class CudaContext implements AutoCloseable {
 
     public CUstream stream() {
         return stream;
+    }
+
+    /** The stream's handle, for libraries that JCuda does not bind. */
+    long streamHandle() {
+        return stream.handle();
     }
 
     public CudaMemory memory() {
@@ -121,6 +126,8 @@ public final class CudaContext implements AutoCloseable {
             case F32 -> "f32";
             case BF16 -> "bf16";
             case F16 -> "fp16";
+            case E4M3 -> "e4m3";
+            case E5M2 -> "e5m2";
             case I32 -> "int";
             case BOOL -> "u8";
         };

@@ -94,7 +94,16 @@ public final class CudaDevice implements Device {
             throw new CudaException(
                     String.format(Locale.ROOT, "there is no GPU %d; this process sees %s", ordinal, all));
         }
-        return new CudaDevice(checked(all.get(ordinal)), options);
+        CudaDeviceInfo info = checked(all.get(ordinal));
+        if (options.precision() == Precision.FP8 && info.compute() != 90) {
+            throw new CudaException(String.format(
+                    Locale.ROOT,
+                    "%s has compute capability %d.%d, and FP8 training needs 9.0 (Hopper); set train.precision to bf16",
+                    info,
+                    info.compute() / 10,
+                    info.compute() % 10));
+        }
+        return new CudaDevice(info, options);
     }
 
     private static CudaDeviceInfo checked(CudaDeviceInfo info) {
@@ -138,7 +147,7 @@ public final class CudaDevice implements Device {
 
     @Override
     public DType activationType() {
-        return options.precision() == Precision.BF16 ? DType.BF16 : DType.F32;
+        return options.precision() == Precision.FP32 ? DType.F32 : DType.BF16;
     }
 
     @Override

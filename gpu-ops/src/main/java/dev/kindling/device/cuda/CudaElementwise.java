@@ -40,6 +40,7 @@ final class CudaElementwise {
                     case I32 -> JCudaDriver.cuMemsetD32Async(to, (int) value, x.count(), context.stream());
                     case BOOL ->
                         JCudaDriver.cuMemsetD8Async(to, (byte) (value == 0 ? 0 : 1), x.count(), context.stream());
+                    case E4M3, E5M2 -> throw new IllegalArgumentException("cannot fill " + x + "; quantize to it");
                 };
         CudaCall.check(result, "fill %s", x);
     }

@@ -4,13 +4,16 @@ import dev.kindling.device.AdamWOp;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.EmbeddingOp;
+import dev.kindling.device.Fp8Ops;
 import dev.kindling.device.FusedAttention;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Ops;
+import dev.kindling.device.Precision;
 import dev.kindling.device.ResidualLayerNorm;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Optional;
 
 /** The operations on a GPU: each hands its tensors to the class of its kernel file. */
 final class CudaOps implements Ops, AutoCloseable {
@@ -21,6 +24,7 @@ final class CudaOps implements Ops, AutoCloseable {
     private final CudaMatmul matmul;
     private final CudaGelu gelu;
     private final CudaMatmulGelu matmulGelu;
+    private final Optional<CudaFp8> fp8;
     private final CudaCrossEntropy crossEntropy;
     private final CudaAttentionSoftmax softmax;
     private final CudaFlashAttention flash;
@@ -35,6 +39,7 @@ final class CudaOps implements Ops, AutoCloseable {
         matmul = new CudaMatmul(context, options.tf32(), elementwise::copy);
         gelu = new CudaGelu(context);
         matmulGelu = new CudaMatmulGelu(context, gelu, options.wgmma());
+        fp8 = options.precision() == Precision.FP8 ? Optional.of(new CudaFp8(context, gelu)) : Optional.empty();
         crossEntropy = new CudaCrossEntropy(context, elementwise);
         softmax = new CudaAttentionSoftmax(context);
         flash = new CudaFlashAttention(context, elementwise, options.wgmma());
@@ -151,6 +156,11 @@ final class CudaOps implements Ops, AutoCloseable {
     }
 
     @Override
+    public Fp8Ops fp8() {
+        return fp8.isPresent() ? fp8.get() : Ops.super.fp8();
+    }
+
+    @Override
     public FusedAttention flash() {
         return flash;
     }
@@ -187,6 +197,7 @@ final class CudaOps implements Ops, AutoCloseable {
 
     @Override
     public void close() {
+        fp8.ifPresent(CudaFp8::close);
         matmul.close();
     }
 }

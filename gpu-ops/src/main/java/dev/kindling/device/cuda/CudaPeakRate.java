@@ -13,11 +13,11 @@ import java.util.Locale;
 final class CudaPeakRate {
     private CudaPeakRate() {}
 
-    /** Without TF32, FP32 products run on the CUDA cores. */
+    /** Without TF32, FP32 products run on the CUDA cores. Under FP8 the peak is that of bf16: part of the products stay so. */
     static PeakRate of(CudaDeviceInfo info, Precision precision, boolean tf32) {
-        boolean tensorCores = precision == Precision.BF16 || tf32;
+        boolean tensorCores = precision != Precision.FP32 || tf32;
         int bf16 = bf16PerClock(info.compute());
-        int perClock = precision == Precision.BF16 ? bf16 : tf32 ? bf16 / 2 : fp32PerClock(info.compute());
+        int perClock = precision != Precision.FP32 ? bf16 : tf32 ? bf16 / 2 : fp32PerClock(info.compute());
         if (perClock == 0) {
             return PeakRate.unknown(String.format(
                     Locale.ROOT,
@@ -35,7 +35,7 @@ final class CudaPeakRate {
                         info.multiprocessors(),
                         info.clockKilohertz() / 1e6,
                         perClock,
-                        precision == Precision.BF16 ? "bf16" : tf32 ? "TF32" : "fp32",
+                        precision != Precision.FP32 ? "bf16" : tf32 ? "TF32" : "fp32",
                         tensorCores ? "tensor cores" : "CUDA cores"));
     }
 

@@ -54,7 +54,7 @@ final class CudaStaging implements AutoCloseable {
                     case BF16 -> slot.putShort(2 * i, HalfPrecision.toBf16(x));
                     case F16 -> slot.putShort(2 * i, HalfPrecision.toF16(x));
                     case BOOL -> slot.put(i, (byte) (x == 0 ? 0 : 1));
-                    case F32, I32 -> throw new IllegalArgumentException("floats into " + to);
+                    case F32, I32, E4M3, E5M2 -> throw new IllegalArgumentException("floats into " + to);
                 }
             }
         });

@@ -40,6 +40,10 @@ final class KernelStructs {
             .longs("dResidual", "dBranch", "partial", "dy", "x", "weight", "mean", "rstd", "state")
             .ints("rows", "threshold", "site", "accumulate");
 
+    static final StructLayout FP8_QUANTIZE = StructLayout.of("Fp8Quantize")
+            .longs("values", "transposed", "maximum", "partial", "scale", "x", "dy", "bias")
+            .ints("rows", "columns");
+
     static final StructLayout MATMUL_GELU =
             StructLayout.of("MatmulGelu").longs("x", "out", "bias", "partial").ints("rows");
 
@@ -55,6 +59,7 @@ final class KernelStructs {
             Map.entry("flash_forward", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward_hopper", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward_hopper_128", List.of(FLASH_ATTENTION)),
+            Map.entry("fp8_quantize_hopper", List.of(FP8_QUANTIZE)),
             Map.entry("matmul_gelu_hopper", List.of(MATMUL_GELU)),
             Map.entry("residual_layernorm_backward", List.of(RESIDUAL_LAYERNORM_BACKWARD)),
             Map.entry("residual_layernorm_forward", List.of(RESIDUAL_LAYERNORM)));

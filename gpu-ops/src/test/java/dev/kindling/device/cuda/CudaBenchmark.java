@@ -2,6 +2,11 @@ package dev.kindling.device.cuda;
 
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.Dropout;
+import dev.kindling.device.Fp8Matmul;
+import dev.kindling.device.Fp8Matrix;
+import dev.kindling.device.Fp8Ops;
+import dev.kindling.device.Fp8Scale;
+import dev.kindling.device.Gelu;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
@@ -22,7 +27,8 @@ public final class CudaBenchmark {
 
     public static void main(String[] arguments) {
         long start = System.nanoTime();
-        try (CudaDevice device = CudaDevice.open(0, Precision.BF16)) {
+        boolean hopper = CudaDevice.devices().get(0).compute() == 90;
+        try (CudaDevice device = CudaDevice.open(0, hopper ? Precision.FP8 : Precision.BF16)) {
             System.out.printf(
                     "%s opened in %d ms; %s%n",
                     device.description(), (System.nanoTime() - start) / 1_000_000, CudaLibraries.load());
@@ -35,6 +41,13 @@ public final class CudaBenchmark {
             benchmark.products("fcproj", rows, 3072, 768);
             benchmark.products("lm_head", rows, 768, 50304);
             benchmark.products("square", 8192, 8192, 8192);
+            if (device.precision() == Precision.FP8) {
+                benchmark.fp8("qkv", rows, 768, 2304);
+                benchmark.fp8("proj", rows, 768, 768);
+                benchmark.fp8("fc", rows, 768, 3072);
+                benchmark.fp8("fcproj", rows, 3072, 768);
+                benchmark.fp8("lm_head", rows, 768, 50304);
+            }
             benchmark.attention(32, 12, 1024, 64, DType.BF16, true);
             benchmark.attention(32, 32, 1024, 32, DType.F16, false);
         }
@@ -105,6 +118,52 @@ public final class CudaBenchmark {
                     "%s %d x %d x %d: forward %.3f ms, dX %.3f, dW (fp32 +=) %.3f; %.0f, %.0f, %.0f TFLOP/s%n",
                     name, rows, in, out, forward, back, weight, teraflop / forward, teraflop / back, teraflop / weight);
         }
+    }
+
+    /** Products of FP8 operands, and making those. */
+    private void fp8(String name, int rows, int in, int out) {
+        try (Arena arena = device.arena(name)) {
+            Fp8Ops ops = device.ops().fp8();
+            Tensor x = random(arena, DType.BF16, rows, in);
+            Tensor y = random(arena, DType.BF16, rows, out);
+            Tensor w = random(arena, DType.BF16, in, out);
+            Tensor dw = random(arena, DType.F32, in, out);
+            Fp8Matrix x8 = fp8(arena, DType.E4M3, rows, in);
+            Fp8Matrix y8 = fp8(arena, DType.E5M2, rows, out);
+            Fp8Matrix w8 = fp8(arena, DType.E4M3, in, out);
+            double cast = millis(() -> ops.quantize(x, x8));
+            double castGradient = millis(() -> ops.quantize(y, y8));
+            double castWeight = millis(() -> ops.quantize(w, w8));
+            Gelu gelu = new Gelu(Gelu.Form.ERF, null);
+            double geluForward = millis(() -> ops.gelu(gelu, x, x8));
+            double geluBackward = millis(() -> ops.geluBackward(gelu, x, x, x8, null));
+            double forward = millis(() -> ops.matmul(new Fp8Matmul(x8.rows(), w8.columns(), y, null, false, true)));
+            double back = millis(() -> ops.matmul(new Fp8Matmul(y8.rows(), w8.rows(), x, null, false, false)));
+            double weight = millis(() -> ops.matmul(new Fp8Matmul(x8.columns(), y8.columns(), dw, null, true, false)));
+            System.out.printf(
+                    "fp8 %s %d x %d x %d: forward %.0f us, dX %.0f, dW (fp32 +=) %.0f; casts of x %.0f, dy %.0f, w %.0f; gelu of x %.0f, backward %.0f%n",
+                    name,
+                    rows,
+                    in,
+                    out,
+                    1000 * forward,
+                    1000 * back,
+                    1000 * weight,
+                    1000 * cast,
+                    1000 * castGradient,
+                    1000 * castWeight,
+                    1000 * geluForward,
+                    1000 * geluBackward);
+        }
+    }
+
+    private Fp8Matrix fp8(Arena arena, DType type, int rows, int columns) {
+        Tensor numbers = arena.allocate("scale", DType.F32, 12);
+        device.ops().fill(numbers, 1);
+        return new Fp8Matrix(
+                arena.allocate("values", type, rows, columns),
+                arena.allocate("transposed", type, columns, rows),
+                new Fp8Scale(numbers.slice(0, 0, 1), numbers.slice(0, 4, 1), numbers.slice(0, 8, 1)));
     }
 
     private void attention(int b, int h, int t, int d, DType type, boolean causal) {

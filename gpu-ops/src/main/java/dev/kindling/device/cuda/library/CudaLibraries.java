@@ -38,6 +38,11 @@ public final class CudaLibraries {
         return open.get(0).getFunction(function);
     }
 
+    /** cublasLt, which JCuda lacks. */
+    NativeLibrary cublasLt() {
+        return open.get(open.size() - 2);
+    }
+
     /**
      * Finds and loads the libraries.
      *

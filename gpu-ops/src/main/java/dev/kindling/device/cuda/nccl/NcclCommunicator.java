@@ -7,6 +7,7 @@ import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.CudaMemory;
 import dev.kindling.device.cuda.CudaOptimizer;
 import dev.kindling.device.cuda.CudaRounding;
+import dev.kindling.device.cuda.CudaStream;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;

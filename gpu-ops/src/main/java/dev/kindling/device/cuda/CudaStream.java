@@ -1,10 +1,10 @@
-package dev.kindling.device.cuda.nccl;
+package dev.kindling.device.cuda;
 
 import jcuda.driver.CUstream;
 
 /** A stream that tells its handle, for libraries that JCuda does not bind. */
-final class CudaStream extends CUstream {
-    long handle() {
+public final class CudaStream extends CUstream {
+    public long handle() {
         return getNativePointer();
     }
 }

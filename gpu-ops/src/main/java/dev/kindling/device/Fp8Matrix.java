@@ -1,0 +1,35 @@
+package dev.kindling.device;
+
+import dev.kindling.tensor.Tensor;
+import java.util.Locale;
+
+/**
+ * A matrix in FP8 (E4M3 or E5M2) beside its transpose: 8-bit products read both operands along the summed dimension, and
+ * forward and backward sum over different ones.
+ *
+ * @param values (M, K)
+ * @param transposed (K, M)
+ */
+public record Fp8Matrix(Tensor values, Tensor transposed, Fp8Scale scale) {
+    public Fp8Matrix {
+        if (values.shape().rank() != 2
+                || values.dtype() != transposed.dtype()
+                || !transposed.transpose(0, 1).shape().equals(values.shape())) {
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "%s is not the transpose of %s", transposed, values));
+        }
+    }
+
+    /** One operand of a product: a matrix whose rows are summed along, and 1 / scale. */
+    public record Operand(Tensor values, Tensor inverseScale) {}
+
+    /** The matrix (M, K) as an operand. */
+    public Operand rows() {
+        return new Operand(values, scale.inverse());
+    }
+
+    /** Its transpose (K, M) as an operand. */
+    public Operand columns() {
+        return new Operand(transposed, scale.inverse());
+    }
+}

@@ -1,0 +1,48 @@
+package dev.kindling.device;
+
+import dev.kindling.tensor.Tensor;
+
+/**
+ * Operations of FP8 training (Micikevicius et al., arXiv:2209.05433), on GPUs that have FP8 tensor cores. Quantizing rounds
+ * to nearest even; what is too large becomes the largest number, infinities become NaN. Rows and columns are multiples of
+ * {@value #MULTIPLE}.
+ */
+public interface Fp8Ops {
+    /** How many past steps a scale looks back on. */
+    int HISTORY = 16;
+
+    /** How far apart in floats inverse scales lie: products read each at a multiple of 16 bytes. */
+    int SPACING = 4;
+
+    /** What rows and columns are multiples of. */
+    int MULTIPLE = 16;
+
+    /** to = x (M, K), overwritten; the maximum of its scale grows to that of x. */
+    void quantize(Tensor x, Fp8Matrix to);
+
+    /** y = gelu(x + bias), x (M, K); otherwise as {@link #quantize}. */
+    void gelu(Gelu op, Tensor x, Fp8Matrix y);
+
+    /** dx = dy gelu'(x + bias), x, dy (M, K); otherwise as {@link #quantize}. dBias (K) F32 += or null. */
+    void geluBackward(Gelu op, Tensor x, Tensor dy, Fp8Matrix dx, Tensor dBias);
+
+    void matmul(Fp8Matmul op);
+
+    /**
+     * The scales of all FP8 tensors of a model. Those of the coming step are made from {@code history}; a tensor without
+     * one gets a guess, gradients by the step's loss scale.
+     *
+     * @param scale (n) F32
+     * @param inverse (n, {@link #SPACING}) F32, of which the first column is used
+     * @param maximum (n) F32
+     * @param limit (n) F32: the largest number of each tensor's type
+     * @param history (n, {@link #HISTORY}) F32: the maxima of the last steps, the newest first; 0 for none
+     */
+    record Scales(Tensor scale, Tensor inverse, Tensor maximum, Tensor limit, Tensor history) {}
+
+    /** Makes the scales of a step from the history and sets the maxima to 0. */
+    void beginStep(Scales scales);
+
+    /** Moves the step's maxima into the history. */
+    void endStep(Scales scales);
+}

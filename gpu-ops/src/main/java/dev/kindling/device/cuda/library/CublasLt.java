@@ -1,0 +1,213 @@
+package dev.kindling.device.cuda.library;
+
+import com.google.errorprone.annotations.FormatMethod;
+import com.sun.jna.Memory;
+import com.sun.jna.NativeLibrary;
+import com.sun.jna.Pointer;
+import com.sun.jna.ptr.IntByReference;
+import com.sun.jna.ptr.PointerByReference;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * cublasLt's matrix products of 8-bit operands, through JNA: D = A^T B + beta C, where all matrices lie by columns, as
+ * cublasLt sees them. A handle belongs to the GPU that is current when it is made. Used by one thread at a time.
+ */
+public final class CublasLt implements AutoCloseable {
+    private static final int COMPUTE_F32 = 68;
+    private static final int TYPE_F32 = 0;
+    private static final int TRANSPOSED = 1;
+    private static final int EPILOGUE_BIAS = 4;
+    // cublasLtMatmulDescAttributes_t
+    private static final int TRANSPOSE_A = 3;
+    private static final int EPILOGUE = 7;
+    private static final int BIAS_POINTER = 8;
+    private static final int A_SCALE_POINTER = 17;
+    private static final int B_SCALE_POINTER = 18;
+    private static final int FAST_ACCUMULATION = 25;
+    private static final int BIAS_TYPE = 26;
+    // cublasLtMatmulPreferenceAttributes_t; the alignments of A, B, C and D follow each other
+    private static final int WORKSPACE_BYTES = 1;
+    private static final int FIRST_ALIGNMENT = 5;
+    private static final int ALIGNMENT = 16;
+    /** The size of cublasLtMatmulHeuristicResult_t, which begins with the algorithm. */
+    private static final int RESULT_BYTES = 96;
+
+    private static final Memory ONE = memory(Float.BYTES);
+    private static final Memory ZERO = memory(Float.BYTES);
+
+    static {
+        ONE.setFloat(0, 1);
+    }
+
+    private final NativeLibrary library;
+    private final Pointer handle;
+    private final List<Runnable> frees = new ArrayList<>();
+
+    public CublasLt() {
+        library = CudaLibraries.load().cublasLt();
+        handle = create("cublasLtCreate");
+    }
+
+    private static Memory memory(int bytes) {
+        Memory memory = new Memory(bytes);
+        memory.clear();
+        return memory;
+    }
+
+    private static Memory of(int value) {
+        Memory memory = memory(Integer.BYTES);
+        memory.setInt(0, value);
+        return memory;
+    }
+
+    private static Memory of(long value) {
+        Memory memory = memory(Long.BYTES);
+        memory.setLong(0, value);
+        return memory;
+    }
+
+    /**
+     * A kind of product.
+     *
+     * @param m rows of D, and columns of A
+     * @param n columns of D and B
+     * @param k rows of A and B
+     * @param typeA cudaDataType of A
+     * @param typeB cudaDataType of B
+     * @param typeD cudaDataType of C and D
+     * @param accumulate whether beta is 1 rather than 0
+     * @param biased whether a vector (m) of the type of D is added
+     * @param fast whether sums may stay in the tensor cores' accumulators
+     */
+    public record Problem(
+            int m, int n, int k, int typeA, int typeB, int typeD, boolean accumulate, boolean biased, boolean fast) {}
+
+    /**
+     * Where the operands of one product are on the device; D is C.
+     *
+     * @param bias 0 without one
+     */
+    public record Addresses(long a, long scaleA, long b, long scaleB, long d, long bias) {}
+
+    /** A problem's descriptors and the algorithm that cublasLt's heuristic ranks first for it, which never changes. */
+    public final class Plan {
+        private final Problem problem;
+        private final Pointer operation;
+        private final Pointer a;
+        private final Pointer b;
+        private final Pointer d;
+        private final Memory result = memory(RESULT_BYTES);
+
+        private Plan(Problem problem, long workspaceBytes) {
+            this.problem = problem;
+            operation = create("cublasLtMatmulDescCreate", COMPUTE_F32, TYPE_F32);
+            describe(TRANSPOSE_A, of(TRANSPOSED));
+            Memory fast = memory(Byte.BYTES);
+            fast.setByte(0, (byte) (problem.fast() ? 1 : 0));
+            describe(FAST_ACCUMULATION, fast);
+            if (problem.biased()) {
+                describe(EPILOGUE, of(EPILOGUE_BIAS));
+                describe(BIAS_TYPE, of(problem.typeD()));
+            }
+            a = layout(problem.typeA(), problem.k(), problem.m());
+            b = layout(problem.typeB(), problem.k(), problem.n());
+            d = layout(problem.typeD(), problem.m(), problem.n());
+            frees.add(() -> call("cublasLtMatmulDescDestroy", operation));
+            choose(workspaceBytes);
+        }
+
+        private Pointer layout(int type, long rows, long columns) {
+            Pointer layout = create("cublasLtMatrixLayoutCreate", type, rows, columns, rows);
+            frees.add(() -> call("cublasLtMatrixLayoutDestroy", layout));
+            return layout;
+        }
+
+        private void choose(long workspaceBytes) {
+            // Any aligned addresses: the heuristic asks whether there are scales, not where.
+            describe(A_SCALE_POINTER, of((long) ALIGNMENT));
+            describe(B_SCALE_POINTER, of((long) ALIGNMENT));
+            Pointer preference = create("cublasLtMatmulPreferenceCreate");
+            try {
+                set("cublasLtMatmulPreferenceSetAttribute", preference, WORKSPACE_BYTES, of(workspaceBytes));
+                for (int i = 0; i < 4; i++) {
+                    set("cublasLtMatmulPreferenceSetAttribute", preference, FIRST_ALIGNMENT + i, of(ALIGNMENT));
+                }
+                IntByReference found = new IntByReference();
+                int status = call(
+                        "cublasLtMatmulAlgoGetHeuristic", handle, operation, a, b, d, d, preference, 1, result, found);
+                check(status, "find an algorithm for %s", problem);
+                if (found.getValue() == 0) {
+                    throw new CudaException("cublasLt has no algorithm for " + problem);
+                }
+            } finally {
+                call("cublasLtMatmulPreferenceDestroy", preference);
+            }
+        }
+
+        private void describe(int attribute, Memory value) {
+            set("cublasLtMatmulDescSetAttribute", operation, attribute, value);
+        }
+
+        /** Enqueues the product. */
+        public void run(Addresses at, long workspace, long workspaceBytes, long stream) {
+            describe(A_SCALE_POINTER, of(at.scaleA()));
+            describe(B_SCALE_POINTER, of(at.scaleB()));
+            if (problem.biased()) {
+                describe(BIAS_POINTER, of(at.bias()));
+            }
+            int status = call(
+                    "cublasLtMatmul",
+                    handle,
+                    operation,
+                    ONE,
+                    at.a(),
+                    a,
+                    at.b(),
+                    b,
+                    problem.accumulate() ? ONE : ZERO,
+                    at.d(),
+                    d,
+                    at.d(),
+                    d,
+                    result,
+                    workspace,
+                    workspaceBytes,
+                    stream);
+            check(status, "multiply %s", problem);
+        }
+    }
+
+    /** A plan that lives as long as this does. */
+    public Plan plan(Problem problem, long workspaceBytes) {
+        return new Plan(problem, workspaceBytes);
+    }
+
+    private void set(String function, Pointer object, int attribute, Memory value) {
+        check(call(function, object, attribute, value, value.size()), "set attribute %d of %s", attribute, function);
+    }
+
+    private Pointer create(String function, Object... arguments) {
+        PointerByReference made = new PointerByReference();
+        Object[] all = new Object[arguments.length + 1];
+        all[0] = made;
+        System.arraycopy(arguments, 0, all, 1, arguments.length);
+        check(call(function, all), "%s", function);
+        return made.getValue();
+    }
+
+    private int call(String function, Object... arguments) {
+        return library.getFunction(function).invokeInt(arguments);
+    }
+
+    @FormatMethod
+    private static void check(int status, String what, Object... arguments) {
+        CudaCall.checkCublas(status, what, arguments);
+    }
+
+    @Override
+    public void close() {
+        frees.forEach(Runnable::run);
+        call("cublasLtDestroy", handle);
+    }
+}

@@ -1,0 +1,93 @@
+package dev.kindling.nn;
+
+import dev.kindling.device.Device;
+import dev.kindling.device.Fp8Ops;
+import dev.kindling.device.Fp8Scale;
+import dev.kindling.device.Precision;
+import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * What FP8 training knows beyond the weights: the scale of each tensor that it rounds, from the largest values of past
+ * steps (delayed scaling: Micikevicius et al., arXiv:2209.05433). The history of those values is state of the training run;
+ * scales and rounded weights are made of it and of the weights anew for each step.
+ */
+final class Fp8State {
+    private static final float LARGEST_E4M3 = 448;
+    private static final float LARGEST_E5M2 = 57344;
+    /** Of a block: query, key and value; the projections of attention and feed-forward layer; the latter's first. */
+    private static final int LINEAR_LAYERS = 4;
+    /** Of a linear layer: input, weight, gradient of the output. */
+    private static final int TENSORS = 3;
+
+    private final Device device;
+    private final Fp8Ops.Scales scales;
+    private final float[] limits;
+    private final List<Runnable> eachStep = new ArrayList<>();
+    private int given;
+
+    /**
+     * That of a model in training; null unless the device computes in FP8.
+     *
+     * @throws IllegalArgumentException if the model or its micro-batches are of sizes that FP8 products cannot take
+     */
+    static Fp8State of(Parameters parameters, BatchShape shape, Gpt.DeviceArena memory) {
+        if (memory.device().precision() != Precision.FP8) {
+            return null;
+        }
+        GptConfig config = parameters.config();
+        if (config.width() % Fp8Ops.MULTIPLE != 0 || shape.rows() % Fp8Ops.MULTIPLE != 0) {
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "FP8 products take multiples of %d, and the model has width %d and micro-batches of %d tokens; change model.n_embd, train.micro_batch or model.block_size, or set train.precision to bf16",
+                    Fp8Ops.MULTIPLE,
+                    config.width(),
+                    shape.rows()));
+        }
+        return new Fp8State(memory.device(), memory.arena(), config.layers() * LINEAR_LAYERS * TENSORS);
+    }
+
+    /** @param tensors how many scales there will be */
+    private Fp8State(Device device, Arena arena, int tensors) {
+        this.device = device;
+        limits = new float[tensors];
+        scales = new Fp8Ops.Scales(
+                arena.allocate("FP8 scales", DType.F32, tensors),
+                arena.allocate("inverse FP8 scales", DType.F32, tensors, Fp8Ops.SPACING),
+                arena.allocate("FP8 maxima", DType.F32, tensors),
+                arena.allocate("FP8 limits", DType.F32, tensors),
+                arena.allocate("FP8 history", DType.F32, tensors, Fp8Ops.HISTORY));
+        device.ops().fill(scales.history(), 0);
+        device.ops().fill(scales.maximum(), 0);
+    }
+
+    /** The scale of one more tensor. */
+    Fp8Scale scale(DType type) {
+        limits[given] = type == DType.E5M2 ? LARGEST_E5M2 : LARGEST_E4M3;
+        device.upload(limits, scales.limit());
+        int at = given++;
+        return new Fp8Scale(
+                scales.scale().slice(0, at, 1),
+                scales.inverse().select(1, 0).slice(0, at, 1),
+                scales.maximum().slice(0, at, 1));
+    }
+
+    /** Has work done at the beginning of each step, once its scales are made. */
+    void eachStep(Runnable work) {
+        eachStep.add(work);
+    }
+
+    /** Makes the step's scales and rounds the weights. Before the first forward pass of a training step. */
+    void beginStep() {
+        device.ops().fp8().beginStep(scales);
+        eachStep.forEach(Runnable::run);
+    }
+
+    /** Takes the step's largest values into the history. After the last backward pass of a training step. */
+    void endStep() {
+        device.ops().fp8().endStep(scales);
+    }
+}

@@ -1,6 +1,7 @@
 package dev.kindling.evaluate;
 
 import dev.kindling.input.Format;
+import dev.kindling.input.TaskInputs;
 import dev.kindling.input.TextInput;
 import java.io.IOException;
 import java.io.Serializable;
@@ -14,12 +15,12 @@ import org.apache.spark.sql.SparkSession;
 /** What to evaluate, found and checked by the driver, read by the tasks. */
 public final class EvaluationData {
     private final long segments;
-    private final Share<Passage> share;
+    private final Division<Passage> division;
     private final WindowLength windowLength;
 
-    private EvaluationData(long segments, Share<Passage> share, WindowLength windowLength) {
+    private EvaluationData(long segments, Division<Passage> division, WindowLength windowLength) {
         this.segments = segments;
-        this.share = share;
+        this.division = division;
         this.windowLength = windowLength;
     }
 
@@ -27,17 +28,31 @@ public final class EvaluationData {
         int of(int block, int bytesPerToken);
     }
 
-    /** What one task scores. */
+    /** What one task scores, as it is sent to it. */
     interface Share<T> extends Serializable {
-        Iterator<T> of(int task, int tasks) throws IOException;
+        Iterator<T> read() throws IOException;
+    }
+
+    /** What each of a number of tasks scores. */
+    interface Division<T> {
+        Share<T> share(int task, int tasks);
     }
 
     /** Text files, or a table. */
     public static EvaluationData of(TextInput input) {
-        Segments segments = new Segments(input.files());
+        Segments segments = Segments.of(input.files());
         return input.format() == Format.TEXT
-                ? new EvaluationData(segments.count(), segments::texts, segments::windowTokens)
-                : new EvaluationData(segments.count(), segments::rows, (block, bytesPerToken) -> 0);
+                ? new EvaluationData(segments.count(), (task, tasks) -> texts(segments.part(task, tasks)), segments::windowTokens)
+                : new EvaluationData(
+                        segments.count(), (task, tasks) -> rows(segments.part(task, tasks)), (block, bytesPerToken) -> 0);
+    }
+
+    private static Share<Passage> texts(Segments part) {
+        return part::texts;
+    }
+
+    private static Share<Passage> rows(Segments part) {
+        return part::rows;
     }
 
     /**
@@ -47,7 +62,8 @@ public final class EvaluationData {
      */
     public static EvaluationData split(String folder, String split, int windows) throws IOException {
         ShardSplit of = ShardSplit.of(folder, split, windows);
-        return new EvaluationData(of.segments(), of::passages, (block, bytesPerToken) -> block);
+        return new EvaluationData(
+                of.segments(), (task, tasks) -> () -> of.passages(task, tasks), (block, bytesPerToken) -> block);
     }
 
     /**
@@ -64,18 +80,21 @@ public final class EvaluationData {
      * @param slots tasks that can run at the same time
      */
     JavaRDD<Passage> passages(SparkSession session, int partitions, int slots) {
-        return divided(segments, share, session, partitions, slots);
+        return divided(segments, division, session, partitions, slots);
     }
 
     /** Work of a number of segments, divided among tasks. */
-    static <T> JavaRDD<T> divided(long segments, Share<T> share, SparkSession session, int partitions, int slots) {
+    static <T> JavaRDD<T> divided(
+            long segments, Division<T> division, SparkSession session, int partitions, int slots) {
         int tasks = partitions > 0
                 ? partitions
                 : (int) Math.max(1, Math.min(segments, Math.max(slots, segments / segmentsATask(session))));
-        FlatMapFunction<Integer, T> work = task -> share.of(task, tasks);
-        return JavaSparkContext.fromSparkContext(session.sparkContext())
-                .parallelize(IntStream.range(0, tasks).boxed().toList(), tasks)
-                .flatMap(work);
+        Iterator<Share<T>> shares = IntStream.range(0, tasks)
+                .mapToObj(task -> division.share(task, tasks))
+                .iterator();
+        FlatMapFunction<Share<T>, T> read = Share::read;
+        return TaskInputs.of(JavaSparkContext.fromSparkContext(session.sparkContext()), shares)
+                .flatMap(read);
     }
 
     /** How many segments of text one task should score: a second of work for a GPU, minutes for a CPU. */

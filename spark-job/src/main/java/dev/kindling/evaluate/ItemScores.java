@@ -2,9 +2,10 @@ package dev.kindling.evaluate;
 
 import dev.kindling.evaluate.item.Item;
 import dev.kindling.evaluate.item.ItemFile;
+import dev.kindling.evaluate.item.ItemLayout;
+import dev.kindling.input.FileList;
 import java.nio.charset.StandardCharsets;
 import java.util.Iterator;
-import java.util.List;
 import org.apache.spark.api.java.function.FlatMapFunction;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
@@ -45,15 +46,19 @@ public final class ItemScores {
 
     /** The rows of all items; computed when an action asks for them. */
     public static Dataset<Row> of(ItemFile items, SparkSession session, DocumentScores.Tasks tasks) {
-        Segments segments = new Segments(List.of(items.file()));
+        Segments segments = Segments.of(FileList.of(items.file()));
         ItemScoring scoring = new ItemScoring(
                 tasks.scoring(), tasks.measurements(), items.layout().choice());
-        EvaluationData.Share<Item> share = (task, of) -> segments.items(items.layout(), task, of);
+        EvaluationData.Division<Item> division = (task, of) -> share(segments.part(task, of), items.layout());
         FlatMapFunction<Iterator<Item>, Row> scores = scoring::scores;
         return session.createDataFrame(
-                EvaluationData.divided(segments.count(), share, session, tasks.partitions(), tasks.slots())
+                EvaluationData.divided(segments.count(), division, session, tasks.partitions(), tasks.slots())
                         .mapPartitions(scores),
                 SCHEMA);
+    }
+
+    private static EvaluationData.Share<Item> share(Segments part, ItemLayout layout) {
+        return () -> part.items(layout);
     }
 
     static Row row(ItemLoss loss) {

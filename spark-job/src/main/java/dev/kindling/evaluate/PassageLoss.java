@@ -12,6 +12,7 @@ final class PassageLoss implements WindowBatch.Tally {
     private final Passage passage;
     private long tokens;
     private long bytes;
+    private long nats;
     private long units;
     private int outstanding;
     private boolean read;
@@ -38,7 +39,10 @@ final class PassageLoss implements WindowBatch.Tally {
     @Override
     public void add(double loss, int scored) {
         outstanding--;
-        units = Math.addExact(units, Math.round(loss * UNITS));
+        // Whole nats apart, as PassageScore has them: a compressed file of a billion tokens is one passage.
+        units += Math.round(loss * UNITS);
+        nats += units / (long) UNITS;
+        units %= (long) UNITS;
         tokens += scored;
     }
 
@@ -69,6 +73,12 @@ final class PassageLoss implements WindowBatch.Tally {
         return bytes;
     }
 
+    /** Whole nats of loss. */
+    long nats() {
+        return nats;
+    }
+
+    /** Units of loss beside them, less than a nat. */
     long units() {
         return units;
     }

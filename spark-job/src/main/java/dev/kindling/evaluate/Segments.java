@@ -4,14 +4,15 @@ import dev.kindling.evaluate.item.Item;
 import dev.kindling.evaluate.item.ItemFile;
 import dev.kindling.evaluate.item.ItemLayout;
 import dev.kindling.evaluate.item.ItemRange;
-import dev.kindling.input.InputFile;
+import dev.kindling.input.FileList;
+import dev.kindling.input.FileRanges;
 import java.io.Serializable;
 import java.util.Collections;
 import java.util.Iterator;
-import java.util.List;
 import java.util.Optional;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
+import java.util.stream.StreamSupport;
 import org.apache.spark.TaskContext;
 import org.apache.spark.util.TaskCompletionListener;
 
@@ -19,27 +20,24 @@ import org.apache.spark.util.TaskCompletionListener;
  * Files in segments of {@value #BYTES} bytes, shared among tasks, so that a long document or a large table is divided between
  * them, and never in memory as a whole.
  */
-record Segments(List<InputFile> files) implements Serializable {
+record Segments(FileRanges ranges) implements Serializable {
     /** Large enough that a window begun anew, and its context read again, cost little. */
     static final int BYTES = 1 << 17;
 
-    /** Consecutive segments of a file. */
-    private record Run(InputFile file, long first, long end) {
-        boolean isEmpty() {
-            return first >= end;
-        }
+    static Segments of(FileList files) {
+        return new Segments(FileRanges.of(files, BYTES));
     }
 
     long count() {
-        return files.stream().mapToLong(file -> file.ranges(BYTES)).sum();
+        return ranges.count();
     }
 
     /** The approximate mean length of windows of {@code block} tokens, by the sizes of the files. */
     int windowTokens(int block, int bytesPerToken) {
         long tokens = 0;
         long windows = 0;
-        for (InputFile file : files) {
-            long own = Math.max(1, file.bytes() / bytesPerToken);
+        for (FileRanges.Run run : ranges) {
+            long own = Math.max(1, run.file().bytes() / bytesPerToken);
             tokens += own;
             windows += (own + block - 1) / block;
         }
@@ -47,41 +45,32 @@ record Segments(List<InputFile> files) implements Serializable {
     }
 
     /** The segments of task number {@code task} out of {@code tasks}. */
-    private Stream<Run> runs(int task, int tasks) {
-        long all = count();
-        long from = all * task / tasks;
-        long to = all * (task + 1) / tasks;
-        long[] before = {0};
-        return files.stream()
-                .map(file -> {
-                    long first = before[0];
-                    before[0] += file.ranges(BYTES);
-                    return new Run(file, Math.max(from, first) - first, Math.min(to, before[0]) - first);
-                })
-                .filter(run -> !run.isEmpty());
+    Segments part(int task, int tasks) {
+        return new Segments(ranges.slice(count() * task / tasks, count() * (task + 1) / tasks));
     }
 
-    /** A task's part of text files, each of them one document. */
-    Iterator<Passage> texts(int task, int tasks) {
-        return runs(task, tasks)
-                .flatMap(run -> LongStream.range(run.first(), run.end())
+    private Stream<FileRanges.Run> runs() {
+        return StreamSupport.stream(ranges.spliterator(), false);
+    }
+
+    /** Those of text files, each of them one document. */
+    Iterator<Passage> texts() {
+        return runs().flatMap(run -> LongStream.range(run.first(), run.end())
                         .<Passage>mapToObj(segment -> new TextSegment(run.file(), segment)))
                 .iterator();
     }
 
-    /** A task's part of a table, each row of it one document. */
-    Iterator<Passage> rows(int task, int tasks) {
-        TablePassages rows = new TablePassages(runs(task, tasks)
-                .map(run -> new TablePassages.Range(run.file(), run.first() * BYTES, end(run)))
-                .toList());
+    /** Those of a table, each row of it one document. */
+    Iterator<Passage> rows() {
+        TablePassages rows = new TablePassages(ranges.iterator());
         closeWithTask(rows::close);
         return rows;
     }
 
-    /** A task's part of a file of items, the only one. */
-    Iterator<Item> items(ItemLayout layout, int task, int tasks) {
-        Optional<ItemRange> items = runs(task, tasks)
-                .map(run -> new ItemRange(new ItemFile(run.file(), layout), run.first() * BYTES, end(run)))
+    /** Those of a file of items, the only one. */
+    Iterator<Item> items(ItemLayout layout) {
+        Optional<ItemRange> items = runs().map(
+                        run -> new ItemRange(new ItemFile(run.file(), layout), run.beginByte(), run.endByte()))
                 .findFirst();
         items.ifPresent(range -> closeWithTask(range::close));
         return items.<Iterator<Item>>map(range -> range).orElseGet(Collections::emptyIterator);
@@ -93,9 +82,5 @@ record Segments(List<InputFile> files) implements Serializable {
             TaskCompletionListener closing = ended -> close.run();
             context.addTaskCompletionListener(closing);
         }
-    }
-
-    private static long end(Run run) {
-        return run.end() == run.file().ranges(BYTES) ? run.file().bytes() : run.end() * BYTES;
     }
 }

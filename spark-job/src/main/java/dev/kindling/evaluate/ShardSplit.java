@@ -40,7 +40,7 @@ record ShardSplit(String folder, String split, int windows, long tokens) impleme
 
     long segments() {
         return windows > 0
-                ? (windows + SEGMENT_WINDOWS - 1) / SEGMENT_WINDOWS
+                ? (windows + SEGMENT_WINDOWS - 1L) / SEGMENT_WINDOWS
                 : (tokens + SEGMENT_TOKENS - 1) / SEGMENT_TOKENS;
     }
 

@@ -1,33 +1,27 @@
 package dev.kindling.evaluate;
 
-import dev.kindling.input.InputFile;
+import dev.kindling.input.FileRanges;
 import dev.kindling.input.TableRow;
 import dev.kindling.input.TableRows;
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.Iterator;
-import java.util.List;
 import java.util.NoSuchElementException;
 
 /** The rows of ranges of tables, read as they are asked for. */
 final class TablePassages implements Iterator<Passage> {
-    /** Bytes of a file. */
-    record Range(InputFile file, long begin, long end) {}
-
-    private final Deque<Range> left;
+    private final Iterator<FileRanges.Run> left;
     private TableRows rows;
     private TableRow next;
 
-    TablePassages(List<Range> ranges) {
-        left = new ArrayDeque<>(ranges);
+    TablePassages(Iterator<FileRanges.Run> ranges) {
+        left = ranges;
     }
 
     @Override
     public boolean hasNext() {
-        while (next == null && (rows != null || !left.isEmpty())) {
+        while (next == null && (rows != null || left.hasNext())) {
             if (rows == null) {
-                Range range = left.removeFirst();
-                rows = TableRows.of(range.file(), range.begin(), range.end());
+                FileRanges.Run run = left.next();
+                rows = TableRows.of(run.file(), run.beginByte(), run.endByte());
             }
             next = rows.next();
             if (next == null) {

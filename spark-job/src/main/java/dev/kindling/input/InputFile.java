@@ -9,7 +9,6 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Serializable;
-import java.util.List;
 import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
@@ -31,7 +30,13 @@ public record InputFile(Named named, Format format, String name, String uri, lon
 
     /** Ranges of {@code rangeBytes} bytes that the file can be read in; at least one. */
     public long ranges(long rangeBytes) {
-        return compression() == FileCompression.NONE ? Math.max(1, (bytes + rangeBytes - 1) / rangeBytes) : 1;
+        return ranges(name, bytes, rangeBytes);
+    }
+
+    static long ranges(String name, long bytes, long rangeBytes) {
+        return FileCompression.of(name) == FileCompression.NONE
+                ? Math.max(1, (bytes + rangeBytes - 1) / rangeBytes)
+                : 1;
     }
 
     /**
@@ -42,17 +47,16 @@ public record InputFile(Named named, Format format, String name, String uri, lon
      */
     public static InputFile single(Named named, Configuration hadoop) throws IOException {
         Path path = named.resolve(hadoop);
-        List<FileWalk.Found> found;
+        FileList found;
         try {
             found = FileWalk.of(named, path, hadoop);
         } catch (FileNotFoundException e) {
             throw named.missing(e);
         }
-        if (found.size() != 1 || !found.get(0).path().equals(path)) {
+        if (found.size() != 1 || !found.get(0).uri().equals(path.toString())) {
             throw new ConfigException(String.format(Locale.ROOT, "%s is a folder; name the file", named));
         }
-        FileWalk.Found file = found.get(0);
-        return new InputFile(named, Format.of(file.name()), file.name(), path.toString(), file.bytes());
+        return found.get(0);
     }
 
     /** The stored bytes. */

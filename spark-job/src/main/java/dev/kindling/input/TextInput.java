@@ -6,9 +6,10 @@ import dev.kindling.data.StoreException;
 import dev.kindling.storage.PathException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.util.List;
 import java.util.Locale;
 import java.util.function.Predicate;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
@@ -18,7 +19,7 @@ import org.slf4j.LoggerFactory;
  * What the user named, found and checked by the driver: the files of one format, in the order of their names. Text files are
  * a document each; tables, of JSON lines or Parquet, have one in each row.
  */
-public record TextInput(Named named, Format format, List<InputFile> files) {
+public record TextInput(Named named, Format format, FileList files) {
     private static final Logger LOG = LoggerFactory.getLogger(TextInput.class);
 
     /**
@@ -29,7 +30,7 @@ public record TextInput(Named named, Format format, List<InputFile> files) {
      * @throws DataException if it cannot be listed, or holds what cannot be read
      */
     public static TextInput of(Named named, Configuration hadoop) {
-        List<FileWalk.Found> found;
+        FileList found;
         try {
             Path root = named.resolve(hadoop);
             found = FileWalk.of(named, root, hadoop);
@@ -59,41 +60,45 @@ public record TextInput(Named named, Format format, List<InputFile> files) {
         return input;
     }
 
-    private static TextInput text(Named named, List<FileWalk.Found> found) {
+    private static TextInput text(Named named, FileList found) {
         if (named.idColumn() != null) {
             throw new ConfigException(String.format(
                     Locale.ROOT,
                     "--id-column names a column of a table, whose text is in another; name that with %s",
                     named.columnOption()));
         }
-        boolean onlyJson = found.stream().allMatch(file -> Format.of(file.name()) == Format.JSON);
-        for (FileWalk.Found file : found) {
-            Format format = Format.of(file.name());
-            if (format == Format.PARQUET || Format.isJsonLines(file.name()) || onlyJson) {
-                throw new ConfigException(String.format(
-                        Locale.ROOT,
-                        "%s of %s is a %s table; name its column of text with %s",
-                        file.name(),
-                        named,
-                        format,
-                        named.columnOption()));
-            }
-        }
+        boolean onlyJson = names(found).allMatch(name -> Format.of(name) == Format.JSON);
+        names(found)
+                .filter(name -> Format.of(name) == Format.PARQUET || Format.isJsonLines(name) || onlyJson)
+                .findFirst()
+                .ifPresent(name -> {
+                    throw new ConfigException(String.format(
+                            Locale.ROOT,
+                            "%s of %s is a %s table; name its column of text with %s",
+                            name,
+                            named,
+                            Format.of(name),
+                            named.columnOption()));
+                });
         return of(named, Format.TEXT, found);
     }
 
+    private static Stream<String> names(FileList files) {
+        return IntStream.range(0, files.size()).mapToObj(files::name);
+    }
+
     /** Beside Parquet other files are descriptions; beside JSON lines, so are JSON files. */
-    private static TextInput table(Named named, List<FileWalk.Found> found) {
-        boolean parquet = found.stream().anyMatch(file -> Format.of(file.name()) == Format.PARQUET);
-        boolean lines = found.stream().anyMatch(file -> Format.isJsonLines(file.name()));
+    private static TextInput table(Named named, FileList found) {
+        boolean parquet = names(found).anyMatch(name -> Format.of(name) == Format.PARQUET);
+        boolean lines = names(found).anyMatch(Format::isJsonLines);
         if (parquet && lines) {
             throw new ConfigException(String.format(
                     Locale.ROOT, "%s holds Parquet and JSON lines, which are two tables; name one of them", named));
         }
         Format format = parquet ? Format.PARQUET : Format.JSON;
-        Predicate<FileWalk.Found> belongs =
-                file -> Format.of(file.name()) == format && (parquet || !lines || Format.isJsonLines(file.name()));
-        List<FileWalk.Found> chosen = found.stream().filter(belongs).toList();
+        Predicate<String> belongs =
+                name -> Format.of(name) == format && (parquet || !lines || Format.isJsonLines(name));
+        FileList chosen = found.filter(belongs);
         if (chosen.isEmpty()) {
             throw new ConfigException(String.format(
                     Locale.ROOT,
@@ -101,38 +106,27 @@ public record TextInput(Named named, Format format, List<InputFile> files) {
                     named,
                     named.columnOption()));
         }
-        List<String> others = found.stream()
+        names(found)
                 .filter(belongs.negate())
-                .map(FileWalk.Found::name)
-                .toList();
-        if (!others.isEmpty()) {
-            LOG.info(
-                    "{}: {} file(s) of {} are read; the others, such as {}, are not",
-                    named,
-                    chosen.size(),
-                    format,
-                    others.get(0));
-        }
+                .findFirst()
+                .ifPresent(other -> LOG.info(
+                        "{}: {} file(s) of {} are read; the others, such as {}, are not",
+                        named,
+                        chosen.size(),
+                        format,
+                        other));
         return of(named, format, chosen);
     }
 
-    private static TextInput of(Named named, Format format, List<FileWalk.Found> found) {
-        for (FileWalk.Found file : found) {
-            FileCompression.of(file.name()).unreadable(file.name()).ifPresent(ending -> {
-                throw new DataException(String.format(
-                        Locale.ROOT,
-                        "%s of %s: %s files are not read; unpack it, or compress it by gzip, bzip2 or zstd",
-                        file.name(),
-                        named,
-                        ending));
-            });
-        }
-        return new TextInput(
-                named,
-                format,
-                found.stream()
-                        .map(file -> new InputFile(
-                                named, format, file.name(), file.path().toString(), file.bytes()))
-                        .toList());
+    private static TextInput of(Named named, Format format, FileList found) {
+        names(found).forEach(name -> FileCompression.of(name).unreadable(name).ifPresent(ending -> {
+            throw new DataException(String.format(
+                    Locale.ROOT,
+                    "%s of %s: %s files are not read; unpack it, or compress it by gzip, bzip2 or zstd",
+                    name,
+                    named,
+                    ending));
+        }));
+        return new TextInput(named, format, found.as(format));
     }
 }

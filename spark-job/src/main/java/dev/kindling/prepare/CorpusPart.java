@@ -2,22 +2,15 @@ package dev.kindling.prepare;
 
 import dev.kindling.data.DataException;
 import dev.kindling.data.corpus.Document;
-import dev.kindling.data.corpus.ShakespeareCorpus;
 import dev.kindling.data.token.TextCuts;
 import dev.kindling.input.Format;
 import dev.kindling.input.InputFile;
-import dev.kindling.input.Named;
 import dev.kindling.input.TableRow;
 import dev.kindling.input.TableRows;
 import dev.kindling.input.TextFile;
-import dev.kindling.input.TextInput;
 import dev.kindling.input.TextPieces;
 import java.io.Serializable;
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Locale;
-import java.util.stream.Stream;
-import org.apache.hadoop.conf.Configuration;
 
 /** What a task reads of a corpus at a time: a scene, or a range of a file. */
 sealed interface CorpusPart extends Serializable {
@@ -45,29 +38,6 @@ sealed interface CorpusPart extends Serializable {
      * @throws DataException if it cannot be read, or is not text
      */
     void read(Sink to);
-
-    /**
-     * The parts of a corpus, in its order.
-     *
-     * @param cuts of the tokenizer
-     * @throws DataException if it cannot be listed
-     */
-    static List<CorpusPart> of(Named corpus, TextCuts cuts, Configuration hadoop) {
-        if (corpus.path().equals(ShakespeareCorpus.ID)) {
-            try (Stream<Document> scenes = new ShakespeareCorpus().documents()) {
-                return scenes.<CorpusPart>map(Scene::new).toList();
-            }
-        }
-        List<CorpusPart> parts = new ArrayList<>();
-        for (InputFile file : TextInput.of(corpus, hadoop).files()) {
-            long ranges = file.ranges(RANGE_BYTES);
-            for (long range = 0; range < ranges; range++) {
-                long begin = range * RANGE_BYTES;
-                parts.add(new Range(file, begin, range + 1 == ranges ? file.bytes() : begin + RANGE_BYTES, cuts));
-            }
-        }
-        return parts;
-    }
 
     /** Text that the driver has read. */
     record Scene(String id, String text) implements CorpusPart {

@@ -24,7 +24,6 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -32,10 +31,13 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.fs.RemoteIterator;
+import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
@@ -204,8 +206,8 @@ public final class ShardPreparation {
         }
         Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
         for (String split : ranges.keySet()) {
-            TokenCopy copy = new TokenCopy(folder.toString(), Tokenizers.toJson(tokenizer), split, ranges.get(split));
-            splits.put(split, copy.run(spark));
+            TokenCopy copy = new TokenCopy(folder.toString(), Tokenizers.toJson(tokenizer), split);
+            splits.put(split, copy.run(spark, ranges.get(split)));
         }
         sweep(folder, splits);
         ShardSet.commit(target, request.corpus().path(), tokenizer, splits);
@@ -215,31 +217,25 @@ public final class ShardPreparation {
         boolean byCharacter = request.vocabulary().isEmpty() && request.tokenizer() == TokenizerKind.CHAR;
         TextCuts cuts =
                 request.vocabulary().map(Tokenizer::cuts).orElse(byCharacter ? TextCuts.CHARACTERS : TextCuts.GPT2);
-        List<CorpusPart> parts = new ArrayList<>(CorpusPart.of(request.corpus(), cuts, hadoop));
-        int trainParts = parts.size();
-        request.validation().ifPresent(named -> parts.addAll(CorpusPart.of(named, cuts, hadoop)));
-        long bytes = parts.stream().mapToLong(CorpusPart::cost).sum();
-        int most = (int) Math.max(spark.defaultParallelism(), bytes / TASK_BYTES);
-        Division division = new Division(parts, Math.min(parts.size(), most));
-        long[] lengths = new long[parts.size()];
-        BitSet characters = new BitSet();
-        division.run(spark, new Survey(division, byCharacter)::count).forEach(counted -> {
-            int first = (int) counted[0];
-            int size = (int) counted[1];
-            System.arraycopy(counted, 2, lengths, first, size);
-            Arrays.stream(counted, 2 + size, counted.length).forEach(character -> characters.set((int) character));
-        });
+        CorpusParts train = CorpusParts.of(request.corpus(), cuts, hadoop);
+        Optional<CorpusParts> validation = request.validation().map(named -> CorpusParts.of(named, cuts, hadoop));
+        int trainTasks = tasks(train);
+        JavaRDD<CorpusParts> tasks = TaskInputs.of(
+                spark,
+                Stream.concat(train.divide(trainTasks), validation.stream().flatMap(parts -> parts.divide(tasks(parts))))
+                        .iterator());
+        Survey survey = Survey.of(tasks, byCharacter);
+        long[] lengths = survey.codePoints();
         if (Arrays.stream(lengths).sum() == 0) {
             throw new DataException(String.format(
                     Locale.ROOT, "%s is empty; give a corpus that has text, or shakespeare", request.corpus()));
         }
         Tokenizer tokenizer = request.vocabulary()
-                .orElseGet(() -> byCharacter ? CharTokenizer.of(characters.stream()) : new BpeTokenizer());
+                .orElseGet(() -> byCharacter ? CharTokenizer.of(survey.characters().stream()) : new BpeTokenizer());
         CorpusSplit split = request.validation().isPresent()
-                ? CorpusSplit.between(lengths, trainParts)
+                ? CorpusSplit.between(lengths, trainTasks)
                 : CorpusSplit.of(lengths, request.valFraction());
         Writing writing = new Writing(
-                division,
                 folder.toString(),
                 shardTokens,
                 Tokenizers.toJson(tokenizer),
@@ -248,13 +244,18 @@ public final class ShardPreparation {
         Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
         splits.put(CorpusSplit.TRAIN, new ArrayList<>());
         splits.put(CorpusSplit.VAL, new ArrayList<>());
-        for (String task : division.runToTheLastAttempt(spark, writing::write)) {
+        for (String task : LastAttempts.results(spark, tasks.map(writing::write))) {
             WrittenShards shards = WrittenShards.parse(task);
             splits.get(CorpusSplit.TRAIN).addAll(shards.train());
             splits.get(CorpusSplit.VAL).addAll(shards.val());
         }
         sweep(folder, splits);
         ShardSet.commit(target, request.origin(), tokenizer, splits);
+    }
+
+    private int tasks(CorpusParts parts) {
+        long most = Math.max(spark.defaultParallelism(), parts.cost() / TASK_BYTES);
+        return Math.toIntExact(Math.min(parts.count(), most));
     }
 
     /** Deletes what attempts have left that were killed, or lost the race against another. */
@@ -264,7 +265,8 @@ public final class ShardPreparation {
                 .map(ShardInfo::name)
                 .collect(Collectors.toSet());
         FileSystem files = Storage.of(folder, hadoop).files();
-        for (FileStatus file : files.listStatus(folder)) {
+        for (RemoteIterator<FileStatus> all = files.listStatusIterator(folder); all.hasNext(); ) {
+            FileStatus file = all.next();
             if (!listed.contains(file.getPath().getName())) {
                 files.delete(file.getPath(), true);
             }

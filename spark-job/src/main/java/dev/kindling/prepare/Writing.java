@@ -12,28 +12,31 @@ import java.io.Serializable;
 import java.util.Locale;
 import java.util.UUID;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.TaskContext;
 
 /**
  * The second stage: tokenises a task's parts on their side of the cut.
  *
  * @param shardTokens the most ids in one shard
+ * @param cutTask the task in whose parts validation begins
+ * @param cutAt code point of those at which it begins
  */
-record Writing(Division division, String folder, int shardTokens, String tokenizer, int cutPart, long cutAt)
+record Writing(String folder, int shardTokens, String tokenizer, int cutTask, long cutAt)
         implements Serializable {
     /**
      * Writes shards whose names no other attempt at the task has, in this application or in one that was killed: an attempt
      * neither writes over nor deletes what another has written.
      */
-    String write(int task) throws IOException {
+    String write(CorpusParts parts) throws IOException {
+        int task = TaskContext.getPartitionId();
         String attempt = UUID.randomUUID().toString().substring(0, 8);
         ShardFolder target = HadoopShardFolder.at(new Path(folder), Storage.settings());
         Tokenizer encoder = Tokenizers.fromJson(tokenizer, "the driver's vocabulary");
         try (ShardSeries train = series(target, encoder, CorpusSplit.TRAIN, task, attempt);
                 ShardSeries val = series(target, encoder, CorpusSplit.VAL, task, attempt)) {
-            for (int index = division.start(task); index < division.start(task + 1); index++) {
-                long trains = index < cutPart ? Long.MAX_VALUE : index == cutPart ? cutAt : 0;
-                division.parts().get(index).read(new CutInTwo(train, val, trains));
-            }
+            CutInTwo halves =
+                    new CutInTwo(train, val, task < cutTask ? Long.MAX_VALUE : task == cutTask ? cutAt : 0);
+            parts.parts().forEach(part -> part.read(halves));
             return new WrittenShards(train.finish(), val.finish()).toJson();
         }
     }
@@ -43,7 +46,7 @@ record Writing(Division division, String folder, int shardTokens, String tokeniz
         return new ShardSeries(folder, encoder, prefix, shardTokens);
     }
 
-    /** Gives the first code points of a part to one series, and what follows to the other. */
+    /** Gives the first code points to one series, and what follows to the other. */
     private static final class CutInTwo implements CorpusPart.Sink {
         private final ShardSeries train;
         private final ShardSeries val;

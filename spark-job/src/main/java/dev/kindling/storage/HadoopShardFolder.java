@@ -19,7 +19,7 @@ public final class HadoopShardFolder implements ShardFolder {
     HadoopShardFolder(Storage storage, Path folder) {
         this.storage = storage;
         this.folder = folder;
-        ranges = storage.ranges();
+        ranges = new RangeReads(storage.store());
     }
 
     /** The folder at {@code path}. */

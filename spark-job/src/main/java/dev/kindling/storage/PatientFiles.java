@@ -48,11 +48,6 @@ final class PatientFiles extends FilterFileSystem {
         return retry.run("list", path, () -> all(super.listLocatedStatus(path)));
     }
 
-    @Override
-    public RemoteIterator<LocatedFileStatus> listFiles(Path path, boolean recursive) throws IOException {
-        return retry.run("list", path, () -> all(getRawFileSystem().listFiles(path, recursive)));
-    }
-
     /** A store lists page by page; a page may fail. */
     private static RemoteIterator<LocatedFileStatus> all(RemoteIterator<LocatedFileStatus> pages) throws IOException {
         List<LocatedFileStatus> found = new ArrayList<>();

@@ -127,9 +127,9 @@ public final class Storage {
         return hadoop;
     }
 
-    /** Reads of ranges, each of which tells a fault at once. */
-    RangeReads ranges() {
-        return new RangeReads(store);
+    /** The file system that tells a fault at once. */
+    FileSystem store() {
+        return store;
     }
 
     /** The file system, with patience: what fails in a way that may pass is tried again, see {@link Retry}. */

@@ -21,7 +21,7 @@ class PassageScoreTest {
                 .limit(100)
                 .toList();
         BigInteger units = passages.stream()
-                .map(passage -> BigInteger.valueOf(passage.units()))
+                .map(PassageScoreTest::units)
                 .reduce(BigInteger.ZERO, BigInteger::add);
         assertThat(units.bitLength()).isGreaterThan(63);
         double exact = new BigDecimal(units)
@@ -35,6 +35,33 @@ class PassageScoreTest {
             assertThat(sum.tokens()).isEqualTo(100 * 1000L);
             Collections.shuffle(scores, random);
         }
+    }
+
+    /** A compressed file is one passage, however long: a hundred million windows' losses go to one sum. */
+    @Test
+    void aPassageOfTenBillionTokensDoesNotOverflow() {
+        PassageLoss one = new PassageLoss(new Text());
+        BigInteger units = BigInteger.ZERO;
+        for (int i = 0; i < 100; i++) {
+            PassageLoss part = scored(3.3e8 + i / 7.0);
+            units = units.add(units(part));
+            one.expect();
+            one.add(3.3e8 + i / 7.0, 100_000_000);
+        }
+        assertThat(units.bitLength()).isGreaterThan(63);
+        assertThat(units(one)).isEqualTo(units);
+        PassageScore score = PassageScore.of(one);
+        assertThat(score.tokens()).isEqualTo(10_000_000_000L);
+        assertThat(score.loss())
+                .isEqualTo(new BigDecimal(units)
+                        .divide(BigDecimal.valueOf((long) PassageLoss.UNITS))
+                        .doubleValue());
+    }
+
+    private static BigInteger units(PassageLoss passage) {
+        return BigInteger.valueOf(passage.nats())
+                .multiply(BigInteger.valueOf((long) PassageLoss.UNITS))
+                .add(BigInteger.valueOf(passage.units()));
     }
 
     /** A passage of which only the name counts here. */

@@ -83,11 +83,11 @@ class SegmentsTest {
         Path file = Files.writeString(folder.resolve("text.txt"), text);
         Named named = Named.data(file.toString(), Optional.empty(), Optional.empty());
         Segments segments =
-                new Segments(TextInput.of(named, new Configuration()).files());
+                Segments.of(TextInput.of(named, new Configuration()).files());
         assertThat(segments.count()).isGreaterThan(3);
         Joined joined = new Joined();
         for (int task = 0; task < 4; task++) {
-            segments.texts(task, 4).forEachRemaining(passage -> passage.read(tokenizer, BLOCK, joined));
+            segments.part(task, 4).texts().forEachRemaining(passage -> passage.read(tokenizer, BLOCK, joined));
         }
         assertThat(joined.tokens).isEqualTo(tokenizer.encode(text));
         assertThat(tokenizer.utf8Length(joined.tokens)).isEqualTo(Files.size(file));

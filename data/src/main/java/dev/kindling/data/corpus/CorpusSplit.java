@@ -8,7 +8,7 @@ import java.util.Locale;
  * nanoGPT's split: the first {@code floor(n (1 - valFraction))} of the corpus's n code points
  * train, the rest validates. A document that lies across the cut is cut in two.
  *
- * @param part index of the part of the corpus (a document, or a range of a file) in which validation begins
+ * @param part index of the part of the corpus (however it is divided) in which validation begins
  * @param codePoint code point of that part at which it begins; 0 if the cut falls between two parts
  * @param trainCodePoints code points before the cut
  * @param valCodePoints code points after it

@@ -1,36 +1,31 @@
 package dev.kindling.prepare;
 
-import java.io.Serializable;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.ExecutionException;
-import java.util.stream.IntStream;
 import org.apache.spark.SparkStageInfo;
 import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.api.java.JavaSparkStatusTracker;
-import org.apache.spark.api.java.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Runs of parts, one for each task, so that each has about as much to read. */
-record Division(List<CorpusPart> parts, int tasks) implements Serializable {
-    private static final Logger LOG = LoggerFactory.getLogger(Division.class);
+/** Runs tasks that write files, of which Spark may start several attempts. */
+final class LastAttempts {
+    private static final Logger LOG = LoggerFactory.getLogger(LastAttempts.class);
     private static final long POLL_MILLIS = 50;
     private static final long SETTLE_MILLIS = 30_000;
 
-    <R> List<R> run(JavaSparkContext spark, Function<Integer, R> task) {
-        return rdd(spark, task).collect();
-    }
+    private LastAttempts() {}
 
     /**
-     * Like {@link #run}, and returns when no attempt runs any more, of those that Spark has ended since another was faster,
+     * The tasks' results, in their order; returns when no attempt runs any more, of those that Spark has ended since another was faster,
      * too; it waits {@value #SETTLE_MILLIS} ms for them at most.
      */
-    <R> List<R> runToTheLastAttempt(JavaSparkContext spark, Function<Integer, R> task) throws Exception {
-        JavaFutureAction<List<R>> job = rdd(spark, task).collectAsync();
+    static <R> List<R> results(JavaSparkContext spark, JavaRDD<R> tasks) throws Exception {
+        JavaFutureAction<List<R>> job = tasks.collectAsync();
         List<R> results = resultsOf(job);
         long end = System.nanoTime() + SETTLE_MILLIS * 1_000_000L;
         while (running(spark, job.jobIds()) > 0) {
@@ -51,11 +46,6 @@ record Division(List<CorpusPart> parts, int tasks) implements Serializable {
         }
     }
 
-    private <R> JavaRDD<R> rdd(JavaSparkContext spark, Function<Integer, R> task) {
-        List<Integer> numbers = IntStream.range(0, tasks).boxed().toList();
-        return spark.parallelize(numbers, tasks).map(task);
-    }
-
     private static int running(JavaSparkContext spark, List<Integer> jobs) {
         JavaSparkStatusTracker status = spark.statusTracker();
         return jobs.stream()
@@ -66,17 +56,5 @@ record Division(List<CorpusPart> parts, int tasks) implements Serializable {
                 .filter(Objects::nonNull)
                 .mapToInt(SparkStageInfo::numActiveTasks)
                 .sum();
-    }
-
-    /** The number of a task's first part. */
-    int start(int task) {
-        double share = (double) task / tasks;
-        long total = parts.stream().mapToLong(CorpusPart::cost).sum();
-        long before = 0;
-        int index = 0;
-        while (index < parts.size() && before < share * total) {
-            before += parts.get(index++).cost();
-        }
-        return index;
     }
 }

@@ -8,16 +8,24 @@ import dev.kindling.evaluate.EvaluationTotals;
 import dev.kindling.input.Named;
 import dev.kindling.input.TextInput;
 import dev.kindling.job.options.EvaluateOptions;
+import dev.kindling.prepare.ShardPreparation;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
+import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
-/** Documents: text files, rows of a table, or a split of the checkpoint's run. */
-record DocumentEvaluation(String data, EvaluationData documents) implements Evaluation {
+/**
+ * Documents: text files, rows of a table, or a split of the checkpoint's run.
+ *
+ * @param data for people
+ * @param shards that the split is of
+ */
+record DocumentEvaluation(String data, EvaluationData documents, Optional<Path> shards) implements Evaluation {
 
     /** @param out the results, which may not be in the folder that is read */
     static DocumentEvaluation of(EvaluateOptions options, EvaluatedCheckpoint subject, Path out, Configuration hadoop)
@@ -27,14 +35,17 @@ record DocumentEvaluation(String data, EvaluationData documents) implements Eval
             Named named = Named.data(data.path().get(), data.column(), data.idColumn());
             EvaluationData documents = EvaluationData.of(TextInput.of(named, hadoop));
             named.requireOutside(out, hadoop);
-            return new DocumentEvaluation(data.path().get(), documents);
+            return new DocumentEvaluation(data.path().get(), documents, Optional.empty());
         }
         String split = data.split().orElseThrow();
         boolean asTraining = options.stride().isEmpty();
         int windows = subject.config().train().evalBatches()
                 * subject.config().train().microBatch();
+        String shards = subject.shards(hadoop);
         return new DocumentEvaluation(
-                "split " + split, EvaluationData.split(subject.shards(hadoop), split, asTraining ? windows : 0));
+                "split " + split,
+                EvaluationData.split(shards, split, asTraining ? windows : 0),
+                Optional.of(new Path(shards)));
     }
 
     @Override
@@ -48,7 +59,10 @@ record DocumentEvaluation(String data, EvaluationData documents) implements Eval
     }
 
     @Override
-    public Dataset<Row> scores(SparkSession session, DocumentScores.Tasks tasks) {
+    public Dataset<Row> scores(SparkSession session, DocumentScores.Tasks tasks) throws IOException {
+        if (shards.isPresent()) {
+            new ShardPreparation(JavaSparkContext.fromSparkContext(session.sparkContext())).openChecked(shards.get());
+        }
         return DocumentScores.of(documents, session, tasks);
     }
 

@@ -3,6 +3,7 @@ package dev.kindling.job;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.data.DataException;
 import dev.kindling.evaluate.DocumentScores;
+import java.io.IOException;
 import java.util.List;
 import java.util.Locale;
 import org.apache.spark.sql.Dataset;
@@ -20,7 +21,7 @@ interface Evaluation {
     String table();
 
     /** The table, computed when an action asks for it. */
-    Dataset<Row> scores(SparkSession session, DocumentScores.Tasks tasks);
+    Dataset<Row> scores(SparkSession session, DocumentScores.Tasks tasks) throws IOException;
 
     /**
      * Adds up the written table.

@@ -10,12 +10,17 @@ import dev.kindling.data.token.Tokenizer;
 import dev.kindling.input.Named;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -24,6 +29,7 @@ import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.util.functional.FutureIO;
 
 /**
  * A folder that nanoGPT's or llm.c's scripts prepared: {@code train.bin} and {@code val.bin}, or {@code
@@ -32,6 +38,7 @@ import org.apache.hadoop.fs.Path;
  * @param files names that end in {@code .bin} with the word {@code train} or {@code val} in them, in their order
  */
 record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
+    private static final int LOOKS_AT_ONCE = 16;
     private static final Pattern NAME = Pattern.compile(
             "(?:.*[^A-Za-z])?(" + CorpusSplit.TRAIN + "|" + CorpusSplit.VAL + ")(?:[^A-Za-z].*)?\\.bin");
 
@@ -65,25 +72,18 @@ record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
             throws IOException {
         List<TokenRange> ranges = new ArrayList<>();
         boolean begins = false;
-        for (FileStatus file : files) {
-            if (!split(file.getPath().getName()).equals(Optional.of(split))) {
-                continue;
-            }
-            String name = file.getPath().toString();
-            try (FSDataInputStream in = Storage.of(folder, hadoop).files().open(file.getPath())) {
-                TokenBin bin = TokenBin.of(in, file.getLen(), name);
-                for (long at = 0; at < bin.tokens(); at += rangeTokens) {
-                    in.seek(bin.dataStart() + at * Short.BYTES);
-                    int first = in.readUnsignedByte() | in.readUnsignedByte() << Byte.SIZE;
-                    boolean document = endOfText.isPresent() && first == endOfText.getAsInt();
-                    begins = ranges.isEmpty() ? document : begins;
-                    if (!ranges.isEmpty() && begins && document) {
-                        int last = ranges.size() - 1;
-                        ranges.set(last, ranges.get(last).endingDocument());
-                    }
-                    long count = Math.min(rangeTokens, bin.tokens() - at);
-                    ranges.add(new TokenRange(name, bin.dataStart(), at, count, begins, false));
+        for (Beginnings file : beginnings(split, rangeTokens, hadoop)) {
+            for (int range = 0; range < file.ids().size(); range++) {
+                boolean document =
+                        endOfText.isPresent() && file.ids().get(range) == endOfText.getAsInt();
+                begins = ranges.isEmpty() ? document : begins;
+                if (!ranges.isEmpty() && begins && document) {
+                    int last = ranges.size() - 1;
+                    ranges.set(last, ranges.get(last).endingDocument());
                 }
+                long at = (long) range * rangeTokens;
+                long count = Math.min(rangeTokens, file.bin().tokens() - at);
+                ranges.add(new TokenRange(file.name(), file.bin().dataStart(), at, count, begins, false));
             }
         }
         if (ranges.isEmpty()) {
@@ -94,6 +94,43 @@ record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
                     split));
         }
         return ranges;
+    }
+
+    /** A file, and the first id of each range of it. */
+    private record Beginnings(String name, TokenBin bin, List<Integer> ids) {}
+
+    /** Of each file of a split; there may be many, on a store that lets wait for each. */
+    private List<Beginnings> beginnings(String split, int rangeTokens, Configuration hadoop) throws IOException {
+        List<Callable<Beginnings>> looks = files.stream()
+                .filter(file -> split(file.getPath().getName()).equals(Optional.of(split)))
+                .<Callable<Beginnings>>map(file -> () -> beginnings(file, rangeTokens, hadoop))
+                .toList();
+        ExecutorService threads = Executors.newFixedThreadPool(LOOKS_AT_ONCE);
+        try {
+            List<Beginnings> found = new ArrayList<>();
+            for (Future<Beginnings> look : threads.invokeAll(looks)) {
+                found.add(FutureIO.awaitFuture(look));
+            }
+            return found;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new InterruptedIOException("interrupted while the files of " + corpus + " were looked at");
+        } finally {
+            threads.shutdownNow();
+        }
+    }
+
+    private Beginnings beginnings(FileStatus file, int rangeTokens, Configuration hadoop) throws IOException {
+        String name = file.getPath().toString();
+        try (FSDataInputStream in = Storage.of(folder, hadoop).files().open(file.getPath())) {
+            TokenBin bin = TokenBin.of(in, file.getLen(), name);
+            List<Integer> ids = new ArrayList<>();
+            for (long at = 0; at < bin.tokens(); at += rangeTokens) {
+                in.seek(bin.dataStart() + at * Short.BYTES);
+                ids.add(in.readUnsignedByte() | in.readUnsignedByte() << Byte.SIZE);
+            }
+            return new Beginnings(name, bin, ids);
+        }
     }
 
     /**

@@ -8,7 +8,7 @@
  * dev.kindling.train.Evaluation} measures the validation loss now and then, {@link dev.kindling.train.CheckpointWriter}
  * saves the state. {@link dev.kindling.train.TrainingRecord} is the driver's side: it keeps what the ranks report.
  *
- * <p>A rank trains on the thread of its Spark task. Batches are prefetched on a thread of their own, and rank 0 writes
+ * <p>A rank trains on the thread of its Spark task. Batches are prefetched on threads of their own, and rank 0 writes
  * checkpoints on another. The record is called by the coordinator's threads, one at a time.
  */
 package dev.kindling.train;

@@ -26,7 +26,7 @@ import java.util.concurrent.atomic.AtomicLong;
  * refused with 503, broken off without an answer or within it, or delayed; for a while all are refused. It also refuses to
  * create what exists where a request asks for that, which S3 does and the server behind does not.
  */
-final class FaultyProxy implements AutoCloseable {
+public final class FaultyProxy implements AutoCloseable {
     /** What happens to a request. */
     enum Fault {
         REFUSED,
@@ -50,12 +50,14 @@ final class FaultyProxy implements AutoCloseable {
     private final AtomicLong large = new AtomicLong();
     private final Map<Fault, AtomicLong> faults = new EnumMap<>(Fault.class);
     private final Queue<String> copies = new ConcurrentLinkedQueue<>();
+    private final AtomicLong all = new AtomicLong();
+    private volatile Duration latency = Duration.ZERO;
     private volatile boolean faulty;
     private volatile String trigger;
     private volatile Duration outage;
     private volatile long outageEnd = System.nanoTime();
 
-    FaultyProxy(String server) throws IOException {
+    public FaultyProxy(String server) throws IOException {
         this.server = server;
         for (Fault fault : Fault.values()) {
             faults.put(fault, new AtomicLong());
@@ -66,7 +68,7 @@ final class FaultyProxy implements AutoCloseable {
         front.start();
     }
 
-    String endpoint() {
+    public String endpoint() {
         return "http://127.0.0.1:" + front.getAddress().getPort();
     }
 
@@ -79,6 +81,16 @@ final class FaultyProxy implements AutoCloseable {
     void outageFrom(String part, Duration length) {
         outage = length;
         trigger = part;
+    }
+
+    /** From now on every request takes so much longer. */
+    public void latency(Duration each) {
+        latency = each;
+    }
+
+    /** How many requests there have been. */
+    public long all() {
+        return all.get();
     }
 
     /** How many requests a fault has met. */
@@ -94,6 +106,8 @@ final class FaultyProxy implements AutoCloseable {
     private void handle(HttpExchange exchange) throws IOException {
         try (exchange) {
             byte[] body = exchange.getRequestBody().readAllBytes();
+            all.incrementAndGet();
+            Thread.sleep(latency.toMillis());
             String from = exchange.getRequestHeaders().getFirst("x-amz-copy-source");
             if (from != null) {
                 copies.add(from);

@@ -14,7 +14,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.FileUtil;
 import org.junit.jupiter.api.AfterAll;
@@ -54,8 +53,8 @@ class S3IT {
         server = new S3Server(folder);
         proxy = new FaultyProxy(server.endpoint());
         runs = new CommandRuns("60s", 2, settings());
-        store = new org.apache.hadoop.fs.Path("s3a://runs/").getFileSystem(hadoop(server.endpoint()));
-        makeBucket();
+        store = server.bucket("runs");
+        server.makeBucket("runs");
         Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         store.copyFromLocalFile(
                 new org.apache.hadoop.fs.Path(corpus.toString()),
@@ -78,41 +77,8 @@ class S3IT {
                 });
     }
 
-    private void makeBucket() throws Exception {
-        var request = java.net.http.HttpRequest.newBuilder(java.net.URI.create(server.endpoint() + "/runs"))
-                .PUT(java.net.http.HttpRequest.BodyPublishers.noBody())
-                .build();
-        assertThat(java.net.http.HttpClient.newHttpClient()
-                        .send(request, java.net.http.HttpResponse.BodyHandlers.discarding())
-                        .statusCode())
-                .isEqualTo(200);
-    }
-
-    /** S3A gives up sooner than it would, so that Kindling's own patience is seen. */
-    private static Map<String, String> s3a(String endpoint) {
-        return Map.ofEntries(
-                Map.entry("fs.s3a.endpoint", endpoint),
-                Map.entry("fs.s3a.endpoint.region", "us-east-1"),
-                Map.entry("fs.s3a.path.style.access", "true"),
-                Map.entry("fs.s3a.connection.ssl.enabled", "false"),
-                Map.entry("fs.s3a.access.key", "anyone"),
-                Map.entry("fs.s3a.secret.key", "any"),
-                Map.entry("fs.s3a.attempts.maximum", "1"),
-                Map.entry("fs.s3a.retry.limit", "4"),
-                Map.entry("fs.s3a.retry.interval", "50ms"),
-                Map.entry("fs.s3a.retry.throttle.limit", "4"),
-                Map.entry("fs.s3a.retry.throttle.interval", "50ms"));
-    }
-
-    private static Configuration hadoop(String endpoint) {
-        Configuration hadoop = new Configuration();
-        s3a(endpoint).forEach(hadoop::set);
-        hadoop.set("fs.s3a.impl.disable.cache", "true");
-        return hadoop;
-    }
-
     private Map<String, String> settings() {
-        return s3a(proxy.endpoint()).entrySet().stream()
+        return S3Server.settings(proxy.endpoint()).entrySet().stream()
                 .collect(java.util.stream.Collectors.toMap(
                         setting -> "spark.hadoop." + setting.getKey(), Map.Entry::getValue));
     }

@@ -7,20 +7,27 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FileSystem;
 
 /** An S3 server, S3Proxy with its objects in memory, as a process of its own. */
-final class S3Server implements AutoCloseable {
+public final class S3Server implements AutoCloseable {
     private static final int START_SECONDS = 180;
 
     private final Process process;
     private final int port;
 
     /** @param folder for its settings and its log */
-    S3Server(Path folder) throws IOException, InterruptedException {
+    public S3Server(Path folder) throws IOException, InterruptedException {
         port = freePort();
         Path settings = folder.resolve("s3proxy.properties");
         Files.write(
@@ -76,8 +83,41 @@ final class S3Server implements AutoCloseable {
         }
     }
 
-    String endpoint() {
+    public String endpoint() {
         return "http://127.0.0.1:" + port;
+    }
+
+    /** Makes a bucket, beside S3A, which makes none. */
+    public void makeBucket(String name) throws IOException, InterruptedException {
+        HttpRequest request = HttpRequest.newBuilder(URI.create(endpoint() + "/" + name))
+                .PUT(HttpRequest.BodyPublishers.noBody())
+                .build();
+        HttpResponse<Void> response = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.discarding());
+        assertThat(response.statusCode()).isEqualTo(200);
+    }
+
+    /** Hadoop's settings for a server; S3A gives up sooner than it would, so that Kindling's own patience is seen. */
+    public static Map<String, String> settings(String endpoint) {
+        return Map.ofEntries(
+                Map.entry("fs.s3a.endpoint", endpoint),
+                Map.entry("fs.s3a.endpoint.region", "us-east-1"),
+                Map.entry("fs.s3a.path.style.access", "true"),
+                Map.entry("fs.s3a.connection.ssl.enabled", "false"),
+                Map.entry("fs.s3a.access.key", "anyone"),
+                Map.entry("fs.s3a.secret.key", "any"),
+                Map.entry("fs.s3a.attempts.maximum", "1"),
+                Map.entry("fs.s3a.retry.limit", "4"),
+                Map.entry("fs.s3a.retry.interval", "50ms"),
+                Map.entry("fs.s3a.retry.throttle.limit", "4"),
+                Map.entry("fs.s3a.retry.throttle.interval", "50ms"));
+    }
+
+    /** The store as this process reaches it. */
+    public FileSystem bucket(String name) throws IOException {
+        Configuration hadoop = new Configuration();
+        settings(endpoint()).forEach(hadoop::set);
+        hadoop.set("fs.s3a.impl.disable.cache", "true");
+        return new org.apache.hadoop.fs.Path("s3a://" + name + "/").getFileSystem(hadoop);
     }
 
     @Override

@@ -19,7 +19,7 @@ public final class SparkProcesses implements AutoCloseable {
     private final Map<String, Process> processes = new LinkedHashMap<>();
 
     /** @param folder for Spark's home, work directories and the output of every process */
-    SparkProcesses(Path folder) {
+    public SparkProcesses(Path folder) {
         this(folder, null);
     }
 
@@ -44,7 +44,7 @@ public final class SparkProcesses implements AutoCloseable {
      *
      * @param settings Spark's, {@code key=value}
      */
-    Process submit(String name, List<String> settings, String... command) throws IOException {
+    public Process submit(String name, List<String> settings, String... command) throws IOException {
         List<String> submit = new ArrayList<>();
         settings.forEach(setting -> submit.addAll(List.of("--conf", setting)));
         submit.addAll(List.of("--class", "dev.kindling.job.Kindling", System.getProperty("kindling.jar")));
@@ -58,7 +58,7 @@ public final class SparkProcesses implements AutoCloseable {
     }
 
     /** What the process of that name has printed to standard error. */
-    Path err(String name) {
+    public Path err(String name) {
         return folder.resolve(name + ".err");
     }
 

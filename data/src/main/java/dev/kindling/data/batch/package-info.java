@@ -7,7 +7,6 @@
  * validation batch of its number: the same whichever rank draws it and however often a run was stopped.
  *
  * <p>Called by the training loop, by {@code compare} and by {@code evaluate}. Samplers are shared between threads.
- * {@link dev.kindling.data.batch.Prefetcher} runs one background thread that draws the next batches while the device
- * computes.
+ * {@link dev.kindling.data.batch.Prefetcher} draws the next batches on background threads while the device computes.
  */
 package dev.kindling.data.batch;

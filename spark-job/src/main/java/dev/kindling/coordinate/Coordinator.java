@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -27,6 +28,7 @@ public final class Coordinator implements AutoCloseable {
     /** What the handlers' thread is at, and since when. */
     private record Handling(String topic, int rank, long since) {}
 
+    private final String job = UUID.randomUUID().toString();
     private final TopicHandlers handlers;
     private final ExecutorService handlersThread;
     private final Map<RequestId, DriverReply> handled = new HashMap<>();
@@ -68,7 +70,15 @@ public final class Coordinator implements AutoCloseable {
         }
     }
 
+    /** What tells this job from others, in messages and in what ranks leave to later generations. */
+    String job() {
+        return job;
+    }
+
     DriverReply receive(RankMessage message) {
+        if (message instanceof RankMessage.Retains question) {
+            return question.job().equals(job) ? new DriverReply.Ok() : new DriverReply.Stop("another job runs");
+        }
         GenerationState current = open;
         if (current == null) {
             return new DriverReply.Stop("no generation is running");

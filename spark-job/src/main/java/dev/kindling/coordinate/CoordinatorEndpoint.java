@@ -28,7 +28,7 @@ final class CoordinatorEndpoint implements IsolatedThreadSafeRpcEndpoint {
     private static final ClassTag<byte[]> BYTES = ClassTag$.MODULE$.apply(byte[].class);
 
     private static final AtomicReference<Coordinator> DRIVER = new AtomicReference<>();
-    private static final AtomicReference<Object> RETAINED = new AtomicReference<>();
+    private static final Retained RETAINED = new Retained();
 
     /** Of the driver, in the application that {@code environment} is of. */
     private record Line(RpcEnv environment, RpcEndpointRef driver) {}
@@ -74,7 +74,7 @@ final class CoordinatorEndpoint implements IsolatedThreadSafeRpcEndpoint {
     }
 
     /** The one place of this executor process that outlives a generation. */
-    static AtomicReference<Object> retained() {
+    static Retained retained() {
         return RETAINED;
     }
 

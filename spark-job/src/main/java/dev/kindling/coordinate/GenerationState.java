@@ -6,6 +6,7 @@ import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.HeapShortage;
 import dev.kindling.coordinate.message.Limits;
+import dev.kindling.coordinate.message.NewestState;
 import dev.kindling.coordinate.message.RankMessage;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -26,9 +27,10 @@ final class GenerationState {
     /** How long a consequence ("lost my peer") is held back for its cause ("process killed") to become known first. */
     private static final long GRACE_MILLIS = 1_500;
 
-    private final Generation generation;
+    private Generation generation;
     private final Peer reducer;
     private final RankState[] ranks;
+    private final NewestState newest;
     private final Watchdog watchdog;
     private final Map<String, Integer> gpus = new HashMap<>();
     private FirstCause cause;
@@ -45,11 +47,24 @@ final class GenerationState {
         this.generation = generation;
         this.reducer = reducer;
         this.ranks = new RankState[generation.worldSize()];
+        this.newest = new NewestState(generation.worldSize(), generation.startStep());
         this.watchdog = new Watchdog(limits, ranks);
     }
 
-    Generation generation() {
+    synchronized Generation generation() {
         return generation;
+    }
+
+    /** Where the ranks begin, once all have said what they hold; empty before, and in jobs that hold nothing. */
+    synchronized Optional<DriverReply.Start> start() {
+        return newest.start();
+    }
+
+    /** The newest step that a rank has told of; 0 without one. */
+    synchronized long newestStep() {
+        return Math.max(
+                generation.startStep(),
+                joined().mapToLong(RankState::step).max().orElse(0));
     }
 
     synchronized DriverReply receive(RankMessage message) {
@@ -70,6 +85,8 @@ final class GenerationState {
             return new DriverReply.Stop(stopped);
         } else if (message instanceof RankMessage.Join join) {
             return join(join);
+        } else if (message instanceof RankMessage.Holds holds) {
+            return begin(holds);
         } else if (message instanceof RankMessage.Heartbeat beat && state != null) {
             state.beat(beat);
         } else if (message instanceof RankMessage.ClaimGpu claim) {
@@ -104,6 +121,12 @@ final class GenerationState {
         }
         return new DriverReply.Roster(
                 new ArrayList<>(joined().map(RankState::peer).toList()), reducer);
+    }
+
+    private DriverReply begin(RankMessage.Holds holds) {
+        newest.add(holds.rank(), holds.state());
+        newest.start().ifPresent(start -> generation = generation.startingAt(start.step()));
+        return newest.start().isPresent() ? newest.start().get() : new DriverReply.Waiting();
     }
 
     /** In local mode, where the driver is the only executor, there is no other place for ranks. */

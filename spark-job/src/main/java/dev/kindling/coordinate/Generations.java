@@ -2,9 +2,11 @@ package dev.kindling.coordinate;
 
 import dev.kindling.allreduce.ReduceServer;
 import dev.kindling.allreduce.link.Peer;
+import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.NewestState;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -13,6 +15,7 @@ import java.util.Optional;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import org.apache.spark.api.java.JavaFutureAction;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -23,8 +26,8 @@ import scala.reflect.ClassTag;
 import scala.reflect.ClassTag$;
 
 /**
- * The driver's loop of generations: one barrier job after another, each from the last committed step, until one runs
- * to its end, an error is final, or {@code maxAttempts} generations in a row have committed nothing. A generation of
+ * The driver's loop of generations: one barrier job after another, each from the newest step that its ranks hold or that
+ * is committed, until one runs to its end, an error is final, or {@code maxAttempts} in a row got no further. A generation of
  * fewer ranks than wanted ends at its next checkpoint once the cluster has room for more.
  */
 public final class Generations {
@@ -46,6 +49,7 @@ public final class Generations {
     private final ResourceProfile resources;
     private final ExecutorSlots slots;
     private int number;
+    private GenerationEnd before; // null in the first generation
 
     public Generations(JavaSparkContext sc, Coordinator coordinator, GenerationPlan plan) {
         this.sc = sc;
@@ -74,14 +78,14 @@ public final class Generations {
     private GenerationsResult runAll(GenerationBody body, Progress progress) {
         List<Generation> generations = new ArrayList<>();
         List<FirstCause> failures = new ArrayList<>();
-        long start = progress.committedStep();
+        long reached = progress.committedStep();
+        long start = reached;
         int attempt = 1;
         int worldSize = slots.await(true);
         while (true) {
-            Generation generation = new Generation(++number, worldSize, start, attempt);
+            GenerationEnd ended = runOne(new Generation(++number, worldSize, start, attempt), body, progress);
+            Generation generation = ended.generation;
             generations.add(generation);
-            progress.started(generation);
-            GenerationEnd ended = runOne(generation, body, progress);
             if (ended.failure == null && !ended.forMoreRanks) {
                 return new GenerationsResult(ended.result, generations, failures);
             }
@@ -93,21 +97,18 @@ public final class Generations {
                 LOG.warn("Generation {} failed for good: {}", generation.number(), ended.failure.describe());
                 throw new FatalJobException(ended.failure.describe());
             }
-            long committed = progress.committedStep();
-            attempt = committed > start ? 1 : attempt + 1;
-            start = committed;
+            start = progress.committedStep();
+            long furthest = Math.max(start, generation.startStep());
+            attempt = furthest > reached ? 1 : attempt + 1;
+            reached = Math.max(reached, furthest);
             if (ended.failure == null) {
                 worldSize = Math.max(worldSize, slots.now());
-                LOG.warn("Executors came back: going on with {} ranks from step {}", worldSize, start);
             } else {
-                requireAnotherAttempt(ended.failure, attempt, start);
-                LOG.error(
-                        "Generation {} failed: {}; going on from step {}",
-                        generation.number(),
-                        ended.failure.describe(),
-                        start);
+                requireAnotherAttempt(ended.failure, attempt, furthest);
+                LOG.error("Generation {} failed: {}", generation.number(), ended.failure.describe());
                 worldSize = slots.await(false);
             }
+            before = ended;
         }
     }
 
@@ -119,8 +120,23 @@ public final class Generations {
         }
     }
 
-    /** @param forMoreRanks the ranks have ended at a checkpoint so that more of them can go on */
-    private record GenerationEnd(byte[] result, FirstCause failure, boolean forMoreRanks) {}
+    /**
+     * How a generation has ended.
+     *
+     * @param generation with the step that it has really begun from
+     * @param newestStep that a rank has told of
+     * @param forMoreRanks the ranks have ended at a checkpoint so that more of them can go on
+     */
+    private record GenerationEnd(
+            Generation generation, long newestStep, byte[] result, FirstCause failure, boolean forMoreRanks) {
+        GenerationEnd(GenerationState state, byte[] result, FirstCause failure, boolean forMoreRanks) {
+            this(state.generation(), state.newestStep(), result, failure, forMoreRanks);
+        }
+
+        String ending() {
+            return failure == null ? "executors came back" : failure.describe();
+        }
+    }
 
     private GenerationEnd runOne(Generation generation, GenerationBody body, Progress progress) {
         boolean star = plan.transport() == Transport.DRIVER && generation.worldSize() > 1;
@@ -143,10 +159,9 @@ public final class Generations {
     private JavaFutureAction<List<byte[]>> submit(Generation generation, GenerationBody body) {
         sc.setLocalProperty(INTERRUPT, "true");
         sc.setLocalProperty(ClusterListener.GENERATION, String.valueOf(generation.number()));
-        sc.setJobDescription("Kindling generation " + generation.number() + ": " + generation.worldSize()
-                + " rank(s) from step " + generation.startStep());
+        sc.setJobDescription("Kindling generation " + generation.number() + ": " + generation.worldSize() + " rank(s)");
         List<Integer> ranks = IntStream.range(0, generation.worldSize()).boxed().toList();
-        RankTask task = new RankTask(generation, plan, body);
+        RankTask task = new RankTask(generation, coordinator.job(), plan, body);
         ClassTag<byte[]> bytes = ClassTag$.MODULE$.apply(byte[].class);
         return sc.parallelize(new ArrayList<>(ranks), ranks.size())
                 .rdd()
@@ -159,15 +174,18 @@ public final class Generations {
 
     private GenerationEnd watch(GenerationState state, Progress progress, JavaFutureAction<List<byte[]>> job) {
         FirstCause failure = null;
+        Beginning beginning = new Beginning(state, progress);
         RoomWatch room = new RoomWatch(state);
         DelayNotices delays =
                 new DelayNotices(coordinator, state, progress, 3 * plan.limits().silence());
         while (failure == null) {
             try {
                 List<byte[]> results = job.get(WATCH_MILLIS, TimeUnit.MILLISECONDS);
-                return new GenerationEnd(results.isEmpty() ? new byte[0] : results.get(0), null, state.ending());
+                beginning.end();
+                return new GenerationEnd(state, results.isEmpty() ? new byte[0] : results.get(0), null, state.ending());
             } catch (TimeoutException e) {
                 failure = state.problem().orElse(null);
+                beginning.look();
                 room.look();
                 delays.look();
             } catch (ExecutionException e) {
@@ -177,10 +195,45 @@ public final class Generations {
                 failure = new FirstCause(-1, "", "the driver was interrupted", "", true);
             }
         }
+        beginning.end();
         state.stop(failure.describe());
         job.cancel(true);
         awaitLeave(state);
-        return new GenerationEnd(null, failure, false);
+        return new GenerationEnd(state, null, failure, false);
+    }
+
+    /** Tells, once, from which step a generation goes on, and what the one before has cost. */
+    private final class Beginning {
+        private final GenerationState state;
+        private final Progress progress;
+        private boolean told;
+
+        Beginning(GenerationState state, Progress progress) {
+            this.state = state;
+            this.progress = progress;
+        }
+
+        void look() {
+            Optional<DriverReply.Start> start = state.start();
+            if (told || start.isEmpty()) {
+                return;
+            }
+            end();
+            if (before != null) {
+                long lost = Math.max(0, before.newestStep() - start.get().step());
+                String how = before.ending() + "; " + NewestState.describe(start.get(), lost);
+                LOG.warn("Generation {}: {}", state.generation().number(), how);
+                progress.goesOn(state.generation(), how, lost);
+            }
+        }
+
+        /** It is over, or known where it begins. */
+        void end() {
+            if (!told) {
+                told = true;
+                progress.started(state.generation());
+            }
+        }
     }
 
     /** Looks, now and then, whether there is room for more ranks; seen twice in a row it counts. */
@@ -242,10 +295,6 @@ public final class Generations {
     }
 
     private static void pause() {
-        try {
-            Thread.sleep(WATCH_MILLIS);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        LockSupport.parkNanos(WATCH_MILLIS * 1_000_000L); // returns at once while an interrupt is pending
     }
 }

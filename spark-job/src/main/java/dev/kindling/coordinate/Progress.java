@@ -6,11 +6,22 @@ import dev.kindling.coordinate.message.Generation;
 /** What the loop of generations asks and tells, on the thread that runs it. */
 @FunctionalInterface
 public interface Progress {
-    /** The step that the next generation starts from: that of the last committed checkpoint, 0 without one. */
+    /**
+     * The step of the last committed checkpoint, 0 without one: where the next generation starts, unless its ranks hold a
+     * newer one.
+     */
     long committedStep();
 
-    /** A generation has its slots and begins. */
+    /** A generation has begun, and it is known from which step. */
     default void started(Generation generation) {}
+
+    /**
+     * A generation goes on where an earlier one has ended.
+     *
+     * @param how in a line: why, from where, at what cost
+     * @param lostSteps that were finished and have to be computed again
+     */
+    default void goesOn(Generation generation, String how, long lostSteps) {}
 
     /** A generation ended before the job did. */
     default void failed(Generation generation, FirstCause cause) {}

@@ -7,12 +7,12 @@ import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FencedException;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.HeldState;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.RankMessage;
 import dev.kindling.coordinate.message.Topic;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.AtomicReference;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -24,7 +24,8 @@ public final class RankSession implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(RankSession.class);
     private static final long POLL_MILLIS = 10;
 
-    private final Generation generation;
+    private volatile Generation generation;
+    private final String job;
     private final Limits limits;
     private final int rank;
     private final Heartbeat heartbeat;
@@ -33,8 +34,9 @@ public final class RankSession implements AutoCloseable {
     private String where = "";
 
     /** Of the rank that the calling thread runs. */
-    RankSession(Generation generation, Limits limits, int rank) {
+    RankSession(Generation generation, String job, Limits limits, int rank) {
         this.generation = generation;
+        this.job = job;
         this.limits = limits;
         this.rank = rank;
         this.heartbeat = new Heartbeat(generation, limits, rank);
@@ -59,9 +61,37 @@ public final class RankSession implements AutoCloseable {
         return where;
     }
 
-    /** The step of the checkpoint to start from. */
+    /** The step to start from: that of the last checkpoint or, after {@link #begin}, what the ranks have agreed. */
     public long startStep() {
         return generation.startStep();
+    }
+
+    /**
+     * Says what this process holds of the job and waits, bounded, until all ranks have. What they begin with is the newest
+     * step of which they hold all parts together, or the last checkpoint where that is newer.
+     */
+    public DriverReply.Start begin(HeldState held) {
+        long end = System.nanoTime() + limits.firstStep() * 1_000_000L;
+        while (System.nanoTime() - end < 0) {
+            DriverReply reply = ask(new RankMessage.Holds(generation.number(), rank, held));
+            if (reply instanceof DriverReply.Start start) {
+                generation = generation.startingAt(start.step());
+                return start;
+            }
+            sleep(Math.max(POLL_MILLIS, generation.worldSize()));
+        }
+        throw new IllegalStateException(
+                "the other ranks did not say what they hold within " + limits.firstStep() + " ms");
+    }
+
+    /** What an earlier rank of this job has left in this process by {@link #keep}, the caller's from now on; or null. */
+    public AutoCloseable taken() {
+        return CoordinatorEndpoint.retained().take(job);
+    }
+
+    /** Leaves something to the job's next generation; it is closed when the job is over. */
+    public void keep(AutoCloseable left) {
+        CoordinatorEndpoint.retained().keep(job, left);
     }
 
     /** The bound of every wait. */
@@ -175,11 +205,6 @@ public final class RankSession implements AutoCloseable {
      */
     public boolean mayEnd() {
         return ask(new RankMessage.MayEnd(generation.number(), rank)) instanceof DriverReply.Ok;
-    }
-
-    /** What a rank leaves in this executor process for those of later generations; null at first. */
-    public AtomicReference<Object> retained() {
-        return CoordinatorEndpoint.retained();
     }
 
     /** Whether the driver has told this rank to stop. */

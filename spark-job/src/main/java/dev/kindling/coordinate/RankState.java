@@ -74,6 +74,11 @@ final class RankState {
         return moved;
     }
 
+    /** The last one done; -1 before the first. */
+    long step() {
+        return step;
+    }
+
     boolean beforeFirstStep() {
         return step < 0;
     }

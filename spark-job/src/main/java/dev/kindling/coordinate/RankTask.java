@@ -32,13 +32,15 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
     private static final long serialVersionUID = 1L;
 
     private final Generation generation;
+    private final String job;
     private final Limits limits;
     private final Transport transport;
     private final long maxElements;
     private final GenerationBody body;
 
-    RankTask(Generation generation, GenerationPlan plan, GenerationBody body) {
+    RankTask(Generation generation, String job, GenerationPlan plan, GenerationBody body) {
         this.generation = generation;
+        this.job = job;
         this.limits = plan.limits();
         this.transport = plan.transport();
         this.maxElements = plan.maxElements();
@@ -49,7 +51,7 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
     public Iterator<byte[]> apply(Iterator<Integer> ranks) {
         TaskContext task = TaskContext.get();
         int rank = task.partitionId();
-        try (RankSession session = new RankSession(generation, limits, rank)) {
+        try (RankSession session = new RankSession(generation, job, limits, rank)) {
             try {
                 byte[] result = joinAndRun(session, gpuOf(task));
                 session.left();

@@ -8,9 +8,10 @@ import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
 
 /**
- * What the ranks exchange in a step: their gradients, which become the sums over all ranks in place, and with ZeRO the
- * updated weights. A step calls {@link #bucketReady} for each bucket during the backward pass, then {@link #joinDevice},
- * {@link #awaitHost}, {@link #clip}, {@link #updated} for each range and {@link #shareWeights}.
+ * What the ranks exchange in a step: their gradients and losses, which become the sums over all ranks in place, and with
+ * ZeRO the updated weights. A step calls {@link #lossesReady} and {@link #bucketReady} for each bucket during the backward
+ * pass, then {@link #joinDevice}, {@link #awaitHost}, {@link #clip}, {@link #awaitDevice}, {@link #updated} for each range
+ * and {@link #shareWeights}.
  *
  * <p>Implementations go over host memory or from GPU to GPU (NCCL), with the whole optimizer on every rank or with
  * {@link ZeroExchange ZeRO}. Used by the training thread alone.
@@ -32,12 +33,15 @@ public interface GradientExchange {
                     GradientResidual.of(compression, ranks, memory, parameters));
         }
         return compression == Compression.BF16
-                ? NcclGradientExchange.rounded(ranks.nccl().get(), parameters, memory)
-                : NcclGradientExchange.whole(ranks.nccl().get(), parameters);
+                ? NcclGradientExchange.rounded(ranks.nccl().get(), parameters, memory, sum.losses())
+                : NcclGradientExchange.whole(ranks.nccl().get(), parameters, sum.losses());
     }
 
     /** What carries the gradients: driver, ring or nccl; single where there is one rank. */
     String transport();
+
+    /** The losses of this rank are complete, or will be, as with {@link #bucketReady}, before which this is called. */
+    void lossesReady();
 
     /**
      * The gradient of one of {@link Parameters#buckets} is complete on this rank, or will be when the work that is enqueued
@@ -58,6 +62,12 @@ public interface GradientExchange {
      * where sums are made from device to device. Never captured.
      */
     default void awaitHost(Rounding rounding) {}
+
+    /**
+     * Returns when sums that are made from device to device are there, so that no rank begins its update before all have
+     * done their part: what is updated is then a step that is finished. Nothing to do where sums are made on the hosts.
+     */
+    default void awaitDevice() {}
 
     /** How long the last step waited for other ranks on the host, in nanoseconds; 0 where nothing is summed there. */
     default long waitedNanos() {

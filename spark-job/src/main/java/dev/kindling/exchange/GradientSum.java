@@ -20,9 +20,10 @@ public interface GradientSum {
      */
     static GradientSum of(
             Reduction reduction, Gpt.DeviceArena memory, Tensor gradients, Tensor lossSum, RankShare share) {
+        StepLosses losses = new StepLosses(memory, lossSum, share);
         return switch (reduction) {
-            case RANK -> new RunningGradientSum(memory.device(), gradients, lossSum, share.worldSize());
-            case TREE -> new TreeGradientSum(memory, gradients, lossSum, share);
+            case RANK -> new RunningGradientSum(gradients, losses, share.worldSize());
+            case TREE -> new TreeGradientSum(memory, gradients, lossSum, losses, share);
         };
     }
 
@@ -41,6 +42,9 @@ public interface GradientSum {
      */
     void complete(Range range);
 
-    /** The sum of the rank's losses in a step. */
-    double lossSum();
+    /** Called in the backward pass of the rank's last micro-batch, before the first range is complete. Only enqueues. */
+    void completeLosses();
+
+    /** The losses of the step. */
+    StepLosses losses();
 }

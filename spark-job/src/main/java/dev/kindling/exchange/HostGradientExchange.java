@@ -26,6 +26,7 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
     private final SumOrder order;
     private final Optional<GradientResidual> residual;
     private final List<Tensor> operands;
+    private final StepLosses losses;
     /** This rank's operands of the sum, in host memory; the last are the gradients. Null where there is one rank. */
     private final float[][] host;
     /** Whether the gradients lie in host memory, so that nothing is copied. */
@@ -47,6 +48,7 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
         this.residual = residual;
         order = sum.order();
         operands = sum.operands();
+        losses = sum.losses();
         inPlace = device.hostArray(parameters.gradients()).isPresent();
         boolean alone = allReduce.worldSize() == 1;
         host = alone ? null : operands.stream().map(this::hostArray).toArray(float[][]::new);
@@ -63,6 +65,10 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
     public final String transport() {
         return allReduce.name();
     }
+
+    /** They follow the gradients, in {@link #awaitHost}. */
+    @Override
+    public final void lossesReady() {}
 
     @Override
     public final void bucketReady(int bucket, Rounding rounding) {
@@ -92,6 +98,7 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
         if (host == null) {
             return;
         }
+        losses.submit(allReduce);
         if (inPlace) {
             submitUpTo(parameters.count(), rounding);
         } else {

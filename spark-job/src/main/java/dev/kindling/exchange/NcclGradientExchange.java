@@ -13,11 +13,14 @@ import java.util.List;
 /** Sums from GPU to GPU by NCCL: each bucket as soon as it is complete, beside the backward pass of the blocks below. */
 final class NcclGradientExchange implements GradientExchange {
     private final NcclCommunicator communicator;
+    private final StepLosses losses;
     private final List<Tensor> buckets;
     private final List<RankedSum> sums;
 
-    private NcclGradientExchange(NcclCommunicator communicator, Parameters parameters, List<RankedSum> sums) {
+    private NcclGradientExchange(
+            NcclCommunicator communicator, Parameters parameters, StepLosses losses, List<RankedSum> sums) {
         this.communicator = communicator;
+        this.losses = losses;
         this.sums = sums;
         buckets = parameters.buckets().stream()
                 .map(bucket -> parameters.gradients().slice(0, bucket.offset(), bucket.length()))
@@ -25,12 +28,13 @@ final class NcclGradientExchange implements GradientExchange {
     }
 
     /** Gradients travel in F32 and NCCL sums them. */
-    static NcclGradientExchange whole(NcclCommunicator communicator, Parameters parameters) {
-        return new NcclGradientExchange(communicator, parameters, List.of());
+    static NcclGradientExchange whole(NcclCommunicator communicator, Parameters parameters, StepLosses losses) {
+        return new NcclGradientExchange(communicator, parameters, losses, List.of());
     }
 
     /** {@code cluster.compression: bf16}: gradients travel in bf16, with error feedback, and are summed in F32. */
-    static NcclGradientExchange rounded(NcclCommunicator communicator, Parameters parameters, Gpt.DeviceArena memory) {
+    static NcclGradientExchange rounded(
+            NcclCommunicator communicator, Parameters parameters, Gpt.DeviceArena memory, StepLosses losses) {
         long longest =
                 parameters.buckets().stream().mapToLong(Range::length).max().orElseThrow();
         RankedSum.WireBuffers wire = new RankedSum.WireBuffers(communicator, memory.arena(), longest);
@@ -42,12 +46,17 @@ final class NcclGradientExchange implements GradientExchange {
                         wire,
                         parameters.gradients().slice(0, bucket.offset(), bucket.length())))
                 .toList();
-        return new NcclGradientExchange(communicator, parameters, sums);
+        return new NcclGradientExchange(communicator, parameters, losses, sums);
     }
 
     @Override
     public String transport() {
         return "nccl";
+    }
+
+    @Override
+    public void lossesReady() {
+        communicator.allReduce(losses.tensor());
     }
 
     @Override
@@ -62,5 +71,10 @@ final class NcclGradientExchange implements GradientExchange {
     @Override
     public void joinDevice() {
         communicator.join();
+    }
+
+    @Override
+    public void awaitDevice() {
+        losses.read();
     }
 }

@@ -19,18 +19,26 @@ final class NcclZeroExchange implements ZeroExchange {
     private final NcclCommunicator communicator;
     private final Device device;
     private final Parameters parameters;
+    private final StepLosses losses;
     private final boolean root;
 
-    NcclZeroExchange(NcclCommunicator communicator, Device device, Parameters parameters, boolean root) {
+    NcclZeroExchange(
+            NcclCommunicator communicator, Device device, Parameters parameters, StepLosses losses, boolean root) {
         this.communicator = communicator;
         this.device = device;
         this.parameters = parameters;
+        this.losses = losses;
         this.root = root;
     }
 
     @Override
     public String transport() {
         return "nccl";
+    }
+
+    @Override
+    public void lossesReady() {
+        communicator.allReduce(losses.tensor());
     }
 
     @Override
@@ -45,6 +53,11 @@ final class NcclZeroExchange implements ZeroExchange {
     @Override
     public void joinDevice() {
         communicator.join();
+    }
+
+    @Override
+    public void awaitDevice() {
+        losses.read();
     }
 
     @Override

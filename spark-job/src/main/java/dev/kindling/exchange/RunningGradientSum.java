@@ -1,7 +1,6 @@
 package dev.kindling.exchange;
 
 import dev.kindling.allreduce.SumOrder;
-import dev.kindling.device.Device;
 import dev.kindling.nn.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
@@ -11,15 +10,13 @@ import java.util.List;
  * the ranks' sums are added in the order of the ranks.
  */
 final class RunningGradientSum implements GradientSum {
-    private final Device device;
     private final Tensor gradients;
-    private final Tensor lossSum;
+    private final StepLosses losses;
     private final int worldSize;
 
-    RunningGradientSum(Device device, Tensor gradients, Tensor lossSum, int worldSize) {
-        this.device = device;
+    RunningGradientSum(Tensor gradients, StepLosses losses, int worldSize) {
         this.gradients = gradients;
-        this.lossSum = lossSum;
+        this.losses = losses;
         this.worldSize = worldSize;
     }
 
@@ -39,10 +36,14 @@ final class RunningGradientSum implements GradientSum {
     @Override
     public void complete(Range range) {}
 
+    /** The model has added them up. */
     @Override
-    public double lossSum() {
-        float[] sum = new float[1];
-        device.download(lossSum, sum);
-        return sum[0];
+    public void completeLosses() {
+        losses.take(0);
+    }
+
+    @Override
+    public StepLosses losses() {
+        return losses;
     }
 }

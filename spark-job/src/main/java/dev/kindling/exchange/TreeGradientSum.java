@@ -31,18 +31,18 @@ final class TreeGradientSum implements GradientSum {
     private final SumOrder order;
     private final int[] joins;
     private final List<Tensor> older = new ArrayList<>();
-    private final Tensor losses;
+    private final StepLosses losses;
     /** After each micro-batch, before it is added to its neighbours: the number of older sums on the stack. */
     private final int[] held;
 
-    TreeGradientSum(Gpt.DeviceArena memory, Tensor gradients, Tensor lossSum, RankShare share) {
+    TreeGradientSum(Gpt.DeviceArena memory, Tensor gradients, Tensor lossSum, StepLosses losses, RankShare share) {
         device = memory.device();
         Arena arena = memory.arena();
         this.gradients = gradients;
         this.lossSum = lossSum;
         order = SumOrder.tree(share.microBatches(), share.worldSize());
         joins = SumOrder.joinsWithin(share.microBatches(), share.first(), share.first() + share.count());
-        losses = arena.allocate("losses of micro-batches", DType.F32, share.count());
+        this.losses = losses;
         held = new int[joins.length];
         for (int i = 1; i < joins.length; i++) {
             held[i] = held[i - 1] - joins[i - 1] + 1;
@@ -67,15 +67,11 @@ final class TreeGradientSum implements GradientSum {
 
     @Override
     public void next(int microBatch) {
-        takeLoss(microBatch);
+        losses.take(microBatch);
         join(microBatch, new Range(0, gradients.count()));
         device.ops().copy(gradients, older.get(held[microBatch] - joins[microBatch]));
         device.ops().fill(gradients, 0);
         device.ops().fill(lossSum, 0);
-    }
-
-    private void takeLoss(int microBatch) {
-        device.ops().copy(lossSum, Tensor.dense(losses.buffer(), losses.offset() + microBatch, Shape.of(1)));
     }
 
     private void join(int microBatch, Range range) {
@@ -94,14 +90,12 @@ final class TreeGradientSum implements GradientSum {
     }
 
     @Override
-    public double lossSum() {
-        takeLoss(joins.length - 1);
-        float[] all = new float[joins.length];
-        device.download(losses, all);
-        double sum = 0;
-        for (float loss : all) {
-            sum += loss;
-        }
-        return sum;
+    public void completeLosses() {
+        losses.take(joins.length - 1);
+    }
+
+    @Override
+    public StepLosses losses() {
+        return losses;
     }
 }

@@ -15,7 +15,7 @@ public interface ZeroExchange extends GradientExchange {
     static ZeroExchange of(
             RankLinks ranks, Gpt.DeviceArena memory, Parameters parameters, GradientSum sum, Compression compression) {
         return ranks.nccl().isPresent()
-                ? new NcclZeroExchange(ranks.nccl().get(), memory.device(), parameters, ranks.rank() == 0)
+                ? new NcclZeroExchange(ranks.nccl().get(), memory.device(), parameters, sum.losses(), ranks.rank() == 0)
                 : new HostZeroExchange(
                         ranks.allReduce(),
                         memory,

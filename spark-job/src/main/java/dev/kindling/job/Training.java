@@ -101,6 +101,7 @@ public final class Training {
                         : OptionalDouble.empty(),
                 record.tokensPerSecond(),
                 optional(result.joulesPerThousandTokens()),
+                record.finishedStepsLost(),
                 seconds,
                 worldSize,
                 result.peakBytes(),

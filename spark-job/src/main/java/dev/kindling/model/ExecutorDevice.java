@@ -29,11 +29,21 @@ public final class ExecutorDevice {
 
     /** Opens a rank's device, and claims it where it is a GPU. */
     public static Device open(TrainConfig config, RankSession session) {
-        Device device = open(config.cluster().device(), config.train().precision());
+        Device device = open(config);
+        claim(device, session);
+        return device;
+    }
+
+    /** Opens the device that a configuration asks for. */
+    public static Device open(TrainConfig config) {
+        return open(config.cluster().device(), config.train().precision());
+    }
+
+    /** Claims a device for a rank where it is a GPU. */
+    public static void claim(Device device, RankSession session) {
         if (device instanceof CudaDevice gpu) {
             session.claimGpu(gpu.uuid());
         }
-        return device;
     }
 
     /**

@@ -132,6 +132,11 @@ public final class RunDirectory {
         return new CheckpointStore(storage, new Path(path, "checkpoints"), keep);
     }
 
+    /** Its newest checkpoint, on the driver of a training. */
+    public NewestCheckpoint newest(int keep) {
+        return new NewestCheckpoint(this, keep);
+    }
+
     /** {@code metrics.jsonl}, to be written. */
     public MetricsLog metrics() {
         return new MetricsLog(storage, metricsFile());

@@ -17,6 +17,7 @@ import java.util.TreeMap;
  * @param tokensPerSecond training tokens over all ranks, per second of training; empty when the job did no step
  * @param joulesPerThousandTokens the energy that rank 0's device drew for a thousand tokens of its own in the last
  *     generation, evaluation and checkpoints not counted; empty where the device has no counter of it
+ * @param finishedStepsLost steps that were finished and computed again, since what the ranks held was lost with them
  * @param wallSeconds from the start of the job to its end
  * @param worldSize ranks of the last generation
  * @param peakBytes the most device memory that rank 0 held at once in the last generation
@@ -30,6 +31,7 @@ public record RunSummary(
         OptionalDouble bestValLoss,
         OptionalDouble tokensPerSecond,
         OptionalDouble joulesPerThousandTokens,
+        long finishedStepsLost,
         double wallSeconds,
         int worldSize,
         long peakBytes,
@@ -55,6 +57,7 @@ public record RunSummary(
         bestValLoss.ifPresent(loss -> node.put("best_val_loss", loss));
         tokensPerSecond.ifPresent(speed -> node.put("tokens_per_second", speed));
         joulesPerThousandTokens.ifPresent(energy -> node.put("joules_per_thousand_tokens", energy));
+        node.put("finished_steps_lost", finishedStepsLost);
         node.put("wall_seconds", wallSeconds).put("world_size", worldSize).put("peak_bytes", peakBytes);
         node.set("ranks", stragglers.toJson());
         stragglers.slowest().ifPresent(slowest -> node.put("straggler", slowest));

@@ -11,7 +11,6 @@ import dev.kindling.exchange.GradientSum;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.exchange.ZeroExchange;
-import dev.kindling.model.GptConfigs;
 import dev.kindling.model.Snapshot;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
@@ -19,14 +18,11 @@ import dev.kindling.nn.OptimizerShard;
 import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.plan.MemoryFit;
-import dev.kindling.plan.PlannedRank;
 import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
 /**
- * A rank's copy of a configuration's model and what trains it: weights, gradients, optimizer state and the activations
- * of one micro-batch, all from one arena, and the exchange with the other ranks. Weights are unset until they are
- * initialised or loaded. A {@link TrainStep} trains it.
+ * A rank's {@link TrainedModel}, and the exchange with the other ranks of its generation. A {@link TrainStep} trains it.
  */
 public final class Replica {
     /**
@@ -47,12 +43,7 @@ public final class Replica {
     private final TrainConfig config;
     private final RankLinks ranks;
     private final Gpt.DeviceArena memory;
-    private final MemoryFit fit;
-    private final Sdpa sdpa;
-    private final Parameters parameters;
-    private final AdamW adamW;
-    private final BatchShape shape;
-    private final Gpt gpt;
+    private final TrainedModel model;
     private final RankShare share;
     private final GradientSum sum;
     private final Optional<ZeroExchange> zero;
@@ -66,45 +57,40 @@ public final class Replica {
      * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
      */
     public Replica(TrainConfig config, ModelInputs inputs, RankLinks ranks, Gpt.DeviceArena memory) {
+        this(config, new TrainedModel(config, inputs, shard(config, ranks), ranks.worldSize(), memory), ranks, memory);
+    }
+
+    /**
+     * A rank's copy over a model that is there.
+     *
+     * @param model of {@link #shard} of these ranks
+     * @param memory for what the exchange needs, on the model's device
+     */
+    Replica(TrainConfig config, TrainedModel model, RankLinks ranks, Gpt.DeviceArena memory) {
         this.config = config;
+        this.model = model;
         this.ranks = ranks;
         this.memory = memory;
-        shape = inputs.shape();
         TrainSection train = config.train();
-        Device device = memory.device();
-        fit = fit(device, inputs);
-        fit.require();
-        sdpa = new Sdpa(device, memory.arena(), config.cluster().attention().kinds());
-        boolean sharded = train.zero() == 1 && ranks.worldSize() > 1;
-        parameters = new Parameters(
-                GptConfigs.of(config.model(), inputs.vocabulary()),
-                device,
-                memory.arena(),
-                true,
-                sharded ? shard(ranks) : OptimizerShard.WHOLE);
-        adamW = new AdamW(
-                parameters,
-                new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
-                device,
-                memory.arena());
-        gpt = new Gpt(parameters, shape, fit.activations(), sdpa, memory);
+        Parameters parameters = model.parameters();
         share = RankShare.of(train.microBatches(), ranks.rank(), ranks.worldSize(), train.seed());
-        sum = GradientSum.of(train.reduction(), memory, parameters.gradients(), gpt.lossSum(), share);
+        sum = GradientSum.of(
+                train.reduction(), memory, parameters.gradients(), model.gpt().lossSum(), share);
         Compression compression = config.cluster().compression();
+        boolean sharded = isSharded(config, ranks);
         zero = sharded ? Optional.of(ZeroExchange.of(ranks, memory, parameters, sum, compression)) : Optional.empty();
         exchange = sharded ? zero.get() : GradientExchange.of(ranks, memory, parameters, sum, compression);
     }
 
-    private MemoryFit fit(Device device, ModelInputs inputs) {
-        boolean cuda = device.kind() == Device.Kind.CUDA;
-        return new MemoryFit(
-                new PlannedRank(config, inputs.vocabulary(), shape, cuda, ranks.worldSize()),
-                new MemoryFit.Available(
-                        cuda ? device.description() : "the heap of an executor",
-                        device.memory().total()));
+    private static boolean isSharded(TrainConfig config, RankLinks ranks) {
+        return config.train().zero() == 1 && ranks.worldSize() > 1;
     }
 
-    private static OptimizerShard shard(RankLinks ranks) {
+    /** The part of the weights that a rank updates: all, or with ZeRO its shard. */
+    static OptimizerShard shard(TrainConfig config, RankLinks ranks) {
+        if (!isSharded(config, ranks)) {
+            return OptimizerShard.WHOLE;
+        }
         OptimizerShard.Cut cut = ranks.nccl().isPresent() ? OptimizerShard.Cut.BUCKETS : OptimizerShard.Cut.SLICES;
         return new OptimizerShard(cut, ranks.rank(), ranks.worldSize());
     }
@@ -121,9 +107,9 @@ public final class Replica {
      */
     Optional<Snapshot> snapshot(boolean everywhere) {
         boolean here = ranks.rank() == 0 || (everywhere && !sharded());
-        Optional<float[]> weights = collect(parameters.master(), here);
-        Optional<float[]> first = collect(adamW.firstMoments(), here);
-        Optional<float[]> second = collect(adamW.secondMoments(), here);
+        Optional<float[]> weights = collect(model.parameters().master(), here);
+        Optional<float[]> first = collect(model.adamW().firstMoments(), here);
+        Optional<float[]> second = collect(model.adamW().secondMoments(), here);
         if (sharded()) {
             // A rank that leaves after its last step would break off what rank 0 still collects.
             ranks.allReduce().barrier();
@@ -132,7 +118,7 @@ public final class Replica {
     }
 
     private Optional<float[]> collect(Tensor tensor, boolean here) {
-        boolean whole = tensor.count() == parameters.count();
+        boolean whole = tensor.count() == model.parameters().count();
         if (!whole) {
             return zero.orElseThrow().collect(tensor);
         }
@@ -149,23 +135,23 @@ public final class Replica {
      * weights must be set.
      */
     public void rehearse() {
-        int[] tokens = new int[shape.rows()];
+        int[] tokens = new int[model.inputs().shape().rows()];
         memory.device().setStep(new StepInputs(share.seed(), 0, 0, 1, 1, 1));
-        gpt.load(tokens, tokens);
-        gpt.beginStep();
-        gpt.forward();
-        gpt.backward(bucket -> {});
+        gpt().load(tokens, tokens);
+        gpt().beginStep();
+        gpt().forward();
+        gpt().backward(bucket -> {});
         memory.device().synchronize();
     }
 
     /** The model for evaluation: without dropout, in the same memory as for training, which waits meanwhile. */
     public Gpt evaluation() {
-        return gpt.evaluation();
+        return model.evaluation();
     }
 
     /** The memory that all of it takes. */
     MemoryFit fit() {
-        return fit;
+        return model.fit();
     }
 
     TrainConfig config() {
@@ -176,9 +162,14 @@ public final class Replica {
         return memory.device();
     }
 
+    /** The model, which may be older than this replica. */
+    TrainedModel model() {
+        return model;
+    }
+
     /** The model for training. */
     Gpt gpt() {
-        return gpt;
+        return model.gpt();
     }
 
     GradientSum sum() {
@@ -190,15 +181,19 @@ public final class Replica {
     }
 
     public Sdpa sdpa() {
-        return sdpa;
+        return model.sdpa();
     }
 
     public Parameters parameters() {
-        return parameters;
+        return model.parameters();
     }
 
     public AdamW adamW() {
-        return adamW;
+        return model.adamW();
+    }
+
+    int rank() {
+        return ranks.rank();
     }
 
     /** This rank's part of every step. */

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.annotation.Nulls;
  * What rank 0 hands back when training is done.
  *
  * @param steps the steps done, fewer than train.max_steps where train.patience has ended the run
+ * @param ended whether training is over; not where it ends here for more ranks to go on
  * @param bestValLoss the lowest validation loss of the run, in nats a token
  * @param bestStep the step at which it was measured; 0 where that is not known
  * @param device what rank 0 ran on
@@ -21,6 +22,7 @@ import com.fasterxml.jackson.annotation.Nulls;
  */
 public record TrainResult(
         long steps,
+        boolean ended,
         double bestValLoss,
         long bestStep,
         String device,

@@ -19,6 +19,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.DoubleStream;
 
 /**
  * One step of one rank:
@@ -29,26 +30,30 @@ import java.util.Map;
  *     loss = forward(micro-batch)
  *     g += backward(loss / targets of the global batch)
  * g = sum of g over all ranks            (from the last micro-batch's backward pass on)
- * s = min(1, max norm / |g|)             clip
+ * s = min(1, max norm / |g|)             clip; all ranks have done their part
  * weights = AdamW(weights, s g, learning rate)
  * </pre>
  *
  * <p>With {@code compile} on CUDA the step is a few graphs, see {@link StepStage}: one that zeroes, one for forward and
- * backward, one for forward, backward and sum of the last micro-batch, one for clip and update. Sums from GPU to GPU are
- * captured with the backward pass beside which they run; sums over the hosts are made between two graphs.
+ * backward, one for forward, backward and sum of the last micro-batch, one for clip and one for the update. Sums from GPU
+ * to GPU are captured with the backward pass beside which they run; sums over the hosts are made between two graphs. The
+ * update begins when nothing of another rank is waited for any more: what a lost rank leaves behind is the state after a
+ * finished step.
  */
 public final class TrainStep implements AutoCloseable {
     /**
      * What a step gave.
      *
      * @param lossSum the sum of the losses of this rank's tokens, in nats
+     * @param loss the mean over the tokens of all ranks that have a target, in nats
      * @param gradientNorm the norm of the summed gradient, before clipping
      * @param learningRate the one that this step used
      * @param waitedNanos how long the host waited for other ranks
      */
-    public record StepResult(double lossSum, float gradientNorm, float learningRate, long waitedNanos) {}
+    public record StepResult(double lossSum, double loss, float gradientNorm, float learningRate, long waitedNanos) {}
 
     private final Device device;
+    private final TrainedModel model;
     private final Gpt gpt;
     private final Parameters parameters;
     private final GradientSum sum;
@@ -58,11 +63,13 @@ public final class TrainStep implements AutoCloseable {
     private final AdamW adamW;
     private final CosineSchedule learningRates;
     private final RankShare share;
+    private final int rank;
 
     private final StepStage zero;
     private final StepStage forwardBackward;
     private final Map<Rounding, StepStage> forwardBackwardSum = new EnumMap<>(Rounding.class);
-    private final StepStage clipUpdate;
+    private final StepStage clipping;
+    private final StepStage update;
 
     /**
      * A step over a replica, as its configuration says.
@@ -73,6 +80,7 @@ public final class TrainStep implements AutoCloseable {
         TrainConfig config = replica.config();
         TrainSection train = config.train();
         device = replica.device();
+        model = replica.model();
         gpt = replica.gpt();
         parameters = replica.parameters();
         sum = replica.sum();
@@ -83,13 +91,16 @@ public final class TrainStep implements AutoCloseable {
         learningRates = new CosineSchedule(
                 (float) train.lr(), (float) train.minLr(), train.warmupSteps(), train.lrDecaySteps());
         share = replica.share();
+        rank = replica.rank();
         boolean captured = compile && device.kind() == Device.Kind.CUDA;
         zero = new StepStage(device, captured, this::zero);
         forwardBackward = new StepStage(device, captured, this::forwardBackward);
         for (Rounding rounding : Rounding.values()) {
             forwardBackwardSum.put(rounding, new StepStage(device, captured, () -> forwardBackwardSum(rounding)));
         }
-        clipUpdate = new StepStage(device, captured && exchange.updatesOnDevice(), this::clipUpdate);
+        boolean updates = captured && exchange.updatesOnDevice();
+        clipping = new StepStage(device, updates, this::clip);
+        update = new StepStage(device, updates, this::update);
     }
 
     /**
@@ -116,8 +127,18 @@ public final class TrainStep implements AutoCloseable {
         StepBatches.load(gpt, microBatches.get(last));
         forwardBackwardSum.get(rounding).run();
         exchange.awaitHost(rounding);
-        clipUpdate.run();
-        return new StepResult(sum.lossSum(), device.gradientNorm(), learningRate, exchange.waitedNanos());
+        clipping.run();
+        exchange.awaitDevice();
+        model.changing();
+        update.run();
+        model.changed(step + 1);
+        double[] losses = sum.losses().byRank();
+        return new StepResult(
+                losses[rank],
+                DoubleStream.of(losses).sum() / batches.targets(),
+                device.gradientNorm(),
+                learningRate,
+                exchange.waitedNanos());
     }
 
     /** What carries the gradients: driver, ring or nccl; single where there is one rank. */
@@ -137,7 +158,7 @@ public final class TrainStep implements AutoCloseable {
 
     private void zero() {
         device.ops().fill(parameters.gradients(), 0);
-        device.ops().fill(gpt.lossSum(), 0);
+        sum.losses().clear();
         gpt.beginStep();
     }
 
@@ -150,6 +171,10 @@ public final class TrainStep implements AutoCloseable {
     private void forwardBackwardSum(Rounding rounding) {
         gpt.forward();
         gpt.backward(bucket -> {
+            if (bucket == 0) {
+                sum.completeLosses();
+                exchange.lossesReady();
+            }
             sum.complete(parameters.buckets().get(bucket));
             exchange.bucketReady(bucket, rounding);
         });
@@ -157,9 +182,12 @@ public final class TrainStep implements AutoCloseable {
         exchange.joinDevice();
     }
 
-    private void clipUpdate() {
+    private void clip() {
         gpt.endStep();
         exchange.clip(clip, parameters.gradients());
+    }
+
+    private void update() {
         adamW.step(exchange::updated);
         exchange.shareWeights();
     }
@@ -169,6 +197,7 @@ public final class TrainStep implements AutoCloseable {
         zero.close();
         forwardBackward.close();
         forwardBackwardSum.values().forEach(StepStage::close);
-        clipUpdate.close();
+        clipping.close();
+        update.close();
     }
 }

@@ -8,6 +8,7 @@ import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.coordinate.RankSession;
+import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.batch.Prefetcher;
 import dev.kindling.data.shard.ShardSet;
@@ -16,23 +17,25 @@ import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters;
-import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Optional;
-import org.apache.hadoop.fs.Path;
 
-/** The executor's loop: one rank of one generation, from a checkpoint (or from scratch) to the last step. */
+/** The executor's loop: one rank of one generation, from the newest step that is held or saved to the last one. */
 final class Trainer {
     /**
      * What a rank works with; the trainer closes none of it.
      *
      * @param ranks the ranks of the generation
+     * @param seat with the device, and what an earlier rank has left
      */
-    record Rank(RankSession member, RankLinks ranks, Device device, ShardSet shards, CheckpointStore store) {}
+    record Rank(RankSession member, RankLinks ranks, Seat seat, ShardSet shards, CheckpointStore store) {
+        Device device() {
+            return seat.device();
+        }
+    }
 
     private final TrainConfig config;
     private final Rank rank;
@@ -40,8 +43,9 @@ final class Trainer {
     private final Device device;
     private final BatchSource source;
     private final Sdpa sdpa;
-    private final Parameters parameters;
     private final Replica replica;
+    private final Seat seat;
+    private final Beginning beginning;
     private final ModelWeights weights;
     private final TrainStep step;
     private final RankShare share;
@@ -50,18 +54,20 @@ final class Trainer {
     private final HeldCheckpoint held;
     private final PaddingCount padding;
     private final EnergyCount energy;
-    private BestLoss best = BestLoss.NONE;
 
+    /** @param arena for what this generation alone needs */
     Trainer(TrainConfig config, Rank rank, Arena arena) {
         this.config = config;
         this.rank = rank;
         allReduce = rank.ranks().allReduce();
         device = rank.device();
+        seat = rank.seat();
         source = BatchSource.of(config, rank.shards());
+        DriverReply.Start start = rank.member().begin(seat.held(Replica.shard(config, rank.ranks())));
         replica = replica(arena);
         sdpa = replica.sdpa();
-        parameters = replica.parameters();
-        weights = new ModelWeights(parameters);
+        weights = new ModelWeights(replica.parameters());
+        beginning = new Beginning(config, rank, replica, weights, start);
         share = replica.share();
         step = new TrainStep(replica, config.train().compile());
         evaluation = new Evaluation(device, replica.evaluation(), source.validation(), source.patience(rank.member()));
@@ -77,16 +83,16 @@ final class Trainer {
                 member::check,
                 Duration.ofMillis(member.limits().checkpoint()));
         held = new HeldCheckpoint(
-                member.retained(), rank.store(), config.checkpoint().inMemory());
+                seat.checkpoints(), rank.store(), config.checkpoint().inMemory());
     }
 
     private Replica replica(Arena arena) {
         try {
-            return new Replica(
-                    config,
+            TrainedModel model = seat.model(
                     new Replica.ModelInputs(rank.shards().tokenizer().vocabSize(), source.shape()),
-                    rank.ranks(),
-                    new Gpt.DeviceArena(device, arena));
+                    Replica.shard(config, rank.ranks()),
+                    rank.ranks().worldSize());
+            return new Replica(config, model, rank.ranks(), new Gpt.DeviceArena(device, arena));
         } catch (UnsupportedOperationException e) { // the attention backends' refusals, which no other attempt changes
             throw new FatalJobException(e.getMessage(), e);
         }
@@ -95,7 +101,7 @@ final class Trainer {
     /** Trains to the end, or to a checkpoint from which more ranks can go on. */
     TrainResult run() throws IOException {
         long start = rank.member().generation().startStep();
-        String restored = restore(start);
+        String restored = beginning.restore(held);
         String memory = rank.member().rank() == 0 ? replica.fit().table() : "";
         rank.member().report(RankReport.TOPIC, new RankReport(rank.member().where(), memory, restored));
         boolean more = true;
@@ -104,6 +110,9 @@ final class Trainer {
                 writer;
                 Prefetcher<StepBatches> batches =
                         source.prefetch(start, config.train().maxSteps(), share, rank.member())) {
+            if (beginning.live()) {
+                goOn(start);
+            }
             rank.member().enter("training");
             energy.resume();
             for (; more && !ends(done); done++) {
@@ -113,13 +122,11 @@ final class Trainer {
             rank.member().enter("waiting for the last checkpoint to be written and committed");
             writer.finish(Duration.ofMillis(rank.member().limits().request())); // no peer waits any more
         }
-        if (more) {
-            held.release();
-        }
         return new TrainResult(
                 done,
-                best.valLoss(),
-                best.step(),
+                more,
+                seat.best().valLoss(),
+                seat.best().step(),
                 device.description(),
                 device.peakBytes(),
                 sdpa.chosen(),
@@ -132,29 +139,21 @@ final class Trainer {
                         : "");
     }
 
-    /** Says what it has restored. */
-    private String restore(long start) throws IOException {
-        String initFrom = config.train().initFrom();
-        if (start > 0) {
-            rank.member().enter("restoring the checkpoint of step " + start);
-            Optional<Checkpoint> inMemory = held.committed(start);
-            Checkpoint checkpoint = inMemory.isPresent()
-                    ? inMemory.get()
-                    : rank.store().load(rank.store().committed(start));
-            weights.load(checkpoint, replica.adamW(), device);
-            best = BestLoss.of(checkpoint.state());
-            return "step " + start + (inMemory.isPresent() ? " in memory" : " on disk");
+    /** What follows the finished step that this generation begins with, as far as an earlier one did not get to it. */
+    private void goOn(long done) throws IOException {
+        boolean told = allReduce.allGather(new double[] {seat.unfinished() == null ? 1 : 0})[beginning.lead()][0] == 1;
+        Double valLoss = told || !isEvaluated(done) ? null : Double.valueOf(evaluate(done));
+        if (beginning.leads()) {
+            if (!told) {
+                seat.told(seat.unfinished().evaluated(valLoss));
+            }
+            rank.member().request(StepReport.Finished.TOPIC, new StepReport.Finished(seat.reports()));
         }
-        held.release();
-        rank.member().enter("initialising the model");
-        Optional<Path> beginning = rank.store().beginning();
-        if (beginning.isEmpty() && initFrom.equals("scratch")) {
-            parameters.initialise(config.train().seed());
-        } else {
-            Path checkpoint = beginning.orElseGet(() -> new Path(initFrom));
-            weights.load(CheckpointStore.around(checkpoint, Storage.settings()).loadModel(checkpoint));
+        seat.forgetReports();
+        rank.member().stepReached(done);
+        if (beginning.start().committed() < done) {
+            saveIfDue(done);
         }
-        return initFrom;
     }
 
     /** Whether training goes on after this step with these ranks. */
@@ -170,44 +169,53 @@ final class Trainer {
         requireFinite(outcome, done);
         padding.add(batches.sequences());
         energy.add(batches.own());
-        Double valLoss = null;
-        if (done % config.train().evalInterval() == 0 || done == config.train().maxSteps()) {
-            valLoss = evaluate(done);
-        }
-        boolean last = ends(done);
         StepReport report = new StepReport(
                 done,
-                outcome.lossSum(),
+                outcome.loss(),
+                batches.targets(),
                 batches.own(),
                 outcome.learningRate(),
                 outcome.gradientNorm(),
                 (drawn - began) / 1e6,
                 (ended - drawn - outcome.waitedNanos()) / 1e6,
                 outcome.waitedNanos() / 1e6,
-                valLoss);
-        rank.member().report(StepReport.TOPIC, report);
+                null);
+        seat.finished(report);
+        StepReport whole = isEvaluated(done) ? report.evaluated(evaluate(done)) : report;
+        seat.told(whole);
+        rank.member().report(StepReport.TOPIC, whole);
         rank.member().stepReached(done);
+        saveIfDue(done);
         boolean checkpoint = done % config.checkpoint().interval() == 0;
-        if (checkpoint || last || best.step() == done) {
+        return ends(done) || !checkpoint || !endsForMoreRanks();
+    }
+
+    private boolean isEvaluated(long done) {
+        return done % config.train().evalInterval() == 0
+                || done == config.train().maxSteps();
+    }
+
+    private void saveIfDue(long done) throws IOException {
+        boolean checkpoint = done % config.checkpoint().interval() == 0;
+        if (checkpoint || ends(done) || seat.best().step() == done) {
             rank.member().flushReports(); // a later generation begins after these steps
             if (rank.member().rank() == 0 || replica.sharded() || held.on()) {
                 save(done);
             }
         }
-        return last || !checkpoint || !endsForMoreRanks();
     }
 
     /** Whether training is over after so many steps: all are done, or the loss has not improved for long enough. */
     private boolean ends(long done) {
         TrainSection train = config.train();
-        return done >= train.maxSteps() || train.isExhausted(done, best.step());
+        return done >= train.maxSteps() || train.isExhausted(done, seat.best().step());
     }
 
     private double evaluate(long done) {
         RankSession member = rank.member();
         energy.pause();
         double loss = evaluation.run(allReduce, () -> member.enter("evaluation"));
-        best = best.or(loss, done);
+        seat.best(seat.best().or(loss, done));
         energy.resume();
         member.enter("training");
         return loss;
@@ -260,7 +268,7 @@ final class Trainer {
                 config.train().seed(),
                 done * config.train().globalBatch(),
                 allReduce.worldSize(),
-                best.valLossIfAny(),
-                best.stepIfAny());
+                seat.best().valLossIfAny(),
+                seat.best().stepIfAny());
     }
 }

@@ -12,12 +12,10 @@ import dev.kindling.coordinate.message.HeapShortage;
 import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.ShardSet;
-import dev.kindling.device.Device;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.NcclException;
 import dev.kindling.exchange.NcclRendezvous;
 import dev.kindling.exchange.RankLinks;
-import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.storage.NoSpaceException;
@@ -41,24 +39,45 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
     public byte[] run(RankSession member, AllReduce allReduce) throws IOException {
         Configuration hadoop = Storage.settings();
         member.enter("opening the device and the shards");
-        try (Device device = ExecutorDevice.open(config, member);
-                Arena arena = device.arena("training");
-                NcclCommunicator nccl =
-                        NcclRendezvous.open(config, member, allReduce, device).orElse(null)) {
-            ShardSet set = ShardPreparation.open(shards, hadoop);
-            CheckpointStore store =
-                    RunDirectory.at(run, hadoop).checkpoints(config.checkpoint().keep());
-            Trainer.Rank rank =
-                    new Trainer.Rank(member, new RankLinks(allReduce, Optional.ofNullable(nccl)), device, set, store);
-            return MessageCodec.encode(new Trainer(config, rank, arena).run());
+        Seat seat = Seat.take(config, member);
+        boolean leaves = true;
+        try {
+            TrainResult result = train(member, allReduce, seat, hadoop);
+            leaves = !result.ended();
+            return MessageCodec.encode(result);
         } catch (CheckpointException | DataException | NoSpaceException | PathException | DeviceMemoryException e) {
             // What is damaged, or does not fit, will be so at the next attempt.
+            leaves = false;
             throw new FatalJobException(e.getMessage(), e);
+        } catch (FatalJobException e) {
+            leaves = false;
+            throw e;
         } catch (OutOfMemoryError e) {
+            leaves = false;
             throw HeapShortage.among(e, SparkEnv.get().conf()).orElseThrow();
         } catch (NcclException e) {
             // As a rule the consequence of another rank's end.
             throw new AllReduceException(e.getMessage(), e);
+        } finally {
+            if (leaves) {
+                seat.leave(member);
+            } else {
+                seat.close();
+            }
+        }
+    }
+
+    private TrainResult train(RankSession member, AllReduce allReduce, Seat seat, Configuration hadoop)
+            throws IOException {
+        try (Arena arena = seat.device().arena("generation");
+                NcclCommunicator nccl = NcclRendezvous.open(config, member, allReduce, seat.device())
+                        .orElse(null)) {
+            ShardSet set = ShardPreparation.open(shards, hadoop);
+            CheckpointStore store =
+                    RunDirectory.at(run, hadoop).checkpoints(config.checkpoint().keep());
+            Trainer.Rank rank =
+                    new Trainer.Rank(member, new RankLinks(allReduce, Optional.ofNullable(nccl)), seat, set, store);
+            return new Trainer(config, rank, arena).run();
         }
     }
 }

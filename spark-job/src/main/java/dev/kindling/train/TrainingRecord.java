@@ -1,14 +1,10 @@
 package dev.kindling.train;
 
-import dev.kindling.checkpoint.CheckpointState;
-import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.Progress;
 import dev.kindling.coordinate.TopicHandlers;
-import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
-import dev.kindling.data.DataException;
 import dev.kindling.monitor.SparkMonitor;
 import dev.kindling.report.MetricsLog;
 import dev.kindling.report.RankTimes;
@@ -16,10 +12,11 @@ import dev.kindling.report.StepMetrics;
 import dev.kindling.report.Stragglers;
 import dev.kindling.report.TensorBoard;
 import dev.kindling.report.TrainProgress;
+import dev.kindling.run.NewestCheckpoint;
 import dev.kindling.run.RunDirectory;
-import dev.kindling.storage.NoSpaceException;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -42,8 +39,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private static final int STRAGGLER_STEPS = 100;
 
     private final TrainConfig config;
-    private final RunDirectory run;
-    private final CheckpointStore store;
+    private final NewestCheckpoint checkpoints;
     private final SparkMonitor monitor;
     private final Consumer<StepMetrics> tracking;
     private final TreeMap<Long, Pending> pending = new TreeMap<>();
@@ -53,11 +49,14 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private final TreeMap<Integer, String> places = new TreeMap<>();
     private int generation;
     private boolean memoryTold;
+    /** Whether the running generation has got to a step. */
+    private boolean stepping;
+
     private int worldSize;
     private Stragglers stragglers = new Stragglers(List.of());
     private boolean stragglerNamed;
     private StepMetrics last;
-    private long lastCommitted;
+    private long finishedStepsLost;
     private long tokens;
     private double trainingMillis;
 
@@ -66,8 +65,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
             TrainConfig config, RunDirectory run, JavaSparkContext spark, Consumer<StepMetrics> tracking) {
         this.tracking = tracking;
         this.config = config;
-        this.run = run;
-        this.store = run.checkpoints(config.checkpoint().keep());
+        this.checkpoints = run.newest(config.checkpoint().keep());
         this.metrics = run.metrics();
         this.tensorBoard = run.tensorBoard();
         this.monitor = new SparkMonitor(spark, run.toString(), config.train().maxSteps(), MonitorFacts.of(config));
@@ -88,6 +86,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         return new TopicHandlers()
                 .on(RankReport.TOPIC, this::rankBegins)
                 .on(StepReport.TOPIC, this::stepDone)
+                .on(StepReport.Finished.TOPIC, this::stepsFinished)
                 .on(CommitRequest.TOPIC, this::commit);
     }
 
@@ -102,35 +101,50 @@ public final class TrainingRecord implements Progress, AutoCloseable {
 
     private void stepDone(Generation from, int rank, StepReport report) {
         begin(from);
+        stepping = true;
         add(from, rank, report);
+    }
+
+    /** What the ranks of an earlier generation have finished, as one of them knows it. */
+    private void stepsFinished(Generation from, int rank, StepReport.Finished finished) {
+        begin(from);
+        for (StepReport step : finished.steps()) {
+            if (step.step() > lastStep() && step.step() <= from.startStep()) {
+                StepReport[] ranks = new StepReport[from.worldSize()];
+                Arrays.fill(ranks, step.withoutTimes());
+                ranks[rank] = step;
+                record(List.of(ranks));
+            }
+        }
+    }
+
+    private long lastStep() {
+        return last == null ? 0 : last.step();
     }
 
     private void commit(Generation from, int rank, CommitRequest request) throws IOException {
         flush(); // a run that goes on from this checkpoint has its steps
-        Path committed;
-        try {
-            committed = store.commit(new Path(request.staged()), request.step());
-        } catch (NoSpaceException e) { // no attempt makes space
-            throw new FatalJobException(e.getMessage(), e);
-        }
-        lastCommitted = request.step();
+        Path committed = checkpoints.commit(new Path(request.staged()), request.step());
         monitor.checkpointCommitted(request.step(), committed.toString());
     }
 
-    /** A new generation starts from its checkpoint: what an earlier one reported beyond that is forgotten. */
+    /** A new generation starts: what an earlier one has reported beyond its first step is forgotten. */
     private void begin(Generation from) {
         if (from.number() == generation) {
             return;
         }
-        generation = from.number();
         pending.clear();
         stragglers =
                 new Stragglers(places.values().stream().limit(from.worldSize()).toList());
         stragglerNamed = false;
         announceSize(from);
         closeProgress();
-        metrics.restart(from.startStep());
-        tensorBoard.restart(from.startStep());
+        if (generation == 0 || lastStep() > from.startStep()) {
+            flush();
+            metrics.restart(from.startStep());
+            tensorBoard.restart(from.startStep());
+        }
+        generation = from.number();
         progress = new TrainProgress(
                 from.startStep(), config.train().maxSteps(), TrainProgress.onTerminal(), System.out, LINE_PERIOD);
     }
@@ -162,24 +176,28 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         step.count++;
         if (step.count == from.worldSize()) {
             pending.remove(report.step());
-            complete(List.of(step.reports));
+            record(List.of(step.reports));
+            stragglers.add(last);
+            if (!stragglerNamed && stragglers.steps() % STRAGGLER_STEPS == STRAGGLER_STEPS - 1) {
+                stragglers.slowest().ifPresent(this::nameStraggler);
+            }
         }
     }
 
-    private void complete(List<StepReport> ranks) {
+    private void record(List<StepReport> ranks) {
         StepReport any = ranks.get(0);
-        long stepTokens = ranks.stream().mapToLong(StepReport::tokens).sum();
+        long stepTokens = any.batchTokens();
         double millis = ranks.stream().mapToDouble(StepReport::stepMillis).max().getAsDouble();
         tokens += stepTokens;
         trainingMillis += millis;
         last = new StepMetrics(
                 any.step(),
-                ranks.stream().mapToDouble(StepReport::lossSum).sum() / stepTokens,
+                any.loss(),
                 any.learningRate(),
                 any.gradientNorm(),
                 stepTokens / millis * 1000,
                 ranks.stream()
-                        .map(rank -> rank.tokens() / rank.stepMillis() * 1000)
+                        .map(rank -> rank.tokens() == 0 ? 0 : rank.tokens() / rank.stepMillis() * 1000)
                         .toList(),
                 millis,
                 any.valLoss() == null ? OptionalDouble.empty() : OptionalDouble.of(any.valLoss()),
@@ -188,16 +206,12 @@ public final class TrainingRecord implements Progress, AutoCloseable {
                         .toList());
         metrics.append(last);
         tensorBoard.append(last);
-        if (last.step() <= lastCommitted) { // reported by the last rank after its commit
+        if (last.step() <= checkpoints.step()) { // reported by the last rank after its commit
             flush();
         }
         progress.update(last);
         monitor.stepDone(last);
         tracking.accept(last);
-        stragglers.add(last);
-        if (!stragglerNamed && stragglers.steps() % STRAGGLER_STEPS == STRAGGLER_STEPS - 1) {
-            stragglers.slowest().ifPresent(this::nameStraggler);
-        }
     }
 
     private void nameStraggler(String slowest) {
@@ -222,7 +236,19 @@ public final class TrainingRecord implements Progress, AutoCloseable {
 
     @Override
     public void started(Generation next) {
+        stepping = false;
         monitor.generationStarted(next);
+    }
+
+    @Override
+    public void goesOn(Generation next, String how, long lostSteps) {
+        finishedStepsLost += lostSteps;
+        System.err.println("kindling: " + how);
+    }
+
+    /** Steps that were finished and had to be computed again. */
+    public long finishedStepsLost() {
+        return finishedStepsLost;
     }
 
     @Override
@@ -236,31 +262,10 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         System.err.println("kindling: " + what + "; training goes on when that is done, or ends with an error");
     }
 
-    /** The step of the newest committed checkpoint that is whole; 0 if there is none. */
+    /** Looks at the checkpoints again after a generation without a step: else its ranks hold what the next one begins with. */
     @Override
     public long committedStep() {
-        try {
-            CheckpointStore.Recovery recovery = store.latestValid();
-            recovery.skipped().forEach(line -> {
-                LOG.warn("{}", line);
-                System.err.println("kindling: " + line);
-            });
-            if (recovery.found().isEmpty() && !recovery.skipped().isEmpty()) {
-                throw new FatalJobException(String.format(
-                        Locale.ROOT,
-                        "no checkpoint of %s can be read; restore one, or train anew in another --out",
-                        run));
-            }
-            return recovery.found().map(CheckpointState::step).orElse(0L);
-        } catch (IOException e) {
-            throw new FatalJobException(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot look for checkpoints in %s (%s); check that it can be read",
-                            run,
-                            DataException.reason(e)),
-                    e);
-        }
+        return stepping ? checkpoints.step() : checkpoints.verified();
     }
 
     private void flush() {

@@ -108,13 +108,13 @@ public final class SimulatedRanks {
         throw new IllegalStateException("a message did not reach the driver", failure.get());
     }
 
-    private static List<Topic.Value> steps(int rank, long from, long to, double stepsPerSecond) {
+    private List<Topic.Value> steps(int rank, long from, long to, double stepsPerSecond) {
         List<Topic.Value> values = new ArrayList<>();
         double millis = 1000 / stepsPerSecond;
         for (long step = from; step <= to; step++) {
             double compute = millis * (0.8 + 0.1 * Math.sin((double) rank + step));
-            values.add(StepReport.TOPIC.wrap(
-                    new StepReport(step, 4.2 * 1024, 1024, 1e-3, 0.731, 0.02, compute, millis - compute - 0.02, null)));
+            values.add(StepReport.TOPIC.wrap(new StepReport(
+                    step, 4.2, 1024L * worldSize, 1024, 1e-3, 0.731, 0.02, compute, millis - compute - 0.02, null)));
         }
         return values;
     }

@@ -11,12 +11,14 @@ import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.OptimizerShard;
 import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
@@ -101,6 +103,13 @@ class NcclZeroExchangeTest {
         return most;
     }
 
+    private static StepLosses losses(Device device, Arena arena, OptimizerShard shard) {
+        return new StepLosses(
+                new Gpt.DeviceArena(device, arena),
+                arena.allocate("loss", DType.F32, 1),
+                RankShare.of(shard.ranks(), shard.rank(), shard.ranks(), 1));
+    }
+
     private static Outcome sharded(
             Precision precision, float maxNorm, OptimizerShard shard, byte[] id, CyclicBarrier leaving)
             throws Exception {
@@ -111,7 +120,8 @@ class NcclZeroExchangeTest {
                         new NcclCommunicator.RankGroup(id, shard.rank(), shard.ranks(), () -> {}, Assertions::fail))) {
             Parameters parameters = new Parameters(MODEL, device, arena, true, shard);
             AdamW adamW = adamW(parameters, device, arena);
-            NcclZeroExchange exchange = new NcclZeroExchange(communicator, device, parameters, shard.rank() == 0);
+            NcclZeroExchange exchange = new NcclZeroExchange(
+                    communicator, device, parameters, losses(device, arena, shard), shard.rank() == 0);
             Runnable update = () -> {
                 exchange.clip(new GradientClip(device.ops(), maxNorm), parameters.gradients());
                 adamW.step(exchange::updated);

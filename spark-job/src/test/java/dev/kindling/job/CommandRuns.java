@@ -132,6 +132,26 @@ public final class CommandRuns implements AutoCloseable {
         return newest;
     }
 
+    /** Waits, three minutes at most, until metrics.jsonl has a line of that step. */
+    public static void awaitStep(Path run, int step) {
+        long end = System.nanoTime() + Duration.ofMinutes(3).toNanos();
+        String wanted = "\"step\":" + step + ",";
+        while (!hasLine(run.resolve("metrics.jsonl"), wanted)) {
+            if (System.nanoTime() > end) {
+                throw new AssertionError("no step " + step + " in " + run);
+            }
+            LockSupport.parkNanos(1_000_000);
+        }
+    }
+
+    private static boolean hasLine(Path file, String part) {
+        try {
+            return Files.exists(file) && Files.readString(file).contains(part);
+        } catch (IOException e) { // being replaced
+            return false;
+        }
+    }
+
     /** The newest step that a run has committed, 0 where there is none. */
     private static int newestCheckpoint(Path run) {
         String[] names = run.resolve("checkpoints").toFile().list((folder, name) -> name.matches("step-\\d+"));

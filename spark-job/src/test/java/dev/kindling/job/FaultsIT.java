@@ -15,6 +15,8 @@ import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.logging.log4j.Level;
 import org.apache.logging.log4j.core.config.Configurator;
 import org.junit.jupiter.api.AfterAll;
@@ -106,22 +108,34 @@ class FaultsIT {
                 .doesNotContain("Connection refused");
     }
 
+    /** Before there is any checkpoint, and between two. */
     @Order(2)
     @Test
-    void theSurvivorGoesOnFromMemoryAndTheReplacementFromDisk() throws Exception {
+    void theReplacementTakesOverTheLastFinishedStepOfTheSurvivor() throws Exception {
         Path out = folder.resolve("survived");
         CompletableFuture<Void> killer = CompletableFuture.runAsync(() -> {
-            CommandRuns.awaitCheckpoint(out, 100);
+            CommandRuns.awaitStep(out, 10);
+            CommandRuns.killAnExecutor();
+            CommandRuns.awaitCheckpoint(out, 200);
             CommandRuns.killAnExecutor();
         });
         List<String> settings = new ArrayList<>(List.of(LONG_STEPS));
-        settings.addAll(List.of("--set", "checkpoint.interval=100"));
+        settings.addAll(List.of("--set", "checkpoint.interval=200"));
         Printed printed = runs.train(out, corpus.toString(), settings.toArray(String[]::new));
         killer.get(10, TimeUnit.SECONDS);
         assertUndisturbed(out, printed);
+        assertThat(goingOn(out)).hasSize(2).allMatch(step -> step > 0);
         assertThat(log(out))
-                .containsPattern("begins from step \\d{3} in memory")
-                .containsPattern("begins from step \\d{3} on disk");
+                .containsPattern("begins from step \\d+ in memory")
+                .containsPattern("begins from step \\d+ of rank \\d")
+                .doesNotContain("on disk");
+    }
+
+    /** The steps from which a run has gone on, each of which a rank held and after which none was lost. */
+    private static List<Integer> goingOn(Path run) throws IOException {
+        Matcher said = Pattern.compile("going on from step (\\d+) held by rank \\d; 0 finished step\\(s\\) lost")
+                .matcher(log(run));
+        return said.results().map(one -> Integer.parseInt(one.group(1))).toList();
     }
 
     @Order(3)

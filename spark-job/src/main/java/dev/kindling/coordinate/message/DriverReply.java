@@ -16,6 +16,16 @@ public sealed interface DriverReply {
     /** Everyone is there. {@code reducer} is the driver's ReduceServer; port 0 when the transport has none. */
     record Roster(List<Peer> peers, Peer reducer) implements DriverReply {}
 
+    /**
+     * Where the ranks begin.
+     *
+     * @param step the number of steps done
+     * @param committed the step of the last checkpoint, 0 without one
+     * @param holders for each part of the state the ranks that hold it after {@code step}; empty where all begin from the
+     *     checkpoint
+     */
+    record Start(long step, long committed, List<List<Integer>> holders) implements DriverReply {}
+
     /** Stop: the generation is over or has failed. */
     record Stop(String reason) implements DriverReply {}
 

@@ -7,7 +7,12 @@ import java.io.Serializable;
  *
  * @param number 1, 2, ... unique within an application; stands in every message
  * @param worldSize number of ranks
- * @param startStep the step of the checkpoint it starts from
+ * @param startStep the step that it starts from: until its ranks have said what they hold, that of the last checkpoint
  * @param attempt 1 for the first generation since the last progress, then 2, 3, ...
  */
-public record Generation(int number, int worldSize, long startStep, int attempt) implements Serializable {}
+public record Generation(int number, int worldSize, long startStep, int attempt) implements Serializable {
+    /** The same, from the step that was agreed. */
+    public Generation startingAt(long step) {
+        return new Generation(number, worldSize, step, attempt);
+    }
+}

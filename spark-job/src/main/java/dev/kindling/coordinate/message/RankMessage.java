@@ -14,6 +14,12 @@ public sealed interface RankMessage {
     /** The rank is there, at this address; repeated until all have joined. */
     record Join(int generation, int rank, Peer peer) implements RankMessage {}
 
+    /** What the rank's process holds of the job; repeated until all have said it. */
+    record Holds(int generation, int rank, HeldState state) implements RankMessage {}
+
+    /** A process keeps the state of a job while none of its ranks runs there: is it still wanted? Of no generation. */
+    record Retains(int generation, int rank, String job) implements RankMessage {}
+
     /**
      * The rank lives.
      *

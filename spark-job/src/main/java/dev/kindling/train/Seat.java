@@ -1,0 +1,166 @@
+package dev.kindling.train;
+
+import dev.kindling.allreduce.Rounding;
+import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.coordinate.RankSession;
+import dev.kindling.coordinate.message.HeldState;
+import dev.kindling.device.Device;
+import dev.kindling.exchange.RoundingSchedule;
+import dev.kindling.model.ExecutorDevice;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.OptimizerShard;
+import dev.kindling.tensor.Arena;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicReference;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What an executor process keeps of a training between its generations: the device, the model on it after the last step
+ * that it has finished, and what is known beside the weights. A rank takes it when it begins and leaves it when it is
+ * interrupted, wherever that is; used by one thread at a time.
+ */
+final class Seat implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Seat.class);
+    /** More than a rank may have on the way to the driver. */
+    private static final int MOST_REPORTS = 10_000;
+
+    private final TrainConfig config;
+    private final Device device;
+    /** Of {@link HeldCheckpoint}. */
+    private final AtomicReference<Object> checkpoints = new AtomicReference<>();
+
+    private final Deque<StepReport> reports = new ArrayDeque<>();
+    private Arena arena;
+    private TrainedModel model;
+    private BestLoss best = BestLoss.NONE;
+    /** The last finished step, for as long as its evaluation is due. */
+    private StepReport unfinished;
+
+    private Seat(TrainConfig config, Device device) {
+        this.config = config;
+        this.device = device;
+    }
+
+    /** The one of this process, or a new one with its device; a GPU is claimed for the rank. */
+    static Seat take(TrainConfig config, RankSession member) {
+        Seat seat = member.taken() instanceof Seat left ? left : new Seat(config, ExecutorDevice.open(config));
+        try {
+            ExecutorDevice.claim(seat.device, member);
+            return seat;
+        } catch (RuntimeException e) {
+            seat.close();
+            throw e;
+        }
+    }
+
+    /** Leaves it in this process for the job's next generation, if the device is sound. */
+    void leave(RankSession member) {
+        try {
+            device.synchronize();
+        } catch (RuntimeException e) {
+            LOG.warn("the device is not sound, so its state is given up: {}", e.toString());
+            close();
+            return;
+        }
+        member.keep(this);
+    }
+
+    Device device() {
+        return device;
+    }
+
+    AtomicReference<Object> checkpoints() {
+        return checkpoints;
+    }
+
+    /** What this process holds for a generation whose rank here updates {@code shard}. */
+    HeldState held(OptimizerShard shard) {
+        if (model == null || model.shard().cut() != shard.cut() || model.shard().ranks() != shard.ranks()) {
+            return HeldState.NOTHING;
+        }
+        OptionalLong step = model.settled();
+        boolean whole = step.isPresent() && step.getAsLong() > 0 && residualsAreEmpty(step.getAsLong());
+        return whole
+                ? new HeldState(
+                        step.getAsLong(), shard.ranks(), List.of(model.shard().rank()))
+                : HeldState.NOTHING;
+    }
+
+    /** What rounding has taken from a lost rank's gradients is lost with it, unless the step has settled it. */
+    private boolean residualsAreEmpty(long done) {
+        return config.cluster().compression() == Compression.NONE
+                || RoundingSchedule.of(config).at(done - 1) == Rounding.SETTLED;
+    }
+
+    /** The model for these inputs and this shard: the one that is there, or a new one in its place. */
+    TrainedModel model(Replica.ModelInputs inputs, OptimizerShard shard, int worldSize) {
+        if (model == null || !model.fits(inputs, shard)) {
+            dropModel();
+            arena = device.arena("training");
+            model = new TrainedModel(config, inputs, shard, worldSize, new Gpt.DeviceArena(device, arena));
+        }
+        return model;
+    }
+
+    private void dropModel() {
+        if (arena != null) {
+            arena.close();
+        }
+        model = null;
+        arena = null;
+    }
+
+    BestLoss best() {
+        return best;
+    }
+
+    void best(BestLoss lowest) {
+        best = lowest;
+    }
+
+    /** A step is done; its evaluation, if one is due, is not. */
+    void finished(StepReport step) {
+        unfinished = step;
+    }
+
+    /** The last step, if it is not evaluated and told; null otherwise. */
+    StepReport unfinished() {
+        return unfinished;
+    }
+
+    /** All of a step is known: it is told to the driver, now or by the next generation. */
+    void told(StepReport step) {
+        unfinished = null;
+        reports.addLast(step);
+        if (reports.size() > MOST_REPORTS) {
+            reports.removeFirst();
+        }
+    }
+
+    /** The last steps, which the driver may not have heard of from all ranks. */
+    List<StepReport> reports() {
+        return new ArrayList<>(reports);
+    }
+
+    /** The driver knows all steps so far, or they do not count. */
+    void forgetReports() {
+        reports.clear();
+        unfinished = null;
+    }
+
+    @Override
+    public void close() {
+        checkpoints.set(null);
+        try {
+            dropModel();
+        } finally {
+            device.close();
+        }
+    }
+}

@@ -1,0 +1,155 @@
+package dev.kindling.train;
+
+import dev.kindling.attention.Sdpa;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
+import dev.kindling.device.Device;
+import dev.kindling.exchange.StateHandover;
+import dev.kindling.model.GptConfigs;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.OptimizerShard;
+import dev.kindling.nn.Parameters;
+import dev.kindling.optim.AdamW;
+import dev.kindling.plan.MemoryFit;
+import dev.kindling.plan.PlannedRank;
+import dev.kindling.tensor.Tensor;
+import java.util.List;
+import java.util.OptionalLong;
+
+/**
+ * A configuration's model on a device and what trains it: weights, gradients, optimizer state and the activations of one
+ * micro-batch, all from one arena. It may outlive the ranks that train it, and knows after which step its weights and
+ * moments are. Weights are unset until they are initialised or loaded.
+ */
+final class TrainedModel {
+    private static final long UNKNOWN = -1;
+
+    private final MemoryFit fit;
+    private final Replica.ModelInputs inputs;
+    private final OptimizerShard shard;
+    private final Gpt.DeviceArena memory;
+    private final Sdpa sdpa;
+    private final Parameters parameters;
+    private final AdamW adamW;
+    private final Gpt gpt;
+    private Gpt evaluation;
+    /** The number of steps whose updates are enqueued as a whole; unknown while one is being enqueued. */
+    private long steps = UNKNOWN;
+
+    /**
+     * Allocates everything on the device.
+     *
+     * @param shard the part of the weights that this model updates
+     * @param worldSize of the ranks that train it first
+     * @throws dev.kindling.tensor.DeviceMemoryException if that does not fit; it says what would
+     * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
+     */
+    TrainedModel(
+            TrainConfig config,
+            Replica.ModelInputs inputs,
+            OptimizerShard shard,
+            int worldSize,
+            Gpt.DeviceArena memory) {
+        this.inputs = inputs;
+        this.shard = shard;
+        this.memory = memory;
+        TrainSection train = config.train();
+        fit = fit(config, worldSize);
+        fit.require();
+        sdpa = new Sdpa(
+                memory.device(), memory.arena(), config.cluster().attention().kinds());
+        parameters = new Parameters(
+                GptConfigs.of(config.model(), inputs.vocabulary()), memory.device(), memory.arena(), true, shard);
+        adamW = new AdamW(
+                parameters,
+                new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
+                memory.device(),
+                memory.arena());
+        gpt = new Gpt(parameters, inputs.shape(), fit.activations(), sdpa, memory);
+    }
+
+    private MemoryFit fit(TrainConfig config, int worldSize) {
+        Device device = memory.device();
+        boolean cuda = device.kind() == Device.Kind.CUDA;
+        return new MemoryFit(
+                new PlannedRank(config, inputs.vocabulary(), inputs.shape(), cuda, worldSize),
+                new MemoryFit.Available(
+                        cuda ? device.description() : "the heap of an executor",
+                        device.memory().total()));
+    }
+
+    /** What it takes of the device's memory, and what there is. */
+    MemoryFit fit() {
+        return fit;
+    }
+
+    /** From now on weights and moments are those of no step, until {@link #changed}. */
+    void changing() {
+        steps = UNKNOWN;
+    }
+
+    /** Weights and moments are, or on a GPU will be when the device is done, those after so many steps. */
+    void changed(long done) {
+        steps = done;
+    }
+
+    /** After how many steps weights and moments are; empty in the middle of an update. Waits for the device. */
+    OptionalLong settled() {
+        memory.device().synchronize();
+        return steps == UNKNOWN ? OptionalLong.empty() : OptionalLong.of(steps);
+    }
+
+    /**
+     * Brings the weights and moments after {@code step} to all ranks; all of them call it together.
+     *
+     * @param holders the ranks that have them, ascending
+     */
+    void handOver(StateHandover handover, List<Integer> holders, boolean holds, long step) {
+        if (!holds) {
+            changing();
+        }
+        Tensor master = parameters.master();
+        Tensor working = parameters.working();
+        handover.run(holders, working == master ? List.of(master) : List.of(master, working));
+        handover.run(holders, List.of(adamW.firstMoments()));
+        handover.run(holders, List.of(adamW.secondMoments()));
+        changed(step);
+    }
+
+    /** Whether it is what a generation with these inputs and this shard trains. */
+    boolean fits(Replica.ModelInputs others, OptimizerShard otherShard) {
+        return inputs.equals(others) && shard.equals(otherShard);
+    }
+
+    Replica.ModelInputs inputs() {
+        return inputs;
+    }
+
+    OptimizerShard shard() {
+        return shard;
+    }
+
+    Sdpa sdpa() {
+        return sdpa;
+    }
+
+    Parameters parameters() {
+        return parameters;
+    }
+
+    AdamW adamW() {
+        return adamW;
+    }
+
+    Gpt gpt() {
+        return gpt;
+    }
+
+    /** For evaluation: without dropout, in the same memory as for training, which waits meanwhile. */
+    Gpt evaluation() {
+        if (evaluation == null) {
+            evaluation = gpt.evaluation();
+        }
+        return evaluation;
+    }
+}

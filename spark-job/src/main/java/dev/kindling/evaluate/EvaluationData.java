@@ -42,9 +42,12 @@ public final class EvaluationData {
     public static EvaluationData of(TextInput input) {
         Segments segments = Segments.of(input.files());
         return input.format() == Format.TEXT
-                ? new EvaluationData(segments.count(), (task, tasks) -> texts(segments.part(task, tasks)), segments::windowTokens)
+                ? new EvaluationData(
+                        segments.count(), (task, tasks) -> texts(segments.part(task, tasks)), segments::windowTokens)
                 : new EvaluationData(
-                        segments.count(), (task, tasks) -> rows(segments.part(task, tasks)), (block, bytesPerToken) -> 0);
+                        segments.count(),
+                        (task, tasks) -> rows(segments.part(task, tasks)),
+                        (block, bytesPerToken) -> 0);
     }
 
     private static Share<Passage> texts(Segments part) {

@@ -16,7 +16,8 @@ public record PassageScore(String id, long tokens, long bytes, long nats, long u
         implements Serializable {
 
     static PassageScore of(PassageLoss tally) {
-        return carried(tally.passage().id(), tally.tokens(), tally.bytes(), tally.nats(), tally.units(), tally.problem());
+        return carried(
+                tally.passage().id(), tally.tokens(), tally.bytes(), tally.nats(), tally.units(), tally.problem());
     }
 
     /** The sum of two passages of one document; the order in which many are added does not matter. */

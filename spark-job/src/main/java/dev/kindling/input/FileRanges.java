@@ -83,8 +83,7 @@ public final class FileRanges implements Iterable<FileRanges.Run>, Serializable 
             return new FileRanges(files.subList(0, 0), rangeBytes, 0, 0);
         }
         int first = fileOf(from);
-        return new FileRanges(
-                files.subList(first, fileOf(to - 1) + 1), rangeBytes, from - starts[first], to - from);
+        return new FileRanges(files.subList(first, fileOf(to - 1) + 1), rangeBytes, from - starts[first], to - from);
     }
 
     private int fileOf(long range) {

@@ -108,7 +108,8 @@ final class FileWalk {
         if (!Files.isDirectory(root)) {
             String name = root.getFileName().toString();
             add(root, name, Files.readAttributes(root, BasicFileAttributes.class));
-            return FileList.single(this.named, new Path("file", null, root.toAbsolutePath().toString()), Files.size(root));
+            return FileList.single(
+                    this.named, new Path("file", null, root.toAbsolutePath().toString()), Files.size(root));
         }
         Deque<java.nio.file.Path> left = new ArrayDeque<>(List.of(root));
         folders.put(root.toRealPath(), "the folder itself");

@@ -119,14 +119,15 @@ public record TextInput(Named named, Format format, FileList files) {
     }
 
     private static TextInput of(Named named, Format format, FileList found) {
-        names(found).forEach(name -> FileCompression.of(name).unreadable(name).ifPresent(ending -> {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s of %s: %s files are not read; unpack it, or compress it by gzip, bzip2 or zstd",
-                    name,
-                    named,
-                    ending));
-        }));
+        names(found)
+                .forEach(name -> FileCompression.of(name).unreadable(name).ifPresent(ending -> {
+                    throw new DataException(String.format(
+                            Locale.ROOT,
+                            "%s of %s: %s files are not read; unpack it, or compress it by gzip, bzip2 or zstd",
+                            name,
+                            named,
+                            ending));
+                }));
         return new TextInput(named, format, found.as(format));
     }
 }

@@ -36,8 +36,7 @@ sealed interface CorpusParts extends Serializable {
                 return new Scenes(scenes.map(CorpusPart.Scene::new).toList());
             }
         }
-        return new Ranges(
-                FileRanges.of(TextInput.of(corpus, hadoop).files(), CorpusPart.RANGE_BYTES), cuts);
+        return new Ranges(FileRanges.of(TextInput.of(corpus, hadoop).files(), CorpusPart.RANGE_BYTES), cuts);
     }
 
     /** Of reading them, in bytes. */
@@ -60,8 +59,7 @@ sealed interface CorpusParts extends Serializable {
             }
             starts[task] = index;
         }
-        return LongStream.range(0, tasks)
-                .mapToObj(task -> slice(starts[(int) task], starts[(int) task + 1]));
+        return LongStream.range(0, tasks).mapToObj(task -> slice(starts[(int) task], starts[(int) task + 1]));
     }
 
     /** Texts that the driver has read. */
@@ -93,8 +91,8 @@ sealed interface CorpusParts extends Serializable {
         public Stream<CorpusPart> parts() {
             return StreamSupport.stream(ranges.spliterator(), false)
                     .flatMap(run -> LongStream.range(run.first(), run.end())
-                            .mapToObj(range ->
-                                    new CorpusPart.Range(run.file(), run.begin(range), run.end(range), cuts)));
+                            .mapToObj(
+                                    range -> new CorpusPart.Range(run.file(), run.begin(range), run.end(range), cuts)));
         }
 
         @Override

@@ -222,7 +222,9 @@ public final class ShardPreparation {
         int trainTasks = tasks(train);
         JavaRDD<CorpusParts> tasks = TaskInputs.of(
                 spark,
-                Stream.concat(train.divide(trainTasks), validation.stream().flatMap(parts -> parts.divide(tasks(parts))))
+                Stream.concat(
+                                train.divide(trainTasks),
+                                validation.stream().flatMap(parts -> parts.divide(tasks(parts))))
                         .iterator());
         Survey survey = Survey.of(tasks, byCharacter);
         long[] lengths = survey.codePoints();
@@ -236,11 +238,7 @@ public final class ShardPreparation {
                 ? CorpusSplit.between(lengths, trainTasks)
                 : CorpusSplit.of(lengths, request.valFraction());
         Writing writing = new Writing(
-                folder.toString(),
-                shardTokens,
-                Tokenizers.toJson(tokenizer),
-                split.part(),
-                split.codePoint());
+                folder.toString(), shardTokens, Tokenizers.toJson(tokenizer), split.part(), split.codePoint());
         Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
         splits.put(CorpusSplit.TRAIN, new ArrayList<>());
         splits.put(CorpusSplit.VAL, new ArrayList<>());

@@ -31,18 +31,19 @@ record Survey(long[] codePoints, BitSet characters) {
             long[] codePoints = new long[tasks];
             int task = TaskContext.getPartitionId();
             BitSet characters = new BitSet();
-            parts.parts().forEach(part -> part.read(new CorpusPart.Sink() {
-                @Override
-                public void text(String document, String piece) {
-                    codePoints[task] += piece.codePointCount(0, piece.length());
-                    if (vocabulary) {
-                        piece.codePoints().forEach(characters::set);
-                    }
-                }
+            parts.parts()
+                    .forEach(part -> part.read(new CorpusPart.Sink() {
+                        @Override
+                        public void text(String document, String piece) {
+                            codePoints[task] += piece.codePointCount(0, piece.length());
+                            if (vocabulary) {
+                                piece.codePoints().forEach(characters::set);
+                            }
+                        }
 
-                @Override
-                public void endDocument() {}
-            }));
+                        @Override
+                        public void endDocument() {}
+                    }));
             return LongStream.concat(Arrays.stream(codePoints), Arrays.stream(characters.toLongArray()))
                     .toArray();
         }

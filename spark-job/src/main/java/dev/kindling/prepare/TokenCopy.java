@@ -35,8 +35,7 @@ record TokenCopy(String folder, String tokenizer, String split) implements Seria
         String attempt = UUID.randomUUID().toString().substring(0, 8); // as Writing's
         String prefix = String.format(Locale.ROOT, "%s-%05d-%s", split, TaskContext.getPartitionId(), attempt);
         try (ShardSeries series = new ShardSeries(target, vocabulary, prefix, ShardSeries.DEFAULT_SHARD_TOKENS)) {
-            return new WrittenShards(range.copy(series, vocabulary, Storage.settings()), List.of())
-                    .toJson();
+            return new WrittenShards(range.copy(series, vocabulary, Storage.settings()), List.of()).toJson();
         }
     }
 }

@@ -74,8 +74,7 @@ record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
         boolean begins = false;
         for (Beginnings file : beginnings(split, rangeTokens, hadoop)) {
             for (int range = 0; range < file.ids().size(); range++) {
-                boolean document =
-                        endOfText.isPresent() && file.ids().get(range) == endOfText.getAsInt();
+                boolean document = endOfText.isPresent() && file.ids().get(range) == endOfText.getAsInt();
                 begins = ranges.isEmpty() ? document : begins;
                 if (!ranges.isEmpty() && begins && document) {
                     int last = ranges.size() - 1;

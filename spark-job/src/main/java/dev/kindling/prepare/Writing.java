@@ -21,8 +21,7 @@ import org.apache.spark.TaskContext;
  * @param cutTask the task in whose parts validation begins
  * @param cutAt code point of those at which it begins
  */
-record Writing(String folder, int shardTokens, String tokenizer, int cutTask, long cutAt)
-        implements Serializable {
+record Writing(String folder, int shardTokens, String tokenizer, int cutTask, long cutAt) implements Serializable {
     /**
      * Writes shards whose names no other attempt at the task has, in this application or in one that was killed: an attempt
      * neither writes over nor deletes what another has written.
@@ -34,8 +33,7 @@ record Writing(String folder, int shardTokens, String tokenizer, int cutTask, lo
         Tokenizer encoder = Tokenizers.fromJson(tokenizer, "the driver's vocabulary");
         try (ShardSeries train = series(target, encoder, CorpusSplit.TRAIN, task, attempt);
                 ShardSeries val = series(target, encoder, CorpusSplit.VAL, task, attempt)) {
-            CutInTwo halves =
-                    new CutInTwo(train, val, task < cutTask ? Long.MAX_VALUE : task == cutTask ? cutAt : 0);
+            CutInTwo halves = new CutInTwo(train, val, task < cutTask ? Long.MAX_VALUE : task == cutTask ? cutAt : 0);
             parts.parts().forEach(part -> part.read(halves));
             return new WrittenShards(train.finish(), val.finish()).toJson();
         }

@@ -16,6 +16,7 @@ public interface FileListing<T> {
 
     /** Lists a folder; where a page fails in a way that may pass, {@code listing} begins anew. */
     static <T> T of(Path folder, Storage storage, FileListing<T> listing) throws IOException {
-        return storage.patiently("list", folder, () -> listing.of(storage.store().listFiles(folder, true)));
+        return storage.patiently(
+                "list", folder, () -> listing.of(storage.store().listFiles(folder, true)));
     }
 }

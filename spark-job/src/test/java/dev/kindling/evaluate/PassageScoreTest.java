@@ -20,9 +20,7 @@ class PassageScoreTest {
         List<PassageLoss> passages = Stream.generate(() -> scored(3.3e9 * (1 + random.nextDouble()) / 10))
                 .limit(100)
                 .toList();
-        BigInteger units = passages.stream()
-                .map(PassageScoreTest::units)
-                .reduce(BigInteger.ZERO, BigInteger::add);
+        BigInteger units = passages.stream().map(PassageScoreTest::units).reduce(BigInteger.ZERO, BigInteger::add);
         assertThat(units.bitLength()).isGreaterThan(63);
         double exact = new BigDecimal(units)
                 .divide(BigDecimal.valueOf((long) PassageLoss.UNITS))

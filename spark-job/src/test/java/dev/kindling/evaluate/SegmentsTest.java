@@ -82,8 +82,7 @@ class SegmentsTest {
     private void assertSame(Tokenizer tokenizer, String text) throws IOException {
         Path file = Files.writeString(folder.resolve("text.txt"), text);
         Named named = Named.data(file.toString(), Optional.empty(), Optional.empty());
-        Segments segments =
-                Segments.of(TextInput.of(named, new Configuration()).files());
+        Segments segments = Segments.of(TextInput.of(named, new Configuration()).files());
         assertThat(segments.count()).isGreaterThan(3);
         Joined joined = new Joined();
         for (int task = 0; task < 4; task++) {

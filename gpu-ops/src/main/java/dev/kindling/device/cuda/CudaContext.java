@@ -33,7 +33,8 @@ public final class CudaContext implements AutoCloseable {
     private static final long WATCH_NANOS = 1_000_000;
 
     private final CudaDeviceInfo info;
-    private Duration patience;
+    private final Duration patience;
+    private Duration hurry;
     private Runnable watch;
     private final CUdevice device = new CUdevice();
     private final CUcontext context = new CUcontext();
@@ -187,9 +188,13 @@ public final class CudaContext implements AutoCloseable {
         this.watch = watch;
     }
 
-    /** From now on no wait takes longer than this. */
+    /** From now on no wait takes longer than this; null takes the bound away again. */
     public void hurry(Duration limit) {
-        patience = limit.compareTo(patience) < 0 ? limit : patience;
+        hurry = limit;
+    }
+
+    private Duration patience() {
+        return hurry != null && hurry.compareTo(patience) < 0 ? hurry : patience;
     }
 
     /** Whether the GPU has not finished its work in time: what waits for it, such as freeing memory, may wait without end. */
@@ -210,6 +215,7 @@ public final class CudaContext implements AutoCloseable {
     private void await(IntSupplier query) {
         bind();
         long start = System.nanoTime();
+        Duration most = patience();
         long watched = 0;
         while (true) {
             int result = query.getAsInt();
@@ -218,12 +224,12 @@ public final class CudaContext implements AutoCloseable {
                 return;
             }
             long waited = System.nanoTime() - start;
-            if (waited > patience.toNanos()) {
+            if (waited > most.toNanos()) {
                 String message = String.format(
                         Locale.ROOT,
                         "%s did not finish its work within %d s; the GPU hangs or is shared with other work",
                         info,
-                        patience.toSeconds());
+                        most.toSeconds());
                 hangs = true;
                 throw new CudaException(message, true);
             }

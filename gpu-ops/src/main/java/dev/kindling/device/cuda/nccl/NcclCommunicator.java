@@ -288,6 +288,7 @@ public final class NcclCommunicator implements AutoCloseable {
         if (state != CUresult.CUDA_SUCCESS && state != CUresult.CUDA_ERROR_NOT_READY) {
             group.lastResort().accept("the GPU's context is lost: " + CUresult.stringFor(state));
         }
+        context.hurry(null); // the device may be used on, with another group
         JCudaDriver.cuEventDestroy(forked);
         JCudaDriver.cuEventDestroy(joined);
         JCudaDriver.cuStreamDestroy(stream);

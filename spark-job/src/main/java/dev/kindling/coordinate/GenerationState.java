@@ -18,12 +18,15 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What the driver knows of the ranks of one generation. Written by messages and by Spark's listener, read by the
  * watchdog; never blocks. Times are {@code System.nanoTime()} of the driver.
  */
 final class GenerationState {
+    private static final Logger LOG = LoggerFactory.getLogger(GenerationState.class);
     /** How long a consequence ("lost my peer") is held back for its cause ("process killed") to become known first. */
     private static final long GRACE_MILLIS = 1_500;
 
@@ -183,8 +186,13 @@ final class GenerationState {
 
     synchronized void blame(FirstCause first) {
         if (cause == null && stopped == null) {
-            cause = first;
+            name(first);
         }
+    }
+
+    private void name(FirstCause first) {
+        cause = first;
+        LOG.warn("Generation {} fails, its first cause: {}", generation.number(), first.describe());
     }
 
     /** Spark has sent the task of a rank to an executor. */
@@ -219,10 +227,13 @@ final class GenerationState {
         if (cause == null
                 && consequence != null
                 && (allHaveLeft() || Watchdog.millisSince(consequenceAt) > GRACE_MILLIS)) {
-            cause = unheardOf().orElse(consequence);
+            name(unheardOf().orElse(consequence));
         }
         if (cause == null && consequence == null) {
-            cause = watchdog.overdue();
+            FirstCause overdue = watchdog.overdue();
+            if (overdue != null) {
+                name(overdue);
+            }
         }
         return Optional.ofNullable(cause);
     }

@@ -1,5 +1,7 @@
 package dev.kindling.allreduce;
 
+import java.util.Arrays;
+
 /**
  * One range that a {@link MeshAllReduce} sums, cut into one chunk per rank, and how far it has come. The rank that owns
  * a chunk adds up what all ranks contribute to it.
@@ -88,5 +90,19 @@ final class Bucket {
 
     boolean finished() {
         return reduced && results == owned.length - 2;
+    }
+
+    /** The bounds of a range that all ranks own alike. */
+    static int[] evenly(int from, int count, int worldSize) {
+        int[] bounds = new int[worldSize + 1];
+        Arrays.setAll(bounds, rank -> from + (int) ((long) count * rank / worldSize));
+        return bounds;
+    }
+
+    /** The bounds cut down to a range: the part of it that each rank owns, which may be nothing. */
+    static int[] within(int[] bounds, int from, int to) {
+        return Arrays.stream(bounds)
+                .map(bound -> Math.max(from, Math.min(to, bound)))
+                .toArray();
     }
 }

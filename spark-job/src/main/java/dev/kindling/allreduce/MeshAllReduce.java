@@ -20,11 +20,11 @@ import java.util.concurrent.ConcurrentLinkedQueue;
  * The {@code ring} of the configuration: executor to executor, by a reduce-scatter and an all-gather. A bucket is cut
  * into one chunk per rank. Every rank sends its part of chunk c to rank c, which adds the parts in rank order and sends
  * the sum to all: 2 (N-1)/N of the bucket per rank, as in the classical ring, but in two hops instead of 2 (N-1), and in
- * the order of a plain loop, for N-1 connections per rank. {@link #submit} only queues; a transport thread does the rest.
+ * the order of a plain loop, for N-1 connections per rank, opened with the first sum. {@link #submit} only queues; a
+ * transport thread does the rest. What is small goes by way of rank 0 ({@link RootExchange}).
  */
 public final class MeshAllReduce implements AllReduce {
     private static final long POLL_MILLIS = 50;
-
     /** Back-pressure: with more than this waiting to be sent, no further bucket is encoded. */
     private static final long MAX_QUEUED_BYTES = 4L << 20;
     /** How long a rank that is done may take to send the last of what its peers wait for. */
@@ -35,6 +35,7 @@ public final class MeshAllReduce implements AllReduce {
     private final Mailbox mailbox;
     private final Links links;
     private final BucketExchange exchange;
+    private final RootExchange byRoot;
     private final Thread worker;
     private final Queue<Runnable> requests = new ConcurrentLinkedQueue<>();
 
@@ -49,10 +50,11 @@ public final class MeshAllReduce implements AllReduce {
     private String[] lost;
 
     private boolean gathering;
-    private RuntimeException failure;
     private long nextSequence;
 
-    /** Connects to every peer. Takes ownership of the endpoint. */
+    private volatile RuntimeException failure;
+
+    /** Connects to nobody yet: only to those that a collective sends something to. Takes ownership of the endpoint. */
     public MeshAllReduce(Group group, MeshEndpoint endpoint) {
         this.group = group;
         this.endpoint = endpoint;
@@ -61,6 +63,7 @@ public final class MeshAllReduce implements AllReduce {
         this.lost = new String[group.worldSize()];
         this.links = endpoint.connect(group);
         this.exchange = new BucketExchange(group, mailbox, links);
+        this.byRoot = new RootExchange(group, mailbox.pool(), links, new RootWire());
         this.worker = new Thread(this::work, "kindling-ring-" + group.generation() + "-" + group.rank());
         worker.setDaemon(true);
         worker.start();
@@ -86,13 +89,10 @@ public final class MeshAllReduce implements AllReduce {
         Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
         int chunk = links.chunkFloats() / order.mostOperands();
         int most = (int) Math.min(Integer.MAX_VALUE, (long) chunk * worldSize());
-        Pieces.forEach(length, most, (at, count) -> {
-            int[] owned = new int[worldSize() + 1];
-            for (int r = 0; r < owned.length; r++) {
-                owned[r] = offset + at + (int) ((long) count * r / worldSize());
-            }
-            request(order, operands, owned, true);
-        });
+        Pieces.forEach(
+                length,
+                most,
+                (at, count) -> request(order, operands, Bucket.evenly(offset + at, count, worldSize()), true));
         links.wake();
     }
 
@@ -103,31 +103,27 @@ public final class MeshAllReduce implements AllReduce {
         Pieces.forEach(
                 length,
                 most,
-                (at, count) -> request(order, operands, within(bounds, offset + at, offset + at + count), false));
+                (at, count) ->
+                        request(order, operands, Bucket.within(bounds, offset + at, offset + at + count), false));
         links.wake();
     }
 
     @Override
     public void allGather(float[] data, int[] bounds) {
-        int end = bounds[worldSize()];
-        Objects.checkFromToIndex(bounds[0], end, data.length);
         int begin = bounds[0];
-        Pieces.forEach(end - begin, links.chunkFloats(), (at, count) -> {
-            int from = begin + at;
-            request(null, new float[][] {data}, within(bounds, from, from + count), true);
-        });
+        int end = bounds[worldSize()];
+        Objects.checkFromToIndex(begin, end, data.length);
+        Pieces.forEach(
+                end - begin,
+                links.chunkFloats(),
+                (at, count) -> request(
+                        null, new float[][] {data}, Bucket.within(bounds, begin + at, begin + at + count), true));
         links.wake();
         await();
     }
 
-    /** The bounds cut down to a range: the part of it that each rank owns, which may be nothing. */
-    private static int[] within(int[] bounds, int from, int to) {
-        return Arrays.stream(bounds)
-                .map(bound -> Math.max(from, Math.min(to, bound)))
-                .toArray();
-    }
-
     private void request(SumOrder order, float[][] operands, int[] owned, boolean spread) {
+        links.reach(group.others());
         synchronized (lock) {
             Bucket bucket = new Bucket(order, operands, owned, spread, nextSequence++);
             unfinished.add(bucket);
@@ -147,43 +143,57 @@ public final class MeshAllReduce implements AllReduce {
 
     @Override
     public byte[][] allGather(byte[] payload) {
-        AllReduce.requireGatherable(payload.length, worldSize());
-        byte[][] all = new byte[worldSize()][];
-        all[rank()] = payload.clone();
-        ByteBuffer bytes = mailbox.pool().take(Integer.BYTES + payload.length);
-        bytes.putInt(payload.length).put(payload).flip();
-        Deadline deadline = new Deadline(group.timeoutMillis());
-        synchronized (lock) {
-            if (!unfinished.isEmpty()) {
-                throw new IllegalStateException("allGather while buckets are in flight; call await() first");
-            }
-            long sequence = nextSequence++;
-            requests.add(() -> links.sendToAll(Header.Kind.GATHER, sequence, bytes));
-            links.wake();
-            gathering = true;
-            for (int r = 0; r < worldSize(); r++) {
-                if (r != rank()) {
-                    all[r] = gathered(sequence, r, deadline);
-                }
-            }
-            gathering = false;
-        }
-        return all;
+        return byRoot.allGather(payload);
     }
 
-    /** Caller holds the lock. */
-    private byte[] gathered(long sequence, int from, Deadline deadline) {
-        ByteBuffer in;
-        while ((in = mailbox.take(Header.Kind.GATHER, sequence, from)) == null) {
-            pause(from, deadline);
+    @Override
+    public byte[] broadcast(byte[] payload) {
+        return byRoot.broadcast(payload);
+    }
+
+    @Override
+    public void gather(float[] own, float[] whole, int[] bounds) {
+        byRoot.gather(own, whole, bounds);
+    }
+
+    private final class RootWire implements RootExchange.Wire {
+        @Override
+        public long next() {
+            synchronized (lock) {
+                if (!unfinished.isEmpty()) {
+                    throw new IllegalStateException("a gather while buckets are in flight; call await() first");
+                }
+                return nextSequence++;
+            }
         }
-        if (in.remaining() < Integer.BYTES || in.getInt() != in.remaining()) {
-            throw new AllReduceException("malformed message from " + peer(from).describe());
+
+        @Override
+        public void queue(Runnable request) {
+            requests.add(request);
+            links.wake();
         }
-        byte[] payload = new byte[in.remaining()];
-        in.get(payload);
-        mailbox.pool().giveBack(in);
-        return payload;
+
+        @Override
+        public void awaitQueued(Deadline deadline) {
+            synchronized (lock) {
+                while (!requests.isEmpty()) {
+                    pause(rank(), deadline);
+                }
+            }
+        }
+
+        @Override
+        public ByteBuffer receive(long sequence, int from, Deadline deadline) {
+            synchronized (lock) {
+                gathering = true;
+                ByteBuffer in;
+                while ((in = mailbox.take(Header.Kind.GATHER, sequence, from)) == null) {
+                    pause(from, deadline);
+                }
+                gathering = false;
+                return in;
+            }
+        }
     }
 
     @Override
@@ -214,7 +224,7 @@ public final class MeshAllReduce implements AllReduce {
                 links.poll(POLL_MILLIS);
             }
             Deadline flush = new Deadline(FLUSH_MILLIS);
-            while ((!requests.isEmpty() || links.queuedBytes() > 0) && !broken() && !flush.passed()) {
+            while ((!requests.isEmpty() || links.queuedBytes() > 0) && failure == null && !flush.passed()) {
                 runRequests();
                 links.poll(links.queuedBytes() > 0 ? POLL_MILLIS : 1);
             }
@@ -223,12 +233,6 @@ public final class MeshAllReduce implements AllReduce {
                 failure = e;
                 lock.notifyAll();
             }
-        }
-    }
-
-    private boolean broken() {
-        synchronized (lock) {
-            return failure != null;
         }
     }
 
@@ -253,7 +257,8 @@ public final class MeshAllReduce implements AllReduce {
 
     private void runRequests() {
         while (links.queuedBytes() < MAX_QUEUED_BYTES && !requests.isEmpty()) {
-            requests.remove().run();
+            requests.peek().run();
+            requests.remove(); // none is left when all have been run
         }
     }
 

@@ -77,7 +77,7 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
         MeshEndpoint endpoint =
                 ring ? MeshEndpoint.open(generation.number(), generation.worldSize(), maxElements) : null;
         try (AllReduce allReduce = rendezvous(session, gpu, endpoint)) {
-            // No rank may end, and its end of the ring with it, before its peers have connected to it.
+            // No rank may begin, or end, before all of them can be reached.
             allReduce.barrier();
             return body.run(session, allReduce);
         } finally {

@@ -1,6 +1,7 @@
 package dev.kindling.allreduce.link;
 
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * The ranks of one generation, as one of them sees it.
@@ -22,5 +23,12 @@ public record Group(int generation, int rank, List<Peer> peers, long timeoutMill
     /** Number of ranks. */
     public int worldSize() {
         return peers.size();
+    }
+
+    /** All ranks but this one, the next one first. */
+    public List<Integer> others() {
+        return IntStream.range(1, worldSize())
+                .mapToObj(step -> (rank + step) % worldSize())
+                .toList();
     }
 }

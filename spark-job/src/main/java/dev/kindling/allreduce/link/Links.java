@@ -1,14 +1,22 @@
 package dev.kindling.allreduce.link;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 
 /**
  * The connections of this rank to the others. What arrives is put into the {@link Mailbox}. For one thread, the
- * transport thread; only {@link #wake()} may be called from any.
+ * transport thread, but for {@link #reach} and {@link #wake()}.
  */
 public interface Links extends AutoCloseable {
     /** The message length, in floats, that suits these connections best. */
     int chunkFloats();
+
+    /**
+     * Opens the connections to these ranks that are not open yet, several at once; before anything is sent to them. A rank
+     * that cannot be reached is lost in the {@link Mailbox}, and what is sent to it is dropped: it may rightly have finished,
+     * and is missed only by those that wait for it. Not for the transport thread. Bounded.
+     */
+    void reach(List<Integer> ranks);
 
     /** Queues {@code payload} for one rank, without waiting; the buffer goes back to the pool when it has been sent. */
     void send(Header.Kind kind, long sequence, int to, ByteBuffer payload);

@@ -45,7 +45,7 @@ public abstract sealed class MeshEndpoint implements AutoCloseable permits Socke
         return mailbox;
     }
 
-    /** Connects to every peer. */
+    /** This rank's connections, none of which is open yet. */
     public abstract Links connect(Group group);
 
     @Override

@@ -37,7 +37,8 @@ public final class SocketEndpoint extends MeshEndpoint {
         this.handshakes = new Semaphore(handshake.worldSize() + SPARE_HANDSHAKES);
         try {
             selector = Selector.open();
-            server = ServerSocketChannel.open().bind(new InetSocketAddress(host, 0));
+            server = ServerSocketChannel.open()
+                    .bind(new InetSocketAddress(host, 0), SPARE_HANDSHAKES + handshake.worldSize());
         } catch (IOException e) {
             throw new IllegalStateException(
                     "cannot open a port for gradients on " + host + ": " + e.getMessage()

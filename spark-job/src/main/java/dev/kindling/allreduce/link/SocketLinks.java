@@ -11,11 +11,13 @@ import java.nio.channels.Selector;
 import java.nio.channels.SocketChannel;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Plain sockets with one selector. For each peer there are two connections: one that this rank only writes, and one
- * that it only reads.
+ * Plain sockets with one selector. For each peer there are up to two connections: one that this rank only writes, once it
+ * has reached it, and one that it only reads.
  */
 final class SocketLinks implements Links {
     /** Small enough to stay in a core's cache on the way from the socket to the sum and back. */
@@ -36,18 +38,21 @@ final class SocketLinks implements Links {
         this.selector = endpoint.selector();
         this.outgoing = new Outgoing[group.worldSize()];
         this.heard = new boolean[group.worldSize()];
-        try {
-            for (int step = 1; step < group.worldSize(); step++) {
-                Peer peer = group.peers().get((group.rank() + step) % group.worldSize());
-                outgoing[peer.rank()] = new Outgoing(peer.rank(), connect(peer));
-            }
-        } catch (RuntimeException e) {
-            close();
-            throw e;
+    }
+
+    @Override
+    public void reach(List<Integer> ranks) {
+        List<Integer> missing =
+                ranks.stream().filter(rank -> outgoing[rank] == null).toList();
+        if (!missing.isEmpty()) {
+            Connections.open(
+                    group,
+                    missing,
+                    peer -> connect(peer).ifPresent(key -> outgoing[peer.rank()] = new Outgoing(peer.rank(), key)));
         }
     }
 
-    private SelectionKey connect(Peer peer) {
+    private Optional<SelectionKey> connect(Peer peer) {
         SocketChannel channel = null;
         try {
             channel = SocketChannel.open();
@@ -55,13 +60,13 @@ final class SocketLinks implements Links {
             channel.socket().connect(new InetSocketAddress(peer.host(), peer.port()), millis);
             endpoint.handshake().greet(channel.socket(), group.rank(), millis);
             SocketEndpoint.configure(channel);
-            return channel.register(selector, 0);
+            return Optional.of(channel.register(selector, 0));
         } catch (IOException e) {
             if (channel != null) {
                 SocketEndpoint.closeQuietly(channel);
             }
-            throw new AllReduceException(
-                    "cannot connect to " + peer.describe() + " at port " + peer.port() + ": " + e, e);
+            mailbox.lose(peer.rank(), "it cannot be reached at port " + peer.port() + ": " + e);
+            return Optional.empty();
         }
     }
 
@@ -77,14 +82,22 @@ final class SocketLinks implements Links {
 
     @Override
     public void send(Header.Kind kind, long sequence, int to, ByteBuffer payload) {
-        outgoing[to].add(kind, sequence, payload, new AtomicInteger(1));
+        send(kind, sequence, to, payload, new AtomicInteger(1));
     }
 
     @Override
     public void sendToAll(Header.Kind kind, long sequence, ByteBuffer payload) {
         AtomicInteger users = new AtomicInteger(group.worldSize() - 1);
         for (int step = 1; step < group.worldSize(); step++) {
-            outgoing[(group.rank() + step) % group.worldSize()].add(kind, sequence, payload, users);
+            send(kind, sequence, (group.rank() + step) % group.worldSize(), payload, users);
+        }
+    }
+
+    private void send(Header.Kind kind, long sequence, int to, ByteBuffer payload, AtomicInteger users) {
+        if (outgoing[to] != null) {
+            outgoing[to].add(kind, sequence, payload, users);
+        } else if (users.decrementAndGet() == 0) {
+            mailbox.pool().giveBack(payload);
         }
     }
 

@@ -1,6 +1,7 @@
 package dev.kindling.allreduce.link;
 
 import java.nio.ByteBuffer;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.spark.network.buffer.NioManagedBuffer;
@@ -13,6 +14,7 @@ final class StreamLinks implements Links {
     private static final int CHUNK_FLOATS = Header.MAX_CHUNK_FLOATS;
 
     private final Group group;
+    private final StreamEndpoint endpoint;
     private final Mailbox mailbox;
     private final TransportClient[] clients;
     private final AtomicLong queuedBytes = new AtomicLong();
@@ -21,16 +23,29 @@ final class StreamLinks implements Links {
         this.group = group;
         this.mailbox = endpoint.mailbox();
         this.clients = new TransportClient[group.worldSize()];
+        this.endpoint = endpoint;
+    }
+
+    @Override
+    public void reach(List<Integer> ranks) {
+        List<Integer> missing =
+                ranks.stream().filter(rank -> clients[rank] == null).toList();
+        if (!missing.isEmpty()) {
+            Connections.open(group, missing, this::connect);
+        }
+    }
+
+    private void connect(Peer peer) {
+        TransportClient client = null;
         try {
-            for (int step = 1; step < group.worldSize(); step++) {
-                Peer peer = group.peers().get((group.rank() + step) % group.worldSize());
-                TransportClient client = endpoint.transport().connect(peer);
-                clients[peer.rank()] = client;
-                greet(client, peer);
+            client = endpoint.transport().connect(peer);
+            greet(client, peer);
+            clients[peer.rank()] = client;
+        } catch (AllReduceException e) {
+            if (client != null) {
+                client.close();
             }
-        } catch (RuntimeException e) {
-            close();
-            throw e;
+            mailbox.lose(peer.rank(), "it cannot be reached: " + e.getMessage());
         }
     }
 
@@ -67,6 +82,10 @@ final class StreamLinks implements Links {
     }
 
     private void upload(Header.Kind kind, long sequence, int to, ByteBuffer payload, AtomicInteger users) {
+        if (clients[to] == null) {
+            release(payload, users);
+            return;
+        }
         Header header = new Header(group.generation(), group.rank(), kind, sequence, payload.remaining());
         queuedBytes.addAndGet(header.bytes());
         RpcResponseCallback done = new RpcResponseCallback() {
@@ -74,9 +93,7 @@ final class StreamLinks implements Links {
             public void onSuccess(ByteBuffer response) {
                 queuedBytes.addAndGet(-header.bytes());
                 mailbox.wake();
-                if (users.decrementAndGet() == 0) {
-                    mailbox.pool().giveBack(payload);
-                }
+                release(payload, users);
             }
 
             @Override
@@ -87,6 +104,12 @@ final class StreamLinks implements Links {
         };
         clients[to].uploadStream(
                 new NioManagedBuffer(header.encode()), new NioManagedBuffer(payload.duplicate()), done);
+    }
+
+    private void release(ByteBuffer payload, AtomicInteger users) {
+        if (users.decrementAndGet() == 0) {
+            mailbox.pool().giveBack(payload);
+        }
     }
 
     @Override

@@ -6,6 +6,7 @@ import dev.kindling.device.Fp8Scale;
 import dev.kindling.device.Precision;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -15,7 +16,7 @@ import java.util.Locale;
  * steps (delayed scaling: Micikevicius et al., arXiv:2209.05433). The history of those values is state of the training run;
  * scales and rounded weights are made of it and of the weights anew for each step.
  */
-final class Fp8State {
+public final class Fp8State {
     private static final float LARGEST_E4M3 = 448;
     private static final float LARGEST_E5M2 = 57344;
     /** Of a block: query, key and value; the projections of attention and feed-forward layer; the latter's first. */
@@ -84,6 +85,19 @@ final class Fp8State {
     void beginStep() {
         device.ops().fp8().beginStep(scales);
         eachStep.forEach(Runnable::run);
+    }
+
+    /**
+     * The largest values of the step so far, (n) F32. Where several ranks train together, the largest of all of them belong
+     * here before {@link Gpt#endStep}, so that all have the same scales.
+     */
+    public Tensor maxima() {
+        return scales.maximum();
+    }
+
+    /** The largest values of the last steps, (n, {@link Fp8Ops#HISTORY}) F32: what a run resumes with. */
+    public Tensor history() {
+        return scales.history();
     }
 
     /** Takes the step's largest values into the history. After the last backward pass of a training step. */

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.IntConsumer;
 
 /**
@@ -145,9 +146,11 @@ public final class Gpt {
      */
     public Gpt evaluation() {
         GptConfig config = parameters.config();
-        return config.dropout() == 0 && fp8 == null
-                ? this
-                : new Gpt(parameters, config.withoutDropout(), shape, null, sdpa, workspace.forEvaluation(), null);
+        if (config.dropout() == 0 && fp8 == null) {
+            return this;
+        }
+        Workspace own = fp8 == null ? workspace : workspace.withoutGelu();
+        return new Gpt(parameters, config.withoutDropout(), shape, null, sdpa, own, null);
     }
 
     private AttentionInputs.Sequences allocateSequences() {
@@ -212,6 +215,11 @@ public final class Gpt {
         Arrays.fill(all, position);
         device.upload(inputs, tokens);
         device.upload(all, positions);
+    }
+
+    /** What training in FP8 keeps beside the weights; empty in other precisions. */
+    public Optional<Fp8State> fp8() {
+        return Optional.ofNullable(fp8);
     }
 
     /** Call before the first {@link #forward} of a training step, with its weights: FP8 rounds them here. */

@@ -40,8 +40,8 @@ final class Workspace {
         tensors = other.tensors;
     }
 
-    /** The same memory for a model that has no backward and so need not keep GELU's results. */
-    Workspace forEvaluation() {
+    /** The same memory, in which GELU's results are not kept. */
+    Workspace withoutGelu() {
         return recompute() == Recompute.NONE
                 ? new Workspace(this, new Activations(Recompute.GELU, activations.headRows()))
                 : this;

@@ -2,7 +2,10 @@ package dev.kindling.checkpoint;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 
@@ -17,6 +20,7 @@ import java.util.OptionalLong;
  * @param worldSize ranks that trained it
  * @param bestValLoss the lowest validation loss so far, in nats a token; empty before the first evaluation
  * @param bestStep the step at which it was measured, whose checkpoint is kept; empty before the first evaluation
+ * @param fp8History the largest values of past steps that FP8 training makes its scales from; empty in other precisions
  */
 public record CheckpointState(
         long step,
@@ -26,7 +30,21 @@ public record CheckpointState(
         long dataPosition,
         int worldSize,
         OptionalDouble bestValLoss,
-        OptionalLong bestStep) {
+        OptionalLong bestStep,
+        List<Float> fp8History) {
+
+    /** That of a run in another precision than FP8. */
+    public CheckpointState(
+            long step,
+            JsonNode config,
+            JsonNode tokenizer,
+            long seed,
+            long dataPosition,
+            int worldSize,
+            OptionalDouble bestValLoss,
+            OptionalLong bestStep) {
+        this(step, config, tokenizer, seed, dataPosition, worldSize, bestValLoss, bestStep, List.of());
+    }
 
     ObjectNode toJson() {
         ObjectNode node = JsonMapper.builder().build().createObjectNode();
@@ -39,6 +57,10 @@ public record CheckpointState(
         }
         if (bestStep.isPresent()) {
             node.put("best_step", bestStep.getAsLong());
+        }
+        if (!fp8History.isEmpty()) {
+            ArrayNode history = node.putArray("fp8_history");
+            fp8History.forEach(history::add);
         }
         node.set("config", config);
         node.set("tokenizer", tokenizer);
@@ -55,6 +77,8 @@ public record CheckpointState(
         }
         JsonNode best = node.path("best_val_loss");
         JsonNode bestStep = node.path("best_step"); // not in checkpoints of version 0.1
+        List<Float> fp8History = new ArrayList<>(); // of FP8 training alone
+        node.path("fp8_history").forEach(value -> fp8History.add(value.floatValue()));
         return new CheckpointState(
                 node.get("step").longValue(),
                 node.path("config"),
@@ -63,6 +87,7 @@ public record CheckpointState(
                 node.get("data_position").longValue(),
                 node.get("world_size").intValue(),
                 best.isNumber() ? OptionalDouble.of(best.doubleValue()) : OptionalDouble.empty(),
-                bestStep.isIntegralNumber() ? OptionalLong.of(bestStep.longValue()) : OptionalLong.empty());
+                bestStep.isIntegralNumber() ? OptionalLong.of(bestStep.longValue()) : OptionalLong.empty(),
+                fp8History);
     }
 }

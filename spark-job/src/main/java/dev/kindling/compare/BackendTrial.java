@@ -97,11 +97,12 @@ final class BackendTrial implements AutoCloseable {
         return replica.share();
     }
 
-    /** Sets the weights to the initial ones, the same for every backend, and the moments of AdamW to 0. */
+    /** Sets the weights to the initial ones, the same for every backend, and the moments of AdamW and what FP8 has seen to 0. */
     private void restart() {
         replica.parameters().initialise(config.train().seed());
         device.ops().fill(replica.adamW().firstMoments(), 0);
         device.ops().fill(replica.adamW().secondMoments(), 0);
+        replica.gpt().fp8().ifPresent(fp8 -> device.ops().fill(fp8.history(), 0));
     }
 
     /** This backend's step for each of the values of {@code compile}, in their order. */

@@ -6,7 +6,10 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.config.TrainSection.Reduction;
+import dev.kindling.device.Fp8Ops;
 import java.io.Serializable;
 import java.util.function.UnaryOperator;
 
@@ -28,10 +31,33 @@ public record TrainConfig(
                 "train.micro_batch %d x model.block_size %d is more than 2^31 tokens of a forward pass; lower train.micro_batch",
                 train.microBatch(),
                 model.blockSize());
+        if (train.precision() == PrecisionChoice.FP8) {
+            requireFp8(model, train, cluster);
+        }
         check(
                 cluster.compression() == Compression.NONE || train.reduction() == Reduction.RANK,
                 "train.reduction is tree, which gives the same bits on any number of executors, but cluster.compression"
                         + " is bf16, which rounds on each of them; set one of them to rank or none");
+    }
+
+    private static void requireFp8(ModelSection model, TrainSection train, ClusterSection cluster) {
+        check(
+                cluster.device() != DeviceChoice.CPU,
+                "train.precision is fp8, which needs a Hopper GPU, and cluster.device is cpu; set train.precision to"
+                        + " bf16 or fp32");
+        check(
+                model.nEmbd() % Fp8Ops.MULTIPLE == 0,
+                "train.precision is fp8, whose products take multiples of %d, and model.n_embd is %d; change one of"
+                        + " them",
+                Fp8Ops.MULTIPLE,
+                model.nEmbd());
+        check(
+                train.microBatch() * model.blockSize() % Fp8Ops.MULTIPLE == 0,
+                "train.precision is fp8, whose products take multiples of %d tokens, and train.micro_batch %d x"
+                        + " model.block_size %d is none; change one of them",
+                Fp8Ops.MULTIPLE,
+                train.microBatch(),
+                model.blockSize());
     }
 
     /** The configuration of an empty file. */

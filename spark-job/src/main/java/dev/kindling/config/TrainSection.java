@@ -67,7 +67,10 @@ public record TrainSection(
         @KeyDoc(defaultValue = "1337", allowed = "whole number", doc = "seed of initial weights, batches and dropout")
         long seed,
 
-        @KeyDoc(defaultValue = "auto", doc = "precision of activations; auto is bf16 on a GPU and fp32 on the CPU")
+        @KeyDoc(
+                defaultValue = "auto",
+                doc = "precision of activations; auto is bf16 on a GPU and fp32 on the CPU; fp8: as bf16, with 8-bit"
+                        + " products in the blocks, on Hopper GPUs")
         PrecisionChoice precision,
 
         @KeyDoc(defaultValue = "true", doc = "capture the step as CUDA graphs and replay them, on a GPU")
@@ -111,7 +114,24 @@ public record TrainSection(
     public enum PrecisionChoice {
         AUTO,
         BF16,
-        FP32;
+        FP32,
+        /** Products of the blocks' linear layers in 8 bits, the rest as BF16, for training alone. */
+        FP8;
+
+        /** That of evaluating and sampling with a model that was trained in this one. */
+        public PrecisionChoice ofInference() {
+            return this == FP8 ? AUTO : this;
+        }
+
+        /**
+         * This, for evaluation and sampling.
+         *
+         * @throws ConfigException if it is for training alone; {@code key} asks for it
+         */
+        public PrecisionChoice requireInference(String key) {
+            check(this != FP8, "%s is fp8, which is for training alone; set it to auto, bf16 or fp32", key);
+            return this;
+        }
 
         /** The precision of this name, or {@code automatic} for AUTO. */
         public Precision or(Precision automatic) {
@@ -119,6 +139,7 @@ public record TrainSection(
                 case AUTO -> automatic;
                 case BF16 -> Precision.BF16;
                 case FP32 -> Precision.FP32;
+                case FP8 -> Precision.FP8;
             };
         }
     }

@@ -52,6 +52,12 @@ public interface GradientExchange {
     void bucketReady(int bucket, Rounding rounding);
 
     /**
+     * The maxima of this rank's FP8 tensors are complete, as with {@link #bucketReady}: they become the largest over all
+     * ranks.
+     */
+    void maximaReady(Tensor maxima);
+
+    /**
      * All buckets are ready: device work that is enqueued after this call sees the sums, where they are made from device to
      * device. Only enqueues, so that it is captured with the backward pass. Nothing to do where sums are made on the hosts.
      */

@@ -8,6 +8,8 @@ import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
 import dev.kindling.tensor.Tensor;
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
 import java.util.List;
 import java.util.Optional;
 
@@ -31,6 +33,9 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
     private final float[][] host;
     /** Whether the gradients lie in host memory, so that nothing is copied. */
     private final boolean inPlace;
+
+    /** The maxima that are to be shared, or null. */
+    private Tensor maxima;
 
     private long submitted;
     private long waitedNanos;
@@ -107,9 +112,31 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
         waitedNanos = 0;
         awaiting(allReduce::await);
         submitted = 0;
+        if (maxima != null) {
+            awaiting(this::shareMaxima);
+        }
         if (!inPlace) {
             upload(staged(), parameters.gradients());
         }
+    }
+
+    @Override
+    public final void maximaReady(Tensor ofThisRank) {
+        maxima = ofThisRank;
+    }
+
+    private void shareMaxima() {
+        float[] largest = new float[Math.toIntExact(maxima.count())];
+        device.download(maxima, largest);
+        byte[] own = new byte[largest.length * Float.BYTES];
+        ByteBuffer.wrap(own).asFloatBuffer().put(largest);
+        for (byte[] other : allReduce.allGather(own)) {
+            FloatBuffer values = ByteBuffer.wrap(other).asFloatBuffer();
+            for (int i = 0; i < largest.length; i++) {
+                largest[i] = Math.max(largest[i], values.get(i));
+            }
+        }
+        device.upload(largest, maxima);
     }
 
     /** Copies a bucket to the host; it travels while the next one is copied. */

@@ -69,6 +69,11 @@ final class NcclGradientExchange implements GradientExchange {
     }
 
     @Override
+    public void maximaReady(Tensor maxima) {
+        communicator.maximum(maxima);
+    }
+
+    @Override
     public void joinDevice() {
         communicator.join();
     }

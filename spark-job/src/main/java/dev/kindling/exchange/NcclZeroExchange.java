@@ -51,6 +51,11 @@ final class NcclZeroExchange implements ZeroExchange {
     }
 
     @Override
+    public void maximaReady(Tensor maxima) {
+        communicator.maximum(maxima);
+    }
+
+    @Override
     public void joinDevice() {
         communicator.join();
     }

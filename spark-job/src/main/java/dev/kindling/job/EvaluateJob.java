@@ -145,7 +145,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         }
         DeviceSettings hardware = options.hardware();
         PrecisionChoice precision = hardware.precision() == PrecisionChoice.AUTO
-                ? subject.config().train().precision()
+                ? subject.config().train().precision().ofInference()
                 : hardware.precision();
         return new ScoringSettings(
                 subject.directory().toString(),

@@ -226,8 +226,9 @@ public final class GptModel extends Model<GptModel> implements MLWritable {
     }
 
     private PrecisionChoice precision(TrainConfig config) {
-        PrecisionChoice asked = choice(inference.precision, PrecisionChoice.class);
-        return asked == PrecisionChoice.AUTO ? config.train().precision() : asked;
+        PrecisionChoice asked =
+                choice(inference.precision, PrecisionChoice.class).requireInference("precision");
+        return asked == PrecisionChoice.AUTO ? config.train().precision().ofInference() : asked;
     }
 
     private int batch(TrainConfig config) {

@@ -54,6 +54,11 @@ public final class ExecutorDevice {
     public static Device open(DeviceChoice choice, PrecisionChoice precision) {
         Optional<Integer> gpu = gpu();
         if (choice == DeviceChoice.CPU || (choice == DeviceChoice.AUTO && gpu.isEmpty())) {
+            if (precision == PrecisionChoice.FP8) {
+                throw new FatalJobException(
+                        "train.precision is fp8, which needs a Hopper GPU, and Spark gave this task no GPU; set"
+                                + " train.precision to bf16 or fp32");
+            }
             return new CpuDevice(cpuThreads(SparkEnv.get().conf()), precision.or(Precision.FP32));
         }
         if (gpu.isEmpty()) {
@@ -65,7 +70,11 @@ public final class ExecutorDevice {
             throw new FatalJobException(String.format(
                     Locale.ROOT, "cannot use GPU %s: %s; fix that, or use --device cpu", gpu.get(), reason.get()));
         }
-        return CudaDevice.open(gpu.get(), precision.or(Precision.BF16));
+        Precision chosen = precision.or(Precision.BF16);
+        CudaDevice.whyNot(gpu.get(), chosen).ifPresent(refusal -> {
+            throw new FatalJobException(refusal);
+        });
+        return CudaDevice.open(gpu.get(), chosen);
     }
 
     /** The GPU that Spark gave to the task that this thread runs, by its position; empty where it gave none. */

@@ -86,12 +86,25 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         long residuals = layers + 1L + kept; // into each layer and the last layernorm; in the middle of each
         long norms = 2L * kept + 1;
         long attention = 4L * kept; // query, key, value, output
-        long hidden = 4L * kept + 4L * (recompute == Recompute.GELU ? 1 : kept);
+        int geluKept = recompute == Recompute.GELU ? 1 : kept;
+        long hidden = 4L * kept + 4L * (rank.fp8() ? 1 : geluKept); // in FP8 GELU's results are kept in that alone
         long overwritten = dropout(model) ? 13 : 12; // two branches; gradients of hidden, attention and stream
         long values = rows * model.width() * (residuals + norms + attention + hidden + overwritten);
         long statistics = 4 * rows * 2 * norms;
         long inputs = 4 * (3 * rows + 1 + (rank.shape().packed() ? rank.shape().packedSequences() + 1L : 0));
-        return values * rank.activationBytes() + statistics + inputs + kept * savedByAttention(rank);
+        long fp8 = rank.fp8() ? fp8Bytes(model, rows, 3L * kept + 4L * geluKept) : 0;
+        return values * rank.activationBytes() + statistics + inputs + kept * savedByAttention(rank) + fp8;
+    }
+
+    /**
+     * What FP8 holds beside, a byte each: inputs of products, transposed, for backward; the inputs and, both ways, the
+     * gradients of the layer at work; the weights of the blocks both ways.
+     */
+    private static long fp8Bytes(GptConfig model, long rows, long keptChannels) {
+        long width = model.width();
+        long inputs = 1 + 4;
+        long gradients = 2 * (1 + 3 + 4);
+        return rows * width * (keptChannels + inputs + gradients) + 2 * 12 * width * width * model.layers();
     }
 
     private static boolean dropout(GptConfig model) {

@@ -25,6 +25,11 @@ public record PlannedRank(TrainConfig config, int vocabulary, BatchShape shape, 
         return cuda && config.train().precision() != PrecisionChoice.FP32 ? 2 : 4;
     }
 
+    /** Whether the products of its blocks are in FP8. */
+    boolean fp8() {
+        return config.train().precision() == PrecisionChoice.FP8;
+    }
+
     /** Whether the optimizer's state is divided among the ranks. */
     boolean sharded() {
         return config.train().zero() == 1 && ranks > 1;

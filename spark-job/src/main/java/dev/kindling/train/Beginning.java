@@ -67,6 +67,7 @@ record Beginning(
         replica.model().changing();
         rank.seat().forgetReports();
         rank.seat().best(BestLoss.NONE);
+        replica.model().fp8History(List.of());
         if (start.step() > 0) {
             return fromCheckpoint(held);
         }
@@ -93,6 +94,7 @@ record Beginning(
                     : rank.store().load(rank.store().committed(step));
             weights.load(checkpoint, replica.adamW(), rank.device());
             rank.seat().best(BestLoss.of(checkpoint.state()));
+            replica.model().fp8History(checkpoint.state().fp8History());
         } catch (CheckpointException e) { // the driver looks at all of them before the next attempt
             throw new IllegalStateException(e.getMessage(), e);
         }

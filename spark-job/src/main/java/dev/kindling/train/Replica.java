@@ -168,7 +168,7 @@ public final class Replica {
     }
 
     /** The model for training. */
-    Gpt gpt() {
+    public Gpt gpt() {
         return model.gpt();
     }
 

@@ -6,7 +6,6 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.HeldState;
 import dev.kindling.device.Device;
-import dev.kindling.device.Precision;
 import dev.kindling.exchange.RoundingSchedule;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.nn.Gpt;
@@ -82,9 +81,6 @@ final class Seat implements AutoCloseable {
 
     /** What this process holds for a generation whose rank here updates {@code shard}. */
     HeldState held(OptimizerShard shard) {
-        if (device.precision() == Precision.FP8) {
-            dropModel(); // its history of largest values is of what each rank has seen alone
-        }
         if (model == null || shard.ranks() > 1 || model.shard().ranks() > 1) {
             return HeldState.NOTHING;
         }

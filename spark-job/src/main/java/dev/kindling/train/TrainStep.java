@@ -179,15 +179,16 @@ public final class TrainStep implements AutoCloseable {
             exchange.bucketReady(bucket, rounding);
         });
         device.ops().nextMicroBatch();
+        gpt.fp8().ifPresent(fp8 -> exchange.maximaReady(fp8.maxima()));
         exchange.joinDevice();
     }
 
     private void clip() {
-        gpt.endStep();
         exchange.clip(clip, parameters.gradients());
     }
 
     private void update() {
+        gpt.endStep();
         adamW.step(exchange::updated);
         exchange.shareWeights();
     }

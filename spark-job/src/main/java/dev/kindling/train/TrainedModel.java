@@ -15,6 +15,7 @@ import dev.kindling.plan.PlannedRank;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.stream.IntStream;
 
 /**
  * A configuration's model on a device and what trains it: weights, gradients, optimizer state and the activations of one
@@ -113,7 +114,32 @@ final class TrainedModel {
         handover.run(holders, working == master ? List.of(master) : List.of(master, working));
         handover.run(holders, List.of(adamW.firstMoments()));
         handover.run(holders, List.of(adamW.secondMoments()));
+        gpt.fp8().ifPresent(fp8 -> handover.run(holders, List.of(fp8.history())));
         changed(step);
+    }
+
+    /** The history that FP8 makes its scales from, for a checkpoint; empty in other precisions. */
+    List<Float> fp8History() {
+        return gpt.fp8()
+                .map(fp8 -> {
+                    float[] history = new float[Math.toIntExact(fp8.history().count())];
+                    memory.device().download(fp8.history(), history);
+                    return IntStream.range(0, history.length)
+                            .mapToObj(i -> history[i])
+                            .toList();
+                })
+                .orElse(List.of());
+    }
+
+    /** Goes on with a checkpoint's history; one without it, of another precision, begins a history, as a new run does. */
+    void fp8History(List<Float> history) {
+        gpt.fp8().ifPresent(fp8 -> {
+            float[] values = new float[Math.toIntExact(fp8.history().count())];
+            for (int i = 0; i < Math.min(values.length, history.size()); i++) {
+                values[i] = history.get(i);
+            }
+            memory.device().upload(values, fp8.history());
+        });
     }
 
     /** Whether it is what a generation with these inputs and this shard trains. */

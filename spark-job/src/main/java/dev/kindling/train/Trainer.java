@@ -269,6 +269,7 @@ final class Trainer {
                 done * config.train().globalBatch(),
                 allReduce.worldSize(),
                 seat.best().valLossIfAny(),
-                seat.best().stepIfAny());
+                seat.best().stepIfAny(),
+                replica.model().fp8History());
     }
 }

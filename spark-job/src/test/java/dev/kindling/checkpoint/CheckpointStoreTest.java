@@ -258,7 +258,8 @@ class CheckpointStoreTest {
                 step * 12,
                 2,
                 best,
-                bestStep);
+                bestStep,
+                List.of(1e-7f * step, 448f, 0f));
         return new Checkpoint(
                 state,
                 Map.of(

@@ -141,6 +141,9 @@ class TrainConfigTest {
             model: {n_layer: [1, 2]}     | model.n_layer holds no single value
             model: {n_layer: }           | model.n_layer holds no single value
             model: {n_layer: 1           | bad.yaml is not valid YAML at line
+            {train: {precision: fp8}, cluster: {device: cpu}} | train.precision is fp8, which needs a Hopper GPU
+            {train: {precision: fp8}, model: {n_embd: 72}} | multiples of 16, and model.n_embd is 72
+            {train: {precision: fp8, micro_batch: 1, global_batch: 1}, model: {block_size: 40}} | train.micro_batch 1 x model.block_size 40 is none
             cluster: {device: cpu, allreduce: nccl} | nccl, which sums between GPUs, but cluster.device is cpu
             {train: {reduction: tree}, cluster: {compression: bf16}} | train.reduction is tree, which gives the same bits
             train: {lr: 1, lr: 2}        | bad.yaml is not valid YAML at line 1: Duplicate field 'lr'

@@ -83,6 +83,20 @@ public final class CudaDevice implements Device {
         return devices().size();
     }
 
+    /** Why the GPU at a position of PCI bus order cannot compute in a precision, or empty if it can. */
+    public static Optional<String> whyNot(int ordinal, Precision precision) {
+        CudaDeviceInfo info = devices().get(ordinal);
+        if (precision != Precision.FP8 || info.compute() == 90) {
+            return Optional.empty();
+        }
+        return Optional.of(String.format(
+                Locale.ROOT,
+                "%s has compute capability %d.%d, and FP8 training needs 9.0 (Hopper); set train.precision to bf16",
+                info,
+                info.compute() / 10,
+                info.compute() % 10));
+    }
+
     /** Opens the GPU at a position of PCI bus order. */
     public static CudaDevice open(int ordinal, Precision precision) {
         return open(ordinal, Options.of(precision));
@@ -94,16 +108,10 @@ public final class CudaDevice implements Device {
             throw new CudaException(
                     String.format(Locale.ROOT, "there is no GPU %d; this process sees %s", ordinal, all));
         }
-        CudaDeviceInfo info = checked(all.get(ordinal));
-        if (options.precision() == Precision.FP8 && info.compute() != 90) {
-            throw new CudaException(String.format(
-                    Locale.ROOT,
-                    "%s has compute capability %d.%d, and FP8 training needs 9.0 (Hopper); set train.precision to bf16",
-                    info,
-                    info.compute() / 10,
-                    info.compute() % 10));
-        }
-        return new CudaDevice(info, options);
+        whyNot(ordinal, options.precision()).ifPresent(reason -> {
+            throw new CudaException(reason);
+        });
+        return new CudaDevice(checked(all.get(ordinal)), options);
     }
 
     private static CudaDeviceInfo checked(CudaDeviceInfo info) {

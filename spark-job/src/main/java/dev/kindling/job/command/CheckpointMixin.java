@@ -40,6 +40,6 @@ final class CheckpointMixin {
         return new DeviceSettings(
                 OptionValues.of("--device", device, DeviceChoice.class),
                 OptionValues.of("--attention", attention, AttentionChoice.class),
-                OptionValues.of("--precision", precision, PrecisionChoice.class));
+                OptionValues.of("--precision", precision, PrecisionChoice.class).requireInference("--precision"));
     }
 }

@@ -171,6 +171,12 @@ public final class NcclCommunicator implements AutoCloseable {
         library.allReduce(lane, address, address, x.count(), x.dtype());
     }
 
+    /** x = the largest over ranks of x, as {@link #allReduce}. */
+    public void maximum(Tensor x) {
+        fork(x);
+        library.maximum(lane, CudaBuffer.address(x), x.count(), x.dtype());
+    }
+
     /**
      * to = this rank's piece of the sum over ranks of from, whose pieces lie in the order of the ranks.
      *

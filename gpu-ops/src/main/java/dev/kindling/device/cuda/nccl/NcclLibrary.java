@@ -27,6 +27,7 @@ final class NcclLibrary {
     private static final int SUCCESS = 0;
     private static final int IN_PROGRESS = 7;
     private static final int SUM = 0;
+    private static final int MAXIMUM = 2;
 
     private final NativeLibrary library;
     private final int version;
@@ -150,6 +151,15 @@ final class NcclLibrary {
 
     /** to[i] = sum over ranks of from[i]; may be in place. */
     void allReduce(Lane lane, long from, long to, long count, DType type) {
+        allReduce(lane, SUM, from, to, count, type);
+    }
+
+    /** x[i] = the largest of the ranks' x[i]. */
+    void maximum(Lane lane, long x, long count, DType type) {
+        allReduce(lane, MAXIMUM, x, x, count, type);
+    }
+
+    private void allReduce(Lane lane, int operation, long from, long to, long count, DType type) {
         check(
                 call(
                         "ncclAllReduce",
@@ -157,10 +167,10 @@ final class NcclLibrary {
                         new Pointer(to),
                         count,
                         code(type),
-                        SUM,
+                        operation,
                         lane.communicator,
                         new Pointer(lane.stream)),
-                "sum %,d values of %s over the ranks",
+                "reduce %,d values of %s over the ranks",
                 count,
                 type);
     }

@@ -14,6 +14,7 @@ import java.util.UUID;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.scheduler.SparkListener;
 
@@ -23,6 +24,9 @@ import org.apache.spark.scheduler.SparkListener;
  * blocks; the {@link TopicHandlers} have a thread of their own.
  */
 public final class Coordinator implements AutoCloseable {
+    /** Reports that wait for their handler, some 100 MB; more come when there are fewer. */
+    private static final int MOST_WAITING = 50_000;
+
     private record RequestId(int generation, int rank, long id) {}
 
     /** What the handlers' thread is at, and since when. */
@@ -37,6 +41,7 @@ public final class Coordinator implements AutoCloseable {
     private final Object whileHandling = new Object();
     private volatile GenerationState open;
     private volatile Handling handling;
+    private final AtomicInteger waiting = new AtomicInteger();
 
     /** Registers with the endpoint that ranks ask; one Coordinator may be open per driver. */
     public Coordinator(JavaSparkContext sc, TopicHandlers handlers) {
@@ -90,11 +95,24 @@ public final class Coordinator implements AutoCloseable {
         if (message instanceof RankMessage.Request request) {
             handlersThread.execute(() -> handle(current, request));
         } else if (message instanceof RankMessage.Reports reports) {
-            handlersThread.execute(() -> handle(current, reports));
+            return queue(current, reports);
         } else if (message instanceof RankMessage.IsHandled question) {
             return handled(question);
         }
         return reply;
+    }
+
+    /** The rank sends them again where there is no room for them. */
+    private DriverReply queue(GenerationState of, RankMessage.Reports reports) {
+        if (waiting.get() >= MOST_WAITING) {
+            return new DriverReply.Waiting();
+        }
+        waiting.addAndGet(reports.values().size());
+        handlersThread.execute(() -> {
+            waiting.addAndGet(-reports.values().size());
+            handle(of, reports);
+        });
+        return new DriverReply.Ok();
     }
 
     private DriverReply handled(RankMessage.IsHandled question) {

@@ -23,6 +23,8 @@ import org.slf4j.LoggerFactory;
 public final class RankSession implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(RankSession.class);
     private static final long POLL_MILLIS = 10;
+    /** Between two questions whether the driver takes reports again. */
+    private static final long BUSY_MILLIS = 100;
 
     private volatile Generation generation;
     private final String job;
@@ -143,7 +145,13 @@ public final class RankSession implements AutoCloseable {
     }
 
     private void send(List<Topic.Value> batch) {
-        requireTaken(ask(new RankMessage.Reports(generation.number(), rank, batch)));
+        RankMessage.Reports reports = new RankMessage.Reports(generation.number(), rank, batch);
+        DriverReply reply = ask(reports);
+        while (reply instanceof DriverReply.Waiting) { // for a handler that takes long; the watchdog's bound ends it
+            sleep(Math.max(BUSY_MILLIS, generation.worldSize()));
+            reply = ask(reports);
+        }
+        requireTaken(reply);
     }
 
     /**

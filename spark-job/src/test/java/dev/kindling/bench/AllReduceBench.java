@@ -21,7 +21,7 @@ import java.util.Optional;
 /**
  * Time of an allreduce against its size, per transport, between real executor processes on this host. Prints the
  * median of 9 after 5 warm-up rounds and the payload a rank sends and receives per second, in fp32 and in bf16 with the
- * sums' error feedback; for two executors also what
+ * sums' error feedback, with a line fitted; for two executors also what
  * plain sockets take ({@link SocketYardstick}), and NCCL where there is a GPU for each. Needs the environment of
  * the tests (SPARK_HOME, SPARK_SCALA_VERSION, SPARK_LOCAL_IP). Argument: number of executors (default 2), then
  * "secure" for authentication with encryption.
@@ -85,7 +85,9 @@ public final class AllReduceBench {
         SumOrder order = SumOrder.byRank(member.generation().worldSize(), rounding);
         String name = allReduce.name() + (rounding == Rounding.BF16 ? " bf16" : "");
         int bytes = rounding == Rounding.BF16 ? Short.BYTES : Float.BYTES;
-        for (int length : LENGTHS) {
+        double[] medians = new double[LENGTHS.length];
+        for (int i = 0; i < LENGTHS.length; i++) {
+            int length = LENGTHS[i];
             float[] data = new float[length];
             double[] millis = new double[ROUNDS];
             for (int round = -WARM_UP; round < ROUNDS; round++) {
@@ -106,6 +108,7 @@ public final class AllReduceBench {
             }
             Arrays.sort(millis);
             double median = millis[ROUNDS / 2];
+            medians[i] = median;
             double share = 2.0
                     * (member.generation().worldSize() - 1)
                     / member.generation().worldSize();
@@ -117,6 +120,26 @@ public final class AllReduceBench {
                     median,
                     share * length * bytes / median / 1e3));
         }
-        return table.toString().getBytes(StandardCharsets.UTF_8);
+        return table.append(fit(name, bytes, medians)).toString().getBytes(StandardCharsets.UTF_8);
+    }
+
+    /** T(n) = a + b n, with the least sum of squares of relative errors. */
+    private static String fit(String name, int bytes, double[] medians) {
+        double w = 0;
+        double wx = 0;
+        double wxx = 0;
+        double wy = 0;
+        double wxy = 0;
+        for (int i = 0; i < medians.length; i++) {
+            double weight = 1 / (medians[i] * medians[i]);
+            double megabytes = (double) LENGTHS[i] * bytes / 1e6;
+            w += weight;
+            wx += weight * megabytes;
+            wxx += weight * megabytes * megabytes;
+            wy += weight * medians[i];
+            wxy += weight * megabytes * medians[i];
+        }
+        double slope = (w * wxy - wx * wy) / (w * wxx - wx * wx);
+        return String.format(Locale.ROOT, "%-11s fit: %.3f ms + %.3f ms a MB%n", name, (wy - slope * wx) / w, slope);
     }
 }

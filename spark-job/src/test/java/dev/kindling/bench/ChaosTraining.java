@@ -33,7 +33,7 @@ final class ChaosTraining implements AutoCloseable {
     private static final Pattern NAMED =
             Pattern.compile("(\\S+ \\S+) WARN .*Generation \\d+ fails, its first cause: (.*)");
     private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss.SSS");
-    private static final long END_SECONDS = 60;
+    private static final long END_SECONDS = 600;
 
     private final Path folder;
     private final Path run;

@@ -21,7 +21,7 @@ import java.util.function.IntConsumer;
  * w -= lr (weightDecay w + (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon))
  * }</pre>
  *
- * <p>All of it in F32. Where activations are half precision, the rounded weights also go to the working copy.
+ * <p>All of it in F32; moments may be kept in BF16, see {@link AdamWOp}. Where activations are half precision, the rounded weights also go to the working copy.
  */
 public final class AdamW {
     /** The coefficients; epsilon is 1e-8. */
@@ -35,12 +35,16 @@ public final class AdamW {
     private final Tensor v;
     private final List<Optional<AdamWOp>> ops = new ArrayList<>();
 
-    /** Allocates the moments of the weights that this rank updates ({@link Parameters#own}) and sets them to 0. */
-    public AdamW(Parameters parameters, Coefficients coefficients, Device device, Arena arena) {
+    /**
+     * Allocates the moments of the weights that this rank updates ({@link Parameters#own}) and sets them to 0.
+     *
+     * @param moments their type, F32 or BF16
+     */
+    public AdamW(Parameters parameters, Coefficients coefficients, DType moments, Device device, Arena arena) {
         this.device = device;
         this.coefficients = coefficients;
-        m = arena.allocate("first moments", DType.F32, parameters.ownCount());
-        v = arena.allocate("second moments", DType.F32, parameters.ownCount());
+        m = arena.allocate("first moments", moments, parameters.ownCount());
+        v = arena.allocate("second moments", moments, parameters.ownCount());
         device.ops().fill(m, 0);
         device.ops().fill(v, 0);
         for (Range range : parameters.own()) {
@@ -56,6 +60,7 @@ public final class AdamW {
                 parameters.gradients().slice(0, range.offset(), range.length()),
                 m.slice(0, offset, range.length()),
                 v.slice(0, offset, range.length()),
+                range.offset(),
                 coefficients.beta1(),
                 coefficients.beta2(),
                 EPSILON,
@@ -89,12 +94,12 @@ public final class AdamW {
         return (float) (1 - Math.pow(beta, step + 1.0));
     }
 
-    /** First moments m (ownCount) F32, where ownCount is {@link Parameters#ownCount}. */
+    /** First moments m (ownCount), F32 or BF16, where ownCount is {@link Parameters#ownCount}. */
     public Tensor firstMoments() {
         return m;
     }
 
-    /** Second moments v (ownCount) F32, where ownCount is {@link Parameters#ownCount}. */
+    /** Second moments v (ownCount), F32 or BF16, where ownCount is {@link Parameters#ownCount}. */
     public Tensor secondMoments() {
         return v;
     }

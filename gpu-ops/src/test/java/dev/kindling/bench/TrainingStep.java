@@ -12,6 +12,7 @@ import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
 import java.util.Random;
 import java.util.Set;
 
@@ -39,7 +40,7 @@ final class TrainingStep implements AutoCloseable {
                 Gpt.Mode.TRAINING,
                 new Sdpa(device, arena, backends),
                 new Gpt.DeviceArena(device, arena));
-        adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), device, arena);
+        adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), DType.F32, device, arena);
         clip = new GradientClip(device.ops(), 1);
         rows = batch * config.blockSize();
         Random random = new Random(1);

@@ -10,7 +10,7 @@ import java.util.Random;
 
 /** A device under test with its memory, random inputs as the device stores them, and comparisons scaled to its types. */
 public final class OpsFixture implements AutoCloseable {
-    public static final StepInputs STEP = new StepInputs(0x1234_5678_9ABC_DEFL, 5, 0.01f, 0.19f, 0.0199f, 0.25f);
+    public static final StepInputs STEP = new StepInputs(0x1234_5678_9ABC_DEFL, 5, 17, 0.01f, 0.19f, 0.0199f, 0.25f);
 
     private final Device device;
     private final Arena arena;

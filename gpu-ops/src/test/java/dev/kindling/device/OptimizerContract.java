@@ -2,8 +2,12 @@ package dev.kindling.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.reference.ReferenceDropout;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.Arrays;
+import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -26,7 +30,7 @@ public interface OptimizerContract extends OpsUnderTest {
             second[i] *= second[i];
         }
         v = f.of(DType.F32, second, count);
-        AdamWOp op = new AdamWOp(p, separate ? f.poisoned(count) : p, g, m, v, 0.9f, 0.99f, 1e-8f, 0.1f, decaying);
+        AdamWOp op = new AdamWOp(p, separate ? f.poisoned(count) : p, g, m, v, 0, 0.9f, 0.99f, 1e-8f, 0.1f, decaying);
         double[] gradient = f.read(g);
         double squares = 0;
         for (double value : gradient) {
@@ -43,6 +47,64 @@ public interface OptimizerContract extends OpsUnderTest {
         f.assertClose("v", v, expected[2], 3e-6);
         f.assertClose("working", op.working(), expected[0]);
         f.assertClose("g", g, gradient, 0);
+    }
+
+    /** Against the moments that F32 would have: the random bits are those of (seed, step, weight), in one pass or in parts. */
+    @ParameterizedTest
+    @CsvSource({"1, 0, 1", "13, 1, 13", "4099, 4, 2049", "70001, 65536, 69998"})
+    default void momentsInBf16AreRoundedAtRandom(int count, int cut, int decaying) {
+        OpsFixture f = fixture();
+        double[] p = f.read(f.floats(count));
+        double[] g = f.read(f.floats(count));
+        double[] m = f.read(f.gaussian(DType.BF16, 1, count));
+        double[] v = f.read(f.gaussian(DType.BF16, 1, count));
+        for (int i = 0; i < count; i++) {
+            v[i] = Math.abs(v[i]);
+        }
+        double[][] exact = stepped(f, DType.F32, 8, new double[][] {p, g, m, v}, decaying);
+        double[][] rounded = stepped(f, DType.BF16, 8, new double[][] {p, g, m, v}, decaying);
+        assertThat(rounded[0]).isEqualTo(exact[0]);
+        StepInputs step = OpsFixture.STEP;
+        for (int i = 0; i < count; i++) {
+            long[] words = ReferenceDropout.philox(
+                    new long[] {(8 + i) / 4, 0, AdamWOp.ROUNDING_SITE & 0xFFFFFFFFL, step.step()},
+                    new long[] {step.seed() & 0xFFFFFFFFL, step.seed() >>> 32});
+            int random = (int) words[(8 + i) % 4];
+            assertThat(rounded[1][i]).isEqualTo(rounded(exact[1][i], random & 0xffff));
+            assertThat(rounded[2][i]).isEqualTo(rounded(exact[2][i], random >>> 16));
+        }
+        double[][] parts = new double[3][];
+        int from = Math.min(cut, count);
+        double[][] before = stepped(f, DType.BF16, 8, part(0, from, p, g, m, v), Math.min(decaying, from));
+        double[][] after = stepped(f, DType.BF16, 8 + from, part(from, count, p, g, m, v), Math.max(0, decaying - from));
+        for (int i = 0; i < 3; i++) {
+            parts[i] = DoubleStream.concat(DoubleStream.of(before[i]), DoubleStream.of(after[i]))
+                    .toArray();
+            assertThat(parts[i]).isEqualTo(rounded[i]);
+        }
+    }
+
+    private static double rounded(double x, int random) {
+        return Float.intBitsToFloat((Float.floatToIntBits((float) x) + random) & 0xffff0000);
+    }
+
+    private static double[][] part(int from, int to, double[]... all) {
+        return Stream.of(all).map(one -> Arrays.copyOfRange(one, from, to)).toArray(double[][]::new);
+    }
+
+    /** p, m and v after a step of weights p, gradients g and moments m, v. */
+    private static double[][] stepped(OpsFixture f, DType moments, long first, double[][] pgmv, int decaying) {
+        int count = pgmv[0].length;
+        Tensor p = f.of(DType.F32, pgmv[0], count);
+        Tensor working = f.device().activationType() == DType.F32 ? p : f.poisoned(count);
+        Tensor g = f.of(DType.F32, pgmv[1], count);
+        Tensor m = f.of(moments, pgmv[2], count);
+        Tensor v = f.of(moments, pgmv[3], count);
+        if (count > 0) {
+            f.ops().gradientNorm(g, 0);
+            f.ops().adamW(new AdamWOp(p, working, g, m, v, first, 0.9f, 0.99f, 1e-8f, 0.1f, decaying));
+        }
+        return new double[][] {f.read(p), f.read(m), f.read(v)};
     }
 
     private static double[][] adamW(double[] p, double[] g, double[] m, double[] v, double clip, int decaying) {

@@ -9,6 +9,7 @@ import dev.kindling.device.StepInputs;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
@@ -71,7 +72,7 @@ abstract class ActivationsContract extends GptFixture {
         try (Arena own = new PoisonedArena(device, "run")) {
             Parameters parameters = new Parameters(CONFIG, device, own, true);
             parameters.initialise(7);
-            AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), device, own);
+            AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), DType.F32, device, own);
             Sdpa sdpa = new Sdpa(device, own, EnumSet.of(kind));
             Gpt gpt = new Gpt(parameters, SHAPE, activations, sdpa, new Gpt.DeviceArena(device, own));
             Gpt evaluation = gpt.evaluation();

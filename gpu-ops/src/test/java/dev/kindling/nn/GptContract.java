@@ -9,6 +9,7 @@ import dev.kindling.device.Gelu;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
@@ -116,7 +117,7 @@ abstract class GptContract extends GptFixture {
     /** The weights after one whole step: forward, backward, clip, AdamW. */
     private float[] step(Gpt gpt, Parameters parameters) {
         try (Arena moments = new PoisonedArena(device, "moments")) {
-            AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), device, moments);
+            AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), DType.F32, device, moments);
             run(gpt, parameters, tokens(5, 29), tokens(6, 29));
             new GradientClip(device.ops(), 1).apply(parameters.gradients());
             adamW.step(range -> {});

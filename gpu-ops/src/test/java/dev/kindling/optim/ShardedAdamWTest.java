@@ -15,6 +15,7 @@ import dev.kindling.nn.OptimizerShard;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.List;
@@ -129,7 +130,7 @@ class ShardedAdamWTest {
             }
             device.upload(gradients, parameters.gradients());
             long before = device.allocatedBytes();
-            adamW = new AdamW(parameters, COEFFICIENTS, device, arena);
+            adamW = new AdamW(parameters, COEFFICIENTS, DType.F32, device, arena);
             momentBytes = device.allocatedBytes() - before;
         }
 

@@ -5,6 +5,7 @@ import static dev.kindling.config.ConfigException.check;
 import dev.kindling.device.Precision;
 import dev.kindling.nn.Activations;
 import dev.kindling.nn.Recompute;
+import dev.kindling.tensor.DType;
 import java.io.Serializable;
 import java.util.List;
 
@@ -100,6 +101,11 @@ public record TrainSection(
         String headChunk,
 
         @KeyDoc(
+                defaultValue = "fp32",
+                doc = "what AdamW keeps its moments in; bf16 halves their bytes, rounded at random from the seed and the step")
+        Moments moments,
+
+        @KeyDoc(
                 defaultValue = "scratch",
                 allowed = "scratch, or a path",
                 doc = "initial weights: random ones, or those of a run, a checkpoint or a Hugging Face GPT-2")
@@ -142,6 +148,12 @@ public record TrainSection(
                 case FP8 -> Precision.FP8;
             };
         }
+    }
+
+    /** What AdamW's moments are kept in. */
+    public enum Moments {
+        FP32,
+        BF16
     }
 
     /** What backward computes again, or the least of it with which training fits the device. */
@@ -203,6 +215,11 @@ public record TrainSection(
                 headChunk,
                 Activations.HEAD_MULTIPLE);
         check(!initFrom.isBlank(), "train.init_from is empty; set it to scratch or to a checkpoint directory");
+    }
+
+    /** The type of AdamW's moments. */
+    public DType momentType() {
+        return moments == Moments.BF16 ? DType.BF16 : DType.F32;
     }
 
     private static boolean isHeadChunk(String text) {
@@ -274,6 +291,7 @@ public record TrainSection(
                 stage,
                 recompute,
                 headChunk,
+                moments,
                 init);
     }
 

@@ -1,5 +1,6 @@
 package dev.kindling.plan;
 
+import dev.kindling.config.EnumText;
 import dev.kindling.config.TrainSection;
 import dev.kindling.nn.Activations;
 import dev.kindling.nn.Recompute;
@@ -160,7 +161,7 @@ public final class MemoryFit {
                 table,
                 "moments",
                 plan.moments(),
-                "fp32, train.zero " + rank.config().train().zero());
+                EnumText.of(rank.config().train().moments()) + ", train.zero " + rank.config().train().zero());
         line(
                 table,
                 "activations",
@@ -169,7 +170,7 @@ public final class MemoryFit {
                         Locale.ROOT,
                         "train.micro_batch %d, recompute %s",
                         rank.shape().batch(),
-                        name(activations.recompute())));
+                        EnumText.of(activations.recompute())));
         line(table, "head", plan.head(), headText());
         line(table, "workspace", plan.workspace(), "of kernels and libraries");
         line(table, "in all", plan.total(), fits(rank, activations) ? "fits" : "does not fit");
@@ -198,15 +199,11 @@ public final class MemoryFit {
             int batch = largest(rank, new Activations(recompute, TrainSection.AUTO_HEAD_CHUNK))
                     .orElse(0);
             if (batch > before) {
-                texts.add(batch + " with train.recompute " + name(recompute));
+                texts.add(batch + " with train.recompute " + EnumText.of(recompute));
                 before = batch;
             }
         }
         return texts.isEmpty() ? "none" : String.join(", ", texts);
-    }
-
-    private static String name(Recompute recompute) {
-        return recompute.name().toLowerCase(Locale.ROOT);
     }
 
     private static String size(long bytes) {

@@ -150,6 +150,7 @@ public final class TrainStep implements AutoCloseable {
         return new StepInputs(
                 share.seed(),
                 step * share.microBatches() + share.first(),
+                step,
                 learningRate,
                 adamW.beta1Correction(step),
                 adamW.beta2Correction(step),

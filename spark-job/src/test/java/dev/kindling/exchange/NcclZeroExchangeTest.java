@@ -183,7 +183,7 @@ class NcclZeroExchangeTest {
 
     private static AdamW adamW(Parameters parameters, Device device, Arena arena) {
         parameters.initialise(1);
-        return new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.95f, 0.1f), device, arena);
+        return new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.95f, 0.1f), DType.F32, device, arena);
     }
 
     /** Sets the step's inputs, and the sum of the ranks' gradients. */

@@ -53,7 +53,8 @@ public final class CpuArena implements Arena {
                 case F32 -> new float[count];
                 case I32 -> new int[count];
                 case BOOL -> new byte[count];
-                case BF16, F16, E4M3, E5M2 ->
+                case BF16 -> new short[count];
+                case F16, E4M3, E5M2 ->
                     throw new IllegalArgumentException(String.format(
                             Locale.ROOT,
                             "%s asks for %s but the CPU computes in F32; use device.activationType()",

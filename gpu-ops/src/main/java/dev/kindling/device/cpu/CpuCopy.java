@@ -4,11 +4,13 @@ import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.TensorChecks;
+import dev.kindling.device.cpu.rows.Bf16Rows;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.lang.reflect.Array;
+import java.nio.ShortBuffer;
 import java.util.Arrays;
 import java.util.Locale;
 
@@ -29,6 +31,7 @@ final class CpuCopy {
                 float[] values = floats(x);
                 loops.flat(end - at, (from, n) -> Arrays.fill(values, at + from, at + from + n, value));
             }
+            case BF16 -> Arrays.fill(CpuBuffer.halves(x), at, end, Bf16Rows.of(value));
             case I32 -> Arrays.fill(CpuBuffer.ints(x), at, end, (int) value);
             case BOOL -> Arrays.fill(CpuBuffer.booleans(x), at, end, (byte) (value == 0 ? 0 : 1));
             default -> throw new IllegalArgumentException(String.format(Locale.ROOT, "%s cannot be on the CPU", x));
@@ -38,7 +41,8 @@ final class CpuCopy {
     void copy(Tensor from, Tensor to) {
         TensorChecks.sameShape(from, to);
         if (from.dtype() != to.dtype()) {
-            throw new IllegalArgumentException(String.format(Locale.ROOT, "cannot convert %s to %s", from, to));
+            convert(from, to);
+            return;
         }
         if (from.count() == 0) {
             return;
@@ -59,6 +63,23 @@ final class CpuCopy {
         loops.rows(rows, width, (worker, first, last) -> {
             for (int row = first; row < last; row++) {
                 copyRow(source, rowOffset(from, row), (int) from.stride(-1), target, rowOffset(to, row), to);
+            }
+        });
+    }
+
+    private void convert(Tensor from, Tensor to) {
+        boolean widening = from.dtype() == DType.BF16 && to.dtype() == DType.F32;
+        boolean rounding = from.dtype() == DType.F32 && to.dtype() == DType.BF16;
+        if (!from.isDense() || !to.isDense() || !(widening || rounding)) {
+            throw new IllegalArgumentException(String.format(Locale.ROOT, "cannot convert %s to %s", from, to));
+        }
+        loops.flat((int) from.count(), (at, n) -> {
+            if (widening) {
+                ShortBuffer values = ShortBuffer.wrap(CpuBuffer.halves(from), offset(from) + at, n);
+                Bf16Rows.get(values, floats(to), offset(to) + at, n);
+            } else {
+                ShortBuffer values = ShortBuffer.wrap(CpuBuffer.halves(to), offset(to) + at, n);
+                Bf16Rows.put(floats(from), offset(from) + at, n, values);
             }
         });
     }

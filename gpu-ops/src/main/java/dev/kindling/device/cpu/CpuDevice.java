@@ -11,6 +11,7 @@ import dev.kindling.device.Stopwatch;
 import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.matmul.CpuMatmul;
 import dev.kindling.device.cpu.matmul.OneDnnMatmul;
+import dev.kindling.device.cpu.rows.Bf16Rows;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.device.cpu.rows.CpuThreads;
@@ -18,6 +19,7 @@ import dev.kindling.device.cpu.rows.CpuVectors;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.nio.ShortBuffer;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
@@ -117,6 +119,8 @@ public final class CpuDevice implements Device {
             for (int i = 0; i < from.length; i++) {
                 booleans[at + i] = (byte) (from[i] == 0 ? 0 : 1);
             }
+        } else if (to.dtype() == DType.BF16) {
+            Bf16Rows.put(from, 0, from.length, ShortBuffer.wrap(CpuBuffer.halves(to), at, from.length));
         } else {
             System.arraycopy(from, 0, CpuBuffer.floats(to), at, from.length);
         }
@@ -130,8 +134,14 @@ public final class CpuDevice implements Device {
 
     @Override
     public void download(Tensor from, float[] to, int offset) {
-        TensorChecks.dense(DType.F32, from.count(), from);
-        System.arraycopy(CpuBuffer.floats(from), CpuBuffer.offset(from), to, offset, Math.toIntExact(from.count()));
+        int count = Math.toIntExact(from.count());
+        if (from.dtype() == DType.BF16) {
+            TensorChecks.dense(from);
+            Bf16Rows.get(ShortBuffer.wrap(CpuBuffer.halves(from), CpuBuffer.offset(from), count), to, offset, count);
+            return;
+        }
+        TensorChecks.dense(DType.F32, count, from);
+        System.arraycopy(CpuBuffer.floats(from), CpuBuffer.offset(from), to, offset, count);
     }
 
     @Override

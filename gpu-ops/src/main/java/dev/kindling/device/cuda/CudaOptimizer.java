@@ -97,7 +97,8 @@ public final class CudaOptimizer {
 
     void adamW(AdamWOp op) {
         TensorChecks.dense(op.parameters(), op.working(), op.gradients(), op.m(), op.v());
-        TensorChecks.type(DType.F32, op.parameters(), op.gradients(), op.m(), op.v());
+        TensorChecks.type(DType.F32, op.parameters(), op.gradients());
+        TensorChecks.type(op.m().dtype(), op.v());
         long count = op.parameters().count();
         TensorChecks.count(count, op.working(), op.gradients(), op.m(), op.v());
         long master = CudaContext.aligned(op.parameters());
@@ -107,7 +108,8 @@ public final class CudaOptimizer {
             throw new IllegalArgumentException(
                     String.format(Locale.ROOT, "%s does not start at a multiple of 4 elements", op.working()));
         }
-        CudaKernel kernel = context.module("adamw", type).kernel("adamw");
+        CudaKernel kernel = context.module("adamw", type, "MOMENT", CudaContext.kernelType(op.m().dtype()))
+                .kernel("adamw");
         context.arguments()
                 .struct(KernelStructs.ADAM_W)
                 .set("master", master)
@@ -118,6 +120,7 @@ public final class CudaOptimizer {
                 .set("state", context.state().address())
                 .set("count", count)
                 .set("decaying", op.decaying())
+                .set("first", op.first())
                 .set("beta1", op.beta1())
                 .set("beta2", op.beta2())
                 .set("epsilon", op.epsilon())

@@ -8,11 +8,11 @@ import java.util.Map;
 final class KernelStructs {
     /** common.cuh: what changes from step to step, in device memory; every file knows it. */
     static final StructLayout STEP_STATE = StructLayout.of("StepState")
-            .longs("seed", "stream")
+            .longs("seed", "stream", "step")
             .floats("lr", "beta1Correction", "beta2Correction", "lossScale", "gradNorm", "clipScale");
 
     static final StructLayout ADAM_W = StructLayout.of("AdamW")
-            .longs("master", "m", "v", "working", "gradient", "state", "count", "decaying")
+            .longs("master", "m", "v", "working", "gradient", "state", "count", "decaying", "first")
             .floats("beta1", "beta2", "epsilon", "weightDecay");
 
     /** The most dimensions that copy.cu takes. */

@@ -59,6 +59,7 @@ final class StepState implements AutoCloseable {
         return new StructValue(LAYOUT, host)
                 .set("seed", inputs.seed())
                 .set("stream", inputs.stream())
+                .set("step", inputs.step())
                 .set("lr", inputs.learningRate())
                 .set("beta1Correction", inputs.beta1Correction())
                 .set("beta2Correction", inputs.beta2Correction())

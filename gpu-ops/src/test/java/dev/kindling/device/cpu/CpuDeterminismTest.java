@@ -132,6 +132,6 @@ class CpuDeterminismTest {
         Tensor g = f.floats(count);
         Tensor v = kept(f.gaussian(DType.F32, 0, count));
         f.ops().gradientNorm(g, 1);
-        f.ops().adamW(new AdamWOp(p, p, g, kept(f.floats(count)), v, 0.9f, 0.99f, 1e-8f, 0.1f, count));
+        f.ops().adamW(new AdamWOp(p, p, g, kept(f.floats(count)), v, 0, 0.9f, 0.99f, 1e-8f, 0.1f, count));
     }
 }

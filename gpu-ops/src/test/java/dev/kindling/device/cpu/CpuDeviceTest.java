@@ -101,7 +101,7 @@ class CpuDeviceTest {
     @Test
     void refusesHalfPrecisionStorageAndWrongTypes() {
         try (Arena arena = device.arena("x")) {
-            assertThatThrownBy(() -> arena.allocate("w", DType.BF16, 3))
+            assertThatThrownBy(() -> arena.allocate("w", DType.F16, 3))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("activationType");
             Tensor x = arena.allocate("x", DType.F32, 3);

@@ -11,6 +11,13 @@ public final class Bf16Rows {
 
     private Bf16Rows() {}
 
+    /** One float as bf16. */
+    public static short of(float value) {
+        short[] rounded = new short[1];
+        KERNELS.toBf16(new float[] {value}, 0, rounded, 0, 1);
+        return rounded[0];
+    }
+
     /** Writes {@code count} floats as bf16, rounded to nearest even. Infinities and quiet NaNs stay what they are. */
     public static void put(float[] from, int at, int count, ShortBuffer to) {
         put(from, at, count, to, new short[Math.min(STAGED, count)]);

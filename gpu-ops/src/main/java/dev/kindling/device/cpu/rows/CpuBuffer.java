@@ -5,7 +5,7 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Locale;
 
-/** A heap array: {@code float[]} for F32, {@code int[]} for I32, {@code byte[]} for BOOL. Owned by its arena. */
+/** A heap array: {@code float[]} for F32, {@code short[]} for BF16, {@code int[]} for I32, {@code byte[]} for BOOL. Owned by its arena. */
 public final class CpuBuffer implements Buffer {
     private final String name;
     private final DType dtype;
@@ -41,6 +41,10 @@ public final class CpuBuffer implements Buffer {
     /** The whole array behind an F32 tensor; its first element is at {@link #offset}. */
     public static float[] floats(Tensor tensor) {
         return (float[]) array(tensor, DType.F32);
+    }
+
+    public static short[] halves(Tensor tensor) {
+        return (short[]) array(tensor, DType.BF16);
     }
 
     public static int[] ints(Tensor tensor) {

@@ -13,6 +13,7 @@ import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.Gpu;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
+import dev.kindling.tensor.DType;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Random;
@@ -93,7 +94,7 @@ class CudaFp8GptTest extends GptFixture {
     private float[] trained() {
         Parameters parameters = parameters(config(true, Gelu.Form.TANH, 0.1f));
         Gpt gpt = gpt(parameters, Recompute.NONE);
-        AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), device, arena);
+        AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), DType.F32, device, arena);
         for (int step = 0; step < STEPS; step++) {
             run(gpt, parameters, ids(step), ids(step + 1));
             new GradientClip(device.ops(), 1).apply(parameters.gradients());

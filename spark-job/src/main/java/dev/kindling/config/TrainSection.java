@@ -4,7 +4,6 @@ import static dev.kindling.config.ConfigException.check;
 
 import dev.kindling.device.Precision;
 import dev.kindling.nn.Activations;
-import dev.kindling.nn.Recompute;
 import dev.kindling.tensor.DType;
 import java.io.Serializable;
 import java.util.List;
@@ -102,7 +101,8 @@ public record TrainSection(
 
         @KeyDoc(
                 defaultValue = "fp32",
-                doc = "what AdamW keeps its moments in; bf16 halves their bytes, rounded at random from the seed and the step")
+                doc =
+                        "what AdamW keeps its moments in; bf16 halves their bytes, rounded at random from the seed and the step")
         Moments moments,
 
         @KeyDoc(
@@ -154,24 +154,6 @@ public record TrainSection(
     public enum Moments {
         FP32,
         BF16
-    }
-
-    /** What backward computes again, or the least of it with which training fits the device. */
-    public enum RecomputeChoice {
-        AUTO,
-        NONE,
-        GELU,
-        LAYER;
-
-        /** What may be chosen, the fastest first. */
-        List<Recompute> choices() {
-            return switch (this) {
-                case AUTO -> List.of(Recompute.values());
-                case NONE -> List.of(Recompute.NONE);
-                case GELU -> List.of(Recompute.GELU);
-                case LAYER -> List.of(Recompute.LAYER);
-            };
-        }
     }
 
     /** The order in which gradients are summed: by rank, or by a tree over micro-batches whatever the world size. */

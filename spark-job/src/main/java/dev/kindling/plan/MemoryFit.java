@@ -161,7 +161,8 @@ public final class MemoryFit {
                 table,
                 "moments",
                 plan.moments(),
-                EnumText.of(rank.config().train().moments()) + ", train.zero " + rank.config().train().zero());
+                EnumText.of(rank.config().train().moments()) + ", train.zero "
+                        + rank.config().train().zero());
         line(
                 table,
                 "activations",

@@ -138,6 +138,19 @@ class ResumeIT {
                 "another --out");
     }
 
+    /** What rounding draws depends on the step and the weight alone, whoever updates it. */
+    @Test
+    void momentsInBf16GoOnToTheBitWholeOrSharded() throws IOException {
+        Path whole = folder.resolve("bf16");
+        done(train(whole, corpus, "train.moments=bf16"));
+        Path run = folder.resolve("bf16 resumed");
+        done(train(run, corpus, "train.moments=bf16", "train.max_steps=2"));
+        done(resume(run, "train.max_steps=" + STEPS, "train.zero=1"));
+        assertThat(CommandRuns.weights(run, STEPS))
+                .isEqualTo(CommandRuns.weights(whole, STEPS))
+                .isNotEqualTo(CommandRuns.weights(trained, STEPS));
+    }
+
     @Test
     void scheduleIntervalsAndClusterMayChange() throws IOException {
         Path run = copyOfTrained();

@@ -43,8 +43,7 @@ final class CpuAdamW {
                 : arrays(
                         op,
                         from,
-                        new Moments(
-                                floats(op.m()), offset(op.m()) + from, floats(op.v()), offset(op.v()) + from),
+                        new Moments(floats(op.m()), offset(op.m()) + from, floats(op.v()), offset(op.v()) + from),
                         weightDecay);
         loops.flat(to - from, (at, n) -> {
             if (op.m().dtype() == DType.BF16) {

@@ -108,7 +108,8 @@ public final class CudaOptimizer {
             throw new IllegalArgumentException(
                     String.format(Locale.ROOT, "%s does not start at a multiple of 4 elements", op.working()));
         }
-        CudaKernel kernel = context.module("adamw", type, "MOMENT", CudaContext.kernelType(op.m().dtype()))
+        CudaKernel kernel = context.module(
+                        "adamw", type, "MOMENT", CudaContext.kernelType(op.m().dtype()))
                 .kernel("adamw");
         context.arguments()
                 .struct(KernelStructs.ADAM_W)

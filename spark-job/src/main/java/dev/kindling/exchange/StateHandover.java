@@ -24,7 +24,7 @@ public final class StateHandover {
     }
 
     /**
-     * Hands over a dense F32 tensor, which the holders have and the other ranks receive.
+     * Hands over a dense tensor of floats, which the holders have and the other ranks receive.
      *
      * @param holders one or more ranks, ascending
      * @param into of this rank, of the same count: the tensor, and its rounded copies; the holders' are read, not written

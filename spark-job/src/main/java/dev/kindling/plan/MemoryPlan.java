@@ -34,10 +34,10 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         int bytes = rank.activationBytes();
         return new MemoryPlan(
                 bytes * count + (bytes == 4 ? 0 : 4 * own),
-                4 * count + tree(rank, count) + residuals(rank, count, own),
+                4 * count + olderSums(rank, count) + residuals(rank, count, own),
                 2L * rank.config().train().momentType().bytes() * own,
                 activationBytes(rank, activations.recompute()),
-                headRows * paddedVocabulary(rank) * bytes + 4 * rows,
+                headRows * paddedVocabulary(rank) * bytes + losses(rank),
                 workspaceBytes(rank));
     }
 
@@ -50,13 +50,18 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         return weights + gradients + moments;
     }
 
+    /** One of each row, and one of each micro-batch of the step. */
+    private static long losses(PlannedRank rank) {
+        return 4L * (rank.shape().rows() + rank.config().train().microBatches());
+    }
+
     private static int paddedVocabulary(PlannedRank rank) {
         int multiple = rank.cuda() ? CUDA_VOCABULARY_MULTIPLE : 1;
         return (rank.vocabulary() + multiple - 1) / multiple * multiple;
     }
 
-    /** The most gradients of older micro-batches that wait for their place in the sum, and a loss of each micro-batch. */
-    private static long tree(PlannedRank rank, long count) {
+    /** The most gradients of older micro-batches that wait for their place in the sum. */
+    private static long olderSums(PlannedRank rank, long count) {
         if (rank.config().train().reduction() == Reduction.RANK) {
             return 0;
         }
@@ -68,7 +73,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
             most = Math.max(most, held);
             held += 1 - joins;
         }
-        return 4 * (most * count + end);
+        return 4 * most * count;
     }
 
     /** Error feedback of gradients that travel in bf16: of what each rank sends and, over NCCL, of the sums it makes. */

@@ -2,6 +2,7 @@
 # The front door: ./submit.sh COMMAND [options]. Builds on first use, finds or resolves Spark, starts its launcher.
 set -euo pipefail
 
+submitted="${EPOCHREALTIME:-}" # bash 5 and newer
 unset CDPATH # with it, cd prints where it went
 here="$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)"
 target="$here/spark-job/target"
@@ -187,6 +188,7 @@ make_work() {
       SPARK_SUBMIT_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC ${SPARK_SUBMIT_OPTS:-}"
       ;;
   esac
+  [ -z "$submitted" ] || SPARK_SUBMIT_OPTS="-Dkindling.submitted=${submitted/,/.} ${SPARK_SUBMIT_OPTS:-}"
   # The driver's console is quiet, whatever the configuration of Spark and the executors is.
   export SPARK_SUBMIT_OPTS="-Dkindling.console.level=error ${SPARK_SUBMIT_OPTS:-}"
   [ ! -f "$here/conf/log4j2.properties" ] \

@@ -7,6 +7,9 @@ import dev.kindling.job.command.Job;
 import dev.kindling.job.options.ExportOptions.Format;
 import dev.kindling.job.options.TrainOptions;
 import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.report.StartClock;
+import dev.kindling.report.StartTimes;
+import dev.kindling.report.TrainingWatcher;
 import dev.kindling.run.OwnedRun;
 import dev.kindling.run.Resume;
 import dev.kindling.run.RunDirectory;
@@ -35,6 +38,7 @@ final class TrainJob implements Job<TrainOptions> {
     @Override
     public void run(TrainOptions options) throws Exception {
         long began = System.nanoTime();
+        StartClock clock = StartClock.ofDriver();
         if (options.tracking().isPresent()) {
             MlflowTracking.require();
         }
@@ -59,12 +63,15 @@ final class TrainJob implements Job<TrainOptions> {
         }
         start.notice().ifPresent(System.out::println);
         ClusterSection cluster = asked.cluster();
+        clock.mark("configuration");
         try (OwnedRun owned = run.own(start.config(), resume);
                 MlflowTracking tracking = RunTracking.begin(options, run, start.config(), resume);
                 SparkSessions.Application application =
                         sessions.openForBarriers("train", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
-            Training.Watched watched =
-                    new Training.Watched(application.spark(), tracking == null ? step -> {} : tracking::step);
+            clock.mark("Spark");
+            TrainingWatcher tracked = tracking == null ? TrainingWatcher.NONE : tracking::step;
+            TrainingWatcher watcher = options.verbose() ? new StartTimes(clock, System.out, tracked) : tracked;
+            Training.Watched watched = new Training.Watched(application.spark(), watcher);
             print(Training.run(start, run, owned, watched, began), start.config(), run);
             handOut(options, run, tracking, hadoop);
         }

@@ -15,7 +15,7 @@ import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.Parameters;
-import dev.kindling.report.StepMetrics;
+import dev.kindling.report.TrainingWatcher;
 import dev.kindling.run.OwnedRun;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.run.RunSummary;
@@ -26,7 +26,6 @@ import dev.kindling.train.TrainingRecord;
 import java.io.IOException;
 import java.util.Map;
 import java.util.OptionalDouble;
-import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -43,12 +42,8 @@ public final class Training {
     /** How it ended. */
     public record Outcome(TrainResult result, RunSummary summary) {}
 
-    /**
-     * Where it runs, and what follows it.
-     *
-     * @param steps is told of every step, and may not wait
-     */
-    public record Watched(JavaSparkContext spark, Consumer<StepMetrics> steps) {}
+    /** Where it runs, and who is told of it. */
+    public record Watched(JavaSparkContext spark, TrainingWatcher watcher) {}
 
     /**
      * Trains.
@@ -65,9 +60,10 @@ public final class Training {
         start.save(run);
         PreparedCorpus corpus = PreparedCorpus.of(config.data(), start.vocabulary(), run.shards(), spark);
         start.requireVocabulary(corpus.shards().tokenizer().toJson());
+        watched.watcher().prepared();
         TrainingBody body =
                 new TrainingBody(config, run.toString(), corpus.folder().toString());
-        try (TrainingRecord record = new TrainingRecord(config, run, spark, watched.steps());
+        try (TrainingRecord record = new TrainingRecord(config, run, spark, watched.watcher());
                 Coordinator coordinator = new Coordinator(spark, record.handlers())) {
             record.url().ifPresent(url -> System.out.println("watch it at " + url));
             GenerationsResult outcome;

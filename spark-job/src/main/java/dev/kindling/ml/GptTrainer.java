@@ -8,6 +8,7 @@ import dev.kindling.job.PreparedCorpus;
 import dev.kindling.job.Training;
 import dev.kindling.job.TrainingSettings;
 import dev.kindling.prepare.TableText;
+import dev.kindling.report.TrainingWatcher;
 import dev.kindling.run.OwnedRun;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.run.StartingPoint;
@@ -247,7 +248,7 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
                 SparkSessions.Application application =
                         new SparkSessions().openForBarriers("fit", own.cluster().executors(), 0)) {
             PreparedCorpus.ofTables(tables(dataset), own.data(), start.vocabulary(), run.shards());
-            Training.run(start, run, owned, new Training.Watched(application.spark(), step -> {}), began);
+            Training.run(start, run, owned, new Training.Watched(application.spark(), TrainingWatcher.NONE), began);
         }
         String best = NamedCheckpoint.of(run.path(), WhichCheckpoint.BEST, hadoop)
                 .directory()

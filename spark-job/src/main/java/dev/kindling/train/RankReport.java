@@ -1,6 +1,8 @@
 package dev.kindling.train;
 
 import dev.kindling.coordinate.message.Topic;
+import dev.kindling.report.StartClock;
+import java.util.List;
 
 /**
  * What a rank tells the driver when it begins to train.
@@ -8,7 +10,8 @@ import dev.kindling.coordinate.message.Topic;
  * @param where "rank 1 (executor 3 on node7, GPU 0)"
  * @param memory rank 0: the plan of its device's memory, as lines; other ranks: empty
  * @param restored what from: "scratch", "step 40 in memory", "step 40 on disk" ...
+ * @param phases what its time has gone to since it began
  */
-public record RankReport(String where, String memory, String restored) {
+public record RankReport(String where, String memory, String restored, List<StartClock.Phase> phases) {
     public static final Topic<RankReport> TOPIC = new Topic<>("rank", RankReport.class);
 }

@@ -17,6 +17,7 @@ import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.nn.Gpt;
+import dev.kindling.report.StartClock;
 import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.time.Duration;
@@ -31,7 +32,8 @@ final class Trainer {
      * @param ranks the ranks of the generation
      * @param seat with the device, and what an earlier rank has left
      */
-    record Rank(RankSession member, RankLinks ranks, Seat seat, ShardSet shards, CheckpointStore store) {
+    record Rank(
+            RankSession member, RankLinks ranks, Seat seat, ShardSet shards, CheckpointStore store, StartClock clock) {
         Device device() {
             return seat.device();
         }
@@ -101,9 +103,18 @@ final class Trainer {
     /** Trains to the end, or to a checkpoint from which more ranks can go on. */
     TrainResult run() throws IOException {
         long start = rank.member().generation().startStep();
+        rank.clock().mark("model");
         String restored = beginning.restore(held);
+        rank.clock().mark("weights");
         String memory = rank.member().rank() == 0 ? replica.fit().table() : "";
-        rank.member().report(RankReport.TOPIC, new RankReport(rank.member().where(), memory, restored));
+        rank.member()
+                .report(
+                        RankReport.TOPIC,
+                        new RankReport(
+                                rank.member().where(),
+                                memory,
+                                restored,
+                                rank.clock().phases()));
         boolean more = true;
         long done = start;
         try (step;

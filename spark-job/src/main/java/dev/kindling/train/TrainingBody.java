@@ -17,6 +17,7 @@ import dev.kindling.device.cuda.nccl.NcclException;
 import dev.kindling.exchange.NcclRendezvous;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.report.StartClock;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.PathException;
@@ -37,12 +38,13 @@ import org.apache.spark.SparkEnv;
 public record TrainingBody(TrainConfig config, String run, String shards) implements GenerationBody {
     @Override
     public byte[] run(RankSession member, AllReduce allReduce) throws IOException {
-        Configuration hadoop = Storage.settings();
+        StartClock clock = StartClock.now();
         member.enter("opening the device and the shards");
         Seat seat = Seat.take(config, member);
+        clock.mark("device");
         boolean leaves = true;
         try {
-            TrainResult result = train(member, allReduce, seat, hadoop);
+            TrainResult result = train(member, allReduce, seat, clock);
             leaves = !result.ended();
             return MessageCodec.encode(result);
         } catch (CheckpointException | DataException | NoSpaceException | PathException | DeviceMemoryException e) {
@@ -67,16 +69,17 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
         }
     }
 
-    private TrainResult train(RankSession member, AllReduce allReduce, Seat seat, Configuration hadoop)
-            throws IOException {
+    private TrainResult train(RankSession member, AllReduce allReduce, Seat seat, StartClock clock) throws IOException {
         try (Arena arena = seat.device().arena("generation");
                 NcclCommunicator nccl = NcclRendezvous.open(config, member, allReduce, seat.device())
                         .orElse(null)) {
+            Configuration hadoop = Storage.settings();
             ShardSet set = ShardPreparation.open(shards, hadoop);
+            clock.mark("shards");
             CheckpointStore store =
                     RunDirectory.at(run, hadoop).checkpoints(config.checkpoint().keep());
-            Trainer.Rank rank =
-                    new Trainer.Rank(member, new RankLinks(allReduce, Optional.ofNullable(nccl)), seat, set, store);
+            Trainer.Rank rank = new Trainer.Rank(
+                    member, new RankLinks(allReduce, Optional.ofNullable(nccl)), seat, set, store, clock);
             return new Trainer(config, rank, arena).run();
         }
     }

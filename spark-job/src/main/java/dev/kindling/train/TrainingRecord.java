@@ -12,6 +12,7 @@ import dev.kindling.report.StepMetrics;
 import dev.kindling.report.Stragglers;
 import dev.kindling.report.TensorBoard;
 import dev.kindling.report.TrainProgress;
+import dev.kindling.report.TrainingWatcher;
 import dev.kindling.run.NewestCheckpoint;
 import dev.kindling.run.RunDirectory;
 import java.io.IOException;
@@ -22,7 +23,6 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
-import java.util.function.Consumer;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.slf4j.Logger;
@@ -41,7 +41,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private final TrainConfig config;
     private final NewestCheckpoint checkpoints;
     private final SparkMonitor monitor;
-    private final Consumer<StepMetrics> tracking;
+    private final TrainingWatcher watcher;
     private final TreeMap<Long, Pending> pending = new TreeMap<>();
     private final MetricsLog metrics;
     private final TensorBoard tensorBoard;
@@ -60,10 +60,9 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private long tokens;
     private double trainingMillis;
 
-    /** @param tracking is told of every step */
-    public TrainingRecord(
-            TrainConfig config, RunDirectory run, JavaSparkContext spark, Consumer<StepMetrics> tracking) {
-        this.tracking = tracking;
+    /** @param watcher is told of every step */
+    public TrainingRecord(TrainConfig config, RunDirectory run, JavaSparkContext spark, TrainingWatcher watcher) {
+        this.watcher = watcher;
         this.config = config;
         this.checkpoints = run.newest(config.checkpoint().keep());
         this.metrics = run.metrics();
@@ -92,6 +91,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
 
     private void rankBegins(Generation from, int rank, RankReport report) {
         places.put(rank, report.where());
+        watcher.began(rank, report.phases());
         LOG.info("{} begins from {}", report.where(), report.restored());
         if (!report.memory().isEmpty() && !memoryTold) { // before the first step, of the first generation
             System.out.print(report.memory());
@@ -211,7 +211,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         }
         progress.update(last);
         monitor.stepDone(last);
-        tracking.accept(last);
+        watcher.step(last);
     }
 
     private void nameStraggler(String slowest) {

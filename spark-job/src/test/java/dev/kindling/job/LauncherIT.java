@@ -103,7 +103,7 @@ class LauncherIT {
 
     private String[] training(String data, String out) {
         return CommandRuns.trainArguments(
-                Path.of(out), data, "--set", "train.max_steps=4", "--set", "train.eval_interval=4");
+                Path.of(out), data, "--set", "train.max_steps=4", "--set", "train.eval_interval=4", "-v");
     }
 
     @ParameterizedTest
@@ -114,6 +114,10 @@ class LauncherIT {
         Ended trained = submit(locale, training(corpus.toString(), run));
         assertThat(trained.code()).as(trained.toString()).isZero();
         assertThat(trained.out()).contains("file:" + folder + "/" + run);
+        assertThat(trained.out())
+                .containsPattern("first step [0-9.]+ s after submit: launcher [0-9.]+, driver's JVM [0-9.]+, "
+                        + "configuration [0-9.]+, Spark [0-9.]+, tokens [0-9.]+, barrier job [0-9.]+, "
+                        + "device [0-9.]+, shards [0-9.]+, model [0-9.]+, weights [0-9.]+, first step [0-9.]+\\R");
         assertThat(folder.resolve(run).resolve("summary.json")).exists();
         Ended written =
                 submit(locale, "generate", "--checkpoint", run, "--prompt", CaseInputs.LETTERS, "--max-tokens", "3");

@@ -11,7 +11,7 @@ public final class CommonMixin {
 
     @Option(
             names = {VERBOSE, "--verbose"},
-            description = "Show stack traces with errors.")
+            description = "Show stack traces with errors; train: where the time before the first step went.")
     private boolean verbose;
 
     @Option(

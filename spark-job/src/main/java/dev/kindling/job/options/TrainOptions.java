@@ -13,7 +13,7 @@ import java.util.Optional;
  * @param overrides of the configuration
  * @param export the format of a folder to write into the run directory at the end
  * @param tracking by an MLflow server
- * @param verbose whether errors show their stack trace
+ * @param verbose whether to print where the time before the first step went
  */
 public record TrainOptions(
         Optional<String> config,

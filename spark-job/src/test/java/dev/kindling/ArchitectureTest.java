@@ -41,7 +41,7 @@ class ArchitectureTest {
             List.of("model", "monitor", "tracking"),
             List.of("pretrained"),
             List.of("run"),
-            List.of("exchange", "plan"),
+            List.of("exchange", "plan", "train.checkpoint"),
             List.of("inference", "train", "evaluate.item"),
             List.of("compare", "doctor", "evaluate", "generate"),
             List.of("session"),

@@ -3,6 +3,7 @@ package dev.kindling.device;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -32,7 +33,12 @@ public interface Device extends AutoCloseable {
     Arena arena(String name);
 
     /** Copies floats into a dense tensor of F32, BF16 or F16 (rounded to nearest even) or BOOL (0 is false). */
-    void upload(float[] from, Tensor to);
+    default void upload(float[] from, Tensor to) {
+        upload(FloatBuffer.wrap(from), to);
+    }
+
+    /** The same from what the buffer has left; its position stays, and it may be filled anew when this returns. */
+    void upload(FloatBuffer from, Tensor to);
 
     /** Copies into a dense I32 tensor. */
     void upload(int[] from, Tensor to);
@@ -43,14 +49,17 @@ public interface Device extends AutoCloseable {
             throw new IllegalArgumentException(
                     String.format(Locale.ROOT, "cannot copy %s to %,d values of the host", from, to.length));
         }
-        download(from, to, 0);
+        download(from, FloatBuffer.wrap(to));
     }
 
-    /** The same, to as many values from {@code offset} on. */
-    void download(Tensor from, float[] to, int offset);
+    /** The same, to as many values of the buffer from its position on, which stays. */
+    void download(Tensor from, FloatBuffer to);
 
     /** Reads a dense F32 tensor time and again; close it before the device. */
     Readback readback(Tensor from);
+
+    /** Reads tensors beside this device's work; close it before the arenas of what it reads. */
+    TensorReader reader();
 
     /**
      * The heap array whose elements from {@link Tensor#offset} on are a dense F32 tensor, where the device computes in

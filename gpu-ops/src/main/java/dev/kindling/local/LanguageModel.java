@@ -53,7 +53,7 @@ public final class LanguageModel implements AutoCloseable {
         tokenizer = saved.tokenizer();
         arena = device.arena("language model");
         parameters = new Parameters(saved.config().withoutDropout(), device, arena, false);
-        parameters.load(flat(saved.weights()));
+        load(saved.weights());
         sdpa = new Sdpa(device, arena, EnumSet.allOf(AttentionBackend.Kind.class));
     }
 
@@ -93,17 +93,15 @@ public final class LanguageModel implements AutoCloseable {
         }
     }
 
-    private float[] flat(SortedMap<String, TensorContent> weights) throws IOException {
-        float[] flat = new float[Math.toIntExact(parameters.count())];
+    private void load(SortedMap<String, TensorContent> weights) throws IOException {
+        parameters.clear();
         for (Parameters.Entry entry : parameters.entries()) {
-            int[] at = {(int) entry.offset()};
+            long[] at = {entry.offset()};
             weights.get(entry.name()).elements().writeTo(next -> {
-                int count = next.remaining();
-                next.get(flat, at[0], count);
-                at[0] += count;
+                parameters.set(at[0], next);
+                at[0] += next.remaining();
             });
         }
-        return flat;
     }
 
     /** The shape of the model. */

@@ -5,13 +5,11 @@ import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Random;
 
 /**
  * All weights of a {@link Gpt} in one flat F32 buffer and all gradients in another, so that clip, AdamW, allreduce and
@@ -54,7 +52,7 @@ public final class Parameters {
     private final Tensor working;
     private final Tensor gradients;
 
-    /** Allocates without initialising; see {@link #initialise} and {@link #load}. */
+    /** Allocates without initialising; see {@link #initialise} and {@link #set}. */
     public Parameters(GptConfig config, Device device, Arena arena, boolean training) {
         this(config, device, arena, training, OptimizerShard.WHOLE);
     }
@@ -248,41 +246,42 @@ public final class Parameters {
         throw new IllegalArgumentException("no weight is called " + name);
     }
 
-    /**
-     * GPT-2's initialisation: N(0, 0.02) for matrices and embeddings, N(0, 0.02 / sqrt(2 layers)) for the two
-     * projections into the residual stream, ones for layernorm weights, zeros for biases. Each weight has its own
-     * random stream, seeded by {@code seed} and its name.
-     */
+    /** GPT-2's initialisation, see {@link InitialWeights}: the same bits on every device. */
     public void initialise(long seed) {
-        float[] values = new float[Math.toIntExact(count)];
-        for (Entry entry : entries.values()) {
-            int start = (int) entry.offset();
-            int end = start + (int) entry.shape().count();
-            if (!entry.decays()) {
-                Arrays.fill(values, start, end, entry.name().endsWith(".weight") ? 1 : 0);
-                continue;
-            }
-            double deviation = entry.name().endsWith("c_proj.weight") ? 0.02 / Math.sqrt(2.0 * config.layers()) : 0.02;
-            Random random = new Random(seed * 0x9E3779B97F4A7C15L + entry.name().hashCode());
-            int drawn = entry.name().equals("wte.weight") ? start + config.vocabulary() * config.width() : end;
-            for (int i = start; i < drawn; i++) {
-                values[i] = (float) (deviation * random.nextGaussian());
-            }
-        }
-        load(values);
+        new InitialWeights(this, seed).draw();
     }
 
-    /** Takes all weights from a flat array in the layout of {@link #entries}. */
-    public void load(float[] flat) {
-        if (flat.length != count) {
-            throw new IllegalArgumentException(
-                    String.format(Locale.ROOT, "the model has %,d weights, and %,d were given", count, flat.length));
+    /** Sets all weights to 0, also the padding, which {@link #set} leaves alone. */
+    public void clear() {
+        device.ops().fill(working, 0);
+        if (working != master) {
+            device.ops().fill(master, 0);
         }
-        device.upload(flat, working);
-        for (Range range : working == master ? List.<Range>of() : own) {
-            boolean all = range.length() == count;
-            device.upload(
-                    all ? flat : Arrays.copyOfRange(flat, (int) range.offset(), (int) range.end()), master(range));
+    }
+
+    /**
+     * Overwrites the weights from {@code offset} on, in the layout of {@link #entries}, by what the buffer has left; its
+     * position stays.
+     */
+    public void set(long offset, FloatBuffer values) {
+        device.upload(values, working.slice(0, offset, values.remaining()));
+        if (working != master) {
+            setOwn(master, offset, values);
+        }
+    }
+
+    /**
+     * The same for what this rank keeps of the weights that it updates: of the values, those of {@link #own}.
+     *
+     * @param ofOwn (ownCount) F32: weights, or moments
+     */
+    public void setOwn(Tensor ofOwn, long offset, FloatBuffer values) {
+        for (Range range : own) {
+            Range part = new Range(offset, values.remaining()).intersect(range);
+            if (part.length() > 0) {
+                int at = values.position() + (int) (part.offset() - offset);
+                device.upload(values.slice(at, (int) part.length()), ofOwn.slice(0, ownOffset(part), part.length()));
+            }
         }
     }
 }

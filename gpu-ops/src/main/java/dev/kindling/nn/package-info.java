@@ -7,7 +7,7 @@
  * dev.kindling.nn.TextGenerator} and {@link dev.kindling.nn.GptDecoder} continue prompts with a cache of keys and
  * values.
  *
- * <p>Called by the training step, evaluation, scoring and generation. Starts no threads: a model enqueues work on its
- * device, and is used by the thread that uses the device.
+ * <p>Called by the training step, evaluation, scoring and generation. A model enqueues work on its device, and is used by
+ * the thread that uses the device; only the initial weights are drawn on the threads of the common pool.
  */
 package dev.kindling.nn;

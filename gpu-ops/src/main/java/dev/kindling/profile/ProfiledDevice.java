@@ -8,9 +8,11 @@ import dev.kindling.device.Readback;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
+import dev.kindling.device.TensorReader;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
@@ -57,7 +59,7 @@ final class ProfiledDevice implements Device {
     }
 
     @Override
-    public void upload(float[] from, Tensor to) {
+    public void upload(FloatBuffer from, Tensor to) {
         device.upload(from, to);
     }
 
@@ -67,13 +69,18 @@ final class ProfiledDevice implements Device {
     }
 
     @Override
-    public void download(Tensor from, float[] to, int offset) {
-        device.download(from, to, offset);
+    public void download(Tensor from, FloatBuffer to) {
+        device.download(from, to);
     }
 
     @Override
     public Readback readback(Tensor from) {
         return device.readback(from);
+    }
+
+    @Override
+    public TensorReader reader() {
+        return device.reader();
     }
 
     @Override

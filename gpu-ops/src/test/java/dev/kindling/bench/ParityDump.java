@@ -45,7 +45,7 @@ public final class ParityDump {
             for (int i = 0; i < weights.length; i++) {
                 weights[i] = 2 * weights[i] + 0.02f * (float) random.nextGaussian();
             }
-            parameters.load(weights);
+            FlatWeights.load(weights, parameters);
             Gpt gpt = new Gpt(
                     parameters,
                     BatchShape.dense(BATCH, CONFIG.blockSize()),

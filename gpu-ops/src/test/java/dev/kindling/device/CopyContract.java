@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -94,6 +95,29 @@ public interface CopyContract extends OpsUnderTest {
             assertThat((double) first[i]).isEqualTo(before[i]);
             assertThat((double) second[i]).isEqualTo(2 * before[i]);
         }
+    }
+
+    @Test
+    default void readsBesideTheWorkThatGoesOn() {
+        OpsFixture f = fixture();
+        Tensor live = f.floats(5_000_000); // more than one piece
+        Tensor copy = f.floats(5_000_000);
+        double[] before = f.read(live);
+        FloatBuffer read = FloatBuffer.allocate(5_000_002).position(1);
+        try (TensorReader reader = f.device().reader()) {
+            f.ops().copy(live, copy);
+            reader.follow();
+            f.ops().fill(live, 7);
+            reader.read(copy, read);
+            reader.close();
+            assertThatThrownBy(() -> reader.read(copy, read)).hasMessageContaining("after its reader was closed");
+        }
+        assertThat(read.position()).isEqualTo(1);
+        for (int i = 0; i < before.length; i += 997) {
+            assertThat((double) read.get(1 + i)).isEqualTo(before[i]);
+        }
+        assertThat(read.get(0)).isZero();
+        assertThat(read.get(5_000_001)).isZero();
     }
 
     @Test

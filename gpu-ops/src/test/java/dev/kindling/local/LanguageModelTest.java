@@ -17,6 +17,7 @@ import dev.kindling.interop.HuggingFaceConfig;
 import dev.kindling.interop.HuggingFaceModel;
 import dev.kindling.interop.ModelFileException;
 import dev.kindling.interop.TensorContent;
+import dev.kindling.nn.FlatWeights;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.GptDecoder;
@@ -97,7 +98,7 @@ class LanguageModelTest {
                             flat,
                             (int) entry.offset(),
                             WEIGHTS.get(entry.name()).length));
-            parameters.load(flat);
+            FlatWeights.load(flat, parameters);
             Sdpa sdpa = new Sdpa(device, arena, EnumSet.allOf(AttentionBackend.Kind.class));
             GptDecoder decoder = new GptDecoder(parameters, 1, sdpa, new Gpt.DeviceArena(device, arena));
             float[] logits = new float[SHAPE.vocabulary()];

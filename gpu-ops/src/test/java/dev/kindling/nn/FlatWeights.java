@@ -1,8 +1,9 @@
 package dev.kindling.nn;
 
 import dev.kindling.device.Device;
+import java.nio.FloatBuffer;
 
-/** The weights on a rank that holds all of them, as one array. */
+/** The weights on a rank that holds all of them, from and to one array. */
 public final class FlatWeights {
     private FlatWeights() {}
 
@@ -11,5 +12,10 @@ public final class FlatWeights {
         float[] flat = new float[Math.toIntExact(parameters.count())];
         device.download(parameters.master(), flat);
         return flat;
+    }
+
+    /** Overwrites all weights. */
+    public static void load(float[] flat, Parameters parameters) {
+        parameters.set(0, FloatBuffer.wrap(flat));
     }
 }

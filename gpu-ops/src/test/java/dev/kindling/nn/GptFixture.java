@@ -70,7 +70,7 @@ abstract class GptFixture {
         for (int i = 0; i < flat.length; i++) {
             flat[i] = flat[i] * 4 + 0.02f * (float) random.nextGaussian();
         }
-        parameters.load(flat);
+        FlatWeights.load(flat, parameters);
         return parameters;
     }
 

@@ -30,6 +30,9 @@ final class CheckpointFiles {
     static final String OPTIMIZER = "optimizer.safetensors";
     static final String STATE = CheckpointFormat.STATE;
 
+    /** The files with tensors. */
+    static final List<String> ALL = List.of(MODEL, OPTIMIZER);
+
     private static final int BUFFER_BYTES = 1 << 16;
     /** The format tag by which Hugging Face's loaders know row-major weights. */
     private static final Map<String, String> METADATA = Map.of("format", "pt");
@@ -49,65 +52,46 @@ final class CheckpointFiles {
     record Place(Path tensors, Path state) {}
 
     void write(Place place, Checkpoint checkpoint) throws IOException {
-        write(
-                place,
-                checkpoint.state(),
-                new SafeTensors(checkpoint.model(), METADATA)::writeTo,
-                new SafeTensors(checkpoint.optimizer(), METADATA)::writeTo);
-    }
-
-    /** Writes weights as they stream, without moments of an optimizer. */
-    void write(Place place, CheckpointState state, Map<String, TensorContent> model) throws IOException {
-        write(
-                place,
-                state,
-                new SafeTensorsFile(model, METADATA, DType.F32)::writeTo,
-                new SafeTensors(Map.of(), METADATA)::writeTo);
-    }
-
-    private void write(Place place, CheckpointState state, Storage.Content model, Storage.Content optimizer)
-            throws IOException {
-        ObjectNode body = state.toJson();
+        ObjectNode body = checkpoint.state().toJson();
         ObjectNode files = body.putObject("files");
-        files.set(MODEL, writeTensors(new Path(place.tensors, MODEL), model));
-        files.set(OPTIMIZER, writeTensors(new Path(place.tensors, OPTIMIZER), optimizer));
+        files.set(MODEL, writeTensors(new Path(place.tensors, MODEL), checkpoint.model()));
+        files.set(OPTIMIZER, writeTensors(new Path(place.tensors, OPTIMIZER), checkpoint.optimizer()));
         byte[] json = CheckpointFormat.write(body);
         storage.create(new Path(place.state, STATE), out -> out.write(json));
     }
 
-    Checkpoint read(Path directory) throws IOException {
+    /** Reads the tensors of some of the files; what a target has taken is valid only when this returns. */
+    CheckpointState read(Path directory, List<String> names, TensorTarget target) throws IOException {
         ReadState state = readState(directory);
-        return new Checkpoint(
-                state.state,
-                readTensors(new Path(directory, MODEL), state.files.path(MODEL)),
-                readTensors(new Path(directory, OPTIMIZER), state.files.path(OPTIMIZER)));
+        for (String file : names) {
+            Path path = new Path(directory, file);
+            readChecked(
+                    path, state.files.path(file), (in, bytes) -> SafeTensors.read(in, bytes, path.toString(), target));
+        }
+        return state.state;
     }
 
     /**
-     * The checkpoint on disk with the tensors of {@code snapshot}, if those are the files' tensors to the bit, by their
-     * checksums; empty if not. Reads no tensor.
+     * The state of the checkpoint on disk, if its tensors are those of {@code snapshot} to the bit, by their checksums;
+     * empty if not. Reads no tensor.
      */
-    Optional<Checkpoint> same(Path directory, Checkpoint snapshot) throws IOException {
+    Optional<CheckpointState> same(Path directory, Checkpoint snapshot) throws IOException {
         ReadState state = readState(directory);
         boolean same = checksum(snapshot.model())
                         == state.files.path(MODEL).path("crc32c").asLong(-1)
                 && checksum(snapshot.optimizer())
                         == state.files.path(OPTIMIZER).path("crc32c").asLong(-1);
-        return same
-                ? Optional.of(new Checkpoint(state.state, snapshot.model(), snapshot.optimizer()))
-                : Optional.empty();
+        return same ? Optional.of(state.state) : Optional.empty();
     }
 
-    private static long checksum(Map<String, TensorSlice> tensors) throws IOException {
+    private static long checksum(Map<String, TensorContent> tensors) throws IOException {
         CRC32C crc = new CRC32C();
-        new SafeTensors(tensors, METADATA).writeTo(new CheckedOutputStream(OutputStream.nullOutputStream(), crc));
+        file(tensors).writeTo(new CheckedOutputStream(OutputStream.nullOutputStream(), crc));
         return crc.getValue();
     }
 
-    /** Reads state and model, without the optimizer's moments: what sampling and evaluation need. */
-    Checkpoint readModel(Path directory) throws IOException {
-        ReadState state = readState(directory);
-        return new Checkpoint(state.state, readTensors(new Path(directory, MODEL), state.files.path(MODEL)), Map.of());
+    private static SafeTensorsFile file(Map<String, TensorContent> tensors) {
+        return new SafeTensorsFile(tensors, METADATA, DType.F32);
     }
 
     CheckpointState readStateAlone(Path directory) throws IOException {
@@ -116,15 +100,11 @@ final class CheckpointFiles {
 
     /** Checks every length and checksum, without holding any tensor in memory. */
     CheckpointState verify(Path directory) throws IOException {
-        return verify(directory, List.of(MODEL, OPTIMIZER));
+        return verify(directory, ALL);
     }
 
-    /** Checks state and model alone. */
-    CheckpointState verifyModel(Path directory) throws IOException {
-        return verify(directory, List.of(MODEL));
-    }
-
-    private CheckpointState verify(Path directory, List<String> names) throws IOException {
+    /** Checks some of the files. */
+    CheckpointState verify(Path directory, List<String> names) throws IOException {
         ReadState state = readState(directory);
         for (String file : names) {
             readChecked(
@@ -151,11 +131,11 @@ final class CheckpointFiles {
         return new ReadState(CheckpointState.fromJson(body, path.toString()), body.path("files"));
     }
 
-    private ObjectNode writeTensors(Path path, Storage.Content tensors) throws IOException {
+    private ObjectNode writeTensors(Path path, Map<String, TensorContent> tensors) throws IOException {
         CRC32C crc = new CRC32C();
         storage.create(path, out -> {
             crc.reset(); // of an attempt before
-            tensors.writeTo(new CheckedOutputStream(out, crc));
+            file(tensors).writeTo(new CheckedOutputStream(out, crc));
         });
         return JsonNodeFactory.instance
                 .objectNode()
@@ -163,17 +143,12 @@ final class CheckpointFiles {
                 .put("crc32c", crc.getValue());
     }
 
-    private Map<String, TensorSlice> readTensors(Path path, JsonNode recorded) throws IOException {
-        return readChecked(path, recorded, (in, bytes) -> SafeTensors.read(in, bytes, path.toString()))
-                .tensors();
-    }
-
-    private interface Reading<T> {
-        T read(InputStream in, long bytes) throws IOException;
+    private interface Reading {
+        void read(InputStream in, long bytes) throws IOException;
     }
 
     /** Reads a whole file, whose length and checksum must be the recorded ones. */
-    private <T> T readChecked(Path path, JsonNode recorded, Reading<T> reading) throws IOException {
+    private void readChecked(Path path, JsonNode recorded, Reading reading) throws IOException {
         long bytes = length(path);
         if (bytes != recorded.path("bytes").asLong(-1)) {
             throw new CheckpointException(path + " is damaged: it has " + bytes + " bytes, but "
@@ -181,13 +156,12 @@ final class CheckpointFiles {
         }
         try (InputStream in = storage.files().open(path, BUFFER_BYTES)) {
             CheckedInputStream checked = new CheckedInputStream(in, new CRC32C());
-            T read = reading.read(checked, bytes);
+            reading.read(checked, bytes);
             if (checked.getChecksum().getValue() != recorded.path("crc32c").asLong(-1)) {
                 throw new CheckpointException(
                         path + " is damaged: its checksum is not the one recorded when it was written;"
                                 + " use another checkpoint");
             }
-            return read;
         }
     }
 

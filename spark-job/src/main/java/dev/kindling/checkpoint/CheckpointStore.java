@@ -3,7 +3,6 @@ package dev.kindling.checkpoint;
 import dev.kindling.data.StoreException;
 import dev.kindling.interop.CheckpointFormat;
 import dev.kindling.interop.ModelFileException;
-import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.Retry;
 import dev.kindling.storage.Storage;
@@ -12,7 +11,6 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.UUID;
@@ -61,24 +59,7 @@ public final class CheckpointStore {
      * @throws StoreException where the store has failed for longer than it is waited for
      */
     public Path stage(Checkpoint checkpoint) throws IOException {
-        return stage(checkpoint.state().step(), place -> files.write(place, checkpoint));
-    }
-
-    /**
-     * Writes and commits a checkpoint of weights alone, which stream: what a training begins from, with a fresh
-     * optimizer.
-     *
-     * @param model weights by their names in a {@link Checkpoint}
-     */
-    public Path save(CheckpointState state, Map<String, TensorContent> model) throws IOException {
-        return commit(stage(state.step(), place -> files.write(place, state, model)), state.step());
-    }
-
-    private interface Writing {
-        void writeTo(CheckpointFiles.Place place) throws IOException;
-    }
-
-    private Path stage(long step, Writing writing) throws IOException {
+        long step = checkpoint.state().step();
         Path staged = new Path(directory, STAGED + name(step) + "-" + UUID.randomUUID());
         Path tensors = storage.isObjectStore() ? committed(step) : staged;
         try {
@@ -86,7 +67,7 @@ public final class CheckpointStore {
             if (storage.isObjectStore()) { // of this step, left by a run that went back behind it
                 storage.files().delete(new Path(tensors, CheckpointFiles.STATE), false);
             }
-            writing.writeTo(new CheckpointFiles.Place(tensors, staged));
+            files.write(new CheckpointFiles.Place(tensors, staged), checkpoint);
             return staged;
         } catch (IOException | RuntimeException | Error e) {
             storage.deleteQuietly(staged, e);
@@ -128,6 +109,11 @@ public final class CheckpointStore {
         }
         surplus.delete(step);
         return committed;
+    }
+
+    /** Writes and commits a checkpoint. */
+    public Path save(Checkpoint checkpoint) throws IOException {
+        return commit(stage(checkpoint), checkpoint.state().step());
     }
 
     /** Committed checkpoints, newest first. */
@@ -204,34 +190,32 @@ public final class CheckpointStore {
     }
 
     /**
-     * Loads a committed checkpoint, verifying every length and checksum.
+     * Loads a committed checkpoint, a piece at a time, verifying every length and checksum.
      *
+     * @param target takes the tensors; they are those of the checkpoint only when this returns
+     * @return what is not a tensor
      * @throws CheckpointException when a file is missing, truncated, altered or of another version
      */
-    public Checkpoint load(Path committed) throws IOException {
-        Checkpoint checkpoint = files.read(committed);
-        sameStep(committed, checkpoint.state());
-        return checkpoint;
+    public CheckpointState load(Path committed, TensorTarget target) throws IOException {
+        return sameStep(committed, files.read(committed, CheckpointFiles.ALL, target));
+    }
+
+    /** Like {@link #load}, without the optimizer's moments: what sampling and evaluation need. */
+    public CheckpointState loadModel(Path committed, TensorTarget target) throws IOException {
+        return sameStep(committed, files.read(committed, List.of(CheckpointFiles.MODEL), target));
     }
 
     /**
-     * The committed checkpoint of the step of {@code snapshot}, with the tensors of {@code snapshot}, if their
-     * checksums say that these are to the bit what was committed; empty if not. Reads no tensor from disk.
+     * The state of the committed checkpoint of the step of {@code snapshot}, if the checksums of the tensors of {@code
+     * snapshot} say that these are to the bit what was committed; empty if not. Reads no tensor from disk.
      */
-    public Optional<Checkpoint> load(Checkpoint snapshot) throws IOException {
+    public Optional<CheckpointState> committedAs(Checkpoint snapshot) throws IOException {
         return files.same(committed(snapshot.state().step()), snapshot);
-    }
-
-    /** Like {@link #load}, without the optimizer's moments. */
-    public Checkpoint loadModel(Path committed) throws IOException {
-        Checkpoint checkpoint = files.readModel(committed);
-        sameStep(committed, checkpoint.state());
-        return checkpoint;
     }
 
     /** The state of a committed checkpoint, after every byte of state and model has been verified. */
     public CheckpointState verifyModel(Path committed) throws IOException {
-        return sameStep(committed, files.verifyModel(committed));
+        return sameStep(committed, files.verify(committed, List.of(CheckpointFiles.MODEL)));
     }
 
     /** The state of a committed checkpoint, without its tensors. */

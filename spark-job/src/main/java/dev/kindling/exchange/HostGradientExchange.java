@@ -143,7 +143,9 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
     private void stage(Range bucket, Rounding rounding) {
         for (int i = 0; i < host.length; i++) {
             Tensor part = operands.get(i).slice(0, bucket.offset(), bucket.length());
-            device.download(part, host[i], Math.toIntExact(bucket.offset()));
+            device.download(
+                    part,
+                    FloatBuffer.wrap(host[i], Math.toIntExact(bucket.offset()), Math.toIntExact(bucket.length())));
         }
         submitUpTo(bucket.end(), rounding);
     }

@@ -3,14 +3,16 @@ package dev.kindling.exchange;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
+import dev.kindling.model.FlatTarget;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
-import java.util.Arrays;
+import java.nio.FloatBuffer;
 import java.util.Optional;
 import java.util.stream.DoubleStream;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -18,6 +20,9 @@ import java.util.stream.Stream;
  * flat buffers ({@link dev.kindling.nn.OptimizerShard.Cut#SLICES}).
  */
 final class HostZeroExchange extends HostGradientExchange implements ZeroExchange {
+    /** Floats of all ranks that are gathered at a time. */
+    private static final int GATHERED = 1 << 24;
+
     private final Device device;
     private final AllReduce allReduce;
     private final Parameters parameters;
@@ -49,7 +54,7 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
 
     @Override
     void upload(float[] sums, Tensor gradients) {
-        device.upload(Arrays.copyOfRange(sums, (int) own.offset(), (int) own.end()), slice(gradients));
+        device.upload(FloatBuffer.wrap(sums, (int) own.offset(), (int) own.length()), slice(gradients));
     }
 
     private Tensor slice(Tensor flat) {
@@ -75,7 +80,7 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
             return;
         }
         float[] weights = staged();
-        device.download(parameters.master(own), weights, Math.toIntExact(own.offset()));
+        device.download(parameters.master(own), FloatBuffer.wrap(weights, (int) own.offset(), (int) own.length()));
         gather(weights);
         // Rounded by the device, by way of the gradients, which are no longer needed.
         device.upload(weights, parameters.gradients());
@@ -93,12 +98,29 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
     }
 
     @Override
-    public Optional<float[]> collect(Tensor ofOwn) {
-        boolean root = allReduce.rank() == 0;
-        float[] whole = new float[root ? Math.toIntExact(parameters.count()) : 0];
-        float[] part = new float[Math.toIntExact(own.length())];
-        device.download(ofOwn, part);
-        allReduce.gather(part, whole, bounds);
-        return root ? Optional.of(whole) : Optional.empty();
+    public void collect(Tensor ofOwn, Optional<FlatTarget> target) {
+        int most = Math.max(1, GATHERED / allReduce.worldSize());
+        for (int at = 0; at < longest(); at += most) {
+            int[] pieces = new int[bounds.length];
+            for (int r = 0; r < allReduce.worldSize(); r++) {
+                pieces[r + 1] = pieces[r] + Math.min(most, Math.max(0, bounds[r + 1] - bounds[r] - at));
+            }
+            float[] part = new float[pieces[allReduce.rank() + 1] - pieces[allReduce.rank()]];
+            device.download(ofOwn.slice(0, Math.min(at, own.length()), part.length), part);
+            float[] all = new float[target.isPresent() ? pieces[allReduce.worldSize()] : 0];
+            allReduce.gather(part, all, pieces);
+            for (int r = 0; r < allReduce.worldSize() && target.isPresent(); r++) {
+                FloatBuffer ofRank = FloatBuffer.wrap(all, pieces[r], pieces[r + 1] - pieces[r]);
+                target.get().take((long) bounds[r] + at, ofRank);
+            }
+        }
+    }
+
+    /** The length of the longest slice. */
+    private int longest() {
+        return IntStream.range(0, allReduce.worldSize())
+                .map(r -> bounds[r + 1] - bounds[r])
+                .max()
+                .orElseThrow();
     }
 }

@@ -3,6 +3,7 @@ package dev.kindling.exchange;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.device.Device;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.model.FlatTarget;
 import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Parameters.Range;
 import dev.kindling.optim.GradientClip;
@@ -20,15 +21,12 @@ final class NcclZeroExchange implements ZeroExchange {
     private final Device device;
     private final Parameters parameters;
     private final StepLosses losses;
-    private final boolean root;
 
-    NcclZeroExchange(
-            NcclCommunicator communicator, Device device, Parameters parameters, StepLosses losses, boolean root) {
+    NcclZeroExchange(NcclCommunicator communicator, Device device, Parameters parameters, StepLosses losses) {
         this.communicator = communicator;
         this.device = device;
         this.parameters = parameters;
         this.losses = losses;
-        this.root = root;
     }
 
     @Override
@@ -83,7 +81,7 @@ final class NcclZeroExchange implements ZeroExchange {
     }
 
     @Override
-    public Optional<float[]> collect(Tensor own) {
+    public void collect(Tensor own, Optional<FlatTarget> target) {
         Tensor flat = parameters.gradients();
         for (int i = 0; i < parameters.own().size(); i++) {
             Range range = parameters.own().get(i);
@@ -91,11 +89,7 @@ final class NcclZeroExchange implements ZeroExchange {
             gather(flat, i);
         }
         communicator.join();
-        float[] whole = new float[root ? Math.toIntExact(flat.count()) : 0];
-        if (root) {
-            device.download(flat, whole);
-        }
-        return root ? Optional.of(whole) : Optional.empty();
+        target.ifPresent(it -> it.take(device, flat));
     }
 
     private void gather(Tensor flat, int index) {

@@ -4,6 +4,7 @@ import dev.kindling.allreduce.AllReduce;
 import dev.kindling.device.Device;
 import dev.kindling.nn.Parameters.Range;
 import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
 import java.util.List;
 
 /**
@@ -49,7 +50,8 @@ public final class StateHandover {
         float[] piece = new float[length];
         int own = bounds[rank + 1] - bounds[rank];
         if (own > 0) {
-            device.download(whole.slice(0, range.offset() + bounds[rank], own), piece, bounds[rank]);
+            device.download(
+                    whole.slice(0, range.offset() + bounds[rank], own), FloatBuffer.wrap(piece, bounds[rank], own));
         }
         allReduce.allGather(piece, bounds);
         return piece;

@@ -1,6 +1,7 @@
 package dev.kindling.exchange;
 
 import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.model.FlatTarget;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.Parameters;
 import dev.kindling.tensor.Tensor;
@@ -15,7 +16,7 @@ public interface ZeroExchange extends GradientExchange {
     static ZeroExchange of(
             RankLinks ranks, Gpt.DeviceArena memory, Parameters parameters, GradientSum sum, Compression compression) {
         return ranks.nccl().isPresent()
-                ? new NcclZeroExchange(ranks.nccl().get(), memory.device(), parameters, sum.losses(), ranks.rank() == 0)
+                ? new NcclZeroExchange(ranks.nccl().get(), memory.device(), parameters, sum.losses())
                 : new HostZeroExchange(
                         ranks.allReduce(),
                         memory,
@@ -28,8 +29,8 @@ public interface ZeroExchange extends GradientExchange {
      * Gathers on rank 0 what every rank holds for its own weights: F32 weights or moments. All ranks call it together. The
      * gradients are overwritten.
      *
-     * @param own (own count) F32
-     * @return (count), in the layout of the flat buffers, on rank 0; empty on the others
+     * @param own (own count)
+     * @param target takes all of them, in the layout of the flat buffers; empty on the other ranks
      */
-    Optional<float[]> collect(Tensor own);
+    void collect(Tensor own, Optional<FlatTarget> target);
 }

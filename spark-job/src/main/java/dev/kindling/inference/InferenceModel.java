@@ -1,7 +1,7 @@
 package dev.kindling.inference;
 
 import dev.kindling.attention.Sdpa;
-import dev.kindling.checkpoint.Checkpoint;
+import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.config.TrainConfig;
@@ -29,23 +29,24 @@ public record InferenceModel(Device device, Arena arena, Sdpa sdpa, Parameters p
         implements AutoCloseable {
 
     /**
-     * Loads the weights, which are read and verified before the device is opened.
+     * Loads the weights from the checkpoint to the device, a piece at a time, verifying them.
      *
      * @param attention the backends that may run
      */
     public static InferenceModel load(
             Path directory, AttentionChoice attention, Supplier<Device> opener, Configuration hadoop)
             throws IOException {
-        Checkpoint checkpoint = CheckpointStore.around(directory, hadoop).loadModel(directory);
+        CheckpointStore store = CheckpointStore.around(directory, hadoop);
+        CheckpointState state = store.loadState(directory);
         String origin = directory + "/state.json";
-        TrainConfig config = TrainConfig.fromTree(checkpoint.state().config(), origin);
-        Tokenizer tokenizer = Tokenizers.fromJson(checkpoint.state().tokenizer(), origin);
+        TrainConfig config = TrainConfig.fromTree(state.config(), origin);
+        Tokenizer tokenizer = Tokenizers.fromJson(state.tokenizer(), origin);
         GptConfig model = GptConfigs.of(config.model(), tokenizer.vocabSize()).withoutDropout();
         Device device = opener.get();
         try {
             Arena arena = device.arena("inference");
             Parameters parameters = new Parameters(model, device, arena, false);
-            new ModelWeights(parameters).load(checkpoint);
+            new ModelWeights(parameters).load(target -> store.loadModel(directory, target));
             Sdpa sdpa = new Sdpa(device, arena, attention.kinds());
             return new InferenceModel(device, arena, sdpa, parameters, tokenizer);
         } catch (IOException | RuntimeException | Error e) {

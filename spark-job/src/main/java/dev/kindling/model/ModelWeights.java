@@ -2,52 +2,74 @@ package dev.kindling.model;
 
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointException;
-import dev.kindling.checkpoint.TensorSlice;
-import dev.kindling.device.Device;
+import dev.kindling.checkpoint.CheckpointState;
+import dev.kindling.checkpoint.TensorTarget;
+import dev.kindling.interop.TensorContent;
 import dev.kindling.nn.Parameters;
-import dev.kindling.nn.Parameters.Range;
 import dev.kindling.optim.AdamW;
+import java.io.IOException;
 import java.nio.FloatBuffer;
-import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.LongStream;
 
-/** Moves weights and moments between the flat device buffers and the named tensors of a {@link Checkpoint}. */
+/**
+ * Moves weights and moments between flat buffers and the named tensors of a {@link Checkpoint}, a piece at a time: nothing
+ * of the model's size is ever on the heap.
+ */
 public final class ModelWeights {
+    /** Floats that are read at a time: 4 MiB. */
+    private static final int PIECE = 1 << 20;
+
     private final Parameters parameters;
 
     public ModelWeights(Parameters parameters) {
         this.parameters = parameters;
     }
 
-    public Map<String, TensorSlice> model(Snapshot snapshot) {
-        return slices("", snapshot.weights());
+    /** A snapshot as a checkpoint, which reads it but does not hold this model. */
+    public Checkpoint checkpoint(CheckpointState state, Snapshot snapshot) {
+        Map<String, TensorContent> moments = contents("m.", snapshot.first());
+        moments.putAll(contents("v.", snapshot.second()));
+        return new Checkpoint(state, contents("", snapshot.weights()), moments);
     }
 
-    public Map<String, TensorSlice> optimizer(Snapshot snapshot) {
-        Map<String, TensorSlice> all = slices("m.", snapshot.first());
-        all.putAll(slices("v.", snapshot.second()));
-        return all;
-    }
-
-    private Map<String, TensorSlice> slices(String prefix, float[] flat) {
-        Map<String, TensorSlice> slices = new LinkedHashMap<>();
+    private Map<String, TensorContent> contents(String prefix, FlatValues flat) {
+        Map<String, TensorContent> contents = new LinkedHashMap<>();
         for (Parameters.Entry entry : parameters.entries()) {
-            slices.put(prefix + entry.name(), new TensorSlice(savedShape(entry), flat, (int) entry.offset()));
+            contents.put(prefix + entry.name(), content(savedShape(entry), entry.offset(), flat));
         }
-        return slices;
+        return contents;
+    }
+
+    private static TensorContent content(List<Long> shape, long offset, FlatValues flat) {
+        long count = shape.stream().reduce(1L, Math::multiplyExact);
+        return new TensorContent(shape, sink -> {
+            FloatBuffer piece = FloatBuffer.allocate((int) Math.min(PIECE, count));
+            for (long at = 0; at < count; at += PIECE) {
+                piece.clear().limit((int) Math.min(PIECE, count - at));
+                flat.read(offset + at, piece);
+                sink.take(piece);
+            }
+        });
     }
 
     /** The shape in files: that of the weight, without the padding of the vocabulary. */
-    private int[] savedShape(Parameters.Entry entry) {
-        int[] shape = Arrays.stream(entry.shape().toArray())
-                .mapToInt(Math::toIntExact)
-                .toArray();
+    private List<Long> savedShape(Parameters.Entry entry) {
+        long[] shape = entry.shape().toArray();
         if (entry.name().equals("wte.weight")) {
             shape[0] = parameters.config().vocabulary();
         }
-        return shape;
+        return LongStream.of(shape).boxed().toList();
+    }
+
+    /** Hands out the tensors of a checkpoint, and returns what else it holds. */
+    public interface Source {
+        CheckpointState readTo(TensorTarget target) throws IOException;
     }
 
     /**
@@ -55,8 +77,10 @@ public final class ModelWeights {
      *
      * @throws CheckpointException if a weight is missing or has another shape than the configuration says
      */
-    public void load(Checkpoint checkpoint) throws CheckpointException {
-        parameters.load(flat("", checkpoint.model(), parameters.all()));
+    public CheckpointState load(Source source) throws IOException {
+        Loading loading = new Loading();
+        loading.expect("", parameters::set);
+        return load(source, loading);
     }
 
     /**
@@ -64,39 +88,69 @@ public final class ModelWeights {
      *
      * @throws CheckpointException as the other
      */
-    public void load(Checkpoint checkpoint, AdamW adamW, Device device) throws CheckpointException {
-        load(checkpoint);
-        for (Range range : parameters.own()) {
-            long at = parameters.ownOffset(range);
-            device.upload(
-                    flat("m.", checkpoint.optimizer(), range),
-                    adamW.firstMoments().slice(0, at, range.length()));
-            device.upload(
-                    flat("v.", checkpoint.optimizer(), range),
-                    adamW.secondMoments().slice(0, at, range.length()));
-        }
+    public CheckpointState load(Source source, AdamW adamW) throws IOException {
+        Loading loading = new Loading();
+        loading.expect("", parameters::set);
+        loading.expect("m.", (offset, values) -> parameters.setOwn(adamW.firstMoments(), offset, values));
+        loading.expect("v.", (offset, values) -> parameters.setOwn(adamW.secondMoments(), offset, values));
+        return load(source, loading);
     }
 
-    private float[] flat(String prefix, Map<String, TensorSlice> tensors, Range range) throws CheckpointException {
-        float[] flat = new float[Math.toIntExact(range.length())];
-        for (Parameters.Entry entry : parameters.entries()) {
-            TensorSlice tensor = tensors.get(prefix + entry.name());
-            int[] expected = savedShape(entry);
-            if (tensor == null || !Arrays.equals(tensor.shape(), expected)) {
-                throw new CheckpointException(String.format(
-                        Locale.ROOT,
-                        "the checkpoint's tensor %s is %s, and the model needs %s; use the model section it was trained with",
-                        prefix + entry.name(),
-                        tensor == null ? "missing" : Arrays.toString(tensor.shape()),
-                        Arrays.toString(expected)));
-            }
-            Range part = new Range(entry.offset(), tensor.count()).intersect(range);
-            int at = (int) (part.offset() - entry.offset());
-            FloatBuffer elements = tensor.elements().slice(at, (int) part.length());
-            if (elements.hasRemaining()) {
-                elements.get(flat, (int) (part.offset() - range.offset()), elements.remaining());
+    private CheckpointState load(Source source, Loading loading) throws IOException {
+        parameters.clear();
+        CheckpointState state = source.readTo(loading);
+        loading.requireAll();
+        return state;
+    }
+
+    /** Takes values for the flat buffers, those from {@code offset} on. */
+    private interface FlatSink {
+        void take(long offset, FloatBuffer values);
+    }
+
+    /** Where the tensors of a checkpoint go; others that it has are passed over. */
+    private final class Loading implements TensorTarget {
+        private record Place(List<Long> shape, long offset, FlatSink sink) {}
+
+        /** Those that have not come yet. */
+        private final Map<String, Place> places = new HashMap<>();
+
+        void expect(String prefix, FlatSink sink) {
+            for (Parameters.Entry entry : parameters.entries()) {
+                places.put(prefix + entry.name(), new Place(savedShape(entry), entry.offset(), sink));
             }
         }
-        return flat;
+
+        @Override
+        public TensorContent.Sink begin(String name, List<Long> shape) throws CheckpointException {
+            Place place = places.remove(name);
+            if (place == null) {
+                return next -> {};
+            }
+            if (!place.shape().equals(shape)) {
+                throw misfit(name, shape.toString(), place);
+            }
+            long[] at = {place.offset()};
+            return next -> {
+                place.sink().take(at[0], next);
+                at[0] += next.remaining();
+            };
+        }
+
+        void requireAll() throws CheckpointException {
+            if (!places.isEmpty()) {
+                String missing = Collections.min(places.keySet());
+                throw misfit(missing, "missing", places.get(missing));
+            }
+        }
+
+        private CheckpointException misfit(String name, String found, Place place) {
+            return new CheckpointException(String.format(
+                    Locale.ROOT,
+                    "the checkpoint's tensor %s is %s, and the model needs %s; use the model section it was trained with",
+                    name,
+                    found,
+                    place.shape()));
+        }
     }
 }

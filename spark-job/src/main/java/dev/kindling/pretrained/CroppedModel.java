@@ -1,11 +1,13 @@
 package dev.kindling.pretrained;
 
+import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.interop.HuggingFaceModel;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
+import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import org.apache.hadoop.fs.Path;
@@ -32,7 +34,7 @@ public final class CroppedModel {
                 1,
                 OptionalDouble.empty(),
                 OptionalLong.empty());
-        return store.save(
-                state, HuggingFaceModel.cropped(whole.weights(), config.model().blockSize()));
+        return store.save(new Checkpoint(
+                state, HuggingFaceModel.cropped(whole.weights(), config.model().blockSize()), Map.of()));
     }
 }

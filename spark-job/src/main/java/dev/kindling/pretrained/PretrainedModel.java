@@ -1,5 +1,6 @@
 package dev.kindling.pretrained;
 
+import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.ConfigException;
@@ -21,6 +22,7 @@ import dev.kindling.nn.GptConfig;
 import dev.kindling.storage.HadoopModelFolder;
 import java.io.IOException;
 import java.util.Locale;
+import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import org.apache.hadoop.conf.Configuration;
@@ -143,6 +145,7 @@ public record PretrainedModel(String folder, HuggingFaceModel model, Tokenizer t
      * @throws ModelFileException if a weight is not finite, or the model section asks for what the folder has not
      */
     public Path save(TrainConfig config, CheckpointStore store) throws IOException {
-        return store.save(state(config), model.weights(GptConfigs.of(config.model(), tokenizer.vocabSize())));
+        return store.save(new Checkpoint(
+                state(config), model.weights(GptConfigs.of(config.model(), tokenizer.vocabSize())), Map.of()));
     }
 }

@@ -3,6 +3,7 @@ package dev.kindling.train;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointException;
+import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.RankSession;
@@ -10,6 +11,7 @@ import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.exchange.StateHandover;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.storage.Storage;
+import dev.kindling.train.checkpoint.HeldCheckpoint;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
@@ -79,7 +81,8 @@ record Beginning(
             replica.parameters().initialise(config.train().seed());
         } else {
             Path checkpoint = beginning.orElseGet(() -> new Path(initFrom));
-            weights.load(CheckpointStore.around(checkpoint, Storage.settings()).loadModel(checkpoint));
+            CheckpointStore store = CheckpointStore.around(checkpoint, Storage.settings());
+            weights.load(target -> store.loadModel(checkpoint, target));
         }
         return initFrom;
     }
@@ -89,12 +92,14 @@ record Beginning(
         rank.member().enter("restoring the checkpoint of step " + step);
         Optional<Checkpoint> inMemory = held.committed(step);
         try {
-            Checkpoint checkpoint = inMemory.isPresent()
-                    ? inMemory.get()
-                    : rank.store().load(rank.store().committed(step));
-            weights.load(checkpoint, replica.adamW(), rank.device());
-            rank.seat().best(BestLoss.of(checkpoint.state()));
-            replica.model().fp8History(checkpoint.state().fp8History());
+            Path committed = rank.store().committed(step);
+            CheckpointState state = weights.load(
+                    inMemory.isPresent()
+                            ? inMemory.get()::readTo
+                            : target -> rank.store().load(committed, target),
+                    replica.adamW());
+            rank.seat().best(BestLoss.of(state));
+            replica.model().fp8History(state.fp8History());
         } catch (CheckpointException e) { // the driver looks at all of them before the next attempt
             throw new IllegalStateException(e.getMessage(), e);
         }

@@ -14,4 +14,9 @@ import java.util.List;
  */
 public record RankReport(String where, String memory, String restored, List<StartClock.Phase> phases) {
     public static final Topic<RankReport> TOPIC = new Topic<>("rank", RankReport.class);
+
+    /** What a rank tells the user while it trains: what is so, and what would change it. */
+    public record Notice(String where, String text) {
+        public static final Topic<Notice> TOPIC = new Topic<>("notice", Notice.class);
+    }
 }

@@ -11,7 +11,7 @@ import dev.kindling.exchange.GradientSum;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.exchange.ZeroExchange;
-import dev.kindling.model.Snapshot;
+import dev.kindling.model.FlatTarget;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.OptimizerShard;
@@ -19,6 +19,7 @@ import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.plan.MemoryFit;
 import dev.kindling.tensor.Tensor;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -100,34 +101,32 @@ public final class Replica {
         return zero.isPresent();
     }
 
+    /** The state for a checkpoint: F32 weights, first and second moments, of the weights that this rank updates or of all. */
+    List<Tensor> state() {
+        AdamW adamW = model.adamW();
+        return List.of(model.parameters().master(), adamW.firstMoments(), adamW.secondMoments());
+    }
+
     /**
-     * The state for a checkpoint, on rank 0; where it is sharded all ranks call it together.
+     * Hands out the whole {@link #state}; where it is sharded all ranks call it together.
      *
-     * @param everywhere also on the other ranks, unless it is sharded
+     * @param targets one for each; empty on a rank that takes none, as where it is sharded only rank 0 does
      */
-    Optional<Snapshot> snapshot(boolean everywhere) {
-        boolean here = ranks.rank() == 0 || (everywhere && !sharded());
-        Optional<float[]> weights = collect(model.parameters().master(), here);
-        Optional<float[]> first = collect(model.adamW().firstMoments(), here);
-        Optional<float[]> second = collect(model.adamW().secondMoments(), here);
+    void collect(Optional<List<FlatTarget>> targets) {
+        for (int i = 0; i < state().size(); i++) {
+            Tensor tensor = state().get(i);
+            Optional<FlatTarget> target =
+                    targets.isPresent() ? Optional.of(targets.get().get(i)) : Optional.empty();
+            if (tensor.count() == model.parameters().count()) {
+                target.ifPresent(it -> it.take(memory.device(), tensor));
+            } else {
+                zero.orElseThrow().collect(tensor, target);
+            }
+        }
         if (sharded()) {
             // A rank that leaves after its last step would break off what rank 0 still collects.
             ranks.allReduce().barrier();
         }
-        return weights.map(all -> new Snapshot(all, first.orElseThrow(), second.orElseThrow()));
-    }
-
-    private Optional<float[]> collect(Tensor tensor, boolean here) {
-        boolean whole = tensor.count() == model.parameters().count();
-        if (!whole) {
-            return zero.orElseThrow().collect(tensor);
-        }
-        if (!here) {
-            return Optional.empty();
-        }
-        float[] flat = new float[Math.toIntExact(tensor.count())];
-        memory.device().download(tensor, flat);
-        return Optional.of(flat);
     }
 
     /**

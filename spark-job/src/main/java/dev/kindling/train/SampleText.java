@@ -22,7 +22,7 @@ record SampleText(Trainer.Rank rank, Replica replica, ModelWeights weights) {
         Optional<Path> checkpoint = rank.store().best();
         if (checkpoint.isPresent()) {
             rank.member().enter("loading the best checkpoint for a sample");
-            weights.load(rank.store().loadModel(checkpoint.get()));
+            weights.load(target -> rank.store().loadModel(checkpoint.get(), target));
         }
         List<Integer> tokens = new ArrayList<>();
         try (Arena arena = rank.device().arena("sample")) {

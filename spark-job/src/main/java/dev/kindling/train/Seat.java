@@ -11,6 +11,7 @@ import dev.kindling.model.ExecutorDevice;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.OptimizerShard;
 import dev.kindling.tensor.Arena;
+import dev.kindling.train.checkpoint.HeldCheckpoint;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -156,7 +157,7 @@ final class Seat implements AutoCloseable {
 
     @Override
     public void close() {
-        checkpoints.set(null);
+        HeldCheckpoint.free(checkpoints);
         try {
             dropModel();
         } finally {

@@ -11,7 +11,7 @@ import com.fasterxml.jackson.annotation.Nulls;
  * @param bestValLoss the lowest validation loss of the run, in nats a token
  * @param bestStep the step at which it was measured; 0 where that is not known
  * @param device what rank 0 ran on
- * @param peakBytes the most memory of it that was allocated at once
+ * @param peakBytes the most memory of it that was allocated at once, without the copy for checkpoints
  * @param attention the backends that really ran
  * @param allreduce the transport that really ran
  * @param paddingSaved the share of rows that would be padding if each packed sequence were padded to block_size, over

@@ -52,8 +52,7 @@ final class Trainer {
     private final TrainStep step;
     private final RankShare share;
     private final Evaluation evaluation;
-    private final CheckpointWriter writer;
-    private final HeldCheckpoint held;
+    private final Checkpoints checkpoints;
     private final PaddingCount padding;
     private final EnergyCount energy;
 
@@ -78,14 +77,8 @@ final class Trainer {
                 config.train().globalBatch(),
                 config.model().blockSize());
         energy = new EnergyCount(device);
-        RankSession member = rank.member();
-        writer = new CheckpointWriter(
-                rank.store(),
-                (done, staged) -> member.request(CommitRequest.TOPIC, new CommitRequest(done, staged.toString())),
-                member::check,
-                Duration.ofMillis(member.limits().checkpoint()));
-        held = new HeldCheckpoint(
-                seat.checkpoints(), rank.store(), config.checkpoint().inMemory());
+        checkpoints =
+                new Checkpoints(rank, replica, weights, config.checkpoint().inMemory());
     }
 
     private Replica replica(Arena arena) {
@@ -104,7 +97,7 @@ final class Trainer {
     TrainResult run() throws IOException {
         long start = rank.member().generation().startStep();
         rank.clock().mark("model");
-        String restored = beginning.restore(held);
+        String restored = beginning.restore(checkpoints.held());
         rank.clock().mark("weights");
         String memory = rank.member().rank() == 0 ? replica.fit().table() : "";
         rank.member()
@@ -118,7 +111,7 @@ final class Trainer {
         boolean more = true;
         long done = start;
         try (step;
-                writer;
+                checkpoints;
                 Prefetcher<StepBatches> batches =
                         source.prefetch(start, config.train().maxSteps(), share, rank.member())) {
             if (beginning.live()) {
@@ -131,7 +124,7 @@ final class Trainer {
             }
             energy.pause();
             rank.member().enter("waiting for the last checkpoint to be written and committed");
-            writer.finish(Duration.ofMillis(rank.member().limits().request())); // no peer waits any more
+            checkpoints.finish(Duration.ofMillis(rank.member().limits().request())); // no peer waits any more
         }
         return new TrainResult(
                 done,
@@ -139,7 +132,7 @@ final class Trainer {
                 seat.best().valLoss(),
                 seat.best().step(),
                 device.description(),
-                device.peakBytes(),
+                checkpoints.peakBytes(),
                 sdpa.chosen(),
                 step.transport(),
                 padding.saved(),
@@ -170,7 +163,7 @@ final class Trainer {
     /** Whether training goes on after this step with these ranks. */
     private boolean runStep(long number, Prefetcher<StepBatches> prefetched) throws IOException {
         rank.member().check();
-        writer.check();
+        checkpoints.check();
         long began = System.nanoTime();
         StepBatches batches = prefetched.next();
         long drawn = System.nanoTime();
@@ -210,7 +203,7 @@ final class Trainer {
         boolean checkpoint = done % config.checkpoint().interval() == 0;
         if (checkpoint || ends(done) || seat.best().step() == done) {
             rank.member().flushReports(); // a later generation begins after these steps
-            if (rank.member().rank() == 0 || replica.sharded() || held.on()) {
+            if (checkpoints.takesPart()) {
                 save(done);
             }
         }
@@ -253,20 +246,9 @@ final class Trainer {
         }
     }
 
-    /** The state between two steps, copied to the host, so that training can go on while rank 0 writes it. */
     private void save(long done) throws IOException {
         energy.pause();
-        rank.member().enter("waiting for the checkpoint before that of step " + done);
-        writer.finish();
-        if (held.on()) {
-            allReduce.barrier(); // no rank lets go of the checkpoint before until that is committed
-        }
-        rank.member().enter("checkpoint");
-        Optional<Checkpoint> taken = held.hold(() -> replica.snapshot(held.on())
-                .map(it -> new Checkpoint(state(done), weights.model(it), weights.optimizer(it))));
-        if (taken.isPresent() && rank.member().rank() == 0) {
-            writer.save(taken.get());
-        }
+        checkpoints.save(state(done));
         rank.member().enter("training");
         energy.resume();
     }

@@ -84,6 +84,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     public TopicHandlers handlers() {
         return new TopicHandlers()
                 .on(RankReport.TOPIC, this::rankBegins)
+                .on(RankReport.Notice.TOPIC, (from, rank, notice) -> LOG.warn("{}: {}", notice.where(), notice.text()))
                 .on(StepReport.TOPIC, this::stepDone)
                 .on(StepReport.Finished.TOPIC, this::stepsFinished)
                 .on(CommitRequest.TOPIC, this::commit);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
+import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -42,14 +43,18 @@ class CheckpointStoreTest {
         return store.commit(store.stage(checkpoint), checkpoint.state().step());
     }
 
+    private CheckpointState load(org.apache.hadoop.fs.Path committed) throws IOException {
+        return store.load(committed, new LoadedTensors());
+    }
+
     @Test
     void loadsWhatItSaved() throws IOException {
         Checkpoint saved = checkpoint(250, OptionalDouble.of(1.8832));
-        Checkpoint loaded = store.load(save(store, saved));
+        LoadedTensors loaded = new LoadedTensors();
+        CheckpointState state = store.load(save(store, saved), loaded);
 
-        assertThat(loaded.state()).isEqualTo(saved.state());
-        assertSame(loaded.model(), saved.model());
-        assertSame(loaded.optimizer(), saved.optimizer());
+        assertThat(state).isEqualTo(saved.state());
+        assertSame(loaded, LoadedTensors.of(saved));
         assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000250");
         assertThat(names(run.resolve("checkpoints/step-0000250")))
                 .containsExactly("model.safetensors", "optimizer.safetensors", "state.json");
@@ -59,25 +64,23 @@ class CheckpointStoreTest {
     void aSnapshotIsTheCheckpointOnlyIfEveryBitOfItWasCommitted() throws IOException {
         Checkpoint saved = checkpoint(250, OptionalDouble.of(1.8832));
         save(store, saved);
-        assertThat(store.load(saved).orElseThrow().state()).isEqualTo(saved.state());
+        assertThat(store.committedAs(saved)).contains(saved.state());
 
         String name = saved.optimizer().keySet().iterator().next();
-        TensorSlice moment = saved.optimizer().get(name);
-        float[] altered = new float[moment.count()];
-        moment.elements().get(altered);
+        float[] altered = LoadedTensors.of(saved).values.get(name);
         altered[altered.length - 1] = Math.nextUp(altered[altered.length - 1]);
-        Map<String, TensorSlice> optimizer = new HashMap<>(saved.optimizer());
-        optimizer.put(name, new TensorSlice(moment.shape(), altered, 0));
-        assertThat(store.load(new Checkpoint(saved.state(), saved.model(), optimizer)))
+        Map<String, TensorContent> optimizer = new HashMap<>(saved.optimizer());
+        optimizer.put(name, LoadedTensors.tensor(altered, 0, 13, 7));
+        assertThat(store.committedAs(new Checkpoint(saved.state(), saved.model(), optimizer)))
                 .isEmpty();
     }
 
     @Test
     void aRunWithoutAnEvaluationHasNoBestLoss() throws IOException {
-        Checkpoint loaded = store.load(save(store, checkpoint(7, OptionalDouble.empty())));
+        org.apache.hadoop.fs.Path saved = save(store, checkpoint(7, OptionalDouble.empty()));
 
-        assertThat(loaded.state().bestValLoss()).isEmpty();
-        assertThat(store.loadModel(store.list().get(0)).optimizer()).isEmpty();
+        assertThat(load(saved).bestValLoss()).isEmpty();
+        assertThat(LoadedTensors.ofModel(store, saved).values).containsOnlyKeys("wte.weight", "h.0.attn.c_attn.weight");
     }
 
     @Test
@@ -98,7 +101,7 @@ class CheckpointStoreTest {
         save(store, checkpoint(250, OptionalDouble.of(2)));
 
         assertThat(names(run.resolve("checkpoints"))).containsExactly("step-0000250");
-        assertThat(store.load(store.list().get(0)).state().bestValLoss()).hasValue(2);
+        assertThat(load(store.list().get(0)).bestValLoss()).hasValue(2);
     }
 
     @Test
@@ -136,11 +139,11 @@ class CheckpointStoreTest {
             assertDamaged(newest);
         }
         Files.write(damaged, original);
-        assertThat(store.load(newest).state().step()).isEqualTo(500);
+        assertThat(load(newest).step()).isEqualTo(500);
     }
 
     private void assertDamaged(org.apache.hadoop.fs.Path newest) throws IOException {
-        assertThatThrownBy(() -> store.load(newest))
+        assertThatThrownBy(() -> load(newest))
                 .isInstanceOf(CheckpointException.class)
                 .message()
                 .contains("step-0000500", "; use ")
@@ -161,12 +164,12 @@ class CheckpointStoreTest {
         String whole = Files.readString(state);
         for (String more : new String[] {"x", "{}", "\u0000"}) {
             Files.writeString(state, whole + more);
-            assertThatThrownBy(() -> store.load(committed))
+            assertThatThrownBy(() -> load(committed))
                     .isInstanceOf(CheckpointException.class)
                     .hasMessageContaining("state.json is damaged");
         }
         Files.writeString(state, whole + "\n");
-        assertThat(store.load(committed).state().step()).isEqualTo(250);
+        assertThat(load(committed).step()).isEqualTo(250);
     }
 
     @Test
@@ -175,7 +178,7 @@ class CheckpointStoreTest {
         Path state = run.resolve("checkpoints/step-0000250/state.json");
         Files.writeString(state, Files.readString(state).replace("\"seed\" : 1337", "\"seed\" : 1338"));
 
-        assertThatThrownBy(() -> store.load(path)).hasMessageContaining("its checksum does not match its content");
+        assertThatThrownBy(() -> load(path)).hasMessageContaining("its checksum does not match its content");
     }
 
     @Test
@@ -184,12 +187,12 @@ class CheckpointStoreTest {
         Path directory = run.resolve("checkpoints/step-0000250");
         Path renamed = run.resolve("checkpoints/step-0000300");
         Files.move(directory, renamed);
-        assertThatThrownBy(() -> store.load(hadoop(renamed))).hasMessageContaining("holds step 250");
+        assertThatThrownBy(() -> load(hadoop(renamed))).hasMessageContaining("holds step 250");
         Files.move(renamed, directory);
 
         Path state = directory.resolve("state.json");
         Files.writeString(state, Files.readString(state).replace("\"version\" : 1", "\"version\" : 2"));
-        assertThatThrownBy(() -> store.load(path))
+        assertThatThrownBy(() -> load(path))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining("has version 2, but this Kindling reads version 1; use the Kindling that wrote");
     }
@@ -263,17 +266,17 @@ class CheckpointStoreTest {
         return new Checkpoint(
                 state,
                 Map.of(
-                        "wte.weight", new TensorSlice(new int[] {13, 7}, model, 0),
-                        "h.0.attn.c_attn.weight", new TensorSlice(new int[] {207}, model, 13 * 7)),
+                        "wte.weight", LoadedTensors.tensor(model, 0, 13, 7),
+                        "h.0.attn.c_attn.weight", LoadedTensors.tensor(model, 13 * 7, 207)),
                 Map.of(
-                        "m.wte.weight", new TensorSlice(new int[] {13, 7}, moments, 0),
-                        "v.wte.weight", new TensorSlice(new int[] {13, 7}, moments, model.length)));
+                        "m.wte.weight", LoadedTensors.tensor(moments, 0, 13, 7),
+                        "v.wte.weight", LoadedTensors.tensor(moments, model.length, 13, 7)));
     }
 
-    static void assertSame(Map<String, TensorSlice> actual, Map<String, TensorSlice> expected) {
-        assertThat(actual.keySet()).isEqualTo(expected.keySet());
-        expected.forEach((name, tensor) ->
-                assertThat(SafeTensorsTest.bits(actual.get(name))).isEqualTo(SafeTensorsTest.bits(tensor)));
+    static void assertSame(LoadedTensors actual, LoadedTensors expected) {
+        assertThat(actual.shapes).isEqualTo(expected.shapes);
+        expected.values.forEach((name, tensor) ->
+                assertThat(SafeTensorsTest.bits(actual.values.get(name))).isEqualTo(SafeTensorsTest.bits(tensor)));
     }
 
     static org.apache.hadoop.fs.Path hadoop(Path path) {

@@ -3,13 +3,16 @@ package dev.kindling.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.io.ByteArrayInputStream;
+import dev.kindling.interop.SafeTensorsFile;
+import dev.kindling.interop.TensorContent;
+import dev.kindling.tensor.DType;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
@@ -20,29 +23,32 @@ import org.junit.jupiter.params.provider.CsvSource;
 class SafeTensorsTest {
 
     @Test
-    void roundTripKeepsEveryBitShapeAndMetadata() throws IOException {
+    void roundTripKeepsEveryBitAndShape() throws IOException {
         float[] flat = floats(13 * 207 + 16385 + 1, 1);
         flat[0] = -0.0f;
         flat[1] = Float.intBitsToFloat(0x7fc00001); // a NaN with a payload
         flat[2] = Float.MIN_VALUE;
-        Map<String, TensorSlice> tensors = Map.of(
-                "wte.weight", new TensorSlice(new int[] {13, 207}, flat, 0),
-                "ln_f.weight", new TensorSlice(new int[] {16385}, flat, 13 * 207),
-                "scalar", new TensorSlice(new int[0], flat, flat.length - 1));
+        Map<String, TensorContent> tensors = Map.of(
+                "wte.weight", LoadedTensors.tensor(flat, 0, 13, 207),
+                "ln_f.weight", LoadedTensors.tensor(flat, 13 * 207, 16385),
+                "scalar", LoadedTensors.tensor(flat, flat.length - 1));
 
-        SafeTensors read = read(bytes(tensors, Map.of("format", "pt", "note", "\"ä\"")));
+        LoadedTensors read = read(bytes(tensors, Map.of("format", "pt", "note", "\"ä\"")));
 
-        assertThat(read.metadata()).containsExactlyEntriesOf(new TreeMap<>(Map.of("format", "pt", "note", "\"ä\"")));
-        assertThat(read.tensors().keySet()).containsExactly("ln_f.weight", "scalar", "wte.weight");
-        tensors.forEach((name, tensor) -> {
-            assertThat(read.tensors().get(name).shape()).isEqualTo(tensor.shape());
-            assertThat(bits(read.tensors().get(name))).isEqualTo(bits(tensor));
-        });
+        assertThat(read.shapes)
+                .containsExactly(
+                        Map.entry("ln_f.weight", List.of(16385L)),
+                        Map.entry("scalar", List.of()),
+                        Map.entry("wte.weight", List.of(13L, 207L)));
+        assertThat(bits(read.values.get("wte.weight"))).isEqualTo(bits(Arrays.copyOf(flat, 13 * 207)));
+        assertThat(bits(read.values.get("ln_f.weight")))
+                .isEqualTo(bits(Arrays.copyOfRange(flat, 13 * 207, flat.length - 1)));
+        assertThat(read.values.get("scalar")).containsExactly(flat[flat.length - 1]);
     }
 
     @Test
     void theLayoutIsThatOfTheFormat() throws IOException {
-        byte[] file = bytes(Map.of("a", new TensorSlice(new int[] {1, 2}, new float[] {9, 1.5f, -2}, 1)), Map.of());
+        byte[] file = bytes(Map.of("a", LoadedTensors.tensor(new float[] {9, 1.5f, -2}, 1, 1, 2)), Map.of());
 
         String header = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1,2],\"data_offsets\":[0,8]}}";
         int headerBytes = (header.length() + 7) / 8 * 8;
@@ -58,9 +64,9 @@ class SafeTensorsTest {
     @Test
     void equalTensorsGiveEqualBytesWhateverTheMap() throws IOException {
         float[] flat = floats(26, 2);
-        TensorSlice a = new TensorSlice(new int[] {13}, flat, 0);
-        TensorSlice b = new TensorSlice(new int[] {13}, flat.clone(), 13);
-        Map<String, TensorSlice> reversed = new TreeMap<String, TensorSlice>(java.util.Comparator.reverseOrder());
+        TensorContent a = LoadedTensors.tensor(flat, 0, 13);
+        TensorContent b = LoadedTensors.tensor(flat.clone(), 13, 13);
+        Map<String, TensorContent> reversed = new TreeMap<String, TensorContent>(java.util.Comparator.reverseOrder());
         reversed.putAll(Map.of("a", a, "b", b));
 
         assertThat(bytes(reversed, Map.of())).isEqualTo(bytes(Map.of("a", a, "b", b), Map.of()));
@@ -68,7 +74,7 @@ class SafeTensorsTest {
 
     @Test
     void everyTruncationIsRefused() throws IOException {
-        byte[] file = bytes(Map.of("a", new TensorSlice(new int[] {13}, floats(13, 3), 0)), Map.of());
+        byte[] file = bytes(Map.of("a", LoadedTensors.tensor(floats(13, 3), 0, 13)), Map.of());
         for (int length = 0; length < file.length; length++) {
             byte[] truncated = Arrays.copyOf(file, length);
             assertThatThrownBy(() -> read(truncated))
@@ -126,21 +132,19 @@ class SafeTensorsTest {
         return floats;
     }
 
-    static int[] bits(TensorSlice tensor) {
-        float[] copy = new float[tensor.count()];
-        tensor.elements().get(copy);
-        int[] bits = new int[copy.length];
-        Arrays.setAll(bits, i -> Float.floatToRawIntBits(copy[i]));
+    static int[] bits(float[] tensor) {
+        int[] bits = new int[tensor.length];
+        Arrays.setAll(bits, i -> Float.floatToRawIntBits(tensor[i]));
         return bits;
     }
 
-    private static byte[] bytes(Map<String, TensorSlice> tensors, Map<String, String> metadata) throws IOException {
+    private static byte[] bytes(Map<String, TensorContent> tensors, Map<String, String> metadata) throws IOException {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
-        new SafeTensors(tensors, metadata).writeTo(out);
+        new SafeTensorsFile(tensors, metadata, DType.F32).writeTo(out);
         return out.toByteArray();
     }
 
-    private static SafeTensors read(byte[] file) throws IOException {
-        return SafeTensors.read(new ByteArrayInputStream(file), file.length, "x.safetensors");
+    private static LoadedTensors read(byte[] file) throws IOException {
+        return LoadedTensors.ofFile(file, "x.safetensors");
     }
 }

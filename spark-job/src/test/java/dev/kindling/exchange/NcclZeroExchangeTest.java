@@ -11,6 +11,7 @@ import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.model.HostFloats;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.GptConfig;
 import dev.kindling.nn.OptimizerShard;
@@ -120,8 +121,8 @@ class NcclZeroExchangeTest {
                         new NcclCommunicator.RankGroup(id, shard.rank(), shard.ranks(), () -> {}, Assertions::fail))) {
             Parameters parameters = new Parameters(MODEL, device, arena, true, shard);
             AdamW adamW = adamW(parameters, device, arena);
-            NcclZeroExchange exchange = new NcclZeroExchange(
-                    communicator, device, parameters, losses(device, arena, shard), shard.rank() == 0);
+            NcclZeroExchange exchange =
+                    new NcclZeroExchange(communicator, device, parameters, losses(device, arena, shard));
             Runnable update = () -> {
                 exchange.clip(new GradientClip(device.ops(), maxNorm), parameters.gradients());
                 adamW.step(exchange::updated);
@@ -150,13 +151,27 @@ class NcclZeroExchangeTest {
             float[] weights = named(parameters, download(device, parameters.working()));
             List<float[]> snapshot = new ArrayList<>();
             for (Tensor own : List.of(adamW.firstMoments(), adamW.secondMoments())) {
-                exchange.collect(own).ifPresent(flat -> snapshot.add(named(parameters, flat)));
+                collect(exchange, own, parameters, shard).ifPresent(snapshot::add);
             }
             if (parameters.master() != parameters.working()) {
-                exchange.collect(parameters.master()).ifPresent(flat -> snapshot.add(named(parameters, flat)));
+                collect(exchange, parameters.master(), parameters, shard).ifPresent(snapshot::add);
             }
             leaving.await(30, TimeUnit.SECONDS);
             return new Outcome(norms, weights, shard.rank() == 0 ? Optional.of(snapshot) : Optional.empty());
+        }
+    }
+
+    private static Optional<float[]> collect(
+            NcclZeroExchange exchange, Tensor own, Parameters parameters, OptimizerShard shard) {
+        if (shard.rank() != 0) {
+            exchange.collect(own, Optional.empty());
+            return Optional.empty();
+        }
+        try (HostFloats all = new HostFloats(parameters.count())) {
+            exchange.collect(own, Optional.of(all));
+            float[] flat = new float[(int) parameters.count()];
+            all.read(0, FloatBuffer.wrap(flat));
+            return Optional.of(named(parameters, flat));
         }
     }
 

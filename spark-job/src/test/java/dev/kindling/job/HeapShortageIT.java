@@ -64,10 +64,8 @@ class HeapShortageIT {
         Path out = folder.resolve("arrays");
         Printed printed = train(
                 out,
-                "model.n_embd=512",
-                "model.n_layer=7",
-                "model.n_head=8",
-                "train.global_batch=2",
+                "model.block_size=64",
+                "train.global_batch=2000000", // 1 GB of tokens
                 "train.micro_batch=1",
                 "train.max_steps=2",
                 "train.eval_batches=1");

@@ -3,11 +3,11 @@ package dev.kindling.pretrained;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.LoadedTensors;
 import dev.kindling.job.CommandRuns;
 import dev.kindling.job.CommandRuns.Printed;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
-import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -168,11 +168,7 @@ class HuggingFaceIT {
         org.apache.hadoop.fs.Path checkpoints =
                 new org.apache.hadoop.fs.Path(run.resolve("checkpoints").toUri());
         CheckpointStore store = new CheckpointStore(Storage.of(checkpoints, hadoop), checkpoints, 1);
-        FloatBuffer elements =
-                store.loadModel(store.committed(step)).model().get("wpe.weight").elements();
-        float[] positions = new float[elements.remaining()];
-        elements.get(positions);
-        return positions;
+        return LoadedTensors.ofModel(store, store.committed(step)).values.get("wpe.weight");
     }
 
     @Test

@@ -3,6 +3,7 @@ package dev.kindling.pretrained;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.device.Precision;
@@ -15,6 +16,7 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import org.apache.hadoop.conf.Configuration;
@@ -57,13 +59,14 @@ class LocalCheckpointTest {
                 1,
                 OptionalDouble.of(1.5),
                 OptionalLong.of(20));
-        store.save(
+        store.save(new Checkpoint(
                 state,
                 pretrained
                         .model()
                         .weights(GptConfigs.of(
                                 pretrained.config().model(),
-                                pretrained.tokenizer().vocabSize())));
+                                pretrained.tokenizer().vocabSize())),
+                Map.of()));
     }
 
     private LanguageModel load(String path) throws IOException {

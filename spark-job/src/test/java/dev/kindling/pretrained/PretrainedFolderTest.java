@@ -7,8 +7,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.checkpoint.SafeTensors;
-import dev.kindling.checkpoint.TensorSlice;
+import dev.kindling.checkpoint.LoadedTensors;
 import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.ModelSection;
 import dev.kindling.config.ModelSection.Activation;
@@ -18,10 +17,8 @@ import dev.kindling.interop.ModelFileException;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.DType;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -101,21 +98,17 @@ class PretrainedFolderTest {
                 .isEqualTo(JSON.readTree("{\"n_layer\":2,\"n_head\":2,\"n_embd\":8,\"block_size\":16,\"bias\":false,"
                         + "\"vocab_size\":45,\"dropout\":0.25}"));
         Path file = folder.resolve("nanogpt/model.safetensors");
-        SafeTensors state;
-        try (InputStream in = Files.newInputStream(file)) {
-            state = SafeTensors.read(in, Files.size(file), "nanogpt");
-        }
-        assertThat(state.tensors()).hasSize(weights.size() + 1);
+        LoadedTensors state = LoadedTensors.ofFile(Files.readAllBytes(file), "nanogpt");
+        assertThat(state.values).hasSize(weights.size() + 1);
         float[] own = weights.get("h.1.mlp.c_proj.weight"); // (32, 8)
-        TensorSlice theirs = state.tensors().get("transformer.h.1.mlp.c_proj.weight");
-        assertThat(theirs.shape()).containsExactly(8, 32);
+        float[] theirs = state.values.get("transformer.h.1.mlp.c_proj.weight");
+        assertThat(state.shapes.get("transformer.h.1.mlp.c_proj.weight")).containsExactly(8L, 32L);
         for (int in = 0; in < 32; in++) {
             for (int out = 0; out < 8; out++) {
-                assertThat(theirs.elements().get(out * 32 + in)).isEqualTo(own[in * 8 + out]);
+                assertThat(theirs[out * 32 + in]).isEqualTo(own[in * 8 + out]);
             }
         }
-        assertThat(state.tensors().get("lm_head.weight").elements())
-                .isEqualTo(FloatBuffer.wrap(weights.get("wte.weight")));
+        assertThat(state.values.get("lm_head.weight")).isEqualTo(weights.get("wte.weight"));
     }
 
     /** Changes the header of the file, the length before it too, and leaves the data as they are. */

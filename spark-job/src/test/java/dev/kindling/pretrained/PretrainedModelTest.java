@@ -8,7 +8,7 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.checkpoint.TensorSlice;
+import dev.kindling.checkpoint.LoadedTensors;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.ModelSection;
@@ -19,11 +19,11 @@ import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import dev.kindling.interop.Gpt2Tensors;
 import dev.kindling.interop.ModelFileException;
+import dev.kindling.interop.TensorContent;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.DType;
 import java.io.IOException;
-import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,6 +33,7 @@ import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.stream.LongStream;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -54,12 +55,6 @@ class PretrainedModelTest {
         return new org.apache.hadoop.fs.Path(path.toUri());
     }
 
-    private static float[] floats(FloatBuffer buffer) {
-        float[] floats = new float[buffer.remaining()];
-        buffer.get(floats);
-        return floats;
-    }
-
     @ParameterizedTest
     @CsvSource({
         "'', F32, 1",
@@ -73,20 +68,18 @@ class PretrainedModelTest {
         TinyFolder tiny = TinyFolder.of(prefix, dtype, shards);
         PretrainedModel pretrained = PretrainedModel.open(hadoop(tiny.writeTo(folder.resolve("in"))), HADOOP);
         CheckpointStore store = store("out");
-        Checkpoint checkpoint = store.loadModel(pretrained.save(pretrained.config(), store));
+        LoadedTensors model = new LoadedTensors();
+        CheckpointState state = store.loadModel(pretrained.save(pretrained.config(), store), model);
 
-        assertThat(checkpoint.state().step()).isZero();
-        TrainConfig config = TrainConfig.fromTree(checkpoint.state().config(), "state");
+        assertThat(state.step()).isZero();
+        TrainConfig config = TrainConfig.fromTree(state.config(), "state");
         assertThat(config.model()).isEqualTo(new ModelSection(2, 2, 8, 16, 0, true, Activation.GELU_TANH));
-        assertThat(Tokenizers.fromJson(checkpoint.state().tokenizer(), "state")).isEqualTo(TinyFolder.CHARACTERS);
-        assertThat(checkpoint.model().keySet())
+        assertThat(Tokenizers.fromJson(state.tokenizer(), "state")).isEqualTo(TinyFolder.CHARACTERS);
+        assertThat(model.values.keySet())
                 .containsExactlyInAnyOrderElementsOf(
                         Gpt2Tensors.all(GptConfigs.of(config.model(), TinyFolder.CHARACTERS.vocabSize()))
                                 .keySet());
-        checkpoint
-                .model()
-                .forEach((name, tensor) ->
-                        assertThat(floats(tensor.elements())).as(name).isEqualTo(tiny.values.get(name)));
+        model.values.forEach((name, tensor) -> assertThat(tensor).as(name).isEqualTo(tiny.values.get(name)));
         assertThat(store.latestValid().found()).isPresent();
     }
 
@@ -96,10 +89,9 @@ class PretrainedModelTest {
         TrainConfig shorter = pretrained.config().withModel(model -> model.withBlockSize(5));
         pretrained.requireFits(shorter);
         CheckpointStore store = store("out");
-        TensorSlice positions =
-                store.loadModel(pretrained.save(shorter, store)).model().get("wpe.weight");
-        assertThat(positions.shape()).containsExactly(5, 8);
-        assertThat(floats(positions.elements()))
+        LoadedTensors cropped = LoadedTensors.ofModel(store, pretrained.save(shorter, store));
+        assertThat(cropped.shapes.get("wpe.weight")).containsExactly(5L, 8L);
+        assertThat(cropped.values.get("wpe.weight"))
                 .isEqualTo(Arrays.copyOf(TinyFolder.of("", "F32", 1).values.get("wpe.weight"), 40));
         assertThatThrownBy(
                         () -> pretrained.requireFits(pretrained.config().withModel(model -> model.withBlockSize(17))))
@@ -135,15 +127,15 @@ class PretrainedModelTest {
 
     private org.apache.hadoop.fs.Path checkpoint(Made made, CheckpointStore store) throws IOException {
         Random random = new Random(9);
-        Map<String, TensorSlice> tensors = new TreeMap<>();
+        Map<String, TensorContent> tensors = new TreeMap<>();
         Gpt2Tensors.all(GptConfigs.of(made.config().model(), made.tokenizer().vocabSize()))
                 .forEach((name, shape) -> {
-                    int[] extents = shape.stream().mapToInt(Long::intValue).toArray();
-                    float[] values = new float[Arrays.stream(extents).reduce(1, (a, b) -> a * b)];
+                    long[] extents = shape.stream().mapToLong(Long::longValue).toArray();
+                    float[] values = new float[(int) LongStream.of(extents).reduce(1, (a, b) -> a * b)];
                     for (int i = 0; i < values.length; i++) {
                         values[i] = (float) random.nextGaussian();
                     }
-                    tensors.put(name, new TensorSlice(extents, values, 0));
+                    tensors.put(name, LoadedTensors.tensor(values, 0, extents));
                 });
         CheckpointState state = PretrainedModelTest.state(made, 7);
         return store.commit(store.stage(new Checkpoint(state, tensors, Map.of())), 7);
@@ -202,11 +194,9 @@ class PretrainedModelTest {
         HuggingFaceExport.write(checkpoint, DType.BF16, hadoop(exported), HADOOP);
         PretrainedModel back = PretrainedModel.open(hadoop(exported), HADOOP);
         CheckpointStore store = store("b");
-        Checkpoint imported = store.loadModel(back.save(back.config(), store));
-        imported.model()
-                .forEach((name, tensor) -> assertThat(floats(tensor.elements()))
-                        .as(name)
-                        .isEqualTo(tiny.values.get(name))); // seven bits are exact in bf16
+        LoadedTensors imported = LoadedTensors.ofModel(store, back.save(back.config(), store));
+        imported.values.forEach((name, tensor) ->
+                assertThat(tensor).as(name).isEqualTo(tiny.values.get(name))); // seven bits are exact in bf16
     }
 
     @ParameterizedTest

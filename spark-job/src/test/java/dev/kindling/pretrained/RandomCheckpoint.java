@@ -1,5 +1,6 @@
 package dev.kindling.pretrained;
 
+import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.DataSection.TokenizerKind;
@@ -54,6 +55,7 @@ final class RandomCheckpoint {
         Path path = new Path(folder.toUri());
         CheckpointState state = new CheckpointState(
                 0, config.toTree(), tokenizer.toJson(), 1, 0, 1, OptionalDouble.empty(), OptionalLong.empty());
-        return new CheckpointStore(Storage.of(path, new Configuration()), path, 1).save(state, contents);
+        return new CheckpointStore(Storage.of(path, new Configuration()), path, 1)
+                .save(new Checkpoint(state, contents, Map.of()));
     }
 }

@@ -9,6 +9,7 @@ import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
 import dev.kindling.device.TensorChecks;
+import dev.kindling.device.TensorReader;
 import dev.kindling.device.cpu.matmul.CpuMatmul;
 import dev.kindling.device.cpu.matmul.OneDnnMatmul;
 import dev.kindling.device.cpu.rows.Bf16Rows;
@@ -19,6 +20,7 @@ import dev.kindling.device.cpu.rows.CpuVectors;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -111,18 +113,20 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public void upload(float[] from, Tensor to) {
-        TensorChecks.dense(to.dtype(), from.length, to);
+    public void upload(FloatBuffer from, Tensor to) {
+        TensorChecks.dense(to.dtype(), from.remaining(), to);
         int at = CpuBuffer.offset(to);
         if (to.dtype() == DType.BOOL) {
             byte[] booleans = CpuBuffer.booleans(to);
-            for (int i = 0; i < from.length; i++) {
-                booleans[at + i] = (byte) (from[i] == 0 ? 0 : 1);
+            for (int i = 0; i < from.remaining(); i++) {
+                booleans[at + i] = (byte) (from.get(from.position() + i) == 0 ? 0 : 1);
             }
         } else if (to.dtype() == DType.BF16) {
-            Bf16Rows.put(from, 0, from.length, ShortBuffer.wrap(CpuBuffer.halves(to), at, from.length));
+            float[] wide = new float[from.remaining()];
+            from.get(from.position(), wide);
+            Bf16Rows.put(wide, 0, wide.length, ShortBuffer.wrap(CpuBuffer.halves(to), at, wide.length));
         } else {
-            System.arraycopy(from, 0, CpuBuffer.floats(to), at, from.length);
+            from.get(from.position(), CpuBuffer.floats(to), at, from.remaining());
         }
     }
 
@@ -133,20 +137,27 @@ public final class CpuDevice implements Device {
     }
 
     @Override
-    public void download(Tensor from, float[] to, int offset) {
+    public void download(Tensor from, FloatBuffer to) {
         int count = Math.toIntExact(from.count());
         if (from.dtype() == DType.BF16) {
             TensorChecks.dense(from);
-            Bf16Rows.get(ShortBuffer.wrap(CpuBuffer.halves(from), CpuBuffer.offset(from), count), to, offset, count);
+            float[] wide = new float[count];
+            Bf16Rows.get(ShortBuffer.wrap(CpuBuffer.halves(from), CpuBuffer.offset(from), count), wide, 0, count);
+            to.put(to.position(), wide);
             return;
         }
         TensorChecks.dense(DType.F32, count, from);
-        System.arraycopy(CpuBuffer.floats(from), CpuBuffer.offset(from), to, offset, count);
+        to.put(to.position(), CpuBuffer.floats(from), CpuBuffer.offset(from), count);
     }
 
     @Override
     public Readback readback(Tensor from) {
         return new CpuReadback(from);
+    }
+
+    @Override
+    public TensorReader reader() {
+        return new CpuTensorReader(this);
     }
 
     @Override

@@ -8,6 +8,7 @@ import dev.kindling.device.Readback;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.Stopwatch;
+import dev.kindling.device.TensorReader;
 import dev.kindling.device.cuda.library.CudaException;
 import dev.kindling.device.cuda.library.CudaLibraries;
 import dev.kindling.device.cuda.library.EnergyCounter;
@@ -15,6 +16,7 @@ import dev.kindling.device.cuda.library.KernelCache;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -172,7 +174,7 @@ public final class CudaDevice implements Device {
     }
 
     @Override
-    public void upload(float[] from, Tensor to) {
+    public void upload(FloatBuffer from, Tensor to) {
         staging.upload(from, to);
     }
 
@@ -182,13 +184,18 @@ public final class CudaDevice implements Device {
     }
 
     @Override
-    public void download(Tensor from, float[] to, int offset) {
-        staging.download(from, to, offset);
+    public void download(Tensor from, FloatBuffer to) {
+        staging.download(from, to);
     }
 
     @Override
     public Readback readback(Tensor from) {
         return new CudaReadback(context, from);
+    }
+
+    @Override
+    public TensorReader reader() {
+        return new CudaTensorReader(context);
     }
 
     @Override

@@ -41,15 +41,16 @@ final class CudaStaging implements AutoCloseable {
         }
     }
 
-    void upload(float[] from, Tensor to) {
-        check(to, from.length, to.dtype() != DType.I32);
+    void upload(FloatBuffer from, Tensor to) {
+        check(to, from.remaining(), to.dtype() != DType.I32);
+        int start = from.position();
         if (to.dtype() == DType.F32) {
-            chunks(to, (slot, chunk) -> slot.asFloatBuffer().put(from, chunk.first(), chunk.count()));
+            chunks(to, (slot, chunk) -> slot.asFloatBuffer().put(0, from, start + chunk.first(), chunk.count()));
             return;
         }
         chunks(to, (slot, chunk) -> {
             for (int i = 0; i < chunk.count(); i++) {
-                float x = from[chunk.first() + i];
+                float x = from.get(start + chunk.first() + i);
                 switch (to.dtype()) {
                     case BF16 -> slot.putShort(2 * i, HalfPrecision.toBf16(x));
                     case F16 -> slot.putShort(2 * i, HalfPrecision.toF16(x));
@@ -65,9 +66,9 @@ final class CudaStaging implements AutoCloseable {
         chunks(to, (slot, chunk) -> slot.asIntBuffer().put(from, chunk.first(), chunk.count()));
     }
 
-    void download(Tensor from, float[] to, int offset) {
+    void download(Tensor from, FloatBuffer to) {
         boolean floating = from.dtype() == DType.F32 || from.dtype() == DType.BF16 || from.dtype() == DType.F16;
-        int count = (int) Math.min(from.count(), to.length - offset);
+        int count = (int) Math.min(from.count(), to.remaining());
         check(from, count, floating);
         context.synchronize();
         int per = BYTES / from.dtype().bytes();
@@ -78,7 +79,7 @@ final class CudaStaging implements AutoCloseable {
             // One slot is emptied while the other fills.
             arriving = end == count ? null : fetch(from, new ArrayRange(end, Math.min(per, count - end)), 1 - slot);
             context.await(copied[slot]);
-            read(slots[slot], from.dtype(), FloatBuffer.wrap(to, offset + chunk.first(), chunk.count()));
+            read(slots[slot], from.dtype(), to.slice(to.position() + chunk.first(), chunk.count()));
         }
     }
 
@@ -96,7 +97,7 @@ final class CudaStaging implements AutoCloseable {
         return chunk;
     }
 
-    private static void read(ByteBuffer slot, DType type, FloatBuffer to) {
+    static void read(ByteBuffer slot, DType type, FloatBuffer to) {
         if (type == DType.F32) {
             to.put(slot.asFloatBuffer().slice(0, to.remaining()));
             return;

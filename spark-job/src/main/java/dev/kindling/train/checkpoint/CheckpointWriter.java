@@ -1,4 +1,4 @@
-package dev.kindling.train;
+package dev.kindling.train.checkpoint;
 
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointStore;
@@ -17,17 +17,17 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Saves checkpoints beside training: a thread of its own stages a snapshot and has it committed. One save is in flight
- * at most; the next one waits for it, bounded. A failed save surfaces at the next call of {@link #check}, {@link #save}
+ * Saves checkpoints beside training: a thread of its own keeps a snapshot, stages it and has it committed. One save is in
+ * flight at most; the next one waits for it, bounded. A failed save surfaces at the next call of {@link #check}, {@link #begin}
  * or {@link #finish}; what was committed before stays. Used by the training thread.
  */
-final class CheckpointWriter implements AutoCloseable {
+public final class CheckpointWriter implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(CheckpointWriter.class);
     private static final long POLL_MILLIS = 20;
     private static final long CLOSE_MILLIS = 2_000;
 
     /** Makes a staged checkpoint the committed one of its step; called on the writer's thread. */
-    interface Commit {
+    public interface Commit {
         void commit(long step, Path staged) throws IOException;
     }
 
@@ -47,7 +47,7 @@ final class CheckpointWriter implements AutoCloseable {
      * @param alive asked during waits; throws when this rank must stop
      * @param patience how long one wait for a save in flight may take
      */
-    CheckpointWriter(CheckpointStore store, Commit commit, Runnable alive, Duration patience) {
+    public CheckpointWriter(CheckpointStore store, Commit commit, Runnable alive, Duration patience) {
         this.store = store;
         this.commit = commit;
         this.alive = alive;
@@ -55,20 +55,30 @@ final class CheckpointWriter implements AutoCloseable {
     }
 
     /** Throws what a save has failed with, if one has; never waits. */
-    void check() throws IOException {
+    public void check() throws IOException {
         if (inFlight != null && inFlight.isDone()) {
             finish();
         }
     }
 
-    /** Starts to save a snapshot, which nobody may change any more. Call {@link #finish} before taking it. */
-    void save(Checkpoint snapshot) throws IOException {
+    /** What is done with a snapshot, on the writer's thread. */
+    public interface Saving {
+        void run() throws IOException;
+    }
+
+    /** Starts to save the snapshot of a step, which nobody may change any more. Call {@link #finish} before taking it. */
+    public void begin(long ofStep, Saving saving) throws IOException {
         finish();
-        step = snapshot.state().step();
+        step = ofStep;
         inFlight = thread.submit(() -> {
-            commit.commit(step, store.stage(snapshot));
+            saving.run();
             return null;
         });
+    }
+
+    /** Stages a checkpoint and has it committed; called on the writer's thread. */
+    public void write(Checkpoint checkpoint) throws IOException {
+        commit.commit(checkpoint.state().step(), store.stage(checkpoint));
     }
 
     /**
@@ -77,12 +87,12 @@ final class CheckpointWriter implements AutoCloseable {
      * @throws IOException when it could not be written
      * @throws IllegalStateException when it could not be committed, or took longer than the patience
      */
-    void finish() throws IOException {
+    public void finish() throws IOException {
         finish(patience);
     }
 
     /** The same, with another patience. */
-    void finish(Duration limit) throws IOException {
+    public void finish(Duration limit) throws IOException {
         long end = System.nanoTime() + limit.toNanos();
         while (inFlight != null) {
             alive.run();

@@ -1,4 +1,4 @@
-package dev.kindling.train;
+package dev.kindling.train.checkpoint;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -9,8 +9,9 @@ import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.checkpoint.FullDisk;
-import dev.kindling.checkpoint.TensorSlice;
+import dev.kindling.checkpoint.LoadedTensors;
 import dev.kindling.coordinate.message.Limits;
+import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -55,8 +56,12 @@ class CheckpointWriterTest {
                 2,
                 OptionalDouble.empty(),
                 OptionalLong.empty());
-        TensorSlice tensor = new TensorSlice(new int[] {3}, new float[] {step, 2, 3}, 0);
+        TensorContent tensor = LoadedTensors.tensor(new float[] {step, 2, 3}, 0, 3);
         return new Checkpoint(state, Map.of("wte.weight", tensor), Map.of("m.wte.weight", tensor));
+    }
+
+    private static void save(CheckpointWriter writer, long step) throws IOException {
+        writer.begin(step, () -> writer.write(snapshot(step)));
     }
 
     private List<String> files() throws IOException {
@@ -85,29 +90,25 @@ class CheckpointWriterTest {
                 },
                 () -> {},
                 LONG)) {
-            writer.save(snapshot(10));
+            save(writer, 10);
             writer.check();
             assertThat(store.list()).isEmpty();
             slow.countDown();
-            writer.save(snapshot(20));
+            save(writer, 20);
             assertThat(files()).contains("step-0000010");
             writer.finish();
         }
         assertThat(files()).containsExactly("step-0000010", "step-0000020");
-        assertThat(store.load(store.committed(20))
-                        .model()
-                        .get("wte.weight")
-                        .elements()
-                        .get(0))
-                .isEqualTo(20f);
+        assertThat(LoadedTensors.of(store, store.committed(20)).values.get("wte.weight"))
+                .containsExactly(20, 2, 3);
     }
 
     @Test
     void aSaveThatHangsIsNamedWithinItsBound() throws IOException {
         CountDownLatch never = new CountDownLatch(1);
         try (CheckpointWriter writer = new CheckpointWriter(store(), (step, staged) -> wait(never), () -> {}, SHORT)) {
-            writer.save(snapshot(10));
-            assertThatThrownBy(() -> writer.save(snapshot(20)))
+            save(writer, 10);
+            assertThatThrownBy(() -> save(writer, 20))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("the checkpoint of step 10 was not written and committed within")
                     .hasMessageContaining("raise checkpoint.interval");
@@ -133,7 +134,7 @@ class CheckpointWriterTest {
             throw new IllegalStateException("rank 0 must stop");
         };
         CheckpointWriter writer = new CheckpointWriter(store(), (step, staged) -> wait(never), stopped, LONG);
-        writer.save(snapshot(10));
+        save(writer, 10);
         assertThatThrownBy(writer::finish).hasMessage("rank 0 must stop");
         assertThatThrownBy(writer::close).hasMessage("rank 0 must stop");
     }
@@ -145,7 +146,7 @@ class CheckpointWriterTest {
         CheckpointStore full = store(run, new Storage(new FullDisk(100, HADOOP), HADOOP));
         try (CheckpointWriter writer =
                 new CheckpointWriter(full, (step, staged) -> full.commit(staged, step), () -> {}, LONG)) {
-            writer.save(snapshot(20));
+            save(writer, 20);
             assertThatThrownBy(() -> {
                         while (true) {
                             writer.check();
@@ -159,6 +160,7 @@ class CheckpointWriterTest {
             writer.check();
         }
         assertThat(files()).containsExactly("step-0000010");
-        assertThat(store().load(store().committed(10)).state().step()).isEqualTo(10);
+        assertThat(store().load(store().committed(10), new LoadedTensors()).step())
+                .isEqualTo(10);
     }
 }

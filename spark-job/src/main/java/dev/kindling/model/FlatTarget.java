@@ -1,0 +1,14 @@
+package dev.kindling.model;
+
+import dev.kindling.device.Device;
+import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
+
+/** Takes F32 values in the layout of the flat buffers of {@link dev.kindling.nn.Parameters}. */
+public interface FlatTarget {
+    /** Takes all values, from a tensor of a device: as the work enqueued so far leaves it. */
+    void take(Device device, Tensor all);
+
+    /** Takes some values, those from {@code offset} on, as many as the buffer has left; its position stays. */
+    void take(long offset, FloatBuffer values);
+}

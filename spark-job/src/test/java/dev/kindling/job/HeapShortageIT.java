@@ -64,8 +64,11 @@ class HeapShortageIT {
         Path out = folder.resolve("arrays");
         Printed printed = train(
                 out,
-                "model.block_size=64",
-                "train.global_batch=2000000", // 1 GB of tokens
+                "model.n_layer=1",
+                "model.n_embd=8",
+                "model.n_head=1",
+                "model.block_size=512",
+                "train.global_batch=400000", // 1.6 GB of tokens, in few arrays
                 "train.micro_batch=1",
                 "train.max_steps=2",
                 "train.eval_batches=1");

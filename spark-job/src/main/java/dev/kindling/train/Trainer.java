@@ -2,7 +2,6 @@ package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.attention.Sdpa;
-import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
@@ -22,7 +21,6 @@ import dev.kindling.tensor.Arena;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Locale;
-import java.util.Optional;
 
 /** The executor's loop: one rank of one generation, from the newest step that is held or saved to the last one. */
 final class Trainer {

@@ -60,25 +60,6 @@ class HeapShortageIT {
     }
 
     @Test
-    void arraysThatDoNotFitTheHeap() {
-        Path out = folder.resolve("arrays");
-        Printed printed = train(
-                out,
-                "model.n_layer=1",
-                "model.n_embd=8",
-                "model.n_head=1",
-                "model.block_size=512",
-                "train.global_batch=400000", // 1.6 GB of tokens, in few arrays
-                "train.micro_batch=1",
-                "train.max_steps=2",
-                "train.eval_batches=1");
-        assertOneLine(
-                printed, "rank ", "ran out of memory (Java heap space)", "spark.executor.memory=512m", "give it more");
-        assertThat(printed.err()).doesNotContain("attempt(s)");
-        assertThat(out).doesNotExist();
-    }
-
-    @Test
     void aTaskThatDoesNotFitTheHeap() throws IOException {
         Path run = folder.resolve("trained");
         Printed printed = train(run, "train.max_steps=2", "model.block_size=128");

@@ -14,7 +14,7 @@ public final class HeapShortage {
     private static final Pattern EXIT = Pattern.compile("(?i)exit(ed with)?( a non-zero exit)? (code|status):? 52\\b");
 
     private static final String REMEDY =
-            "; give it more (--conf spark.executor.memory=...), or less to do at once (train.micro_batch, model.block_size; --batch of evaluate and generate)";
+            "; give it more (--executor-memory, which is spark.executor.memory), or less to do at once (train.micro_batch, model.block_size; --batch of evaluate and generate)";
 
     private HeapShortage() {}
 

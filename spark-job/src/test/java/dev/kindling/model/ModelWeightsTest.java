@@ -18,6 +18,7 @@ import dev.kindling.nn.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -30,6 +31,8 @@ import java.util.Random;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class ModelWeightsTest {
     private static final GptConfig MODEL = new GptConfig(1111, 16, 2, 2, 64, 0, true, Gelu.Form.ERF);
@@ -45,9 +48,9 @@ class ModelWeightsTest {
         final Parameters parameters;
         final AdamW adamW;
 
-        Rank(GptConfig model, OptimizerShard shard) {
+        Rank(GptConfig model, OptimizerShard shard, DType moments) {
             parameters = new Parameters(model, device, arena, true, shard);
-            adamW = new AdamW(parameters, COEFFICIENTS, device, arena);
+            adamW = new AdamW(parameters, COEFFICIENTS, moments, device, arena);
         }
 
         float[] read(Tensor tensor) {
@@ -79,9 +82,10 @@ class ModelWeightsTest {
                 OptionalLong.empty());
     }
 
-    @Test
-    void writtenFromMemoryAndLoadedByShardsTheyAreTheSame() throws IOException {
-        try (Rank whole = new Rank(MODEL, OptimizerShard.WHOLE)) {
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "BF16"})
+    void writtenFromMemoryAndLoadedByShardsTheyAreTheSame(DType type) throws IOException {
+        try (Rank whole = new Rank(MODEL, OptimizerShard.WHOLE, type)) {
             whole.parameters.initialise(3);
             Random random = new Random(5);
             for (Tensor moments : List.of(whole.adamW.firstMoments(), whole.adamW.secondMoments())) {
@@ -105,7 +109,7 @@ class ModelWeightsTest {
                 }
             }
             for (int r = 0; r < 3; r++) {
-                try (Rank rank = new Rank(MODEL, new OptimizerShard(OptimizerShard.Cut.SLICES, r, 3))) {
+                try (Rank rank = new Rank(MODEL, new OptimizerShard(OptimizerShard.Cut.SLICES, r, 3), type)) {
                     CheckpointState read = new ModelWeights(rank.parameters)
                             .load(target -> store.load(store.committed(7), target), rank.adamW);
                     assertThat(read).isEqualTo(state());
@@ -124,11 +128,11 @@ class ModelWeightsTest {
 
     @Test
     void ofAnotherShapeOrIncompleteTheyAreRefused() throws IOException {
-        try (Rank rank = new Rank(MODEL, OptimizerShard.WHOLE);
+        try (Rank rank = new Rank(MODEL, OptimizerShard.WHOLE, DType.F32);
                 Rank deeper =
-                        new Rank(new GptConfig(1111, 16, 3, 2, 64, 0, true, Gelu.Form.ERF), OptimizerShard.WHOLE);
+                        new Rank(new GptConfig(1111, 16, 3, 2, 64, 0, true, Gelu.Form.ERF), OptimizerShard.WHOLE, DType.F32);
                 Rank wider =
-                        new Rank(new GptConfig(1111, 16, 2, 2, 128, 0, true, Gelu.Form.ERF), OptimizerShard.WHOLE);
+                        new Rank(new GptConfig(1111, 16, 2, 2, 128, 0, true, Gelu.Form.ERF), OptimizerShard.WHOLE, DType.F32);
                 Snapshot zeros = Snapshot.onHost(rank.parameters.count())) {
             Checkpoint checkpoint = new ModelWeights(rank.parameters).checkpoint(state(), zeros);
             assertThatThrownBy(() -> new ModelWeights(deeper.parameters).load(checkpoint::readTo))

@@ -24,6 +24,13 @@ public record ClusterSection(
                 doc = "the fewest ranks with which training starts or goes on when executors are lost")
         int minExecutors,
 
+        @KeyDoc(
+                defaultValue = "0",
+                allowed = "0 to 10000",
+                doc =
+                        "more executors, kept ready (device open, model built, shards open) to take a lost rank's seat at once")
+        int spares,
+
         @KeyDoc(defaultValue = "auto", doc = "what a rank computes on; auto takes the GPU where Spark gives it one")
         DeviceChoice device,
 
@@ -112,6 +119,15 @@ public record ClusterSection(
                 "cluster.silence_seconds is %d; set it between 1 and %d",
                 silenceSeconds,
                 MOST_SILENCE_SECONDS);
+        check(
+                spares >= 0 && spares <= MOST_EXECUTORS,
+                "cluster.spares is %d; set it to 0 for none, or to the number of executors to hold ready",
+                spares);
+    }
+
+    /** All executors that a run asks for: those that train, and those that are ready to. */
+    public int allExecutors() {
+        return executors + spares;
     }
 
     /** Whether the keys go together; apart from the constructor, so that one may be changed after the other. */
@@ -127,22 +143,26 @@ public record ClusterSection(
     }
 
     public ClusterSection withExecutors(int number) {
-        return new ClusterSection(number, minExecutors, device, attention, allreduce, compression, silenceSeconds);
+        return new ClusterSection(
+                number, minExecutors, spares, device, attention, allreduce, compression, silenceSeconds);
     }
 
     public ClusterSection withMinExecutors(int number) {
-        return new ClusterSection(executors, number, device, attention, allreduce, compression, silenceSeconds);
+        return new ClusterSection(executors, number, spares, device, attention, allreduce, compression, silenceSeconds);
     }
 
     public ClusterSection withDevice(DeviceChoice choice) {
-        return new ClusterSection(executors, minExecutors, choice, attention, allreduce, compression, silenceSeconds);
+        return new ClusterSection(
+                executors, minExecutors, spares, choice, attention, allreduce, compression, silenceSeconds);
     }
 
     public ClusterSection withAttention(AttentionChoice choice) {
-        return new ClusterSection(executors, minExecutors, device, choice, allreduce, compression, silenceSeconds);
+        return new ClusterSection(
+                executors, minExecutors, spares, device, choice, allreduce, compression, silenceSeconds);
     }
 
     public ClusterSection withAllreduce(AllReduceChoice choice) {
-        return new ClusterSection(executors, minExecutors, device, attention, choice, compression, silenceSeconds);
+        return new ClusterSection(
+                executors, minExecutors, spares, device, attention, choice, compression, silenceSeconds);
     }
 }

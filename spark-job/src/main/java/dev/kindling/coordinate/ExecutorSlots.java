@@ -8,6 +8,7 @@ import org.apache.spark.resource.ResourceProfile;
 /** Waits, bounded, until the cluster offers a slot for every rank: Spark itself would wait for minutes or for ever. */
 final class ExecutorSlots {
     private static final long POLL_MILLIS = 50;
+    private static final long ROOM_MILLIS = 1_000;
 
     private final JavaSparkContext sc;
     private final GenerationPlan plan;
@@ -57,7 +58,34 @@ final class ExecutorSlots {
         return Math.min(offered(), plan.worldSize());
     }
 
-    private int offered() {
+    /** The number of ranks that could run in the whole cluster, this application's running ones included. */
+    int offered() {
         return sc.sc().maxNumConcurrentTasks(resources);
+    }
+
+    /** Watches whether there comes room for more ranks than a generation has. */
+    RoomWatch watch(GenerationState state) {
+        return new RoomWatch(state);
+    }
+
+    /** Looks, now and then, whether there is room for more ranks; seen twice in a row it counts. */
+    final class RoomWatch {
+        private final GenerationState state;
+        private long looked = System.nanoTime();
+        private boolean seen;
+
+        private RoomWatch(GenerationState state) {
+            this.state = state;
+        }
+
+        void look() {
+            int worldSize = state.generation().worldSize();
+            if (worldSize < plan.worldSize() && Watchdog.millisSince(looked) > ROOM_MILLIS) {
+                looked = System.nanoTime();
+                boolean more = now() > worldSize;
+                state.room(more && seen);
+                seen = more;
+            }
+        }
     }
 }

@@ -14,4 +14,7 @@ public interface GenerationBody extends Serializable {
      * @throws FatalJobException for what another attempt cannot cure; anything else is retried
      */
     byte[] run(RankSession session, AllReduce allReduce) throws Exception;
+
+    /** Runs on executors without a rank, {@code cluster.spares} of them: does beforehand what does not need a rank. */
+    default void prepare(JobPlace place) throws Exception {}
 }

@@ -65,9 +65,8 @@ final class GenerationState {
 
     /** The newest step that a rank has told of; 0 without one. */
     synchronized long newestStep() {
-        return Math.max(
-                generation.startStep(),
-                joined().mapToLong(RankState::step).max().orElse(0));
+        long step = joined().mapToLong(RankState::step).max().orElse(0);
+        return Math.max(generation.startStep(), step);
     }
 
     synchronized DriverReply receive(RankMessage message) {

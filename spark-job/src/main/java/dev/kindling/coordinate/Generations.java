@@ -6,6 +6,8 @@ import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.GenerationFailedException;
+import dev.kindling.coordinate.message.GenerationsResult;
 import dev.kindling.coordinate.message.NewestState;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -37,7 +39,6 @@ public final class Generations {
             List.of(INTERRUPT, ClusterListener.GENERATION, "spark.job.description");
 
     private static final long WATCH_MILLIS = 50;
-    private static final long ROOM_MILLIS = 1_000;
     /** For news of a process that ended itself to reach the driver. */
     private static final long LEAVE_SLACK_MILLIS = 1_000;
     /** How long a failed Spark job waits for the rank's own account of the failure. */
@@ -142,13 +143,15 @@ public final class Generations {
         boolean star = plan.transport() == Transport.DRIVER && generation.worldSize() > 1;
         ReduceServer server =
                 star ? new ReduceServer(generation.number(), generation.worldSize(), plan.maxElements()) : null;
+        Spares spares = new Spares(sc, resources, plan.spares(), coordinator.job(), body);
         try {
             Peer reducer =
                     star ? new Peer(-1, server.host(), server.port(), "driver", "") : new Peer(-1, "", 0, "driver", "");
             GenerationState state = new GenerationState(generation, plan.limits(), reducer);
             coordinator.open(state);
-            return watch(state, progress, submit(generation, body));
+            return watch(state, progress, submit(generation, body), spares);
         } finally {
+            spares.end();
             coordinator.shut("generation " + generation.number() + " is over");
             if (server != null) {
                 server.close();
@@ -172,10 +175,11 @@ public final class Generations {
                 .collectAsync();
     }
 
-    private GenerationEnd watch(GenerationState state, Progress progress, JavaFutureAction<List<byte[]>> job) {
+    private GenerationEnd watch(
+            GenerationState state, Progress progress, JavaFutureAction<List<byte[]>> job, Spares spares) {
         FirstCause failure = null;
         Beginning beginning = new Beginning(state, progress);
-        RoomWatch room = new RoomWatch(state);
+        ExecutorSlots.RoomWatch room = slots.watch(state);
         DelayNotices delays =
                 new DelayNotices(coordinator, state, progress, 3 * plan.limits().silence());
         while (failure == null) {
@@ -187,6 +191,7 @@ public final class Generations {
                 failure = state.problem().orElse(null);
                 beginning.look();
                 room.look();
+                spares.look(slots, state);
                 delays.look();
             } catch (ExecutionException e) {
                 failure = explain(state, e.getCause());
@@ -232,27 +237,6 @@ public final class Generations {
             if (!told) {
                 told = true;
                 progress.started(state.generation());
-            }
-        }
-    }
-
-    /** Looks, now and then, whether there is room for more ranks; seen twice in a row it counts. */
-    private final class RoomWatch {
-        private final GenerationState state;
-        private long looked = System.nanoTime();
-        private boolean seen;
-
-        RoomWatch(GenerationState state) {
-            this.state = state;
-        }
-
-        void look() {
-            int worldSize = state.generation().worldSize();
-            if (worldSize < plan.worldSize() && Watchdog.millisSince(looked) > ROOM_MILLIS) {
-                looked = System.nanoTime();
-                boolean more = slots.now() > worldSize;
-                state.room(more && seen);
-                seen = more;
             }
         }
     }

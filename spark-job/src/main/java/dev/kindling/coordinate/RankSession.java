@@ -86,14 +86,9 @@ public final class RankSession implements AutoCloseable {
                 "the other ranks did not say what they hold within " + limits.firstStep() + " ms");
     }
 
-    /** What an earlier rank of this job has left in this process by {@link #keep}, the caller's from now on; or null. */
-    public AutoCloseable taken() {
-        return CoordinatorEndpoint.retained().take(job);
-    }
-
-    /** Leaves something to the job's next generation; it is closed when the job is over. */
-    public void keep(AutoCloseable left) {
-        CoordinatorEndpoint.retained().keep(job, left);
+    /** Where this process keeps something for the job's next generation. */
+    public JobPlace place() {
+        return new JobPlace(job);
     }
 
     /** The bound of every wait. */

@@ -66,8 +66,8 @@ final class TrainJob implements Job<TrainOptions> {
         clock.mark("configuration");
         try (OwnedRun owned = run.own(start.config(), resume);
                 MlflowTracking tracking = RunTracking.begin(options, run, start.config(), resume);
-                SparkSessions.Application application =
-                        sessions.openForBarriers("train", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
+                SparkSessions.Application application = sessions.openForBarriers(
+                        "train", cluster.allExecutors(), DriverDevice.gpus(cluster.device()))) {
             clock.mark("Spark");
             TrainingWatcher tracked = tracking == null ? TrainingWatcher.NONE : tracking::step;
             TrainingWatcher watcher = options.verbose() ? new StartTimes(clock, System.out, tracked) : tracked;

@@ -8,8 +8,8 @@ import dev.kindling.config.TrainSection;
 import dev.kindling.coordinate.Coordinator;
 import dev.kindling.coordinate.GenerationPlan;
 import dev.kindling.coordinate.Generations;
-import dev.kindling.coordinate.GenerationsResult;
 import dev.kindling.coordinate.Transport;
+import dev.kindling.coordinate.message.GenerationsResult;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.model.GptConfigs;
@@ -51,7 +51,7 @@ public final class Training {
      * @param owned by this process; kept as soon as the run has done a step
      * @param began when the work began, by {@link System#nanoTime}
      * @throws dev.kindling.coordinate.message.FatalJobException an error that no attempt can cure
-     * @throws dev.kindling.coordinate.GenerationFailedException too many attempts without progress
+     * @throws dev.kindling.coordinate.message.GenerationFailedException too many attempts without progress
      */
     public static Outcome run(StartingPoint start, RunDirectory run, OwnedRun owned, Watched watched, long began)
             throws IOException {
@@ -131,6 +131,7 @@ public final class Training {
         return new GenerationPlan(
                 cluster.executors(),
                 cluster.minExecutors(),
+                cluster.spares(),
                 cluster.allreduce() == AllReduceChoice.DRIVER ? Transport.DRIVER : Transport.RING,
                 Parameters.count(model) * mostOperands(config),
                 ATTEMPTS_WITHOUT_PROGRESS,

@@ -3,15 +3,20 @@ package dev.kindling.train;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.config.ClusterSection.Compression;
 import dev.kindling.config.TrainConfig;
+import dev.kindling.coordinate.JobPlace;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.HeldState;
+import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
 import dev.kindling.exchange.RoundingSchedule;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.OptimizerShard;
+import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import dev.kindling.train.checkpoint.HeldCheckpoint;
+import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
@@ -37,6 +42,7 @@ final class Seat implements AutoCloseable {
     private final AtomicReference<Object> checkpoints = new AtomicReference<>();
 
     private final Deque<StepReport> reports = new ArrayDeque<>();
+    private ShardSet shards;
     private Arena arena;
     private TrainedModel model;
     private BestLoss best = BestLoss.NONE;
@@ -50,7 +56,7 @@ final class Seat implements AutoCloseable {
 
     /** The one of this process, or a new one with its device; a GPU is claimed for the rank. */
     static Seat take(TrainConfig config, RankSession member) {
-        Seat seat = member.taken() instanceof Seat left ? left : new Seat(config, ExecutorDevice.open(config));
+        Seat seat = take(config, member.place());
         try {
             ExecutorDevice.claim(seat.device, member);
             return seat;
@@ -60,8 +66,13 @@ final class Seat implements AutoCloseable {
         }
     }
 
+    /** The same, on an executor without a rank. */
+    static Seat take(TrainConfig config, JobPlace place) {
+        return place.take() instanceof Seat left ? left : new Seat(config, ExecutorDevice.open(config));
+    }
+
     /** Leaves it in this process for the job's next generation, if the device is sound. */
-    void leave(RankSession member) {
+    void leave(JobPlace place) {
         try {
             device.synchronize();
         } catch (RuntimeException e) {
@@ -69,11 +80,24 @@ final class Seat implements AutoCloseable {
             close();
             return;
         }
-        member.keep(this);
+        place.keep(this);
     }
 
     Device device() {
         return device;
+    }
+
+    /** The shards in a folder, opened once in this process. */
+    ShardSet shards(String folder) throws IOException {
+        if (shards == null) {
+            shards = ShardPreparation.open(folder, Storage.settings());
+        }
+        return shards;
+    }
+
+    /** Whether there is no model yet. */
+    boolean isEmpty() {
+        return model == null;
     }
 
     AtomicReference<Object> checkpoints() {

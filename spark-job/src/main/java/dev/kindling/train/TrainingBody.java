@@ -6,6 +6,7 @@ import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
+import dev.kindling.coordinate.JobPlace;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.HeapShortage;
@@ -16,7 +17,8 @@ import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.NcclException;
 import dev.kindling.exchange.NcclRendezvous;
 import dev.kindling.exchange.RankLinks;
-import dev.kindling.prepare.ShardPreparation;
+import dev.kindling.nn.Gpt;
+import dev.kindling.nn.OptimizerShard;
 import dev.kindling.report.StartClock;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.storage.NoSpaceException;
@@ -26,7 +28,6 @@ import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DeviceMemoryException;
 import java.io.IOException;
 import java.util.Optional;
-import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkEnv;
 
 /**
@@ -62,7 +63,36 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
             throw new AllReduceException(e.getMessage(), e);
         } finally {
             if (leaves) {
-                seat.leave(member);
+                seat.leave(member.place());
+            } else {
+                seat.close();
+            }
+        }
+    }
+
+    /** Opens device and shards, builds the model and runs a micro-batch, so that kernels are loaded and code is warm. */
+    @Override
+    public void prepare(JobPlace place) throws IOException {
+        Seat seat = Seat.take(config, place);
+        boolean ready = false;
+        try {
+            ShardSet set = seat.shards(shards);
+            if (seat.isEmpty() && config.train().zero() == 0) { // else the model depends on the rank
+                TrainedModel model = seat.model(
+                        new Replica.ModelInputs(
+                                set.tokenizer().vocabSize(),
+                                BatchSource.of(config, set).shape()),
+                        OptimizerShard.WHOLE,
+                        config.cluster().executors());
+                try (Arena arena = seat.device().arena("rehearsal")) {
+                    seat.device().ops().fill(model.parameters().working(), 0);
+                    new Replica(config, model, RankLinks.alone(), new Gpt.DeviceArena(seat.device(), arena)).rehearse();
+                }
+            }
+            ready = true;
+        } finally {
+            if (ready) {
+                seat.leave(place);
             } else {
                 seat.close();
             }
@@ -73,11 +103,10 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
         try (Arena arena = seat.device().arena("generation");
                 NcclCommunicator nccl = NcclRendezvous.open(config, member, allReduce, seat.device())
                         .orElse(null)) {
-            Configuration hadoop = Storage.settings();
-            ShardSet set = ShardPreparation.open(shards, hadoop);
+            ShardSet set = seat.shards(shards);
             clock.mark("shards");
-            CheckpointStore store =
-                    RunDirectory.at(run, hadoop).checkpoints(config.checkpoint().keep());
+            CheckpointStore store = RunDirectory.at(run, Storage.settings())
+                    .checkpoints(config.checkpoint().keep());
             Trainer.Rank rank = new Trainer.Rank(
                     member, new RankLinks(allReduce, Optional.ofNullable(nccl)), seat, set, store, clock);
             return new Trainer(config, rank, arena).run();

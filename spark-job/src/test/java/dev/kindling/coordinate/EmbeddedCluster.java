@@ -1,5 +1,6 @@
 package dev.kindling.coordinate;
 
+import dev.kindling.coordinate.message.GenerationsResult;
 import dev.kindling.session.SparkSettings;
 import java.io.File;
 import java.io.IOException;

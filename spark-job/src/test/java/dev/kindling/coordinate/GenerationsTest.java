@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.kindling.allreduce.RankSum;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.GenerationFailedException;
+import dev.kindling.coordinate.message.GenerationsResult;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.Topic;
 import java.nio.charset.StandardCharsets;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.RankSum;
 import dev.kindling.coordinate.message.Generation;
+import dev.kindling.coordinate.message.GenerationsResult;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.Topic;
 import dev.kindling.device.cuda.library.CudaCall;
@@ -32,10 +33,10 @@ import org.junit.jupiter.api.io.TempDir;
 class RecoveryTest {
     private record Commit(long step, byte[] state) {}
 
-    private record Step(long step, long pid) {}
+    record Step(long step, long pid) {}
 
     private static final Topic<Commit> COMMIT = new Topic<>("commit", Commit.class);
-    private static final Topic<Step> STEP = new Topic<>("step", Step.class);
+    static final Topic<Step> STEP = new Topic<>("step", Step.class);
 
     @TempDir
     private static Path folder;
@@ -79,13 +80,13 @@ class RecoveryTest {
         return bytes(state);
     }
 
-    private static byte[] bytes(float[] state) {
+    static byte[] bytes(float[] state) {
         ByteBuffer bytes = ByteBuffer.allocate(4 * state.length);
         bytes.asFloatBuffer().put(state);
         return bytes.array();
     }
 
-    private static void oneStep(RankSession member, AllReduce allReduce, float[] state, long step) {
+    static void oneStep(RankSession member, AllReduce allReduce, float[] state, long step) {
         float[] gradient = Collectives.values((int) (member.rank() + 3 * step), state.length);
         RankSum.of(allReduce, gradient, 0, gradient.length);
         for (int i = 0; i < state.length; i++) {

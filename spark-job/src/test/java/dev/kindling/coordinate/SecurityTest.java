@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.RankSum;
 import dev.kindling.allreduce.link.MeshEndpoint;
+import dev.kindling.coordinate.message.GenerationsResult;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.HashMap;

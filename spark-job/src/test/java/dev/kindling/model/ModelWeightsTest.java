@@ -129,10 +129,10 @@ class ModelWeightsTest {
     @Test
     void ofAnotherShapeOrIncompleteTheyAreRefused() throws IOException {
         try (Rank rank = new Rank(MODEL, OptimizerShard.WHOLE, DType.F32);
-                Rank deeper =
-                        new Rank(new GptConfig(1111, 16, 3, 2, 64, 0, true, Gelu.Form.ERF), OptimizerShard.WHOLE, DType.F32);
-                Rank wider =
-                        new Rank(new GptConfig(1111, 16, 2, 2, 128, 0, true, Gelu.Form.ERF), OptimizerShard.WHOLE, DType.F32);
+                Rank deeper = new Rank(
+                        new GptConfig(1111, 16, 3, 2, 64, 0, true, Gelu.Form.ERF), OptimizerShard.WHOLE, DType.F32);
+                Rank wider = new Rank(
+                        new GptConfig(1111, 16, 2, 2, 128, 0, true, Gelu.Form.ERF), OptimizerShard.WHOLE, DType.F32);
                 Snapshot zeros = Snapshot.onHost(rank.parameters.count())) {
             Checkpoint checkpoint = new ModelWeights(rank.parameters).checkpoint(state(), zeros);
             assertThatThrownBy(() -> new ModelWeights(deeper.parameters).load(checkpoint::readTo))

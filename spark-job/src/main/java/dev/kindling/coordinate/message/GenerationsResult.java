@@ -1,7 +1,5 @@
-package dev.kindling.coordinate;
+package dev.kindling.coordinate.message;
 
-import dev.kindling.coordinate.message.FirstCause;
-import dev.kindling.coordinate.message.Generation;
 import java.util.List;
 
 /**

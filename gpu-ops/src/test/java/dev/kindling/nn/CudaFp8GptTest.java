@@ -14,8 +14,10 @@ import dev.kindling.device.cuda.Gpu;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
@@ -55,7 +57,14 @@ class CudaFp8GptTest extends GptFixture {
 
     /** Loss and gradients of a step whose scales have a history. */
     private float[] secondStep(boolean bias, Recompute recompute) {
-        Parameters parameters = parameters(config(bias, Gelu.Form.ERF, 0));
+        Parameters parameters = new Parameters(config(bias, Gelu.Form.ERF, 0), device, arena, true);
+        parameters.initialise(7);
+        float[] flat = FlatWeights.of(device, parameters);
+        Random random = new Random(11);
+        for (int i = 0; i < flat.length; i++) {
+            flat[i] += 0.02f * (float) random.nextGaussian(); // biases, too
+        }
+        FlatWeights.load(flat, parameters);
         Gpt gpt = gpt(parameters, recompute);
         run(gpt, parameters, ids(1), ids(2));
         double loss = run(gpt, parameters, ids(1), ids(2));
@@ -75,7 +84,7 @@ class CudaFp8GptTest extends GptFixture {
         int last = sixteen.length - 1;
         assertThat((double) eight[last]).isCloseTo(sixteen[last], within(tolerance() * sixteen[last]));
         eight[last] = sixteen[last] = 0;
-        assertThat(relativeError(eight, sixteen)).isBetween(1e-3, 0.12);
+        assertThat(relativeError(eight, sixteen)).isBetween(1e-3, 0.25);
     }
 
     @ParameterizedTest
@@ -86,21 +95,60 @@ class CudaFp8GptTest extends GptFixture {
 
     @Test
     void twoRunsAreBitwiseEqual() {
-        float[] first = trained();
-        assertThat(first).isEqualTo(trained()).doesNotContain(Float.NaN);
+        Run first = new Run();
+        first.steps(0, STEPS);
+        Run second = new Run();
+        second.steps(0, STEPS);
+        assertThat(first.weights).isEqualTo(second.weights).doesNotContain(Float.NaN);
     }
 
-    /** The weights after some steps with dropout. */
-    private float[] trained() {
-        Parameters parameters = parameters(config(true, Gelu.Form.TANH, 0.1f));
-        Gpt gpt = gpt(parameters, Recompute.NONE);
-        AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), DType.F32, device, arena);
-        for (int step = 0; step < STEPS; step++) {
-            run(gpt, parameters, ids(step), ids(step + 1));
-            new GradientClip(device.ops(), 1).apply(parameters.gradients());
-            adamW.step(range -> {});
+    /** What a checkpoint keeps is enough: weights, moments and the history of maxima. */
+    @Test
+    void aRunThatGoesOnElsewhereIsTheSameToTheBit() {
+        Run whole = new Run();
+        whole.steps(0, 6);
+        Run first = new Run();
+        first.steps(0, 3);
+        List<float[]> kept = first.state().stream().map(this::read).toList();
+        use(CudaDevice.open(0, Precision.FP8));
+        Run second = new Run();
+        for (int i = 0; i < kept.size(); i++) {
+            device.upload(kept.get(i), second.state().get(i));
         }
-        return FlatWeights.of(device, parameters);
+        device.ops().copy(second.parameters.master(), second.parameters.working());
+        second.steps(3, 6);
+        assertThat(second.weights).isEqualTo(whole.weights).doesNotContain(Float.NaN);
+    }
+
+    private float[] read(Tensor tensor) {
+        float[] values = new float[Math.toIntExact(tensor.count())];
+        device.download(tensor, values);
+        return values;
+    }
+
+    /** A training with dropout. */
+    private final class Run {
+        final Parameters parameters = parameters(config(true, Gelu.Form.TANH, 0.1f));
+        final Gpt gpt = gpt(parameters, Recompute.NONE);
+        final AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), DType.F32, device, arena);
+        float[] weights;
+
+        List<Tensor> state() {
+            return List.of(
+                    parameters.master(),
+                    adamW.firstMoments(),
+                    adamW.secondMoments(),
+                    gpt.fp8().orElseThrow().history());
+        }
+
+        void steps(int from, int to) {
+            for (int step = from; step < to; step++) {
+                run(gpt, parameters, ids(step), ids(step + 1));
+                new GradientClip(device.ops(), 1).apply(parameters.gradients());
+                adamW.step(range -> {});
+            }
+            weights = read(parameters.master());
+        }
     }
 
     @Test

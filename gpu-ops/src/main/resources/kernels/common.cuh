@@ -32,7 +32,7 @@ typedef ACTIVATION Activation;
 #define STEP_STATE(FIELD)                                                                     \
     FIELD(u64, seed)                                                                          \
     FIELD(u64, stream) /* micro-batch number; its low 32 bits enter the dropout counter */    \
-    FIELD(u64, step) /* counted from 0; its low 32 bits enter the rounding of moments */      \
+    FIELD(u64, step)   /* counted from 0; its low 32 bits enter the rounding of moments */    \
     FIELD(float, lr)                                                                          \
     FIELD(float, beta1Correction) /* 1 - beta1^step */                                        \
     FIELD(float, beta2Correction) /* 1 - beta2^step */                                        \

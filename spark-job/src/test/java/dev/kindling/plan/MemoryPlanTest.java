@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class MemoryPlanTest {
@@ -73,6 +74,47 @@ class MemoryPlanTest {
             long unused = packed ? plan.workspace() : 0; // taken by the first backward pass
             assertThat(plan.total() - unused).isEqualTo(device.peakBytes());
         }
+    }
+
+    /** Bytes that an H200 had taken at most, as {@code MemoryBench} printed them. */
+    @ParameterizedTest
+    @CsvSource({
+        "12, 12, 768, 32, none, all, fp32, 15993021488",
+        "12, 12, 768, 32, gelu, all, fp32, 13778428976",
+        "12, 12, 768, 32, layer, all, fp32, 7664706608",
+        "12, 12, 768, 32, none, 4096, fp32, 13108388912",
+        "12, 12, 768, 32, none, all, bf16, 15495117872",
+        "24, 16, 1024, 16, none, all, fp32, 21463732272",
+        "24, 16, 1024, 16, layer, all, fp32, 9857044528",
+        "36, 20, 1280, 8, none, all, fp32, 27201571888",
+        "36, 20, 1280, 8, layer, all, fp32, 16164391984",
+        "48, 25, 1600, 8, none, all, fp32, 49452113200",
+        "48, 25, 1600, 8, gelu, all, fp32, 44523806000",
+        "48, 25, 1600, 8, layer, all, fp32, 30926167344",
+        "48, 25, 1600, 4, layer, 4096, bf16, 23273257776"
+    })
+    void aPlanIsWithinThreePercentOfWhatAGpuTook(
+            int layers,
+            int heads,
+            int width,
+            int batch,
+            String recompute,
+            String chunk,
+            String moments,
+            long measured) {
+        TrainConfig config = config(
+                GPT2,
+                "model.n_layer=" + layers,
+                "model.n_head=" + heads,
+                "model.n_embd=" + width,
+                "model.bias=true",
+                "train.micro_batch=" + batch,
+                "train.recompute=" + recompute,
+                "train.head_chunk=" + chunk,
+                "train.moments=" + moments);
+        PlannedRank rank = new PlannedRank(config, 50257, BatchShape.dense(batch, 1024), true, 1);
+        MemoryPlan plan = MemoryPlan.of(rank, config.train().activations().get(0));
+        assertThat((double) plan.total() / measured).isBetween(0.97, 1.03);
     }
 
     private static final List<String> GPT2 = List.of(

@@ -25,7 +25,8 @@ import org.apache.hadoop.fs.FileUtil;
 
 /**
  * How long a training takes from the start of its driver's process to its first step, where its shards lie on an S3 server
- * that takes a while for each request. Prints the seconds, and the requests that there were until then. Arguments: shards
+ * that takes a while for each request, and where they lie on this disk. Prints the seconds, and the requests that there were
+ * until then. Arguments: shards
  * (default 200), milliseconds a request (20). Needs the environment of the integration tests.
  */
 public final class StoreStartBench {
@@ -46,34 +47,42 @@ public final class StoreStartBench {
             writeShards(folder.resolve("shards"), shards);
             copy(folder.resolve("shards"), server.bucket("runs"));
             proxy.latency(latency);
-            Path metrics = folder.resolve("run/metrics.jsonl");
-            long began = System.nanoTime();
-            Process driver = processes.submit("train", settings(proxy), train(folder.resolve("run")));
-            while (!Files.exists(metrics) || Files.size(metrics) == 0) {
-                if (!driver.isAlive() || System.nanoTime() - began > PATIENCE_NANOS) {
-                    throw new IllegalStateException(Files.readString(processes.err("train")));
-                }
-                Thread.sleep(10);
-            }
+            Start local = start(processes, "local", folder.resolve("shards").toString(), proxy);
+            Start store = start(processes, "store", "s3a://runs/shards", proxy);
             System.out.printf(
                     Locale.ROOT,
-                    "%d shards, %d ms a request: %.1f s to the first step, %d requests; ",
+                    "%d shards: %.1f s to the first step on this disk; %.1f s on a store with %d ms a request, of which there were %d%n",
                     shards,
+                    local.seconds(),
+                    store.seconds(),
                     latency.toMillis(),
-                    (System.nanoTime() - began) / 1e9,
-                    proxy.all());
-            int code = driver.waitFor();
-            System.out.printf(
-                    Locale.ROOT,
-                    "%d steps in %.1f s, %d requests, exit code %d%n",
-                    STEPS,
-                    (System.nanoTime() - began) / 1e9,
-                    proxy.all(),
-                    code);
+                    store.requests());
         } finally {
             FileUtil.fullyDelete(folder.toFile());
         }
         System.exit(0); // S3A's threads are not daemons
+    }
+
+    private record Start(double seconds, long requests) {}
+
+    private static Start start(SparkProcesses processes, String name, String shards, FaultyProxy proxy)
+            throws Exception {
+        Path run = processes.err(name).resolveSibling("run-" + name);
+        Path metrics = run.resolve("metrics.jsonl");
+        long before = proxy.all();
+        long began = System.nanoTime();
+        Process driver = processes.submit(name, settings(proxy), train(run, shards));
+        while (!Files.exists(metrics) || Files.size(metrics) == 0) {
+            if (!driver.isAlive() || System.nanoTime() - began > PATIENCE_NANOS) {
+                throw new IllegalStateException(Files.readString(processes.err(name)));
+            }
+            Thread.sleep(10);
+        }
+        Start start = new Start((System.nanoTime() - began) / 1e9, proxy.all() - before);
+        if (driver.waitFor() != 0) {
+            throw new IllegalStateException(Files.readString(processes.err(name)));
+        }
+        return start;
     }
 
     private static void writeShards(Path folder, int shards) {
@@ -106,18 +115,18 @@ public final class StoreStartBench {
         List<String> settings = new ArrayList<>(List.of(
                 "spark.master=local-cluster[2,1,1024]",
                 "spark.executor.memory=512m",
-                "spark.executor.extraJavaOptions=-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+                "spark.executor.extraJavaOptions=-XX:+UseSerialGC",
                 "spark.ui.enabled=false"));
         S3Server.settings(proxy.endpoint()).forEach((key, value) -> settings.add("spark.hadoop." + key + "=" + value));
         return settings;
     }
 
-    private static String[] train(Path run) {
+    private static String[] train(Path run, String shards) {
         return CommandRuns.trainArguments(
                 run,
-                "s3a://runs/shards",
+                shards,
                 "--set",
-                "model.block_size=256",
+                "model.block_size=64",
                 "--set",
                 "train.max_steps=" + STEPS,
                 "--set",

@@ -59,7 +59,7 @@ class FullDiskIT {
     @AfterEach
     void unmount() throws IOException, InterruptedException {
         while (!mounted.isEmpty()) {
-            assertThat(done("umount", "-l", mounted.pop().toString())).isTrue(); // executors have shards mapped
+            assertThat(done("umount", "-l", mounted.pop().toString())).isTrue(); // executors may have files open
         }
     }
 

@@ -64,8 +64,7 @@ class TotalsTest {
     @Test
     void ofItems() {
         double first = -1e9 - 0.5;
-        Row item = RowFactory.create(
-                "i", 0, new Double[] {first, -1.0}, 1, 0, 1, 5_000_000_000L, false, null);
+        Row item = RowFactory.create("i", 0, new Double[] {first, -1.0}, 1, 0, 1, 5_000_000_000L, false, null);
         ItemTotals totals = ItemTotals.of(table(ItemScores.SCHEMA, item, 20));
         assertThat(totals.items()).isEqualTo(20);
         assertThat(totals.tokens()).isEqualTo(100_000_000_000L);

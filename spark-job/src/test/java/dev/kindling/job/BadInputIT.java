@@ -190,7 +190,8 @@ class BadInputIT {
         byte[] bytes = Files.readAllBytes(shard);
         bytes[100] ^= 1;
         Files.write(shard, bytes);
-        assertOneLine(resume(run), 1, shard.getFileName() + " was altered", "block 0 (bytes 64 to ", "run prepare again");
+        assertOneLine(
+                resume(run), 1, shard.getFileName() + " was altered", "block 0 (bytes 64 to ", "run prepare again");
         assertThat(run.resolve("checkpoints/step-0000004")).exists();
         assertThat(run.resolve("config.yaml")).content().contains("max_steps: 4");
     }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
@@ -120,7 +121,16 @@ public final class FaultyDisk extends RawLocalFileSystem {
     @Override
     public FileStatus[] listStatus(org.apache.hadoop.fs.Path path) throws IOException {
         call(Call.LIST);
-        return super.listStatus(path);
+        // Without what the local disk would look up of a file by its URI.
+        return Stream.of(super.listStatus(path))
+                .map(file -> new FileStatus(
+                        file.getLen(),
+                        file.isDirectory(),
+                        file.getReplication(),
+                        file.getBlockSize(),
+                        file.getModificationTime(),
+                        file.getPath()))
+                .toArray(FileStatus[]::new);
     }
 
     @Override

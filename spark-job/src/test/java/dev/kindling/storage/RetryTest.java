@@ -9,6 +9,8 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.ClusterStorageCapacityExceededException;
@@ -52,6 +54,27 @@ class RetryTest {
                 .isFalse();
         assertThat(storage.files().delete(file, false)).isTrue();
         assertThat(disk.left(call)).isZero();
+    }
+
+    @Test
+    void aListingThatBreaksOffBeginsAnew() throws IOException {
+        for (String name : new String[] {"a", "b", "sub/c", "sub/deep/d"}) {
+            storage.write(new Path(folder.toString(), name), name);
+        }
+        boolean[] failed = {false};
+        List<String> names = FileListing.of(new Path(folder.toString()), storage, files -> {
+            List<String> found = new ArrayList<>();
+            while (files.hasNext()) {
+                found.add(files.next().getPath().getName());
+                if (!failed[0]) {
+                    failed[0] = true;
+                    disk.fail(FaultyDisk.Call.LIST, 1); // the next folder's
+                }
+            }
+            return found;
+        });
+        assertThat(names).containsExactlyInAnyOrder("a", "b", "c", "d");
+        assertThat(disk.left(FaultyDisk.Call.LIST)).isZero();
     }
 
     @Test

@@ -19,7 +19,8 @@ class FileRangesTest {
         for (FileRanges.Run run : ranges) {
             assertThat(run.file().uri()).isEqualTo("file:/texts/" + run.file().name());
             for (long range = run.first(); range < run.end(); range++) {
-                assertThat(run.end(range)).isBetween(run.begin(range), run.file().bytes());
+                assertThat(run.end(range))
+                        .isBetween(run.begin(range), run.file().bytes());
                 all.add(run.file().name() + ":" + range);
             }
         }

@@ -7,9 +7,9 @@ import org.apache.spark.SparkConf;
  * Names the submission that a driver belongs to, where the cluster or a scheduler may start another driver for it when
  * one has failed: one attempt follows the other and goes on with what that has left.
  */
-final class Submission {
+public final class Submission {
     /** A name that a scheduler gives to all attempts of one training. */
-    static final String NAMED = "spark.kindling.submission";
+    public static final String NAMED = "spark.kindling.submission";
 
     private static final String YARN = "spark.yarn.app.id";
     private static final String DEPLOY_MODE = "spark.submit.deployMode";

@@ -85,10 +85,12 @@ public final class SparkSessions {
     private static Application application(Supplier<SparkConf> conf) {
         Option<SparkSession> running = SparkSession.getDefaultSession();
         if (running.isDefined() && !running.get().sparkContext().isStopped()) {
+            OwnSettings.requireKnown(running.get().sparkContext().conf());
             return new Application(running.get(), false);
         }
         DriverModules.requireOpen();
         SparkConf settled = conf.get();
+        OwnSettings.requireKnown(settled);
         StandaloneMaster.requireAnswer(settled);
         SparkSession session = SparkSession.builder().config(settled).getOrCreate();
         return new Application(session, true);

@@ -4,7 +4,6 @@ import static dev.kindling.config.ConfigException.check;
 
 import dev.kindling.device.Precision;
 import dev.kindling.nn.Activations;
-import dev.kindling.tensor.DType;
 import java.io.Serializable;
 import java.util.List;
 
@@ -103,7 +102,7 @@ public record TrainSection(
                 defaultValue = "fp32",
                 doc =
                         "what AdamW keeps its moments in; bf16 halves their bytes, rounded at random from the seed and the step")
-        Moments moments,
+        MomentType moments,
 
         @KeyDoc(
                 defaultValue = "scratch",
@@ -150,12 +149,6 @@ public record TrainSection(
         }
     }
 
-    /** What AdamW's moments are kept in. */
-    public enum Moments {
-        FP32,
-        BF16
-    }
-
     /** The order in which gradients are summed: by rank, or by a tree over micro-batches whatever the world size. */
     public enum Reduction {
         RANK,
@@ -197,11 +190,6 @@ public record TrainSection(
                 headChunk,
                 Activations.HEAD_MULTIPLE);
         check(!initFrom.isBlank(), "train.init_from is empty; set it to scratch or to a checkpoint directory");
-    }
-
-    /** The type of AdamW's moments. */
-    public DType momentType() {
-        return moments == Moments.BF16 ? DType.BF16 : DType.F32;
     }
 
     private static boolean isHeadChunk(String text) {

@@ -35,7 +35,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         return new MemoryPlan(
                 bytes * count + (bytes == 4 ? 0 : 4 * own),
                 4 * count + olderSums(rank, count) + residuals(rank, count, own),
-                2L * rank.config().train().momentType().bytes() * own,
+                2L * rank.config().train().moments().dtype().bytes() * own,
                 activationBytes(rank, activations.recompute()),
                 headRows * paddedVocabulary(rank) * bytes + losses(rank),
                 workspaceBytes(rank));

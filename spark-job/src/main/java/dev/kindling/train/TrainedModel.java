@@ -64,7 +64,7 @@ final class TrainedModel {
         adamW = new AdamW(
                 parameters,
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
-                train.momentType(),
+                train.moments().dtype(),
                 memory.device(),
                 memory.arena());
         gpt = new Gpt(parameters, inputs.shape(), fit.activations(), sdpa, memory);

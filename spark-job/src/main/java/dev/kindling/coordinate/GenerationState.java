@@ -65,8 +65,7 @@ final class GenerationState {
 
     /** The newest step that a rank has told of; 0 without one. */
     synchronized long newestStep() {
-        long step = joined().mapToLong(RankState::step).max().orElse(0);
-        return Math.max(generation.startStep(), step);
+        return joined().mapToLong(RankState::step).reduce(generation.startStep(), Math::max);
     }
 
     synchronized DriverReply receive(RankMessage message) {
@@ -153,12 +152,8 @@ final class GenerationState {
     }
 
     private void fail(RankMessage.Failed failed, RankState state) {
-        FirstCause named = new FirstCause(
-                failed.rank(),
-                state == null ? "rank " + failed.rank() : state.peer().describe(),
-                failed.cause().what(),
-                failed.cause().stack(),
-                failed.cause().fatal());
+        FirstCause named = failed.cause()
+                .at(state == null ? "rank " + failed.rank() : state.peer().describe());
         if (state != null && failed.origin() != RankMessage.Failed.Origin.DEVICE) { // else with its executor
             state.leave();
         }

@@ -49,8 +49,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private final TreeMap<Integer, String> places = new TreeMap<>();
     private int generation;
     private boolean memoryTold;
-    /** Whether the running generation has got to a step. */
-    private boolean stepping;
+    private boolean stepping; // whether the running generation has got to a step
 
     private int worldSize;
     private Stragglers stragglers = new Stragglers(List.of());

@@ -121,17 +121,7 @@ class LiveRecoveryTest {
                     }
                 });
         List<String> told = new CopyOnWriteArrayList<>();
-        Progress progress = new Progress() {
-            @Override
-            public long committedStep() {
-                return 0;
-            }
-
-            @Override
-            public void goesOn(Generation generation, String how, long lostSteps) {
-                told.add(how);
-            }
-        };
+        Progress progress = telling(told);
         GenerationPlan withSpare = new GenerationPlan(2, 2, 1, Transport.RING, 2_000_000, 2, two.limits());
         GenerationsResult outcome = cluster.run(withSpare, body, striking, progress);
         assertThat(outcome.result()).isEqualTo(expected);
@@ -146,6 +136,20 @@ class LiveRecoveryTest {
                 .startsWith("rank 1 (executor ")
                 .containsPattern(
                         "its executor is gone: .*; going on from step 1[34] held by rank [01]; 0 finished step\\(s\\) lost");
+    }
+
+    private static Progress telling(List<String> told) {
+        return new Progress() {
+            @Override
+            public long committedStep() {
+                return 0;
+            }
+
+            @Override
+            public void goesOn(Generation generation, String how, long lostSteps) {
+                told.add(how);
+            }
+        };
     }
 
     private static void awaitFile(Path file) throws InterruptedException {

@@ -13,6 +13,11 @@ import java.io.Serializable;
  */
 public record FirstCause(int rank, String where, String what, String stack, boolean fatal) implements Serializable {
 
+    /** The same, of a rank whose place is known. */
+    public FirstCause at(String place) {
+        return new FirstCause(rank, place, what, stack, fatal);
+    }
+
     /** "rank 1 (executor 0 on node7): java.io.IOException: disk full". */
     public String describe() {
         return where.isEmpty() ? what : where + ": " + what;

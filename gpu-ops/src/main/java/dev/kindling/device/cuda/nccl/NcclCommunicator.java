@@ -151,7 +151,6 @@ public final class NcclCommunicator implements AutoCloseable {
         CudaCall.check(JCudaDriver.cuStreamQuery(stream), "finish NCCL's first sums on %s", context.info());
     }
 
-    /** The CUDA context's question while it waits. */
     private void check() {
         try {
             group.liveness().run();
@@ -295,8 +294,7 @@ public final class NcclCommunicator implements AutoCloseable {
             group.lastResort().accept("the GPU's context is lost: " + CUresult.stringFor(state));
         }
         context.hurry(null); // the device may be used on, with another group
-        JCudaDriver.cuEventDestroy(forked);
-        JCudaDriver.cuEventDestroy(joined);
+        List.of(forked, joined).forEach(JCudaDriver::cuEventDestroy);
         JCudaDriver.cuStreamDestroy(stream);
     }
 }

@@ -6,7 +6,9 @@ import dev.kindling.job.CommandRuns.Printed;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -57,6 +59,30 @@ class HeapShortageIT {
         assertOneLine(printed, "rank ", "does not fit the heap of an executor", "GiB", "(spark.executor.memory) to ");
         assertThat(printed.err()).doesNotContain("attempt(s)");
         assertThat(out).doesNotExist();
+    }
+
+    /** Weights, gradients and moments are 365 MB of the heap's 512 MiB: a copy of them would not fit, on the way out or in. */
+    @Test
+    @Timeout(240)
+    void aModelWhoseCheckpointWouldNotFitTheHeapIsSavedAndResumed() throws IOException {
+        Path out = folder.resolve("copies");
+        List<String> settings = List.of(
+                "model.n_embd=512",
+                "model.n_layer=7",
+                "model.n_head=8",
+                "train.global_batch=2",
+                "train.micro_batch=1",
+                "train.eval_batches=1");
+        List<String> arguments = new ArrayList<>();
+        settings.forEach(setting -> arguments.addAll(List.of("--set", setting)));
+        arguments.addAll(List.of("--set", "train.max_steps=1"));
+        Printed first = runs.train(out, corpus.toString(), arguments.toArray(String[]::new));
+        assertThat(first.code()).as(first.err()).isZero();
+        arguments.addAll(List.of("--set", "train.max_steps=2", "--resume"));
+        Printed second = runs.train(out, corpus.toString(), arguments.toArray(String[]::new));
+        assertThat(second.code()).as(second.err()).isZero();
+        assertThat(Files.size(out.resolve("checkpoints/step-0000002/optimizer.safetensors")))
+                .isGreaterThan(168 << 20);
     }
 
     @Test

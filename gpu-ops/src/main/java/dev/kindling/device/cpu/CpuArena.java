@@ -34,7 +34,7 @@ public final class CpuArena implements Arena {
         if (count > Integer.MAX_VALUE - 8) {
             throw new DeviceMemoryException(String.format(
                     Locale.ROOT,
-                    "%s %s has %,d elements but a Java array holds at most %,d; lower train.micro_batch or model.block_size",
+                    "%s %s has %,d elements but a Java array, in which the CPU computes, holds at most %,d; use a GPU (--device cuda), a smaller model, or a lower train.micro_batch",
                     full,
                     shape,
                     count,

@@ -163,11 +163,6 @@ public final class Parameters {
         return List.copyOf(buckets);
     }
 
-    /** The whole of the flat buffers. */
-    public Range all() {
-        return new Range(0, count);
-    }
-
     /** The weights that decay: a prefix of the flat buffers. */
     public Range decaying() {
         return new Range(0, decaying);

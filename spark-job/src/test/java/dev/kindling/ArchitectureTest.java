@@ -26,9 +26,9 @@ class ArchitectureTest {
             List.of("device.unpack"),
             List.of("data", "tensor", "device.cuda.library"),
             List.of("data.corpus", "device"),
-            List.of("data.token", "attention", "device.cpu.rows", "device.cuda"),
+            List.of("data.token", "attention", "device.cpu.rows", "device.cuda", "nn.parameter"),
             List.of("data.shard", "nn", "profile", "device.cpu.matmul", "device.cuda.nccl"),
-            List.of("data.batch", "optim", "device.cpu.flash"),
+            List.of("data.batch", "optim", "device.cpu.flash", "nn.sample"),
             List.of("device.cpu", "interop"),
             List.of("local"),
             // spark-job

@@ -1,7 +1,7 @@
 package dev.kindling.interop;
 
 import dev.kindling.device.ResidualLayerNorm;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

@@ -1,6 +1,6 @@
 package dev.kindling.interop;
 
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.ResidualLayerNorm;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.tensor.DType;
 import java.util.List;
 import java.util.Locale;

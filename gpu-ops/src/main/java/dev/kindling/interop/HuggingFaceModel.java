@@ -1,7 +1,7 @@
 package dev.kindling.interop;
 
 import dev.kindling.interop.TensorFile.Located;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.tensor.DType;
 import java.io.IOException;
 import java.util.HashSet;

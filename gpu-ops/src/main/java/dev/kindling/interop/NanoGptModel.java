@@ -1,7 +1,7 @@
 package dev.kindling.interop;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.tensor.DType;
 import java.util.Map;
 import java.util.SortedMap;

@@ -4,7 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import dev.kindling.device.Gelu;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;

@@ -1,6 +1,6 @@
 package dev.kindling.local;
 
-import dev.kindling.nn.Sampling;
+import dev.kindling.nn.sample.Sampling;
 import java.util.List;
 import java.util.Locale;
 

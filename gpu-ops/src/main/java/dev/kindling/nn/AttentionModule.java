@@ -4,6 +4,8 @@ import dev.kindling.attention.Sdpa;
 import dev.kindling.device.AttentionInputs.Sequences;
 import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;

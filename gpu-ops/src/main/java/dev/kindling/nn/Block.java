@@ -1,5 +1,6 @@
 package dev.kindling.nn;
 
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Tensor;
 
 /**

@@ -5,6 +5,8 @@ import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.Device;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.Ops;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 
 /**
  * What the modules of one {@link Gpt} share.

@@ -1,6 +1,7 @@
 package dev.kindling.nn;
 
 import dev.kindling.device.Dropout;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Tensor;
 
 /**

@@ -4,6 +4,7 @@ import dev.kindling.attention.AttentionBackend;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.Ops;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 

@@ -2,6 +2,7 @@ package dev.kindling.nn;
 
 import dev.kindling.attention.AttentionBackend;
 import dev.kindling.device.AttentionInputs;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.tensor.Tensor;
 
 /**

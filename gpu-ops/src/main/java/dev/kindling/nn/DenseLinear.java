@@ -2,6 +2,7 @@ package dev.kindling.nn;
 
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Ops;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Tensor;
 
 /** A linear layer whose products are in the activation type. */

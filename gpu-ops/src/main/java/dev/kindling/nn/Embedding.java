@@ -2,6 +2,7 @@ package dev.kindling.nn;
 
 import dev.kindling.device.EmbeddingOp;
 import dev.kindling.device.Ops;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Tensor;
 
 /** The sum of token and position embeddings: y = dropout(wte[tokens] + wpe[positions]). */

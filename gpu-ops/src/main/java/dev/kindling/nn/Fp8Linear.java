@@ -4,6 +4,7 @@ import dev.kindling.device.Fp8Matmul;
 import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Fp8Ops;
 import dev.kindling.device.Ops;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;

@@ -4,6 +4,8 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Fp8Ops;
 import dev.kindling.device.Fp8Scale;
 import dev.kindling.device.Precision;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;

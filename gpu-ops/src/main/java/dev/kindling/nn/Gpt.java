@@ -3,6 +3,8 @@ package dev.kindling.nn;
 import dev.kindling.attention.Sdpa;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.Device;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;

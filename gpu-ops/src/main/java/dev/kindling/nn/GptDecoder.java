@@ -1,6 +1,7 @@
 package dev.kindling.nn;
 
 import dev.kindling.attention.Sdpa;
+import dev.kindling.nn.parameter.Parameters;
 import java.util.Locale;
 
 /**

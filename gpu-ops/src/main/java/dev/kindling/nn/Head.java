@@ -3,6 +3,7 @@ package dev.kindling.nn;
 import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Ops;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;

@@ -1,6 +1,7 @@
 package dev.kindling.nn;
 
 import dev.kindling.device.Device;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.Tensor;
 

@@ -3,6 +3,7 @@ package dev.kindling.nn;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.Ops;
 import dev.kindling.device.ResidualLayerNorm;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Tensor;
 
 /**

@@ -2,6 +2,7 @@ package dev.kindling.nn;
 
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Ops;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Tensor;
 
 /** The feed-forward layer: y = gelu(x W_fc + b) W_proj. The bias of the projection is added by the next layernorm. */

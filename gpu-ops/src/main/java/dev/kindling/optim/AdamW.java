@@ -2,8 +2,8 @@ package dev.kindling.optim;
 
 import dev.kindling.device.AdamWOp;
 import dev.kindling.device.Device;
-import dev.kindling.nn.Parameters;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.parameter.Parameters;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;

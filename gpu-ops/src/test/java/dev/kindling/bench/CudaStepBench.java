@@ -5,7 +5,7 @@ import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.Gpu;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Locale;

@@ -10,9 +10,9 @@ import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.nn.Activations;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.GptConfig;
-import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Recompute;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Arena;
@@ -73,24 +73,7 @@ public final class MemoryBench {
             clip.apply(parameters.gradients());
             adamW.step(range -> {});
         })) {
-            long begin = 0;
-            for (int step = 0; step < WARM_UP + STEPS; step++) {
-                if (step == WARM_UP) {
-                    device.synchronize();
-                    begin = System.nanoTime();
-                }
-                device.setStep(new StepInputs(
-                        1,
-                        step,
-                        step,
-                        1e-4f,
-                        adamW.beta1Correction(step),
-                        adamW.beta2Correction(step),
-                        1f / shape.rows()));
-                replay.run();
-            }
-            device.synchronize();
-            double seconds = (System.nanoTime() - begin) / 1e9 / STEPS;
+            double seconds = time(replay, adamW, shape, device);
             float[] loss = new float[1];
             device.download(gpt.lossSum(), loss);
             double weights = 0;
@@ -112,6 +95,22 @@ public final class MemoryBench {
                     loss[0],
                     weights);
         }
+    }
+
+    /** Seconds of a step. */
+    private static double time(Replay replay, AdamW adamW, BatchShape shape, CudaDevice device) {
+        long begin = 0;
+        for (int step = 0; step < WARM_UP + STEPS; step++) {
+            if (step == WARM_UP) {
+                device.synchronize();
+                begin = System.nanoTime();
+            }
+            device.setStep(new StepInputs(
+                    1, step, step, 1e-4f, adamW.beta1Correction(step), adamW.beta2Correction(step), 1f / shape.rows()));
+            replay.run();
+        }
+        device.synchronize();
+        return (System.nanoTime() - begin) / 1e9 / STEPS;
     }
 
     /** N(0, 0.02), a million values again and again: drawing all of them would take longer than the steps. */

@@ -5,7 +5,7 @@ import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.device.cpu.matmul.OneDnnMatmul;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.EnumSet;

@@ -11,6 +11,7 @@ import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.Gpu;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.DType;

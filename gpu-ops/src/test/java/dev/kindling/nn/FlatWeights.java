@@ -1,6 +1,7 @@
 package dev.kindling.nn;
 
 import dev.kindling.device.Device;
+import dev.kindling.nn.parameter.Parameters;
 import java.nio.FloatBuffer;
 
 /** The weights on a rank that holds all of them, from and to one array. */

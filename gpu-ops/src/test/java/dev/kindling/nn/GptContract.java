@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.attention.Sdpa;
 import dev.kindling.device.Gelu;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Arena;

@@ -6,6 +6,8 @@ import dev.kindling.device.AttentionShape;
 import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.StepInputs;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Arena;
 import java.util.EnumSet;
 import java.util.List;

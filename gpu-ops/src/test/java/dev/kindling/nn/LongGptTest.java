@@ -8,6 +8,8 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;

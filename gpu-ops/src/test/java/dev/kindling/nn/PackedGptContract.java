@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.StepInputs;
+import dev.kindling.nn.parameter.Parameters;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 

@@ -1,6 +1,8 @@
 package dev.kindling.nn;
 
 import dev.kindling.device.Gelu;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 import java.util.HashMap;
 import java.util.Map;
 

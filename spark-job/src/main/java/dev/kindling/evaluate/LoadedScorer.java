@@ -11,7 +11,7 @@ import dev.kindling.inference.InferenceModel;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Tensor;
 import java.io.IOException;

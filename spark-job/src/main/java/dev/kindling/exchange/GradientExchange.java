@@ -3,7 +3,7 @@ package dev.kindling.exchange;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.config.ClusterSection.Compression;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
 

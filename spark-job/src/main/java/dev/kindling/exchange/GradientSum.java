@@ -3,7 +3,7 @@ package dev.kindling.exchange;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.config.TrainSection.Reduction;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 

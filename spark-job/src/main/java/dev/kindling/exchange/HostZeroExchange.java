@@ -5,8 +5,8 @@ import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
 import dev.kindling.model.FlatTarget;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.parameter.Parameters;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
 import java.nio.FloatBuffer;
@@ -17,7 +17,7 @@ import java.util.stream.Stream;
 
 /**
  * ZeRO over host memory: the sums are reduce-scattered, the updated weights all-gathered. Every rank owns one slice of the
- * flat buffers ({@link dev.kindling.nn.OptimizerShard.Cut#SLICES}).
+ * flat buffers ({@link dev.kindling.nn.parameter.OptimizerShard.Cut#SLICES}).
  */
 final class HostZeroExchange extends HostGradientExchange implements ZeroExchange {
     /** Floats of all ranks that are gathered at a time. */

@@ -5,8 +5,8 @@ import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.RankedSum;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.parameter.Parameters;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 

@@ -4,8 +4,8 @@ import dev.kindling.allreduce.Rounding;
 import dev.kindling.device.Device;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.model.FlatTarget;
-import dev.kindling.nn.Parameters;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.parameter.Parameters;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.optim.GradientClip;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
@@ -14,7 +14,7 @@ import java.util.Optional;
 /**
  * ZeRO from GPU to GPU by NCCL: each bucket's gradients are reduce-scattered beside the backward pass of the blocks below,
  * and its updated weights all-gathered beside the updates of the buckets that follow. Every rank owns a piece of each
- * bucket ({@link dev.kindling.nn.OptimizerShard.Cut#BUCKETS}).
+ * bucket ({@link dev.kindling.nn.parameter.OptimizerShard.Cut#BUCKETS}).
  */
 final class NcclZeroExchange implements ZeroExchange {
     private final NcclCommunicator communicator;

@@ -1,7 +1,7 @@
 package dev.kindling.exchange;
 
 import dev.kindling.allreduce.SumOrder;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 

@@ -2,7 +2,7 @@ package dev.kindling.exchange;
 
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.device.Device;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 import java.nio.FloatBuffer;
 import java.util.List;

@@ -3,7 +3,7 @@ package dev.kindling.exchange;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;

@@ -2,7 +2,7 @@ package dev.kindling.generate;
 
 import dev.kindling.inference.ExecutorModels;
 import dev.kindling.local.Completion;
-import dev.kindling.nn.TextGenerator;
+import dev.kindling.nn.sample.TextGenerator;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.ArrayDeque;

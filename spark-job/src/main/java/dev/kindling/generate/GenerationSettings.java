@@ -5,7 +5,7 @@ import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.inference.ExecutorModels;
 import dev.kindling.model.ExecutorDevice;
-import dev.kindling.nn.Sampling;
+import dev.kindling.nn.sample.Sampling;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.io.Serializable;

@@ -3,7 +3,7 @@ package dev.kindling.generate;
 import dev.kindling.data.DataException;
 import dev.kindling.inference.ExecutorModels;
 import dev.kindling.local.Completion;
-import dev.kindling.nn.TextGenerator;
+import dev.kindling.nn.sample.TextGenerator;
 import java.io.IOException;
 import java.io.Serializable;
 import java.nio.charset.StandardCharsets;

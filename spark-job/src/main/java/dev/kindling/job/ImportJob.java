@@ -5,7 +5,7 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.ImportOptions;
 import dev.kindling.model.GptConfigs;
-import dev.kindling.nn.Parameters;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.pretrained.PretrainedModel;
 import dev.kindling.run.RunPath;
 import dev.kindling.run.StagedDirectory;

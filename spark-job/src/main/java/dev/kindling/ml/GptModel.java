@@ -11,7 +11,7 @@ import dev.kindling.evaluate.ScoringSettings;
 import dev.kindling.evaluate.TextScores;
 import dev.kindling.generate.GenerationSettings;
 import dev.kindling.generate.TextCompletions;
-import dev.kindling.nn.Sampling;
+import dev.kindling.nn.sample.Sampling;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;

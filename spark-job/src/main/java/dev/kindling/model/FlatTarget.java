@@ -4,7 +4,7 @@ import dev.kindling.device.Device;
 import dev.kindling.tensor.Tensor;
 import java.nio.FloatBuffer;
 
-/** Takes F32 values in the layout of the flat buffers of {@link dev.kindling.nn.Parameters}. */
+/** Takes F32 values in the layout of the flat buffers of {@link dev.kindling.nn.parameter.Parameters}. */
 public interface FlatTarget {
     /** Takes all values, from a tensor of a device: as the work enqueued so far leaves it. */
     void take(Device device, Tensor all);

@@ -3,7 +3,7 @@ package dev.kindling.model;
 import java.nio.FloatBuffer;
 
 /**
- * F32 values in the layout of the flat buffers of {@link dev.kindling.nn.Parameters}, wherever they lie: weights, or
+ * F32 values in the layout of the flat buffers of {@link dev.kindling.nn.parameter.Parameters}, wherever they lie: weights, or
  * moments. Any thread may read them. Who has them closes them.
  */
 public interface FlatValues extends AutoCloseable {

@@ -4,8 +4,8 @@ import dev.kindling.config.ConfigException;
 import dev.kindling.config.ModelSection;
 import dev.kindling.config.ModelSection.Activation;
 import dev.kindling.device.Gelu;
-import dev.kindling.nn.GptConfig;
-import dev.kindling.nn.Parameters;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 import java.util.Locale;
 
 /** From the {@code model} section of a configuration to the model's own {@link GptConfig}. */

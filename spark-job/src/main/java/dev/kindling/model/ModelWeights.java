@@ -5,7 +5,7 @@ import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.TensorTarget;
 import dev.kindling.interop.TensorContent;
-import dev.kindling.nn.Parameters;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.AdamW;
 import java.io.IOException;
 import java.nio.FloatBuffer;

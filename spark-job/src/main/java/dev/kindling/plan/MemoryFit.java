@@ -55,10 +55,6 @@ public final class MemoryFit {
         return activations;
     }
 
-    public MemoryPlan plan() {
-        return plan;
-    }
-
     /**
      * Fails where the device has less than the plan, even without a reserve.
      *

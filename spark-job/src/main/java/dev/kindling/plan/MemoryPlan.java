@@ -6,9 +6,9 @@ import dev.kindling.config.TrainSection.Reduction;
 import dev.kindling.device.Dropout;
 import dev.kindling.nn.Activations;
 import dev.kindling.nn.BatchShape;
-import dev.kindling.nn.GptConfig;
-import dev.kindling.nn.Parameters;
 import dev.kindling.nn.Recompute;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.Parameters;
 
 /**
  * Bytes of device memory that a rank takes while it trains. With N weights, rows = B T, C channels and L layers:

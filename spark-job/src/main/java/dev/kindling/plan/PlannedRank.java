@@ -5,7 +5,7 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.BatchShape;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 
 /**
  * A rank whose memory is planned.

@@ -10,7 +10,7 @@ import dev.kindling.data.token.Tokenizers;
 import dev.kindling.interop.HuggingFaceModel;
 import dev.kindling.interop.TensorContent;
 import dev.kindling.model.GptConfigs;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.storage.HadoopModelFolder;
 import dev.kindling.storage.Storage;
 import java.io.IOException;

@@ -7,7 +7,7 @@ import dev.kindling.device.Gelu;
 import dev.kindling.interop.HuggingFaceConfig;
 import dev.kindling.interop.HuggingFaceModel;
 import dev.kindling.interop.SafeTensorsFile;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.DType;
 import java.io.IOException;

@@ -18,7 +18,7 @@ import dev.kindling.interop.HuggingFaceVocabulary;
 import dev.kindling.interop.ModelFileException;
 import dev.kindling.interop.ModelFolder;
 import dev.kindling.model.GptConfigs;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.storage.HadoopModelFolder;
 import java.io.IOException;
 import java.util.Locale;

@@ -7,7 +7,7 @@ import dev.kindling.device.Device;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.GptConfig;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.profile.Profiler;
 import dev.kindling.profile.Span;
 import dev.kindling.tensor.Arena;

@@ -11,7 +11,7 @@ import dev.kindling.device.Device;
 import dev.kindling.exchange.RoundingSchedule;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.OptimizerShard;
+import dev.kindling.nn.parameter.OptimizerShard;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;

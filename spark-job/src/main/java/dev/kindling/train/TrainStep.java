@@ -11,7 +11,7 @@ import dev.kindling.exchange.GradientSum;
 import dev.kindling.exchange.RankShare;
 import dev.kindling.exchange.RoundingSchedule;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.Parameters;
+import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.CosineSchedule;
 import dev.kindling.optim.GradientClip;

@@ -18,7 +18,7 @@ import dev.kindling.device.cuda.nccl.NcclException;
 import dev.kindling.exchange.NcclRendezvous;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.nn.Gpt;
-import dev.kindling.nn.OptimizerShard;
+import dev.kindling.nn.parameter.OptimizerShard;
 import dev.kindling.report.StartClock;
 import dev.kindling.run.RunDirectory;
 import dev.kindling.storage.NoSpaceException;

@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.ModelSection;
 import dev.kindling.config.TrainConfig;
-import dev.kindling.nn.Parameters;
+import dev.kindling.nn.parameter.Parameters;
 import org.junit.jupiter.api.Test;
 
 class GptConfigsTest {

@@ -1,4 +1,4 @@
-package dev.kindling.nn;
+package dev.kindling.nn.sample;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,7 +1,7 @@
-package dev.kindling.nn;
+package dev.kindling.nn.parameter;
 
 import dev.kindling.device.Ops;
-import dev.kindling.nn.Parameters.Range;
+import dev.kindling.nn.parameter.Parameters.Range;
 import java.util.List;
 
 /**

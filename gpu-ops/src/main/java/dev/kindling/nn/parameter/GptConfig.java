@@ -1,4 +1,4 @@
-package dev.kindling.nn;
+package dev.kindling.nn.parameter;
 
 import com.google.errorprone.annotations.FormatMethod;
 import dev.kindling.device.Gelu;

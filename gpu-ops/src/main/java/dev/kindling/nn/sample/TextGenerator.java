@@ -1,5 +1,6 @@
-package dev.kindling.nn;
+package dev.kindling.nn.sample;
 
+import dev.kindling.nn.GptDecoder;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

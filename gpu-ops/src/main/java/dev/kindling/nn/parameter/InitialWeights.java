@@ -1,6 +1,6 @@
-package dev.kindling.nn;
+package dev.kindling.nn.parameter;
 
-import dev.kindling.nn.Parameters.Entry;
+import dev.kindling.nn.parameter.Parameters.Entry;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.Comparator;

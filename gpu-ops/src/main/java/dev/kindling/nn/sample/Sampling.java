@@ -1,4 +1,4 @@
-package dev.kindling.nn;
+package dev.kindling.nn.sample;
 
 import java.io.Serializable;
 import java.util.Arrays;

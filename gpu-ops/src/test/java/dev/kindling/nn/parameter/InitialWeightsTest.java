@@ -1,10 +1,11 @@
-package dev.kindling.nn;
+package dev.kindling.nn.parameter;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
+import dev.kindling.nn.FlatWeights;
 import dev.kindling.tensor.Arena;
 import java.util.Random;
 import org.junit.jupiter.api.Test;

@@ -1,6 +1,7 @@
-package dev.kindling.nn;
+package dev.kindling.nn.parameter;
 
 import dev.kindling.device.Device;
+import dev.kindling.nn.Gpt;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
@@ -127,7 +128,8 @@ public final class Parameters {
         count += entry.shape().count();
     }
 
-    static String block(int layer, String name) {
+    /** The name of a parameter of a layer, such as "h.3.attn.c_attn.weight" of "attn.c_attn.weight". */
+    public static String block(int layer, String name) {
         return "h." + layer + "." + name;
     }
 

@@ -49,9 +49,11 @@ class WindowBatchTest {
 
         batch.distribute(new float[] {0.5f, 0.25f, 9, 9, 2, 9, 9, 9, 9, 9, 9, 9});
 
+        assertThat(first.nats()).isZero();
         assertThat(first.units()).isEqualTo((long) (0.75 * PassageLoss.UNITS));
         assertThat(first.tokens()).isEqualTo(2);
-        assertThat(second.units()).isEqualTo((long) (2 * PassageLoss.UNITS));
+        assertThat(second.nats()).isEqualTo(2);
+        assertThat(second.units()).isZero();
         assertThat(second.tokens()).isEqualTo(1);
     }
 }

@@ -30,6 +30,8 @@ class MessageCodecTest {
     private static Stream<RankMessage> ofRanks() {
         return Stream.of(
                 new RankMessage.Join(1, 0, PEER),
+                new RankMessage.Holds(1, 0, new HeldState(40, 2, List.of(0, 1))),
+                new RankMessage.Retains(1, 0, "app-1/train"),
                 new RankMessage.Heartbeat(1, 0, -1, "stage 'a' \u00e9", 1L << 40, true, 7),
                 new RankMessage.Failed(
                         1, 0, new FirstCause(0, "", "no", "at x\n\tat y", true), RankMessage.Failed.Origin.PEER, -1),
@@ -46,6 +48,7 @@ class MessageCodecTest {
                 new DriverReply.Ok(),
                 new DriverReply.Waiting(),
                 new DriverReply.Roster(List.of(PEER, PEER), PEER),
+                new DriverReply.Start(41, 40, List.of(List.of(1), List.of(0, 2))),
                 new DriverReply.Stop("generation 1 is over"),
                 new DriverReply.Refused("two ranks on one GPU"),
                 new DriverReply.HandlerFailed("disk full", false));

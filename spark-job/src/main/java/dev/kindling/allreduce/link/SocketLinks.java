@@ -22,13 +22,15 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class SocketLinks implements Links {
     /** Small enough to stay in a core's cache on the way from the socket to the sum and back. */
     private static final int CHUNK_FLOATS = 1 << 16;
+    /** A peer that has closed its end of one connection closes the other, or has more to say, within this time. */
+    private static final long HALF_CLOSED_NANOS = 1_000_000_000L;
 
     private final Group group;
     private final SocketEndpoint endpoint;
     private final Mailbox mailbox;
     private final Selector selector;
     private final Outgoing[] outgoing;
-    private final boolean[] heard;
+    private final Incoming[] incoming;
     private long queuedBytes;
 
     SocketLinks(Group group, SocketEndpoint endpoint) {
@@ -37,7 +39,7 @@ final class SocketLinks implements Links {
         this.mailbox = endpoint.mailbox();
         this.selector = endpoint.selector();
         this.outgoing = new Outgoing[group.worldSize()];
-        this.heard = new boolean[group.worldSize()];
+        this.incoming = new Incoming[group.worldSize()];
     }
 
     @Override
@@ -60,7 +62,7 @@ final class SocketLinks implements Links {
             channel.socket().connect(new InetSocketAddress(peer.host(), peer.port()), millis);
             endpoint.handshake().greet(channel.socket(), group.rank(), millis);
             SocketEndpoint.configure(channel);
-            return Optional.of(channel.register(selector, 0));
+            return Optional.of(channel.register(selector, 0)); // nothing is ready before it is attached
         } catch (IOException e) {
             if (channel != null) {
                 SocketEndpoint.closeQuietly(channel);
@@ -110,6 +112,7 @@ final class SocketLinks implements Links {
                 listen(peer);
             }
             selector.select(key -> ((Ready) key.attachment()).run(), millis);
+            loseHalfClosed();
         } catch (ClosedSelectorException e) {
             mailbox.close();
         } catch (IOException e) {
@@ -118,12 +121,27 @@ final class SocketLinks implements Links {
     }
 
     private void listen(SocketEndpoint.Accepted peer) throws IOException {
-        if (heard[peer.rank()]) {
+        if (incoming[peer.rank()] != null) {
             SocketEndpoint.closeQuietly(peer.channel());
             return;
         }
-        heard[peer.rank()] = true;
-        peer.channel().register(selector, SelectionKey.OP_READ, new Incoming(peer.rank(), peer.channel()));
+        incoming[peer.rank()] = new Incoming(peer.rank(), peer.channel());
+        peer.channel().register(selector, SelectionKey.OP_READ, incoming[peer.rank()]);
+    }
+
+    /**
+     * Both may wait for ever where a peer no longer reads, but has not closed the connection on which it writes. A peer that
+     * is done closes both; what it sent before is read first.
+     */
+    private void loseHalfClosed() {
+        for (int rank = 0; rank < outgoing.length; rank++) {
+            if (outgoing[rank] != null && outgoing[rank].endedAt != 0) {
+                long heard = incoming[rank] == null ? 0 : incoming[rank].readAt;
+                if (System.nanoTime() - Math.max(outgoing[rank].endedAt, heard) > HALF_CLOSED_NANOS) {
+                    mailbox.lose(rank, "it has closed its end of the connection to here");
+                }
+            }
+        }
     }
 
     @Override
@@ -148,12 +166,15 @@ final class SocketLinks implements Links {
         private final SelectionKey key;
         private final SocketChannel channel;
         private final Deque<Message> queue = new ArrayDeque<>();
+        /** When the peer was seen to have closed its end; 0 before. */
+        private long endedAt;
 
         Outgoing(int rank, SelectionKey key) {
             this.rank = rank;
             this.key = key;
             this.channel = (SocketChannel) key.channel();
             key.attach(this);
+            write();
         }
 
         void add(Header.Kind kind, long sequence, ByteBuffer payload, AtomicInteger users) {
@@ -161,12 +182,29 @@ final class SocketLinks implements Links {
             queuedBytes += payload.remaining();
             queue.add(new Message(new ByteBuffer[] {header.encode(), payload.duplicate()}, payload, users));
             if (queue.size() == 1) {
-                run();
+                write();
             }
         }
 
         @Override
         public void run() {
+            if (endedAt == 0 && key.isValid() && key.isReadable() && isAtEnd()) {
+                endedAt = System.nanoTime();
+            }
+            write();
+        }
+
+        /** Peers send nothing on this connection. */
+        private boolean isAtEnd() {
+            try {
+                return channel.read(ByteBuffer.allocate(1)) != 0;
+            } catch (IOException e) { // a reset; what is in the way to here on the other connection counts
+                return true;
+            }
+        }
+
+        private void write() {
+            int read = endedAt == 0 ? SelectionKey.OP_READ : 0;
             try {
                 while (!queue.isEmpty()) {
                     Message message = queue.peek();
@@ -175,7 +213,7 @@ final class SocketLinks implements Links {
                     channel.write(message.parts);
                     queuedBytes -= before - payload.remaining();
                     if (message.parts[0].hasRemaining() || payload.hasRemaining()) {
-                        key.interestOps(SelectionKey.OP_WRITE);
+                        key.interestOps(read | SelectionKey.OP_WRITE);
                         return;
                     }
                     queue.remove();
@@ -183,7 +221,7 @@ final class SocketLinks implements Links {
                         mailbox.pool().giveBack(message.pooled);
                     }
                 }
-                key.interestOps(0);
+                key.interestOps(read);
             } catch (IOException | CancelledKeyException e) {
                 mailbox.lose(rank, "it cannot be reached: " + e.getMessage());
                 queue.forEach(message -> queuedBytes -= message.parts[1].remaining());
@@ -199,6 +237,7 @@ final class SocketLinks implements Links {
         private final ByteBuffer head = ByteBuffer.allocateDirect(Header.SIZE);
         private Header header;
         private ByteBuffer payload;
+        private long readAt;
 
         Incoming(int rank, SocketChannel channel) {
             this.rank = rank;
@@ -208,6 +247,7 @@ final class SocketLinks implements Links {
         /** Reads at most to the end of one message, so that it is processed while it is in the cache. */
         @Override
         public void run() {
+            readAt = System.nanoTime();
             try {
                 if (header == null && read(head)) {
                     header = Header.decode(head.flip(), group.generation(), group.worldSize());

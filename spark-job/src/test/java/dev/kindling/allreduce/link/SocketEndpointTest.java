@@ -102,6 +102,29 @@ class SocketEndpointTest {
         }
     }
 
+    /** Else both wait: it for what cannot reach it, this rank for its answer. */
+    @Test
+    void aPeerThatClosesOnlyTheConnectionThatItReadsIsLost() throws IOException {
+        try (SocketEndpoint mine = open(7);
+                SocketEndpoint theirs = open(7)) {
+            Group group = new Group(7, 0, List.of(peer(0, mine), peer(1, theirs)), 2 * PATIENCE_MILLIS, () -> {});
+            try (Links links = mine.connect(group);
+                    Socket writing = new Socket(InetAddress.getLoopbackAddress(), mine.port())) {
+                new Handshake("correct horse", 7, 2).greet(writing, 1, PATIENCE_MILLIS);
+                links.reach(List.of(1));
+                Deadline deadline = new Deadline(3 * PATIENCE_MILLIS);
+                while (mine.mailbox().lossOf(1) == null && !deadline.passed()) {
+                    SocketEndpoint.Accepted reading = theirs.accepted().poll();
+                    if (reading != null) {
+                        reading.channel().close();
+                    }
+                    links.poll(50);
+                }
+            }
+            assertThat(mine.mailbox().lossOf(1)).contains("closed its end");
+        }
+    }
+
     private static Peer peer(int rank, SocketEndpoint endpoint) {
         return new Peer(rank, "127.0.0.1", endpoint.port(), Integer.toString(rank), "");
     }

@@ -122,6 +122,9 @@ final class BlockCache {
         if (failure instanceof StoreException fault) {
             return new StoreException(fault.getMessage(), fault.getCause());
         }
+        if (failure instanceof Error error) { // such as a full heap, which is told apart by its type
+            throw error;
+        }
         return failure instanceof DataException damage
                 ? new DataException(damage.getMessage(), damage)
                 : new IllegalStateException(

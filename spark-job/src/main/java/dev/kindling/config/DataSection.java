@@ -44,9 +44,20 @@ public record DataSection(
     private static final String NO_CORPUS = "shakespeare";
 
     public enum TokenizerKind {
-        CHAR,
-        GPT2,
-        BPE
+        CHAR(65),
+        GPT2(50_257),
+        BPE(50_257);
+
+        private final int usualVocabulary;
+
+        TokenizerKind(int usualVocabulary) {
+            this.usualVocabulary = usualVocabulary;
+        }
+
+        /** The size of the vocabulary where no text is read: of tiny Shakespeare's characters, of GPT-2's byte pairs. */
+        public int usualVocabulary() {
+            return usualVocabulary;
+        }
     }
 
     /** Random windows over the token stream (nanoGPT), or whole documents packed side by side. */

@@ -3,7 +3,6 @@ package dev.kindling.job;
 import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.Packing;
-import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.CudaDeviceInfo;
@@ -38,9 +37,11 @@ final class PlanJob implements Job<PlanOptions> {
         boolean cuda = options.deviceMemory().isPresent() ? choice != DeviceChoice.CPU : DriverDevice.isCuda(choice);
         int batch = config.train().microBatch();
         boolean packed = config.data().packing() == Packing.DOCUMENTS;
+        int vocabulary = config.data().tokenizer().usualVocabulary();
+        out.printf(Locale.ROOT, "with a vocabulary of %,d; train plans with that of its text%n", vocabulary);
         PlannedRank rank = new PlannedRank(
                 config,
-                config.data().tokenizer() == TokenizerKind.CHAR ? 65 : 50257,
+                vocabulary,
                 new BatchShape(batch, config.model().blockSize(), packed ? batch : 0),
                 cuda,
                 config.cluster().executors());

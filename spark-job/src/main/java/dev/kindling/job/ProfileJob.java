@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.config.ConfigSource;
-import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.device.Device;
@@ -46,7 +45,7 @@ final class ProfileJob implements Job<ProfileOptions> {
         try (results;
                 Device device = DriverDevice.open(cuda, config.train().precision());
                 Profiler profiler = new Profiler(device)) {
-            int vocabulary = config.data().tokenizer() == TokenizerKind.CHAR ? 65 : 50257;
+            int vocabulary = config.data().tokenizer().usualVocabulary();
             ProfiledTraining.ProfiledRun outcome = train(config, vocabulary, profiler, options.steps());
             OperatorTable table = OperatorTable.of(outcome.spans());
             print(options, device, outcome, table);

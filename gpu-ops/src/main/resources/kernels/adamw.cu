@@ -2,42 +2,42 @@
 //
 //   g = gradient * clipScale;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2
 //   master -= lr * (weightDecay * master + (m / beta1Correction) / (sqrt(v / beta2Correction) + epsilon))
-//   master (count) f32, m, v (count) of type MOMENT: updated in place; gradient (count) f32: read; working (count) activation type:
-//   overwritten with the rounded master, or null. lr, corrections and clipScale come from StepState.
+//   master (count) f32, m, v (count) of type MOMENT: updated in place; gradient (count) of type GRADIENT: read; working (count)
+//   activation type: overwritten with the rounded master, or null. lr, corrections and clipScale come from StepState.
 // Elements from `decaying` on do not decay: weightDecay is 0 there.
 // Moments in bf16 are rounded at random: to the bits of the f32 value 16 random ones are added, and the lower half is cut
 // off. Those of weight e are word e % 4 of philox, low half for m, high half for v; key seed, counter (e / 4, SITE, step);
 // e counts from `first`, a multiple of 4. Gupta et al., arXiv:1502.02551. The CPU draws the same bits.
 // A gradient norm that is not finite leaves everything as it was: the trainer stops at the last good state.
-// -D  ACTIVATION, MOMENT f32 | bf16
+// -D  ACTIVATION; MOMENT, GRADIENT f32 | bf16
 // adamw   grid (ceil(count / 1024))   block 256; pointers aligned to 16 bytes (working: 4 elements)
 #include "common.cuh"
 
 #ifndef MOMENT
 #define MOMENT f32
 #endif
+#ifndef GRADIENT
+#define GRADIENT f32
+#endif
 typedef MOMENT Moment;
+typedef GRADIENT Gradient;
 constexpr u32 SITE = 0xffffffffu; // no dropout has it
 
-#define ADAM_W(FIELD)               \
-    FIELD(float *, master)          \
-    FIELD(Moment *, m)              \
-    FIELD(Moment *, v)              \
-    FIELD(Activation *, working)    \
-    FIELD(const float *, gradient)  \
-    FIELD(const StepState *, state) \
-    FIELD(i64, count)               \
-    FIELD(i64, decaying)            \
-    FIELD(i64, first)               \
-    FIELD(float, beta1)             \
-    FIELD(float, beta2)             \
-    FIELD(float, epsilon)           \
+#define ADAM_W(FIELD)                 \
+    FIELD(float *, master)            \
+    FIELD(Moment *, m)                \
+    FIELD(Moment *, v)                \
+    FIELD(Activation *, working)      \
+    FIELD(const Gradient *, gradient) \
+    FIELD(const StepState *, state)   \
+    FIELD(i64, count)                 \
+    FIELD(i64, decaying)              \
+    FIELD(i64, first)                 \
+    FIELD(float, beta1)               \
+    FIELD(float, beta2)               \
+    FIELD(float, epsilon)             \
     FIELD(float, weightDecay)
 HOST_STRUCT(AdamW, ADAM_W)
-
-__device__ __forceinline__ float roundAtRandom(float x, u32 random) {
-    return __uint_as_float((__float_as_uint(x) + random) & 0xffff0000u);
-}
 
 // The moments as they are stored, of 4 weights from `weight` on, a multiple of 4.
 __device__ __forceinline__ void roundMoments(float (&m)[4], float (&v)[4], i64 weight, const StepState &s) {
@@ -63,7 +63,7 @@ extern "C" __global__ void __launch_bounds__(256) adamw(const AdamW p) {
         load<float, 4>(w, p.master + e);
         load<Moment, 4>(m, p.m + e);
         load<Moment, 4>(v, p.v + e);
-        load<float, 4>(g, p.gradient + e);
+        load<Gradient, 4>(g, p.gradient + e);
     } else {
 #pragma unroll
         for (int j = 0; j < 4; j++) {
@@ -71,7 +71,7 @@ extern "C" __global__ void __launch_bounds__(256) adamw(const AdamW p) {
             w[j] = p.master[at];
             m[j] = toFloat(p.m[at]);
             v[j] = toFloat(p.v[at]);
-            g[j] = p.gradient[at];
+            g[j] = toFloat(p.gradient[at]);
         }
     }
 #pragma unroll

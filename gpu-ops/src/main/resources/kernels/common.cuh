@@ -243,6 +243,13 @@ template <int N> __device__ __forceinline__ void dropout(float (&x)[N], u64 e, c
     for (int i = 0; i < N; i++) x[i] = decision(draw, first + i) >= d.threshold ? x[i] * d.keepScale : 0.0f;
 }
 
+// ---- rounding at random ------------------------------------------------------------------------
+
+// A float with the bits of a bf16: up with the probability of what is cut off. random: 16 bits. x is finite.
+__device__ __forceinline__ float roundAtRandom(float x, u32 random) {
+    return __uint_as_float((__float_as_uint(x) + random) & 0xffff0000u);
+}
+
 // ---- asynchronous copies and matrix instructions (sm_80 and later) -----------------------------
 
 __device__ __forceinline__ u32 sharedAddress(const void *p) { return (u32)__cvta_generic_to_shared(p); }

@@ -1,13 +1,19 @@
-// global_norm.cu: gradNorm = gradientScale * sqrt(sum of squares of a flat f32 gradient), and the clip factor.
+// global_norm.cu: gradNorm = gradientScale * sqrt(sum of squares of a flat gradient), and the clip factor.
 //
 //   partial (gridDim.x) f64, overwritten: each block's sum of squares, in a fixed order
 //   state.gradNorm = norm; state.clipScale = gradientScale * min(1, maxNorm / (norm + 1e-6)); maxNorm <= 0: no clipping
 //   gradientScale multiplies the gradient as it lies in memory (1 / loss scale, 1 / world size of a sum).
 // Float within a thread over a few thousand values, double across threads and blocks: the result depends on the
 // count and on gridDim.x alone.
+// -D  GRADIENT f32 | bf16
 // global_norm_partial  grid (any fixed number, e.g. 1024)  block 256; gradient aligned to 16 bytes
 // global_norm_finish   grid 1  block 256
 #include "common.cuh"
+
+#ifndef GRADIENT
+#define GRADIENT f32
+#endif
+typedef GRADIENT Gradient;
 
 __device__ __forceinline__ double blockSumDouble(double x, double *shared) {
     shared[threadIdx.x] = x;
@@ -20,7 +26,7 @@ __device__ __forceinline__ double blockSumDouble(double x, double *shared) {
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-    global_norm_partial(double *partial, const float *gradient, i64 count) {
+    global_norm_partial(double *partial, const Gradient *gradient, i64 count) {
     __shared__ double shared[256];
     double total = 0.0;
     const i64 vectors = count / 4, stride = (i64)gridDim.x * 256;
@@ -30,14 +36,14 @@ extern "C" __global__ void __launch_bounds__(256)
 #pragma unroll 4
         for (int k = 0; k < 16 && i < vectors; k++, i += stride) {
             float g[4];
-            load<float, 4>(g, gradient + i * 4);
+            load<Gradient, 4>(g, gradient + i * 4);
 #pragma unroll
             for (int j = 0; j < 4; j++) sum[j] = fmaf(g[j], g[j], sum[j]);
         }
         total += (double)((sum[0] + sum[1]) + (sum[2] + sum[3]));
     }
     if (blockIdx.x == 0 && threadIdx.x < count - vectors * 4) {
-        const float g = gradient[vectors * 4 + threadIdx.x];
+        const float g = toFloat(gradient[vectors * 4 + threadIdx.x]);
         total += (double)(g * g);
     }
     total = blockSumDouble(total, shared);

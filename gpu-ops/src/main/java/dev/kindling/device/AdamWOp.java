@@ -15,7 +15,7 @@ import java.util.Locale;
  *
  * @param parameters (n) F32 master weights, updated
  * @param working (n) activation type, overwritten with the rounded weights; the same tensor as parameters under F32
- * @param gradients (n) F32, read
+ * @param gradients (n) F32 or BF16, read
  * @param m (n) F32 or BF16, updated
  * @param v (n) of the same type, updated
  * @param first the number of the first of the n weights among all of the model's, a multiple of 4

@@ -23,6 +23,8 @@ public interface Ops {
     /** into += x; F32. */
     void add(Tensor x, Tensor into);
 
+    void accumulate(Accumulation op);
+
     /**
      * x = bf16(x + residual), to nearest even; residual = x + residual - bf16(x + residual), exactly. F32, in place: what
      * rounding takes from one gradient is given to the next (Seide et al., Interspeech 2014; arXiv:1901.09847).
@@ -107,7 +109,11 @@ public interface Ops {
 
     FusedAttention efficient();
 
-    /** The step's gradient norm = sqrt(sum of squares) and clip scale = min(1, maxNorm / (norm + 1e-6)); maxNorm 0: 1. */
+    /**
+     * The step's gradient norm = sqrt(sum of squares) and clip scale = min(1, maxNorm / (norm + 1e-6)); maxNorm 0: 1.
+     *
+     * @param gradients F32 or BF16
+     */
     void gradientNorm(Tensor gradients, float maxNorm);
 
     /** Partial sums of the squares of a range of the gradients, in order; waits for them. */

@@ -4,6 +4,7 @@ import dev.kindling.attention.Sdpa;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.Device;
 import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.GradientBuffer;
 import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
@@ -280,6 +281,8 @@ public final class Gpt {
      *     completes its gradient is enqueued
      */
     public void backward(IntConsumer bucketReady) {
+        GradientBuffer gradients = parameters.gradientBuffer();
+        gradients.begin(blocks.size());
         head.backward(lastNorm.output(), lastNorm.dOutput());
         device.ops().sum(losses(), lossSum);
         lastNorm.backward();
@@ -290,10 +293,13 @@ public final class Gpt {
             if (workspace.recompute() == Recompute.LAYER && i < last) { // the last one's activations are still there
                 block.recompute();
             }
+            gradients.begin(last - i);
             dBranch = block.backward(dBranch);
+            gradients.complete(last - i);
             bucketReady.accept(last - i);
         }
         embedding.backward(lastNorm.dResidual());
+        gradients.complete(blocks.size());
         bucketReady.accept(blocks.size());
     }
 }

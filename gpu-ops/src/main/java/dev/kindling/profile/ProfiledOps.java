@@ -1,5 +1,6 @@
 package dev.kindling.profile;
 
+import dev.kindling.device.Accumulation;
 import dev.kindling.device.AdamWOp;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.CrossEntropy;
@@ -73,6 +74,11 @@ final class ProfiledOps implements Ops {
     @Override
     public void residualLayerNormBackward(ResidualLayerNorm op, ResidualLayerNorm.Gradients gradients) {
         profiler.time("residual_layernorm_backward", () -> ops.residualLayerNormBackward(op, gradients));
+    }
+
+    @Override
+    public void accumulate(Accumulation op) {
+        profiler.time("accumulate", () -> ops.accumulate(op));
     }
 
     @Override

@@ -6,6 +6,7 @@ import dev.kindling.reference.ReferenceDropout;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.DoubleStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -66,10 +67,7 @@ public interface OptimizerContract extends OpsUnderTest {
         assertThat(rounded[0]).isEqualTo(exact[0]);
         StepInputs step = OpsFixture.STEP;
         for (int i = 0; i < count; i++) {
-            long[] words = ReferenceDropout.philox(
-                    new long[] {(8 + i) / 4, 0, AdamWOp.ROUNDING_SITE & 0xFFFFFFFFL, step.step()},
-                    new long[] {step.seed() & 0xFFFFFFFFL, step.seed() >>> 32});
-            int random = (int) words[(8 + i) % 4];
+            int random = random(AdamWOp.ROUNDING_SITE, step.step(), 8 + i);
             assertThat(rounded[1][i]).isEqualTo(rounded(exact[1][i], random & 0xffff));
             assertThat(rounded[2][i]).isEqualTo(rounded(exact[2][i], random >>> 16));
         }
@@ -85,6 +83,94 @@ public interface OptimizerContract extends OpsUnderTest {
         }
     }
 
+    /** Sums that a bf16 cannot hold exactly: the random bits are those of (seed, micro-batch, weight), in one pass or in parts. */
+    @ParameterizedTest
+    @CsvSource({"1, 0", "13, 4", "4099, 4", "70001, 65536"})
+    default void sumsInBf16AreRoundedAtRandom(int count, int cut) {
+        OpsFixture f = fixture();
+        double[] before = f.read(f.gaussian(DType.BF16, 1, count));
+        double[] x = f.read(f.floats(count));
+        double[] whole = summed(f, 8, before, x);
+        StepInputs step = OpsFixture.STEP;
+        for (int i = 0; i < count; i++) {
+            double exact = (float) before[i] + (float) x[i];
+            assertThat(whole[i]).isEqualTo(rounded(exact, random(Accumulation.SITE, step.stream(), 8 + i) & 0xffff));
+        }
+        int from = Math.min(cut, count);
+        double[] first = summed(f, 8, Arrays.copyOf(before, from), Arrays.copyOf(x, from));
+        double[] rest =
+                summed(f, 8 + from, Arrays.copyOfRange(before, from, count), Arrays.copyOfRange(x, from, count));
+        assertThat(DoubleStream.concat(DoubleStream.of(first), DoubleStream.of(rest))
+                        .toArray())
+                .isEqualTo(whole);
+    }
+
+    /** To nearest, 1 + 2^-10 would stay 1 for ever. */
+    @Test
+    default void smallSummandsAreKeptOnAverage() {
+        OpsFixture f = fixture();
+        int count = 4096;
+        double[] ones = new double[count];
+        double[] small = new double[count];
+        Arrays.fill(ones, 1);
+        Arrays.fill(small, 0x1p-10);
+        Tensor sum = f.of(DType.BF16, ones, count);
+        Tensor x = f.of(DType.F32, small, count);
+        for (int i = 0; i < 128; i++) {
+            f.ops().accumulate(new Accumulation(x, sum, 0));
+            f.ops().nextMicroBatch();
+        }
+        double mean = DoubleStream.of(f.read(sum)).average().orElseThrow();
+        assertThat(mean).isBetween(1.12, 1.13); // 1 + 128 / 1024 = 1.125
+    }
+
+    @Test
+    default void sumsThatAreNotFiniteStayVisible() {
+        OpsFixture f = fixture();
+        double[] values = {Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY, 1, Float.intBitsToFloat(-1)};
+        Tensor sum = f.of(DType.BF16, new double[values.length], values.length);
+        f.ops().accumulate(new Accumulation(f.of(DType.F32, values, values.length), sum, 0));
+        assertThat(f.read(sum))
+                .containsExactly(Double.NaN, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY, 1, Double.NaN);
+        f.ops().gradientNorm(sum, 1);
+        assertThat(f.device().gradientNorm()).isNaN();
+    }
+
+    private static double[] summed(OpsFixture f, long first, double[] before, double[] x) {
+        Tensor sum = f.of(DType.BF16, before, before.length);
+        if (x.length > 0) {
+            f.ops().accumulate(new Accumulation(f.of(DType.F32, x, x.length), sum, first));
+        }
+        return f.read(sum);
+    }
+
+    /** Gradients that bf16 holds exactly: norm, squares and update are those of F32. */
+    @ParameterizedTest
+    @CsvSource({"1, 1", "13, 0", "4099, 2049"})
+    default void gradientsMayBeBf16(int count, int decaying) {
+        OpsFixture f = fixture();
+        double[][] state = {
+            f.read(f.floats(count)),
+            f.read(f.gaussian(DType.BF16, 1, count)),
+            f.read(f.floats(count)),
+            DoubleStream.of(f.read(f.floats(count))).map(v -> v * v).toArray()
+        };
+        Tensor[] gradients = {f.of(DType.F32, state[1], count), f.of(DType.BF16, state[1], count)};
+        assertThat(f.ops().squares(gradients[1])).isEqualTo(f.ops().squares(gradients[0]));
+        for (DType moments : List.of(DType.F32, DType.BF16)) {
+            assertThat(stepped(f, moments, 8, gradients[1], state, decaying))
+                    .isDeepEqualTo(stepped(f, moments, 8, gradients[0], state, decaying));
+        }
+    }
+
+    private static int random(int site, long stream, long weight) {
+        StepInputs step = OpsFixture.STEP;
+        long[] words = ReferenceDropout.philox(
+                new long[] {weight / 4, 0, site & 0xFFFFFFFFL, stream},
+                new long[] {step.seed() & 0xFFFFFFFFL, step.seed() >>> 32});
+        return (int) words[(int) (weight % 4)];
+    }
+
     private static double rounded(double x, int random) {
         return Float.intBitsToFloat((Float.floatToIntBits((float) x) + random) & 0xffff0000);
     }
@@ -95,10 +181,14 @@ public interface OptimizerContract extends OpsUnderTest {
 
     /** p, m and v after a step of weights p, gradients g and moments m, v. */
     private static double[][] stepped(OpsFixture f, DType moments, long first, double[][] pgmv, int decaying) {
+        return stepped(f, moments, first, f.of(DType.F32, pgmv[1], pgmv[1].length), pgmv, decaying);
+    }
+
+    private static double[][] stepped(
+            OpsFixture f, DType moments, long first, Tensor g, double[][] pgmv, int decaying) {
         int count = pgmv[0].length;
         Tensor p = f.of(DType.F32, pgmv[0], count);
         Tensor working = f.device().activationType() == DType.F32 ? p : f.poisoned(count);
-        Tensor g = f.of(DType.F32, pgmv[1], count);
         Tensor m = f.of(moments, pgmv[2], count);
         Tensor v = f.of(moments, pgmv[3], count);
         if (count > 0) {

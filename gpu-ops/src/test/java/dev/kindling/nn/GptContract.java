@@ -5,10 +5,15 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.attention.Sdpa;
+import dev.kindling.device.Accumulation;
 import dev.kindling.device.Gelu;
+import dev.kindling.device.StepInputs;
+import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.OptimizerShard;
 import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.optim.GradientClip;
+import dev.kindling.reference.ReferenceDropout;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import java.util.Arrays;
@@ -123,6 +128,44 @@ abstract class GptContract extends GptFixture {
             new GradientClip(device.ops(), 1).apply(parameters.gradients());
             adamW.step(range -> {});
             return FlatWeights.of(device, parameters);
+        }
+    }
+
+    /** Bit for bit: each micro-batch's F32 gradient, added to the sum and rounded with the bits of its weight and number. */
+    @Test
+    void gradientsInBf16AreTheRoundedSumsOfMicroBatches() {
+        GptConfig config = config(true, Gelu.Form.ERF, 0.1f);
+        Parameters exact = parameters(config);
+        float[] weights = FlatWeights.of(device, exact);
+        Parameters summing = new Parameters(config, device, arena, DType.BF16, OptimizerShard.WHOLE);
+        FlatWeights.load(weights, summing);
+        BatchShape shape = BatchShape.dense(BATCH, LENGTH);
+        Gpt gpt = gpt(exact, shape, Kind.MATH);
+        Gpt rounding = gpt(summing, shape, Kind.MATH);
+        device.ops().fill(summing.gradients(), 0);
+        float[] sums = new float[weights.length];
+        for (int microBatch = 0; microBatch < 3; microBatch++) {
+            int[] inputs = tokens(2L * microBatch, 29);
+            int[] targets = tokens(2L * microBatch + 1, 29);
+            StepInputs step = new StepInputs(5, 3 + microBatch, 1e-3f, 0.1f, 0.1f, 1f / inputs.length);
+            device.ops().fill(exact.gradients(), 0);
+            for (Gpt each : List.of(gpt, rounding)) {
+                device.setStep(step);
+                each.load(inputs, targets);
+                each.forward();
+                each.backward(bucket -> {});
+            }
+            add(gradients(exact), sums, step);
+            assertThat(gradients(summing)).isEqualTo(sums);
+        }
+    }
+
+    private static void add(float[] gradients, float[] sums, StepInputs step) {
+        for (int i = 0; i < sums.length; i++) {
+            long[] words = ReferenceDropout.philox(
+                    new long[] {i / 4, 0, Accumulation.SITE & 0xFFFFFFFFL, step.stream()}, new long[] {step.seed(), 0});
+            int random = (int) words[i % 4] & 0xFFFF;
+            sums[i] = Float.intBitsToFloat((Float.floatToIntBits(sums[i] + gradients[i]) + random) & 0xFFFF0000);
         }
     }
 

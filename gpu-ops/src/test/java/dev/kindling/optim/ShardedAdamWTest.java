@@ -119,7 +119,7 @@ class ShardedAdamWTest {
         final long momentBytes;
 
         Rank(Device device, Arena arena, OptimizerShard shard) {
-            parameters = new Parameters(MODEL, device, arena, true, shard);
+            parameters = new Parameters(MODEL, device, arena, DType.F32, shard);
             parameters.initialise(1);
             float[] gradients = new float[(int) parameters.count()];
             Random random = new Random(2);

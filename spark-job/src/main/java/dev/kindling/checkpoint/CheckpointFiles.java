@@ -6,7 +6,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.interop.CheckpointFormat;
 import dev.kindling.interop.ModelFileException;
 import dev.kindling.interop.SafeTensorsFile;
-import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.DType;
 import java.io.FileNotFoundException;
@@ -54,8 +53,8 @@ final class CheckpointFiles {
     void write(Place place, Checkpoint checkpoint) throws IOException {
         ObjectNode body = checkpoint.state().toJson();
         ObjectNode files = body.putObject("files");
-        files.set(MODEL, writeTensors(new Path(place.tensors, MODEL), checkpoint.model()));
-        files.set(OPTIMIZER, writeTensors(new Path(place.tensors, OPTIMIZER), checkpoint.optimizer()));
+        files.set(MODEL, writeTensors(new Path(place.tensors, MODEL), model(checkpoint)));
+        files.set(OPTIMIZER, writeTensors(new Path(place.tensors, OPTIMIZER), optimizer(checkpoint)));
         byte[] json = CheckpointFormat.write(body);
         storage.create(new Path(place.state, STATE), out -> out.write(json));
     }
@@ -77,21 +76,27 @@ final class CheckpointFiles {
      */
     Optional<CheckpointState> same(Path directory, Checkpoint snapshot) throws IOException {
         ReadState state = readState(directory);
-        boolean same = checksum(snapshot.model())
+        boolean same = checksum(model(snapshot))
                         == state.files.path(MODEL).path("crc32c").asLong(-1)
-                && checksum(snapshot.optimizer())
+                && checksum(optimizer(snapshot))
                         == state.files.path(OPTIMIZER).path("crc32c").asLong(-1);
         return same ? Optional.of(state.state) : Optional.empty();
     }
 
-    private static long checksum(Map<String, TensorContent> tensors) throws IOException {
+    private static long checksum(SafeTensorsFile file) throws IOException {
         CRC32C crc = new CRC32C();
-        file(tensors).writeTo(new CheckedOutputStream(OutputStream.nullOutputStream(), crc));
+        file.writeTo(new CheckedOutputStream(OutputStream.nullOutputStream(), crc));
         return crc.getValue();
     }
 
-    private static SafeTensorsFile file(Map<String, TensorContent> tensors) {
-        return new SafeTensorsFile(tensors, METADATA, DType.F32);
+    private static SafeTensorsFile model(Checkpoint checkpoint) {
+        return new SafeTensorsFile(checkpoint.model(), METADATA, DType.F32);
+    }
+
+    /** Moments that are trained in bf16 lose nothing in it. */
+    private static SafeTensorsFile optimizer(Checkpoint checkpoint) {
+        return new SafeTensorsFile(
+                checkpoint.optimizer(), METADATA, checkpoint.state().moments());
     }
 
     CheckpointState readStateAlone(Path directory) throws IOException {
@@ -131,11 +136,11 @@ final class CheckpointFiles {
         return new ReadState(CheckpointState.fromJson(body, path.toString()), body.path("files"));
     }
 
-    private ObjectNode writeTensors(Path path, Map<String, TensorContent> tensors) throws IOException {
+    private ObjectNode writeTensors(Path path, SafeTensorsFile file) throws IOException {
         CRC32C crc = new CRC32C();
         storage.create(path, out -> {
             crc.reset(); // of an attempt before
-            file(tensors).writeTo(new CheckedOutputStream(out, crc));
+            file.writeTo(new CheckedOutputStream(out, crc));
         });
         return JsonNodeFactory.instance
                 .objectNode()

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
@@ -44,6 +45,11 @@ public record CheckpointState(
             OptionalDouble bestValLoss,
             OptionalLong bestStep) {
         this(step, config, tokenizer, seed, dataPosition, worldSize, bestValLoss, bestStep, List.of());
+    }
+
+    /** What the moments of its optimizer are stored as: BF16 where they are trained so, else F32. */
+    DType moments() {
+        return config.path("train").path("moments").asText().equals("bf16") ? DType.BF16 : DType.F32;
     }
 
     ObjectNode toJson() {

@@ -1,5 +1,6 @@
 package dev.kindling.checkpoint;
 
+import dev.kindling.device.cpu.rows.Bf16Rows;
 import dev.kindling.interop.ModelFileException;
 import dev.kindling.interop.SafeTensorsHeader;
 import dev.kindling.interop.TensorContent;
@@ -8,10 +9,11 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
 
 /**
  * Reads the safetensors files of checkpoints: 8 bytes little-endian header length N, N bytes of JSON header, then the
- * tensors' little-endian float32 elements, without gaps.
+ * tensors' little-endian elements, float32 or bfloat16, without gaps.
  */
 final class SafeTensors {
     /** Elements that are held at a time: 1 MiB. */
@@ -23,7 +25,7 @@ final class SafeTensors {
      * Reads a file of {@code fileBytes} bytes from {@code in}, which stays open, and hands out its tensors.
      *
      * @param name the file's name, for error messages
-     * @throws CheckpointException if the bytes are not a safetensors file of float32 tensors without gaps
+     * @throws CheckpointException if the bytes are not a safetensors file of such tensors without gaps
      */
     static void read(InputStream in, long fileBytes, String name, TensorTarget target) throws IOException {
         SafeTensorsHeader header;
@@ -35,9 +37,10 @@ final class SafeTensors {
         ByteBuffer piece = ByteBuffer.allocate((int) Math.min(fileBytes, PIECE * Float.BYTES))
                 .order(ByteOrder.LITTLE_ENDIAN);
         for (SafeTensorsHeader.Entry entry : header.tensors()) {
-            if (!entry.dtype().equals("F32")) {
+            boolean half = entry.dtype().equals("BF16");
+            if (!half && !entry.dtype().equals("F32")) {
                 throw new CheckpointException(name + " cannot be read: tensor " + entry.name() + " is " + entry.dtype()
-                        + ", not F32; convert it to F32 first");
+                        + ", not F32 or BF16; convert it first");
             }
             TensorContent.Sink sink = target.begin(entry.name(), entry.shape());
             for (long left = entry.end() - entry.begin(); left > 0; ) {
@@ -46,10 +49,16 @@ final class SafeTensors {
                     throw new CheckpointException(name
                             + " is damaged: it ends within a tensor; use another checkpoint or write this file again");
                 }
-                FloatBuffer elements = piece.clear().limit(bytes).asFloatBuffer();
-                sink.take(elements);
+                piece.clear().limit(bytes);
+                sink.take(half ? widened(piece.asShortBuffer()) : piece.asFloatBuffer());
                 left -= bytes;
             }
         }
+    }
+
+    private static FloatBuffer widened(ShortBuffer halves) {
+        float[] wide = new float[halves.remaining()];
+        Bf16Rows.get(halves, wide, 0, wide.length);
+        return FloatBuffer.wrap(wide);
     }
 }

@@ -38,6 +38,16 @@ public record TrainConfig(
                 cluster.compression() == Compression.NONE || train.reduction() == Reduction.RANK,
                 "train.reduction is tree, which gives the same bits on any number of executors, but cluster.compression"
                         + " is bf16, which rounds on each of them; set one of them to rank or none");
+        if (train.gradients() == StoredType.BF16) {
+            check(
+                    train.reduction() == Reduction.RANK,
+                    "train.reduction is tree, which gives the same bits on any number of executors, but train.gradients"
+                            + " is bf16, whose sums are rounded on each of them; set one of them to rank or fp32");
+            check(
+                    cluster.compression() == Compression.NONE,
+                    "cluster.compression is bf16, which keeps in fp32 what rounding takes from gradients, but"
+                            + " train.gradients is bf16, which is rounded already; set one of them to none or fp32");
+        }
     }
 
     private static void requireFp8(ModelSection model, TrainSection train, ClusterSection cluster) {

@@ -102,7 +102,13 @@ public record TrainSection(
                 defaultValue = "fp32",
                 doc =
                         "what AdamW keeps its moments in; bf16 halves their bytes, rounded at random from the seed and the step")
-        MomentType moments,
+        StoredType moments,
+
+        @KeyDoc(
+                defaultValue = "fp32",
+                doc =
+                        "what gradients are summed in over micro-batches; bf16 halves their bytes, rounded at random likewise")
+        StoredType gradients,
 
         @KeyDoc(
                 defaultValue = "scratch",
@@ -111,8 +117,6 @@ public record TrainSection(
         String initFrom)
         implements Serializable {
 
-    private static final String AUTO = "auto";
-    private static final String ALL = "all";
     /** What auto takes where all positions do not fit: 400 MB of logits with GPT-2's vocabulary in bf16. */
     public static final int AUTO_HEAD_CHUNK = 4096;
 
@@ -184,26 +188,13 @@ public record TrainSection(
                 zero == 0 || zero == 1,
                 "train.zero is %d; set it to 0 (whole optimizer on every rank) or 1 (sharded)",
                 zero);
-        check(
-                headChunk.equals(AUTO) || headChunk.equals(ALL) || isHeadChunk(headChunk),
-                "train.head_chunk is '%s'; set it to a multiple of %d, to all, or to auto",
-                headChunk,
-                Activations.HEAD_MULTIPLE);
+        HeadChunk.require(headChunk);
         check(!initFrom.isBlank(), "train.init_from is empty; set it to scratch or to a checkpoint directory");
-    }
-
-    private static boolean isHeadChunk(String text) {
-        return text.matches("[1-9][0-9]{0,8}") && Integer.parseInt(text) % Activations.HEAD_MULTIPLE == 0;
     }
 
     /** The ways in which a micro-batch's activations may be held, the fastest first. */
     public List<Activations> activations() {
-        List<Integer> heads =
-                switch (headChunk) {
-                    case AUTO -> List.of(0, AUTO_HEAD_CHUNK);
-                    case ALL -> List.of(0);
-                    default -> List.of(Integer.parseInt(headChunk));
-                };
+        List<Integer> heads = HeadChunk.choices(headChunk);
         return recompute.choices().stream()
                 .flatMap(again -> heads.stream().map(rows -> new Activations(again, rows)))
                 .toList();
@@ -262,6 +253,7 @@ public record TrainSection(
                 recompute,
                 headChunk,
                 moments,
+                gradients,
                 init);
     }
 

@@ -31,7 +31,7 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
     private final StepLosses losses;
     /** This rank's operands of the sum, in host memory; the last are the gradients. Null where there is one rank. */
     private final float[][] host;
-    /** Whether the gradients lie in host memory, so that nothing is copied. */
+    /** Whether the gradients lie in host memory, in F32, so that nothing is copied. */
     private final boolean inPlace;
 
     /** The maxima that are to be shared, or null. */
@@ -158,11 +158,6 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
     /** The gradients in host memory. */
     final float[] staged() {
         return host[host.length - 1];
-    }
-
-    /** Whether weights and gradients lie in host memory. */
-    final boolean inPlace() {
-        return inPlace;
     }
 
     /** Adds the time that {@code exchange} takes to what this step has waited. */

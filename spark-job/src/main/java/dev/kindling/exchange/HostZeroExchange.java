@@ -75,8 +75,9 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
     @Override
     public void shareWeights() {
         Tensor working = parameters.working();
-        if (inPlace()) {
-            gather(device.hostArray(working).orElseThrow());
+        Optional<float[]> inHost = device.hostArray(working);
+        if (inHost.isPresent()) {
+            gather(inHost.get());
             return;
         }
         float[] weights = staged();

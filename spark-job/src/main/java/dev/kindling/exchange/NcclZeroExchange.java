@@ -72,7 +72,8 @@ final class NcclZeroExchange implements ZeroExchange {
 
     @Override
     public void updated(int range) {
-        gather(parameters.working(), range);
+        Tensor working = parameters.working();
+        communicator.allGather(own(working, range), bucket(working, range));
     }
 
     @Override
@@ -82,18 +83,16 @@ final class NcclZeroExchange implements ZeroExchange {
 
     @Override
     public void collect(Tensor own, Optional<FlatTarget> target) {
-        Tensor flat = parameters.gradients();
         for (int i = 0; i < parameters.own().size(); i++) {
             Range range = parameters.own().get(i);
-            device.ops().copy(own.slice(0, parameters.ownOffset(range), range.length()), part(flat, range));
-            gather(flat, i);
+            Range bucket = parameters.buckets().get(i);
+            Tensor gathered = parameters.gradientBuffer().accumulator(bucket); // F32, whatever the sums are
+            Tensor piece = gathered.slice(0, range.offset() - bucket.offset(), range.length());
+            device.ops().copy(own.slice(0, parameters.ownOffset(range), range.length()), piece);
+            communicator.allGather(piece, gathered);
+            communicator.join();
+            target.ifPresent(it -> it.take(device, bucket.offset(), gathered));
         }
-        communicator.join();
-        target.ifPresent(it -> it.take(device, flat));
-    }
-
-    private void gather(Tensor flat, int index) {
-        communicator.allGather(own(flat, index), bucket(flat, index));
     }
 
     private Tensor bucket(Tensor flat, int index) {

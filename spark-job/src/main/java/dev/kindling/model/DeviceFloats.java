@@ -17,8 +17,8 @@ public record DeviceFloats(Device device, Tensor tensor, TensorReader reader) im
     }
 
     @Override
-    public void take(Device from, Tensor all) {
-        device.ops().copy(all, tensor);
+    public void take(Device from, long offset, Tensor values) {
+        device.ops().copy(values, tensor.slice(0, offset, values.count()));
     }
 
     @Override

@@ -42,11 +42,14 @@ public final class HostFloats implements FlatValues, FlatTarget {
     }
 
     @Override
-    public synchronized void take(Device device, Tensor all) {
+    public synchronized void take(Device device, long offset, Tensor values) {
         requireOpen();
-        for (int i = 0; i < pieces.size(); i++) {
-            FloatBuffer piece = floats(i);
-            device.download(all.slice(0, (long) i * PIECE, piece.capacity()), piece);
+        for (long at = 0; at < values.count(); ) {
+            FloatBuffer piece = floats(Math.toIntExact((offset + at) / PIECE));
+            int first = (int) ((offset + at) % PIECE);
+            int n = (int) Math.min(values.count() - at, piece.capacity() - first);
+            device.download(values.slice(0, at, n), piece.slice(first, n));
+            at += n;
         }
     }
 

@@ -152,7 +152,11 @@ public final class MemoryFit {
                 size(available.bytes()),
                 available.device()));
         line(table, "weights", plan.weights(), rank.activationBytes() == 2 ? "bf16, and the fp32 originals" : "fp32");
-        line(table, "gradients", plan.gradients(), "fp32");
+        line(
+                table,
+                "gradients",
+                plan.gradients(),
+                EnumText.of(rank.config().train().gradients()));
         line(
                 table,
                 "moments",

@@ -2,19 +2,21 @@ package dev.kindling.plan;
 
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.config.StoredType;
 import dev.kindling.config.TrainSection.Reduction;
 import dev.kindling.device.Dropout;
 import dev.kindling.nn.Activations;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Recompute;
 import dev.kindling.nn.parameter.GptConfig;
+import dev.kindling.nn.parameter.GradientBuffer;
 import dev.kindling.nn.parameter.Parameters;
 
 /**
  * Bytes of device memory that a rank takes while it trains. With N weights, rows = B T, C channels and L layers:
  *
  * @param weights N in the activation type and, where that is not F32, the F32 originals of those that the rank updates
- * @param gradients 4 N; and sums of older micro-batches ({@code train.reduction: tree}), and what compression keeps
+ * @param gradients 4 N, or in bf16 2 N and F32 of one block's and the last bucket's; sums of older micro-batches ({@code train.reduction: tree}), and what compression keeps
  * @param moments of the weights that the rank updates: two values each
  * @param activations of a micro-batch, kept for backward or overwritten by each layer in turn: see {@link Recompute}
  * @param head rows x padded vocabulary of logits, or as many rows as are made at a time
@@ -34,7 +36,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         int bytes = rank.activationBytes();
         return new MemoryPlan(
                 bytes * count + (bytes == 4 ? 0 : 4 * own),
-                4 * count + olderSums(rank, count) + residuals(rank, count, own),
+                gradientBytes(rank, count) + olderSums(rank, count) + residuals(rank, count, own),
                 2L * rank.config().train().moments().dtype().bytes() * own,
                 activationBytes(rank, activations.recompute()),
                 headRows * paddedVocabulary(rank) * bytes + losses(rank),
@@ -58,6 +60,18 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
     private static int paddedVocabulary(PlannedRank rank) {
         int multiple = rank.cuda() ? CUDA_VOCABULARY_MULTIPLE : 1;
         return (rank.vocabulary() + multiple - 1) / multiple * multiple;
+    }
+
+    /** The sums and, beside those in bf16, what a backward pass adds to: see {@link GradientBuffer}. */
+    private static long gradientBytes(PlannedRank rank, long count) {
+        if (rank.config().train().gradients() == StoredType.FP32) {
+            return 4 * count;
+        }
+        long width = rank.model().width();
+        long block = 12 * width * width;
+        long last = count - block * rank.model().layers();
+        boolean onHeap = !rank.cuda() && rank.ranks() > 1; // where they are summed over the ranks
+        return 2 * count + 4 * (block + last) + (onHeap ? 4 * count : 0);
     }
 
     /** The most gradients of older micro-batches that wait for their place in the sum. */

@@ -118,7 +118,7 @@ public final class Replica {
             Optional<FlatTarget> target =
                     targets.isPresent() ? Optional.of(targets.get().get(i)) : Optional.empty();
             if (tensor.count() == model.parameters().count()) {
-                target.ifPresent(it -> it.take(memory.device(), tensor));
+                target.ifPresent(it -> it.take(memory.device(), 0, tensor));
             } else {
                 zero.orElseThrow().collect(tensor, target);
             }

@@ -60,7 +60,11 @@ final class TrainedModel {
         sdpa = new Sdpa(
                 memory.device(), memory.arena(), config.cluster().attention().kinds());
         parameters = new Parameters(
-                GptConfigs.of(config.model(), inputs.vocabulary()), memory.device(), memory.arena(), true, shard);
+                GptConfigs.of(config.model(), inputs.vocabulary()),
+                memory.device(),
+                memory.arena(),
+                train.gradients().dtype(),
+                shard);
         adamW = new AdamW(
                 parameters,
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),

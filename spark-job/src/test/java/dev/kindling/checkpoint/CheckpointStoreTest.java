@@ -9,6 +9,7 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -73,6 +74,47 @@ class CheckpointStoreTest {
         optimizer.put(name, LoadedTensors.tensor(altered, 0, 13, 7));
         assertThat(store.committedAs(new Checkpoint(saved.state(), saved.model(), optimizer)))
                 .isEmpty();
+    }
+
+    /** As a run with {@code train.moments: bf16} writes them; runs before this version wrote the same values in F32. */
+    @Test
+    void momentsInBf16TakeHalfTheBytesAndComeBackToTheBit() throws IOException {
+        Checkpoint exact = checkpoint(250, OptionalDouble.empty());
+        Map<String, TensorContent> halves = new HashMap<>();
+        for (Map.Entry<String, float[]> moment : LoadedTensors.of(exact).values.entrySet()) {
+            if (!exact.optimizer().containsKey(moment.getKey())) {
+                continue;
+            }
+            float[] values = moment.getValue().clone();
+            for (int i = 0; i < values.length; i++) {
+                values[i] = Float.intBitsToFloat(Float.floatToRawIntBits(values[i]) & 0xFFFF0000);
+            }
+            halves.put(moment.getKey(), LoadedTensors.tensor(values, 0, 13, 7));
+        }
+        Path optimizer = run.resolve("checkpoints/step-0000250/optimizer.safetensors");
+        List<Long> bytes = new ArrayList<>();
+        for (String moments : List.of("fp32", "bf16")) {
+            CheckpointState state = withMoments(exact.state(), moments);
+            Checkpoint saved = new Checkpoint(state, exact.model(), halves);
+            LoadedTensors loaded = new LoadedTensors();
+            store.load(save(store, saved), loaded);
+            assertSame(loaded, LoadedTensors.of(saved));
+            assertThat(store.committedAs(saved)).contains(state);
+            bytes.add(Files.size(optimizer));
+        }
+        assertThat(bytes.get(0) - bytes.get(1)).isBetween(2L * 2 * 13 * 7 - 16, 2L * 2 * 13 * 7 + 16);
+    }
+
+    private static CheckpointState withMoments(CheckpointState state, String moments) throws IOException {
+        return new CheckpointState(
+                state.step(),
+                new ObjectMapper().readTree("{\"train\":{\"moments\":\"" + moments + "\"}}"),
+                state.tokenizer(),
+                state.seed(),
+                state.dataPosition(),
+                state.worldSize(),
+                state.bestValLoss(),
+                state.bestStep());
     }
 
     @Test

@@ -93,7 +93,7 @@ class SafeTensorsTest {
             {"a":{"dtype":"F32","shape":[65536,65536,65536,65536],"data_offsets":[0,0]}} | does not fill bytes
             {"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}   | tensor a is empty
             {"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}  | describes 16 bytes of tensors, but it holds 8
-            {"a":{"dtype":"BF16","shape":[4],"data_offsets":[0,8]}}  | tensor a is BF16, not F32
+            {"a":{"dtype":"F16","shape":[4],"data_offsets":[0,8]}}   | tensor a is F16, not F32 or BF16
             {"a":{"shape":[2],"data_offsets":[0,8]}}                 | lacks dtype, shape or data_offsets
             {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} | two tensors begin at byte 0
             {"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} | is not JSON

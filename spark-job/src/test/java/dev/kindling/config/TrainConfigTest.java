@@ -112,6 +112,7 @@ class TrainConfigTest {
             train.grad_clip=-1   | train.grad_clip is -1.0
             train.zero=2         | train.zero is 2
             train.recompute=layers | did you mean 'layer'?
+            train.gradients=fp16 | must be one of fp32, bf16
             train.head_chunk=100 | train.head_chunk is '100'; set it to a multiple of 256
             train.eval_interval=0 | train.eval_interval is 0
             cluster.executors=0  | cluster.executors is 0
@@ -146,6 +147,8 @@ class TrainConfigTest {
             {train: {precision: fp8, micro_batch: 1, global_batch: 1}, model: {block_size: 40}} | train.micro_batch 1 x model.block_size 40 is none
             cluster: {device: cpu, allreduce: nccl} | nccl, which sums between GPUs, but cluster.device is cpu
             {train: {reduction: tree}, cluster: {compression: bf16}} | train.reduction is tree, which gives the same bits
+            train: {gradients: bf16, reduction: tree} | but train.gradients is bf16, whose sums are rounded on each
+            {train: {gradients: bf16}, cluster: {compression: bf16}} | train.gradients is bf16, which is rounded already
             train: {lr: 1, lr: 2}        | bad.yaml is not valid YAML at line 1: Duplicate field 'lr'
             {train: {lr: 1}, train: {seed: 2}} | bad.yaml is not valid YAML at line 1: Duplicate field 'train'
             """)

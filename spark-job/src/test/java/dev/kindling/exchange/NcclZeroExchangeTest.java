@@ -9,6 +9,7 @@ import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
+import dev.kindling.device.cpu.rows.Bf16Rows;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.model.HostFloats;
@@ -52,6 +53,8 @@ class NcclZeroExchangeTest {
      */
     private record Outcome(float[] norms, float[] weights, Optional<List<float[]>> snapshot) {}
 
+    private record Case(Precision precision, float maxNorm, DType gradients) {}
+
     /** Two, or one where there is one GPU. */
     private static int ranks() {
         Optional<String> reason = CudaDevice.whyNot().or(NcclCommunicator::whyNot);
@@ -63,17 +66,19 @@ class NcclZeroExchangeTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"FP32,0", "BF16,0", "BF16,1"})
-    void everyRankEndsWithTheWeightsOfAWholeOptimizer(Precision precision, float maxNorm) throws Exception {
+    @CsvSource({"FP32,0,F32", "BF16,0,F32", "BF16,1,F32", "BF16,0,BF16"})
+    void everyRankEndsWithTheWeightsOfAWholeOptimizer(Precision precision, float maxNorm, DType gradients)
+            throws Exception {
         int ranks = ranks();
-        Outcome expected = alone(precision, maxNorm, ranks);
+        Case wanted = new Case(precision, maxNorm, gradients);
+        Outcome expected = alone(wanted, ranks);
         byte[] id = NcclCommunicator.uniqueId();
         CyclicBarrier leaving = new CyclicBarrier(ranks);
         ExecutorService threads = Executors.newFixedThreadPool(ranks);
         List<Future<Outcome>> running = new ArrayList<>();
         for (int rank = 0; rank < ranks; rank++) {
             OptimizerShard shard = new OptimizerShard(OptimizerShard.Cut.BUCKETS, rank, ranks);
-            running.add(threads.submit(() -> sharded(precision, maxNorm, shard, id, leaving)));
+            running.add(threads.submit(() -> sharded(wanted, shard, id, leaving)));
         }
         threads.shutdown();
         // A gradient that is not clipped has no norm in it, whose last bit may differ.
@@ -111,20 +116,19 @@ class NcclZeroExchangeTest {
                 RankShare.of(shard.ranks(), shard.rank(), shard.ranks(), 1));
     }
 
-    private static Outcome sharded(
-            Precision precision, float maxNorm, OptimizerShard shard, byte[] id, CyclicBarrier leaving)
+    private static Outcome sharded(Case wanted, OptimizerShard shard, byte[] id, CyclicBarrier leaving)
             throws Exception {
-        try (CudaDevice device = CudaDevice.open(shard.rank(), precision);
+        try (CudaDevice device = CudaDevice.open(shard.rank(), wanted.precision());
                 Arena arena = device.arena("test");
                 NcclCommunicator communicator = NcclCommunicator.open(
                         device,
                         new NcclCommunicator.RankGroup(id, shard.rank(), shard.ranks(), () -> {}, Assertions::fail))) {
-            Parameters parameters = new Parameters(MODEL, device, arena, true, shard);
+            Parameters parameters = new Parameters(MODEL, device, arena, wanted.gradients(), shard);
             AdamW adamW = adamW(parameters, device, arena);
             NcclZeroExchange exchange =
                     new NcclZeroExchange(communicator, device, parameters, losses(device, arena, shard));
             Runnable update = () -> {
-                exchange.clip(new GradientClip(device.ops(), maxNorm), parameters.gradients());
+                exchange.clip(new GradientClip(device.ops(), wanted.maxNorm()), parameters.gradients());
                 adamW.step(exchange::updated);
                 exchange.shareWeights();
             };
@@ -175,15 +179,15 @@ class NcclZeroExchangeTest {
         }
     }
 
-    private static Outcome alone(Precision precision, float maxNorm, int ranks) {
-        try (CudaDevice device = CudaDevice.open(0, precision);
+    private static Outcome alone(Case wanted, int ranks) {
+        try (CudaDevice device = CudaDevice.open(0, wanted.precision());
                 Arena arena = device.arena("test")) {
-            Parameters parameters = new Parameters(MODEL, device, arena, true);
+            Parameters parameters = new Parameters(MODEL, device, arena, wanted.gradients(), OptimizerShard.WHOLE);
             AdamW adamW = adamW(parameters, device, arena);
             float[] norms = new float[STEPS];
             for (int step = 0; step < STEPS; step++) {
                 step(step, parameters, adamW, device, ranks == 1 ? List.of(0) : List.of(0, 1));
-                new GradientClip(device.ops(), maxNorm).apply(parameters.gradients());
+                new GradientClip(device.ops(), wanted.maxNorm()).apply(parameters.gradients());
                 adamW.step(range -> {});
                 norms[step] = device.gradientNorm();
             }
@@ -204,16 +208,22 @@ class NcclZeroExchangeTest {
     /** Sets the step's inputs, and the sum of the ranks' gradients. */
     private static void step(int step, Parameters parameters, AdamW adamW, Device device, List<Integer> ranks) {
         device.setStep(new StepInputs(1, step, 1e-2f, adamW.beta1Correction(step), adamW.beta2Correction(step), 1));
+        boolean halves = parameters.gradients().dtype() == DType.BF16;
         float[] sum = new float[(int) parameters.count()];
         for (int rank : ranks) {
             Random random = new Random(step * 10 + rank);
             for (Parameters.Entry entry : parameters.entries()) {
                 for (int i = 0; i < entry.shape().count(); i++) {
-                    sum[(int) entry.offset() + i] += (float) random.nextGaussian();
+                    float value = (float) random.nextGaussian();
+                    sum[(int) entry.offset() + i] += halves ? bf16(value) : value;
                 }
             }
         }
         device.upload(sum, parameters.gradients());
+    }
+
+    private static float bf16(float value) {
+        return Float.intBitsToFloat(Bf16Rows.of(value) << 16);
     }
 
     private static float[] download(Device device, Tensor tensor) {

@@ -49,7 +49,7 @@ class ModelWeightsTest {
         final AdamW adamW;
 
         Rank(GptConfig model, OptimizerShard shard, DType moments) {
-            parameters = new Parameters(model, device, arena, true, shard);
+            parameters = new Parameters(model, device, arena, DType.F32, shard);
             adamW = new AdamW(parameters, COEFFICIENTS, moments, device, arena);
         }
 
@@ -100,7 +100,7 @@ class ModelWeightsTest {
                 List<Tensor> state =
                         List.of(whole.parameters.master(), whole.adamW.firstMoments(), whole.adamW.secondMoments());
                 for (int i = 0; i < state.size(); i++) {
-                    ((FlatTarget) snapshot.all().get(i)).take(whole.device, state.get(i));
+                    ((FlatTarget) snapshot.all().get(i)).take(whole.device, 0, state.get(i));
                 }
                 try (Snapshot held = snapshot.toHost(whole.parameters.count())) {
                     Checkpoint checkpoint = new ModelWeights(whole.parameters).checkpoint(state(), held);

@@ -48,6 +48,7 @@ class MemoryPlanTest {
                 "train.recompute=layer train.head_chunk=256",
                 "model.n_layer=1 train.recompute=layer",
                 "train.reduction=tree train.micro_batch=4",
+                "train.gradients=bf16 train.moments=bf16 model.bias=true",
                 "cluster.attention=math train.recompute=gelu",
                 "cluster.attention=math model.dropout=0 train.recompute=layer",
                 "data.packing=documents train.recompute=none",

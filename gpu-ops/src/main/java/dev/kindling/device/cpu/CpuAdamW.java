@@ -12,6 +12,7 @@ import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.device.cpu.rows.RandomRounding;
 import dev.kindling.device.cpu.rows.RowKernels;
 import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Tensor;
 import java.nio.ShortBuffer;
 
 /** {@link AdamWOp} in one pass over the weights that decay, and one over the others. */
@@ -26,7 +27,8 @@ final class CpuAdamW {
 
     void step(AdamWOp op) {
         long count = op.parameters().count();
-        TensorChecks.dense(DType.F32, count, op.parameters(), op.working(), op.gradients());
+        TensorChecks.dense(DType.F32, count, op.parameters(), op.working());
+        TensorChecks.dense(op.gradients().dtype(), count, op.gradients());
         TensorChecks.dense(op.m().dtype(), count, op.m(), op.v());
         step(op, 0, (int) op.decaying(), op.weightDecay());
         step(op, (int) op.decaying(), (int) count, 0);
@@ -38,18 +40,13 @@ final class CpuAdamW {
         float[] weights = floats(op.parameters());
         int weightsAt = offset(op.parameters()) + from;
         boolean separate = working != weights || workingAt != weightsAt;
-        RowKernels.AdamWArrays whole = op.m().dtype() == DType.BF16
-                ? null
-                : arrays(
-                        op,
-                        from,
-                        new Moments(floats(op.m()), offset(op.m()) + from, floats(op.v()), offset(op.v()) + from),
-                        weightDecay);
         loops.flat(to - from, (at, n) -> {
+            Floats gradients = Floats.of(op.gradients(), from, at, n);
+            Floats m = Floats.of(op.m(), from, at, n);
+            Floats v = Floats.of(op.v(), from, at, n);
+            loops.kernels().adamW(arrays(op, from, gradients, m, v, weightDecay), at, n);
             if (op.m().dtype() == DType.BF16) {
-                inHalves(op, from, at, n, weightDecay);
-            } else {
-                loops.kernels().adamW(whole, at, n);
+                round(op, from + at, m, v, n);
             }
             if (separate) {
                 System.arraycopy(weights, weightsAt + at, working, workingAt + at, n);
@@ -57,35 +54,49 @@ final class CpuAdamW {
         });
     }
 
-    /** The same with moments in bf16: a block of them is widened, and rounded again. */
-    private void inHalves(AdamWOp op, int from, int at, int n, float weightDecay) {
-        short[] m = CpuBuffer.halves(op.m());
-        short[] v = CpuBuffer.halves(op.v());
-        int mAt = offset(op.m()) + from + at;
-        int vAt = offset(op.v()) + from + at;
-        float[] wideM = new float[n];
-        float[] wideV = new float[n];
-        Bf16Rows.get(ShortBuffer.wrap(m, mAt, n), wideM, 0, n);
-        Bf16Rows.get(ShortBuffer.wrap(v, vAt, n), wideV, 0, n);
-        loops.kernels().adamW(arrays(op, from, new Moments(wideM, -at, wideV, -at), weightDecay), at, n);
-        new RandomRounding(step).moments(op.first() + from + at, wideM, wideV, m, mAt, v, vAt, n);
+    private void round(AdamWOp op, int from, Floats m, Floats v, int n) {
+        new RandomRounding(step)
+                .moments(
+                        op.first() + from,
+                        m.values(),
+                        v.values(),
+                        CpuBuffer.halves(op.m()),
+                        offset(op.m()) + from,
+                        CpuBuffer.halves(op.v()),
+                        offset(op.v()) + from,
+                        n);
     }
 
-    /** Where the moments are as floats. */
+    /**
+     * A tensor's elements as floats: its own array or, of bf16, a block that is widened.
+     *
+     * @param at where element {@code from} of the tensor is, or would be
+     */
     @SuppressWarnings("ArrayRecordComponent") // a view that nobody compares
-    private record Moments(float[] m, int mAt, float[] v, int vAt) {}
+    private record Floats(float[] values, int at) {
+        /** Elements {@code from + at} on, n of them. */
+        static Floats of(Tensor tensor, int from, int at, int n) {
+            if (tensor.dtype() == DType.F32) {
+                return new Floats(floats(tensor), offset(tensor) + from);
+            }
+            float[] wide = new float[n];
+            Bf16Rows.get(ShortBuffer.wrap(CpuBuffer.halves(tensor), offset(tensor) + from + at, n), wide, 0, n);
+            return new Floats(wide, -at);
+        }
+    }
 
-    private RowKernels.AdamWArrays arrays(AdamWOp op, int from, Moments moments, float weightDecay) {
+    private RowKernels.AdamWArrays arrays(
+            AdamWOp op, int from, Floats gradients, Floats m, Floats v, float weightDecay) {
         float rate = step.inputs().learningRate();
         return new RowKernels.AdamWArrays(
                 floats(op.parameters()),
                 offset(op.parameters()) + from,
-                floats(op.gradients()),
-                offset(op.gradients()) + from,
-                moments.m(),
-                moments.mAt(),
-                moments.v(),
-                moments.vAt(),
+                gradients.values(),
+                gradients.at(),
+                m.values(),
+                m.at(),
+                v.values(),
+                v.at(),
                 op.beta1(),
                 op.beta2(),
                 op.epsilon(),

@@ -162,7 +162,7 @@ public final class CpuDevice implements Device {
 
     @Override
     public Optional<float[]> hostArray(Tensor tensor) {
-        return Optional.of(CpuBuffer.floats(tensor));
+        return tensor.dtype() == DType.F32 ? Optional.of(CpuBuffer.floats(tensor)) : Optional.empty();
     }
 
     @Override

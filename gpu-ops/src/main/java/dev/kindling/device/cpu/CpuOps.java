@@ -1,5 +1,6 @@
 package dev.kindling.device.cpu;
 
+import dev.kindling.device.Accumulation;
 import dev.kindling.device.AdamWOp;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.CrossEntropy;
@@ -28,6 +29,7 @@ final class CpuOps implements Ops {
     private final CpuAttentionSoftmax softmax;
     private final CpuFlashAttention flash;
     private final CpuEfficientAttention efficient = new CpuEfficientAttention();
+    private final CpuAccumulation accumulation;
     private final CpuAdamW adamW;
 
     CpuOps(CpuThreads threads, CpuKernels kernels, CpuMatmul products, CpuStep step) {
@@ -42,6 +44,7 @@ final class CpuOps implements Ops {
         crossEntropy = new CpuCrossEntropy(loops, step);
         softmax = new CpuAttentionSoftmax(loops, step);
         flash = new CpuFlashAttention(loops, step, kernels.tiles());
+        accumulation = new CpuAccumulation(loops, step);
         adamW = new CpuAdamW(loops, step);
     }
 
@@ -58,6 +61,11 @@ final class CpuOps implements Ops {
     @Override
     public void add(Tensor x, Tensor into) {
         copy.add(x, into);
+    }
+
+    @Override
+    public void accumulate(Accumulation op) {
+        accumulation.run(op);
     }
 
     @Override

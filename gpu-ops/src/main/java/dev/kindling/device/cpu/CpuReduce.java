@@ -4,10 +4,13 @@ import static dev.kindling.device.cpu.rows.CpuBuffer.floats;
 import static dev.kindling.device.cpu.rows.CpuBuffer.offset;
 
 import dev.kindling.device.TensorChecks;
+import dev.kindling.device.cpu.rows.Bf16Rows;
 import dev.kindling.device.cpu.rows.ColumnSums;
+import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.nio.ShortBuffer;
 import java.util.Arrays;
 
 /** Sums and the gradient norm: the sums of blocks of fixed size, added in order in double. */
@@ -41,7 +44,15 @@ final class CpuReduce {
     }
 
     private double sumOfSquares(Tensor x) {
-        TensorChecks.dense(DType.F32, x.count(), x);
+        TensorChecks.dense(x);
+        if (x.dtype() == DType.BF16) {
+            short[] halves = CpuBuffer.halves(x);
+            return blocks(x, (at, n) -> {
+                float[] wide = new float[n];
+                Bf16Rows.get(ShortBuffer.wrap(halves, at, n), wide, 0, n);
+                return loops.kernels().squares(wide, 0, n, 0f);
+            });
+        }
         float[] values = floats(x);
         return blocks(x, (at, n) -> loops.kernels().squares(values, at, n, 0f));
     }

@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.Accumulation;
 import dev.kindling.device.AdamWOp;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.CrossEntropy;
@@ -60,6 +61,11 @@ final class CudaOps implements Ops, AutoCloseable {
     @Override
     public void add(Tensor x, Tensor into) {
         elementwise.add(x, into);
+    }
+
+    @Override
+    public void accumulate(Accumulation op) {
+        optimizer.accumulate(op);
     }
 
     @Override

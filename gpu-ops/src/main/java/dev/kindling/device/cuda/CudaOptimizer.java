@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.Accumulation;
 import dev.kindling.device.AdamWOp;
 import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
@@ -13,7 +14,7 @@ import jcuda.Pointer;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
 
-/** global_norm.cu and adamw.cu. */
+/** accumulate.cu, global_norm.cu and adamw.cu. */
 public final class CudaOptimizer {
     private static final int BLOCKS = 1024;
 
@@ -62,9 +63,19 @@ public final class CudaOptimizer {
 
     private void partialSquares(Tensor gradients, long partial, int blocks) {
         TensorChecks.dense(gradients);
-        TensorChecks.type(DType.F32, gradients);
+        CudaModule module = gradients.dtype() == DType.F32
+                ? context.module("global_norm")
+                : context.module("global_norm", DType.F32, "GRADIENT", gradientType(gradients));
         context.arguments().add(partial).add(CudaContext.aligned(gradients)).add(gradients.count());
-        context.launch(context.module("global_norm").kernel("global_norm_partial"), Grid.of(blocks, 256));
+        context.launch(module.kernel("global_norm_partial"), Grid.of(blocks, 256));
+    }
+
+    private static String gradientType(Tensor gradients) {
+        if (gradients.dtype() != DType.F32 && gradients.dtype() != DType.BF16) {
+            throw new IllegalArgumentException(
+                    String.format(Locale.ROOT, "%s must be F32 or BF16, as gradients are", gradients));
+        }
+        return CudaContext.kernelType(gradients.dtype());
     }
 
     /** How many blocks sum the squares of each of a rank's pieces: {@value #BLOCKS} in all, rounded up for each. */
@@ -97,7 +108,7 @@ public final class CudaOptimizer {
 
     void adamW(AdamWOp op) {
         TensorChecks.dense(op.parameters(), op.working(), op.gradients(), op.m(), op.v());
-        TensorChecks.type(DType.F32, op.parameters(), op.gradients());
+        TensorChecks.type(DType.F32, op.parameters());
         TensorChecks.type(op.m().dtype(), op.v());
         long count = op.parameters().count();
         TensorChecks.count(count, op.working(), op.gradients(), op.m(), op.v());
@@ -109,7 +120,12 @@ public final class CudaOptimizer {
                     String.format(Locale.ROOT, "%s does not start at a multiple of 4 elements", op.working()));
         }
         CudaKernel kernel = context.module(
-                        "adamw", type, "MOMENT", CudaContext.kernelType(op.m().dtype()))
+                        "adamw",
+                        type,
+                        "MOMENT",
+                        CudaContext.kernelType(op.m().dtype()),
+                        "GRADIENT",
+                        gradientType(op.gradients()))
                 .kernel("adamw");
         context.arguments()
                 .struct(KernelStructs.ADAM_W)
@@ -127,6 +143,22 @@ public final class CudaOptimizer {
                 .set("epsilon", op.epsilon())
                 .set("weightDecay", op.weightDecay());
         context.launch(kernel, Grid.cover(count, 1024, 256));
+    }
+
+    void accumulate(Accumulation op) {
+        TensorChecks.dense(op.x(), op.sum());
+        TensorChecks.type(DType.F32, op.x());
+        TensorChecks.type(DType.BF16, op.sum());
+        TensorChecks.count(op.x().count(), op.sum());
+        context.arguments()
+                .add(CudaContext.aligned(op.sum()))
+                .add(CudaContext.aligned(op.x()))
+                .add(context.state().address())
+                .add(op.first())
+                .add(op.x().count());
+        context.launch(
+                context.module("accumulate").kernel("accumulate"),
+                Grid.cover(op.x().count(), 1024, 256));
     }
 
     void nextMicroBatch() {

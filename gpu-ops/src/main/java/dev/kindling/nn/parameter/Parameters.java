@@ -11,10 +11,11 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
- * All weights of a {@link Gpt} in one flat F32 buffer and all gradients in another, so that clip, AdamW, allreduce and
- * checkpoint are each one pass. Where activations are half precision there is a third: the working copy, which forward
+ * All weights of a {@link Gpt} in one flat F32 buffer and all gradients in another (see {@link GradientBuffer}), so that
+ * clip, AdamW, allreduce and checkpoint are each one pass. Where activations are half precision there is a third: the working copy, which forward
  * and backward read and AdamW writes; the F32 weights are then only those of this rank's {@link OptimizerShard}.
  *
  * <p>Names and layouts are those of Hugging Face's GPT-2: linear weights are (in, out). Weights lie in the order in
@@ -51,15 +52,19 @@ public final class Parameters {
     private final Device device;
     private final Tensor master;
     private final Tensor working;
-    private final Tensor gradients;
+    private final GradientBuffer gradients;
 
     /** Allocates without initialising; see {@link #initialise} and {@link #set}. */
     public Parameters(GptConfig config, Device device, Arena arena, boolean training) {
-        this(config, device, arena, training, OptimizerShard.WHOLE);
+        this(config, device, arena, training ? DType.F32 : null, OptimizerShard.WHOLE);
     }
 
-    /** The same, for a rank that updates only its shard of the weights. */
-    public Parameters(GptConfig config, Device device, Arena arena, boolean training, OptimizerShard shard) {
+    /**
+     * The same, for a rank that updates only its shard of the weights.
+     *
+     * @param gradientType of the sums of gradients, F32 or BF16; null for inference, which has none
+     */
+    public Parameters(GptConfig config, Device device, Arena arena, DType gradientType, OptimizerShard shard) {
         this.config = config;
         this.device = device;
         this.shard = shard;
@@ -74,7 +79,7 @@ public final class Parameters {
         own = shard.ranges(shard.rank(), this);
         working = arena.allocate("weights", device.activationType(), count);
         master = device.activationType() == DType.F32 ? working : arena.allocate("F32 weights", DType.F32, ownCount());
-        gradients = training ? arena.allocate("gradients", DType.F32, count) : null;
+        gradients = gradientType == null ? null : new GradientBuffer(device, arena, buckets, gradientType);
     }
 
     private void layOutBlocks() {
@@ -214,12 +219,14 @@ public final class Parameters {
         return working;
     }
 
-    /** All gradients, (count) F32. */
+    /** The sums of the gradients of all weights, (count) F32 or BF16. */
     public Tensor gradients() {
-        if (gradients == null) {
-            throw new IllegalStateException("these parameters were made for inference and have no gradients");
-        }
-        return gradients;
+        return gradientBuffer().sums();
+    }
+
+    /** What sums the gradients of micro-batches, for training alone. */
+    public GradientBuffer gradientBuffer() {
+        return Objects.requireNonNull(gradients, "these parameters were made for inference and have no gradients");
     }
 
     /** The working copy of a weight, or null for a bias that the model does not have. */
@@ -227,15 +234,22 @@ public final class Parameters {
         return view(working, name);
     }
 
-    /** The gradient of a weight, or null for a bias that the model does not have. */
+    /** Where backward adds the gradient of a weight, F32; null for a bias that the model does not have. */
     public Tensor gradient(String name) {
-        return gradients == null ? null : view(gradients, name);
+        Entry entry = gradients == null ? null : entry(name);
+        return entry == null ? null : gradients.accumulator(entry);
     }
 
     private Tensor view(Tensor flat, String name) {
+        Entry entry = entry(name);
+        return entry == null ? null : Tensor.dense(flat.buffer(), flat.offset() + entry.offset(), entry.shape());
+    }
+
+    /** Null for a bias that the model does not have. */
+    private Entry entry(String name) {
         Entry entry = entries.get(name);
         if (entry != null) {
-            return Tensor.dense(flat.buffer(), flat.offset() + entry.offset(), entry.shape());
+            return entry;
         }
         if (!config.bias() && name.endsWith(".bias")) {
             return null;

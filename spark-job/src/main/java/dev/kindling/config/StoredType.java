@@ -2,8 +2,8 @@ package dev.kindling.config;
 
 import dev.kindling.tensor.DType;
 
-/** What AdamW's moments are kept in. */
-public enum MomentType {
+/** What training keeps AdamW's moments, or the sums of gradients, in. */
+public enum StoredType {
     FP32,
     BF16;
 

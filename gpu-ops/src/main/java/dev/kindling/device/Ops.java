@@ -17,6 +17,13 @@ public interface Ops {
 
     void fill(Tensor x, float value);
 
+    /**
+     * x = values of mean 0 and variance 1, all but normally distributed, by seed, stream and site alone: element e is (the
+     * sum of four draws - 131070) sqrt(3) / 65535, rounded to x's type; its draws are those that {@link Dropout} numbers 4
+     * (e % 2) to 4 (e % 2) + 3 of block e / 2.
+     */
+    void normal(Tensor x, int site);
+
     /** to = from, converting between floating types; same shape, {@code from} or {@code to} may be strided. */
     void copy(Tensor from, Tensor to);
 

@@ -21,6 +21,8 @@ import java.util.stream.IntStream;
  */
 public final class AttentionTimer implements AutoCloseable {
     private static final long SEED = 1337;
+    private static final int DROPOUT_SITE = 1;
+    private static final int QUERY_SITE = 2; // then those of key, value and the output's gradient
     /** Of a norm to that of the inputs: what is smaller is rounding, of a gradient that is zero. */
     private static final double ROUNDING = 1e-6;
     /** Elements that one thread sums. */
@@ -83,15 +85,15 @@ public final class AttentionTimer implements AutoCloseable {
         device.setStep(new StepInputs(SEED, 0, 0, 1, 1, 1));
         float scale = (float) (1 / Math.sqrt(problem.headDim()));
         inputs = new AttentionInputs(
-                input(0, "query", rounding),
-                input(1, "key", rounding),
-                input(2, "value", rounding),
+                input(QUERY_SITE, "query", rounding),
+                input(QUERY_SITE + 1, "key", rounding),
+                input(QUERY_SITE + 2, "value", rounding),
                 null,
                 null,
                 problem.causal(),
                 scale,
-                new Dropout(problem.dropout(), 1));
-        Tensor dOut = problem.backward() ? input(3, "output's gradient", rounding) : null;
+                new Dropout(problem.dropout(), DROPOUT_SITE));
+        Tensor dOut = problem.backward() ? input(QUERY_SITE + 3, "output's gradient", rounding) : null;
         out = tensor("output", problem.dtype());
         gradients = problem.backward()
                 ? new Gradients(
@@ -110,34 +112,19 @@ public final class AttentionTimer implements AutoCloseable {
         return arena.allocate(name, type, problem.batch(), problem.heads(), problem.length(), problem.headDim());
     }
 
-    private Tensor input(long number, String name, DType rounding) {
+    private Tensor input(int site, String name, DType rounding) {
         Tensor tensor = tensor(name, problem.dtype());
-        float[] values = new float[Math.toIntExact(tensor.count())];
-        IntStream.range(0, values.length).parallel().forEach(i -> values[i] = normal((number << 32) + i));
         if (rounding == problem.dtype()) {
-            device.upload(values, tensor);
+            device.ops().normal(tensor, site);
             return tensor;
         }
         try (Arena temporary = device.arena("rounding")) {
             Tensor rounded = temporary.allocate(name, rounding, tensor.shape());
-            device.upload(values, rounded);
+            device.ops().normal(rounded, site);
             device.ops().copy(rounded, tensor);
             device.synchronize();
         }
         return tensor;
-    }
-
-    /**
-     * A value of mean 0 and variance 1, by its index alone: the sum of the four 16-bit parts of SplitMix64's output
-     * (Steele et al., OOPSLA 2014), which is all but normally distributed.
-     */
-    private static float normal(long index) {
-        long z = SEED + index * 0x9E3779B97F4A7C15L;
-        z = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
-        z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
-        z ^= z >>> 31;
-        long sum = (z & 0xFFFF) + (z >>> 16 & 0xFFFF) + (z >>> 32 & 0xFFFF) + (z >>> 48);
-        return (float) ((sum / 65535.0 - 2) * Math.sqrt(3));
     }
 
     /** Computes once. Returns the output and, with backward, the gradients of query, key and value. */
@@ -148,13 +135,21 @@ public final class AttentionTimer implements AutoCloseable {
             backend.backward(inputs, out, saved, gradients);
             results.addAll(List.of(gradients.dQuery(), gradients.dKey(), gradients.dValue()));
         }
-        return results.stream()
-                .map(tensor -> {
-                    float[] values = new float[Math.toIntExact(tensor.count())];
-                    device.download(tensor, values);
-                    return values;
-                })
-                .toList();
+        return results.stream().map(this::download).toList();
+    }
+
+    /** Widened on the device: the host would take seconds. */
+    private float[] download(Tensor tensor) {
+        float[] values = new float[Math.toIntExact(tensor.count())];
+        try (Arena temporary = device.arena("result")) {
+            Tensor wide = tensor;
+            if (tensor.dtype() != DType.F32) {
+                wide = temporary.allocate("result", DType.F32, tensor.shape());
+                device.ops().copy(tensor, wide);
+            }
+            device.download(wide, values);
+        }
+        return values;
     }
 
     /**

@@ -37,6 +37,11 @@ final class ProfiledOps implements Ops {
     }
 
     @Override
+    public void normal(Tensor x, int site) {
+        profiler.time("normal", () -> ops.normal(x, site));
+    }
+
+    @Override
     public void copy(Tensor from, Tensor to) {
         profiler.time("copy", () -> ops.copy(from, to));
     }

@@ -3,6 +3,7 @@ package dev.kindling.device;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.kindling.reference.ReferenceDropout;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.nio.FloatBuffer;
@@ -11,7 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Fill, copy, add, sum, sumRows. */
+/** Fill, normal, copy, add, sum, sumRows. */
 public interface CopyContract extends OpsUnderTest {
 
     @ParameterizedTest
@@ -37,6 +38,36 @@ public interface CopyContract extends OpsUnderTest {
         Tensor total = f.of(DType.F32, new double[] {100}, 1);
         f.ops().sum(into, total);
         assertThat(f.read(total)[0] - 100 - sum).isBetween(-1e-6 * (magnitude + 100), 1e-6 * (magnitude + 100));
+    }
+
+    @ParameterizedTest
+    @ValueSource(ints = {1, 13, 207, 70001})
+    default void normalValuesComeFromPhiloxBySite(int count) {
+        OpsFixture f = fixture();
+        Tensor x = f.poisoned(DType.F32, count);
+        f.ops().normal(x, 7);
+        double[] expected = new double[count];
+        double sum = 0;
+        double squares = 0;
+        for (int e = 0; e < count; e++) {
+            long[] words = ReferenceDropout.philox(
+                    new long[] {e / 2, 0, 7, OpsFixture.STEP.stream()},
+                    new long[] {OpsFixture.STEP.seed() & 0xFFFFFFFFL, OpsFixture.STEP.seed() >>> 32});
+            long drawn = 0;
+            for (int w = e % 2 * 2; w < e % 2 * 2 + 2; w++) {
+                drawn += (words[w] & 0xFFFF) + (words[w] >>> 16);
+            }
+            expected[e] = (drawn - 131070) * Math.sqrt(3) / 65535;
+            sum += expected[e];
+            squares += expected[e] * expected[e];
+        }
+        f.assertClose("normal values", x, expected, 3e-7);
+        if (count > 70000) {
+            assertThat(sum / count).isBetween(-0.02, 0.02);
+            assertThat(squares / count).isBetween(0.98, 1.02);
+        }
+        f.ops().normal(x, 8);
+        assertThat(f.read(x)).isNotEqualTo(expected);
     }
 
     @ParameterizedTest

@@ -7,6 +7,7 @@ import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cpu.rows.Bf16Rows;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.device.cpu.rows.CpuLoops;
+import dev.kindling.device.cpu.rows.NormalValues;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.lang.reflect.Array;
@@ -36,6 +37,12 @@ final class CpuCopy {
             case BOOL -> Arrays.fill(CpuBuffer.booleans(x), at, end, (byte) (value == 0 ? 0 : 1));
             default -> throw new IllegalArgumentException(String.format(Locale.ROOT, "%s cannot be on the CPU", x));
         }
+    }
+
+    void normal(Tensor x, NormalValues values) {
+        TensorChecks.dense(DType.F32, x.count(), x);
+        float[] to = floats(x);
+        loops.flat((int) x.count(), (at, n) -> values.put(at, to, offset(x) + at, n));
     }
 
     void copy(Tensor from, Tensor to) {

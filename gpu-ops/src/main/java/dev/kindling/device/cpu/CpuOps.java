@@ -14,6 +14,7 @@ import dev.kindling.device.cpu.matmul.CpuMatmul;
 import dev.kindling.device.cpu.rows.CpuLoops;
 import dev.kindling.device.cpu.rows.CpuStep;
 import dev.kindling.device.cpu.rows.CpuThreads;
+import dev.kindling.device.cpu.rows.NormalValues;
 import dev.kindling.tensor.Tensor;
 
 /** The CPU's operations, each in a class of its own; they run at once, on the caller's thread and its workers. */
@@ -51,6 +52,11 @@ final class CpuOps implements Ops {
     @Override
     public void fill(Tensor x, float value) {
         copy.fill(x, value);
+    }
+
+    @Override
+    public void normal(Tensor x, int site) {
+        copy.normal(x, new NormalValues(step, site));
     }
 
     @Override

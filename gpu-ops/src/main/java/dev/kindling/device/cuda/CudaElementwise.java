@@ -11,7 +11,7 @@ import java.util.function.IntToLongFunction;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
 
-/** Fill, copy, add and sums: copy.cu, elementwise.cu and sum.cu. */
+/** Fill, random values, copy, add and sums: copy.cu, elementwise.cu and sum.cu. */
 final class CudaElementwise {
     private static final int RANK = KernelStructs.COPY_RANK;
     private static final int SLICES = 64;
@@ -43,6 +43,17 @@ final class CudaElementwise {
                     case E4M3, E5M2 -> throw new IllegalArgumentException("cannot fill " + x + "; quantize to it");
                 };
         CudaCall.check(result, "fill %s", x);
+    }
+
+    void normal(Tensor x, int site) {
+        TensorChecks.dense(x);
+        CudaKernel kernel = context.module("elementwise", x.dtype()).kernel("normal");
+        context.arguments()
+                .add(CudaBuffer.address(x))
+                .add(x.count())
+                .add(context.state().address())
+                .add(site);
+        context.launch(kernel, Grid.cover((x.count() + 1) / 2, 256, 256));
     }
 
     void copy(Tensor from, Tensor to) {

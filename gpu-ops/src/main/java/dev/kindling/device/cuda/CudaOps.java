@@ -54,6 +54,11 @@ final class CudaOps implements Ops, AutoCloseable {
     }
 
     @Override
+    public void normal(Tensor x, int site) {
+        elementwise.normal(x, site);
+    }
+
+    @Override
     public void copy(Tensor from, Tensor to) {
         elementwise.copy(from, to);
     }

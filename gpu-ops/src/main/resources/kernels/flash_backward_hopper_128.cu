@@ -3,7 +3,7 @@
 // 64 rows: s^T = k q^T and dp^T = v dO^T, so that p^T and ds^T are at once the register operands of dv += p^T dO and
 // dk += ds^T q; ds alone goes through shared memory, where both groups read it for dq = ds k, 64 columns each, one step later.
 // The groups keep half a step apart, so that one's exponentials hide behind the other's products (on one H100 1433 us
-// against 1616 in step). Two more warps load rows, another adds dq from shared memory to the sums in device memory.
+// against 1616 in step). Two more warps load rows, another two add dq from shared memory to the sums in device memory.
 // No product is in flight from one turn of the loop to the next: ptxas would serialize them all (C7514).
 //
 // A block has one key tile, and the tiles of a head add to one dq buffer in turns, the last tile first: row tile by row tile,
@@ -66,13 +66,13 @@ __device__ __forceinline__ void loadTiles(
     }
 }
 
-// The adding warp: each dq tile in its turn.
+// An adding warp: the dq tiles of one stage, each in its turn. There is one for each stage: an addition takes as long as a
+// step of the multipliers, who would wait for a single warp (on one H200 1568 us against 1424).
 __device__ __forceinline__ void addTiles(
-    const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers) {
+    const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers, int stage) {
     int *turns = turnsOf(p, blockIdx.z, blockIdx.y, head.seq);
 #pragma unroll 1
-    for (int row = work.begin, i = 0; row < work.rowTiles; row++, i++) {
-        const int stage = i & 1;
+    for (int row = work.begin + stage, i = stage; row < work.rowTiles; row += 2, i += 2) {
         const int last =
             CAUSAL ? min(work.keyTiles - 1, (row * BM + BM - 1 + head.seq.offset) / BN) : work.keyTiles - 1;
         const int before = last - work.tile; // as many tiles add to this row tile before this one
@@ -203,7 +203,7 @@ extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1) flash_attentio
     if (warp >= MULTIPLIERS / 32) {
         giveRegisters<24>();
         if (warp < (MULTIPLIERS + LOADERS) / 32) loadTiles(p, head, work, base, barriers);
-        else if (warp == (MULTIPLIERS + LOADERS) / 32) addTiles(p, head, work, base, barriers);
+        else addTiles(p, head, work, base, barriers, warp - (MULTIPLIERS + LOADERS) / 32);
     } else {
         takeRegisters<240>();
         multiplyTiles(p, seq, work, shared, barriers);

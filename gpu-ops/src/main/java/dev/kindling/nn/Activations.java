@@ -12,7 +12,9 @@ import java.util.Locale;
 public record Activations(Recompute recompute, int headRows) {
     /**
      * The depth at which the CPU's FP32 products cut their sums: chunks of whole multiples give the bits of one product
-     * there. Other products (cuBLAS, oneDNN) may round the sum over chunks differently.
+     * there. On a GPU logits, losses and what the head hands back have those bits where a chunk has some thousand rows; the
+     * gradient of the token table does not, as cuBLAS adds up one product's rows in an order of its own, where chunks are
+     * added one after another ({@code HeadChunkBench}). To let one product follow the chunks would cost what they cost.
      */
     public static final int HEAD_MULTIPLE = 256;
 

@@ -2,22 +2,28 @@ package dev.kindling.job;
 
 import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.ConfigException;
+import dev.kindling.config.DataSection;
 import dev.kindling.config.DataSection.Packing;
 import dev.kindling.config.TrainConfig;
+import dev.kindling.data.DataException;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.CudaDeviceInfo;
+import dev.kindling.input.Named;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.PlanOptions;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.plan.MemoryFit;
 import dev.kindling.plan.MemoryFit.Available;
 import dev.kindling.plan.PlannedRank;
+import dev.kindling.prepare.CorpusVocabulary;
 import dev.kindling.session.DriverDevice;
 import dev.kindling.session.SparkSettings;
+import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.Locale;
+import java.util.OptionalInt;
 import org.apache.spark.SparkConf;
 import org.apache.spark.network.util.JavaUtils;
 
@@ -37,8 +43,7 @@ final class PlanJob implements Job<PlanOptions> {
         boolean cuda = options.deviceMemory().isPresent() ? choice != DeviceChoice.CPU : DriverDevice.isCuda(choice);
         int batch = config.train().microBatch();
         boolean packed = config.data().packing() == Packing.DOCUMENTS;
-        int vocabulary = config.data().tokenizer().usualVocabulary();
-        out.printf(Locale.ROOT, "with a vocabulary of %,d; train plans with that of its text%n", vocabulary);
+        int vocabulary = vocabulary(config.data());
         PlannedRank rank = new PlannedRank(
                 config,
                 vocabulary,
@@ -50,6 +55,26 @@ final class PlanJob implements Job<PlanOptions> {
         MemoryFit fit = new MemoryFit(rank, available);
         out.print(fit.table());
         fit.requireReserve();
+    }
+
+    /** That of the corpus, where it can be read from here; says which. */
+    private int vocabulary(DataSection data) {
+        String whyNot = "data.table is read by train alone";
+        if (data.table().isEmpty()) {
+            try {
+                OptionalInt found = CorpusVocabulary.of(Named.corpus(data), data.tokenizer(), Storage.settings());
+                if (found.isPresent()) {
+                    out.printf(Locale.ROOT, "with the vocabulary of %s: %,d%n", data.corpus(), found.getAsInt());
+                    return found.getAsInt();
+                }
+                whyNot = data.corpus() + " is long, and is not read through for its characters";
+            } catch (IOException | DataException | ConfigException | PathException e) {
+                whyNot = e.getMessage();
+            }
+        }
+        int usual = data.tokenizer().usualVocabulary();
+        out.printf(Locale.ROOT, "with a vocabulary of %,d, as %s; train plans with that of its text%n", usual, whyNot);
+        return usual;
     }
 
     private static Available asked(String size, boolean cuda) {

@@ -95,7 +95,7 @@ public final class ShardPreparation {
         return HadoopShardFolder.at(folder, hadoop).exists("manifest.json");
     }
 
-    private static boolean isShakespeare(Named corpus) {
+    static boolean isShakespeare(Named corpus) {
         return corpus.path().equals(ShakespeareCorpus.ID);
     }
 

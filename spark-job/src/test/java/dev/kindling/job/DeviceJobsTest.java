@@ -11,9 +11,11 @@ import dev.kindling.config.ConfigOverrides;
 import dev.kindling.config.Overrides;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.job.options.AttentionOptions;
+import dev.kindling.job.options.PlanOptions;
 import dev.kindling.job.options.ProfileOptions;
 import dev.kindling.tensor.DType;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -24,6 +26,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -125,6 +128,27 @@ class DeviceJobsTest {
                         "train.global_batch=4",
                         "train.micro_batch=2",
                         "cluster.device=cpu"));
+    }
+
+    private String plan(String... settings) throws IOException {
+        bytes.reset();
+        ConfigOverrides overrides = Overrides.set(Stream.concat(Stream.of("cluster.executors=1"), Stream.of(settings))
+                .toArray(String[]::new));
+        new PlanJob(out).run(new PlanOptions(Optional.of("shakespeare-char"), Optional.of("80g"), overrides));
+        return bytes.toString(StandardCharsets.UTF_8);
+    }
+
+    @Test
+    void planTakesTheVocabularyOfTheCorpusWhereItCanBeRead() throws IOException {
+        Path text = Files.writeString(folder.resolve("text.txt"), "to be or not to be\n");
+        assertThat(plan("data.corpus=" + text)).startsWith("with the vocabulary of " + text + ": 8\n");
+        assertThat(plan("data.corpus=" + text, "data.tokenizer=gpt2"))
+                .startsWith("with the vocabulary of " + text + ": 50,257\n");
+        assertThat(plan()).startsWith("with the vocabulary of shakespeare: ");
+        assertThat(plan("data.corpus=" + folder.resolve("none")))
+                .startsWith("with a vocabulary of 65, as ")
+                .contains("none")
+                .contains("; train plans with that of its text\nmemory of ");
     }
 
     @Test

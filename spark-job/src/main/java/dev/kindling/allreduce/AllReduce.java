@@ -31,23 +31,29 @@ public interface AllReduce extends AutoCloseable {
     int worldSize();
 
     /**
-     * Starts to sum the range [offset, offset+length) of the operands of all ranks and returns at once, so that the
-     * backward pass can go on. The range is in flight until {@link #await()} returns: do not read or write it.
+     * Starts to sum the positions [offset, offset+length) of the operands of all ranks and returns at once, so that the
+     * backward pass can go on. They are in flight until {@link #await()} returns: do not read or write them.
      *
-     * @param operands this rank's operands, as many as {@code order} says; the range of the last one receives the
-     *     sum
+     * @param operands this rank's operands, as many as {@code order} says, or the window of them that holds the positions;
+     *     the last one receives the sum
+     * @return what {@link #await(long)} takes, to wait for this sum and those before it
      */
-    void submit(SumOrder order, float[][] operands, int offset, int length);
+    long submit(SumOrder order, Operands operands, int offset, int length);
+
+    /** The same with whole operands. */
+    default long submit(SumOrder order, float[][] operands, int offset, int length) {
+        return submit(order, new Operands(operands, 0), offset, length);
+    }
 
     /**
-     * A reduce-scatter: like {@link #submit(SumOrder, float[][], int, int)}, but of the sum each rank receives only
-     * what it owns, positions {@code bounds[rank] .. bounds[rank+1]-1} of the arrays. The rest of the range is
-     * undefined until {@link #allGather(float[], int[])}.
+     * A reduce-scatter: like {@link #submit(SumOrder, Operands, int, int)}, but of the sum each rank receives only
+     * what it owns, positions {@code bounds[rank] .. bounds[rank+1]-1}. The rest of the range is undefined until {@link
+     * #allGather(float[], int[])}.
      *
      * @param bounds ascending, the same on every rank, one more than there are ranks
      */
-    default void submitScatter(SumOrder order, float[][] operands, int offset, int length, int[] bounds) {
-        submit(order, operands, offset, length);
+    default long submitScatter(SumOrder order, Operands operands, int offset, int length, int[] bounds) {
+        return submit(order, operands, offset, length);
     }
 
     /**
@@ -106,7 +112,12 @@ public interface AllReduce extends AutoCloseable {
      *
      * @throws AllReduceException naming the peer that is lost, silent, or out of step
      */
-    void await();
+    default void await() {
+        await(Long.MAX_VALUE);
+    }
+
+    /** The same for what was submitted until {@link #submit} returned {@code submitted}. */
+    void await(long submitted);
 
     /**
      * Every rank's payload, by rank, on every rank; at most {@link #maxGatherBytes} each. Nothing may be in flight.

@@ -10,7 +10,7 @@ final class Bucket {
     /** Null for a gather, which sums nothing. */
     private final SumOrder order;
 
-    private final float[][] operands;
+    private final Operands operands;
     private final int[] owned;
     private final boolean spread;
     private final long sequence;
@@ -22,12 +22,12 @@ final class Bucket {
      * Begins a bucket.
      *
      * @param order null for a gather: owners send their chunks as they are
-     * @param operands of this rank; the last one receives the sum
+     * @param operands of this rank
      * @param owned where each rank's chunk starts, and the end of the last one
      * @param spread whether owners send their chunks to all ranks
      * @param sequence the number of the operation, the same on all ranks
      */
-    Bucket(SumOrder order, float[][] operands, int[] owned, boolean spread, long sequence) {
+    Bucket(SumOrder order, Operands operands, int[] owned, boolean spread, long sequence) {
         this.order = order;
         this.operands = operands;
         this.owned = owned;
@@ -45,7 +45,7 @@ final class Bucket {
     }
 
     float[][] operands() {
-        return operands;
+        return operands.arrays();
     }
 
     boolean spread() {
@@ -56,8 +56,14 @@ final class Bucket {
         return sequence;
     }
 
+    /** The position of a rank's chunk. */
     int start(int rank) {
         return owned[rank];
+    }
+
+    /** Where a rank's chunk lies in the operands' arrays. */
+    int index(int rank) {
+        return operands.index(owned[rank]);
     }
 
     int count(int rank) {
@@ -66,7 +72,7 @@ final class Bucket {
 
     /** The array that receives the sum. */
     float[] data() {
-        return operands[operands.length - 1];
+        return operands.sum();
     }
 
     /** Marks this rank's own chunk as final: summed, or nothing to sum. */

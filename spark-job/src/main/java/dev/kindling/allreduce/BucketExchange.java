@@ -91,7 +91,7 @@ final class BucketExchange {
     private void scatter(Bucket bucket) {
         for (int step = 1; step < worldSize(); step++) {
             int owner = (rank() + step) % worldSize();
-            int from = bucket.start(owner);
+            int from = bucket.index(owner);
             int count = bucket.count(owner);
             if (count > 0) {
                 links.send(
@@ -104,15 +104,14 @@ final class BucketExchange {
     }
 
     private void reduce(Bucket bucket) {
-        int from = bucket.start(rank());
         int count = bucket.count(rank());
         if (count > 0) {
             for (int r = 0; r < worldSize(); r++) {
-                addContribution(bucket, r, from, count);
+                addContribution(bucket, r, bucket.index(rank()), count);
             }
             float[] sum = sums.take();
-            residual.round(bucket.rounding(), sum, from, count);
-            System.arraycopy(sum, 0, bucket.data(), from, count);
+            residual.round(bucket.rounding(), sum, bucket.start(rank()), count);
+            System.arraycopy(sum, 0, bucket.data(), bucket.index(rank()), count);
         }
         spread(bucket);
     }
@@ -142,7 +141,7 @@ final class BucketExchange {
     private void spread(Bucket bucket) {
         if (givesResult(bucket, rank())) {
             ByteBuffer result = Floats.encode(
-                    mailbox.pool(), bucket.rounding(), bucket.start(rank()), bucket.count(rank()), bucket.data());
+                    mailbox.pool(), bucket.rounding(), bucket.index(rank()), bucket.count(rank()), bucket.data());
             links.sendToAll(Header.Kind.RESULT, bucket.sequence(), result);
         }
         bucket.reduce();
@@ -166,7 +165,7 @@ final class BucketExchange {
             return false;
         }
         int count = bucket.count(owner);
-        Floats.decode(result, bucket.rounding(), bucket.data(), bucket.start(owner), count, peer(owner));
+        Floats.decode(result, bucket.rounding(), bucket.data(), bucket.index(owner), count, peer(owner));
         mailbox.pool().giveBack(result);
         return true;
     }

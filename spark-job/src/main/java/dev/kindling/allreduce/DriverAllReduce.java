@@ -9,7 +9,8 @@ import dev.kindling.allreduce.link.PeerTransport;
 import dev.kindling.allreduce.link.RefusingHandler;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Objects;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import org.apache.spark.network.client.RpcResponseCallback;
 import org.apache.spark.network.client.TransportClient;
 
@@ -26,7 +27,9 @@ public final class DriverAllReduce implements AllReduce {
     private final TransportClient client;
     private final Object lock = new Object();
     private long nextSequence;
-    private int inFlight;
+    /** The numbers of the messages that are not answered. */
+    private final SortedSet<Long> inFlight = new TreeSet<>();
+
     private RuntimeException failure;
 
     /**
@@ -61,32 +64,34 @@ public final class DriverAllReduce implements AllReduce {
     }
 
     @Override
-    public void submit(SumOrder order, float[][] operands, int offset, int length) {
-        float[] data = operands[operands.length - 1];
-        Objects.checkFromIndexSize(offset, length, data.length);
+    public long submit(SumOrder order, Operands operands, int offset, int length) {
+        operands.requireRange(offset, length);
         Rounding rounding = order.rounding();
         int most = Header.MAX_CHUNK_FLOATS / order.mostOperands();
         Pieces.forEach(length, most, (at, count) -> {
             int from = offset + at;
-            ByteBuffer message =
-                    message(Header.Kind.CONTRIBUTION, ReduceServer.PREFIX + operands.length * count * rounding.bytes());
+            ByteBuffer message = message(
+                    Header.Kind.CONTRIBUTION,
+                    ReduceServer.PREFIX + operands.arrays().length * count * rounding.bytes());
             message.putInt(order.code()).putInt(from).order(ByteOrder.LITTLE_ENDIAN);
-            for (float[] operand : operands) {
-                Floats.put(message, rounding, operand, from, count);
+            for (float[] operand : operands.arrays()) {
+                Floats.put(message, rounding, operand, operands.index(from), count);
             }
             message.rewind();
             send(message, sum -> {
                 Peer driver = new Peer(-1, "the driver", 0, "driver", "");
-                Floats.decode(sum.order(ByteOrder.LITTLE_ENDIAN), rounding, data, from, count, driver);
+                sum.order(ByteOrder.LITTLE_ENDIAN);
+                Floats.decode(sum, rounding, operands.sum(), operands.index(from), count, driver);
             });
         });
+        return nextSequence;
     }
 
     @Override
-    public void await() {
+    public void await(long submitted) {
         Deadline deadline = new Deadline(group.timeoutMillis());
         synchronized (lock) {
-            while (inFlight > 0) {
+            while (!inFlight.isEmpty() && inFlight.first() < submitted) {
                 pause(deadline);
             }
             if (failure != null) {
@@ -99,7 +104,7 @@ public final class DriverAllReduce implements AllReduce {
     public byte[][] allGather(byte[] payload) {
         AllReduce.requireGatherable(payload.length, worldSize());
         synchronized (lock) {
-            if (inFlight > 0) {
+            if (!inFlight.isEmpty()) {
                 throw new IllegalStateException("allGather while buckets are in flight; call await() first");
             }
         }
@@ -129,7 +134,7 @@ public final class DriverAllReduce implements AllReduce {
     /** A message with its header written, positioned at the payload. */
     private ByteBuffer message(Header.Kind kind, int bytes) {
         ByteBuffer message = ByteBuffer.allocate(Header.SIZE + bytes);
-        new Header(group.generation(), group.rank(), kind, nextSequence++, bytes).write(message);
+        new Header(group.generation(), group.rank(), kind, nextSequence, bytes).write(message);
         return message;
     }
 
@@ -138,30 +143,33 @@ public final class DriverAllReduce implements AllReduce {
     }
 
     private void send(ByteBuffer message, Answer answer) {
+        long sequence = nextSequence++;
         synchronized (lock) {
-            inFlight++;
+            inFlight.add(sequence);
         }
         client.sendRpc(message, new RpcResponseCallback() {
             @Override
             public void onSuccess(ByteBuffer response) {
                 try {
                     answer.take(response);
-                    settle(null);
+                    settle(sequence, null);
                 } catch (RuntimeException e) {
-                    settle(e);
+                    settle(sequence, e);
                 }
             }
 
             @Override
             public void onFailure(Throwable cause) {
-                settle(new AllReduceException("allreduce through the driver failed: " + cause.getMessage(), cause));
+                settle(
+                        sequence,
+                        new AllReduceException("allreduce through the driver failed: " + cause.getMessage(), cause));
             }
         });
     }
 
-    private void settle(RuntimeException problem) {
+    private void settle(long sequence, RuntimeException problem) {
         synchronized (lock) {
-            inFlight--;
+            inFlight.remove(sequence);
             if (failure == null) {
                 failure = problem;
             }

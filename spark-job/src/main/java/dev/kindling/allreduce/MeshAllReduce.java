@@ -85,27 +85,27 @@ public final class MeshAllReduce implements AllReduce {
     }
 
     @Override
-    public void submit(SumOrder order, float[][] operands, int offset, int length) {
-        Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
+    public long submit(SumOrder order, Operands operands, int offset, int length) {
+        operands.requireRange(offset, length);
         int chunk = links.chunkFloats() / order.mostOperands();
         int most = (int) Math.min(Integer.MAX_VALUE, (long) chunk * worldSize());
         Pieces.forEach(
                 length,
                 most,
                 (at, count) -> request(order, operands, Bucket.evenly(offset + at, count, worldSize()), true));
-        links.wake();
+        return requested();
     }
 
     @Override
-    public void submitScatter(SumOrder order, float[][] operands, int offset, int length, int[] bounds) {
-        Objects.checkFromIndexSize(offset, length, operands[operands.length - 1].length);
+    public long submitScatter(SumOrder order, Operands operands, int offset, int length, int[] bounds) {
+        operands.requireRange(offset, length);
         int most = links.chunkFloats() / order.mostOperands();
         Pieces.forEach(
                 length,
                 most,
                 (at, count) ->
                         request(order, operands, Bucket.within(bounds, offset + at, offset + at + count), false));
-        links.wake();
+        return requested();
     }
 
     @Override
@@ -117,12 +117,14 @@ public final class MeshAllReduce implements AllReduce {
                 end - begin,
                 links.chunkFloats(),
                 (at, count) -> request(
-                        null, new float[][] {data}, Bucket.within(bounds, begin + at, begin + at + count), true));
-        links.wake();
-        await();
+                        null,
+                        new Operands(new float[][] {data}, 0),
+                        Bucket.within(bounds, begin + at, begin + at + count),
+                        true));
+        await(requested());
     }
 
-    private void request(SumOrder order, float[][] operands, int[] owned, boolean spread) {
+    private void request(SumOrder order, Operands operands, int[] owned, boolean spread) {
         links.reach(group.others());
         synchronized (lock) {
             Bucket bucket = new Bucket(order, operands, owned, spread, nextSequence++);
@@ -131,11 +133,19 @@ public final class MeshAllReduce implements AllReduce {
         }
     }
 
+    /** Has the transport thread begin with what was requested; the number of the request that would be next. */
+    private long requested() {
+        links.wake();
+        synchronized (lock) {
+            return nextSequence;
+        }
+    }
+
     @Override
-    public void await() {
+    public void await(long submitted) {
         Deadline deadline = new Deadline(group.timeoutMillis());
         synchronized (lock) {
-            while (!unfinished.isEmpty()) {
+            while (!unfinished.isEmpty() && unfinished.peek().sequence() < submitted) {
                 pause(missing, deadline);
             }
         }
@@ -249,7 +259,7 @@ public final class MeshAllReduce implements AllReduce {
                 unfinished.remove();
             }
             missing = unfinished.isEmpty() ? rank() : exchange.missing(unfinished.peek());
-            if (gathering || (before > 0 && unfinished.isEmpty())) {
+            if (gathering || before > unfinished.size()) {
                 lock.notifyAll();
             }
         }

@@ -1,7 +1,5 @@
 package dev.kindling.allreduce;
 
-import java.util.Objects;
-
 /** A world of one rank: every sum is already there. */
 public final class SingleRank implements AllReduce {
 
@@ -21,13 +19,14 @@ public final class SingleRank implements AllReduce {
     }
 
     @Override
-    public void submit(SumOrder order, float[][] operands, int offset, int length) {
+    public long submit(SumOrder order, Operands operands, int offset, int length) {
         // The whole tree lies within one rank's leaves.
-        Objects.checkFromIndexSize(offset, length, operands[0].length);
+        operands.requireRange(offset, length);
+        return 0;
     }
 
     @Override
-    public void await() {}
+    public void await(long submitted) {}
 
     @Override
     public byte[][] allGather(byte[] payload) {

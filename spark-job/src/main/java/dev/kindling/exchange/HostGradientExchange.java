@@ -1,6 +1,7 @@
 package dev.kindling.exchange;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.Operands;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
@@ -10,13 +11,12 @@ import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
-import java.util.List;
 import java.util.Optional;
 
 /**
  * Sums over host memory. Where gradients lie there (CPU), they are handed to the {@link AllReduce} as soon as the backward
- * pass has completed {@value #MIN_FLOATS} of them, and travel while it goes on. Device memory is copied to the host when
- * the backward pass is done, bucket after bucket; each travels while the next one is copied.
+ * pass has completed {@value #MIN_FLOATS} of them, and travel while it goes on. Device memory goes through
+ * {@link HostWindows} when the backward pass is done.
  */
 sealed class HostGradientExchange implements GradientExchange permits HostZeroExchange {
     /** Smaller pieces would cost more in messages than they hide behind the backward pass. */
@@ -27,12 +27,12 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
     private final Parameters parameters;
     private final SumOrder order;
     private final Optional<GradientResidual> residual;
-    private final List<Tensor> operands;
     private final StepLosses losses;
-    /** This rank's operands of the sum, in host memory; the last are the gradients. Null where there is one rank. */
-    private final float[][] host;
-    /** Whether the gradients lie in host memory, in F32, so that nothing is copied. */
-    private final boolean inPlace;
+    private final boolean alone;
+    /** This rank's operands of the sum where they lie in host memory, in F32, so that nothing is copied; else null. */
+    private final Operands inPlace;
+    /** The way there where they lie elsewhere; else null. */
+    private final HostWindows windows;
 
     /** The maxima that are to be shared, or null. */
     private Tensor maxima;
@@ -52,18 +52,25 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
         this.parameters = parameters;
         this.residual = residual;
         order = sum.order();
-        operands = sum.operands();
         losses = sum.losses();
-        inPlace = device.hostArray(parameters.gradients()).isPresent();
-        boolean alone = allReduce.worldSize() == 1;
-        host = alone ? null : operands.stream().map(this::hostArray).toArray(float[][]::new);
+        alone = allReduce.worldSize() == 1;
+        boolean onHost = device.hostArray(parameters.gradients()).isPresent();
+        inPlace = onHost && !alone
+                ? new Operands(sum.operands().stream().map(this::hostArray).toArray(float[][]::new), 0)
+                : null;
+        windows = onHost || alone ? null : new HostWindows(device, allReduce, sum.operands(), wanted(parameters));
     }
 
     private float[] hostArray(Tensor flat) {
-        if (inPlace && flat.offset() != 0) {
+        if (flat.offset() != 0) {
             throw new IllegalArgumentException(flat + " does not start its array");
         }
-        return device.hostArray(flat).orElseGet(() -> new float[Math.toIntExact(flat.count())]);
+        return device.hostArray(flat).orElseThrow();
+    }
+
+    /** The gradients whose sums this rank needs. */
+    Range wanted(Parameters of) {
+        return new Range(0, of.count());
     }
 
     @Override
@@ -77,46 +84,49 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
 
     @Override
     public final void bucketReady(int bucket, Rounding rounding) {
-        if (host == null) {
+        if (alone) {
             return;
         }
         Range range = parameters.buckets().get(bucket);
         residual.ifPresent(left -> left.apply(rounding, range));
-        if (inPlace && range.end() - submitted >= MIN_FLOATS) {
+        if (inPlace != null && range.end() - submitted >= MIN_FLOATS) {
             submitUpTo(range.end(), rounding);
         }
     }
 
     private void submitUpTo(long end, Rounding rounding) {
-        SumOrder rounded = rounding == Rounding.NONE ? order : SumOrder.byRank(allReduce.worldSize(), rounding);
-        submit(rounded, host, Math.toIntExact(submitted), Math.toIntExact(end - submitted));
+        submit(order(rounding), inPlace, new Range(submitted, end - submitted));
         submitted = end;
     }
 
-    /** Starts the sum of a range of the operands. */
-    void submit(SumOrder rounded, float[][] from, int offset, int length) {
-        allReduce.submit(rounded, from, offset, length);
+    private SumOrder order(Rounding rounding) {
+        return rounding == Rounding.NONE ? order : SumOrder.byRank(allReduce.worldSize(), rounding);
+    }
+
+    /** Starts the sum of a range of the operands; what {@link AllReduce#await(long)} takes. */
+    long submit(SumOrder rounded, Operands from, Range range) {
+        return allReduce.submit(rounded, from, Math.toIntExact(range.offset()), Math.toIntExact(range.length()));
     }
 
     @Override
     public final void awaitHost(Rounding rounding) {
-        if (host == null) {
+        if (alone) {
             return;
         }
         losses.submit(allReduce);
-        if (inPlace) {
+        waitedNanos = 0;
+        if (inPlace != null) {
             submitUpTo(parameters.count(), rounding);
         } else {
-            parameters.buckets().forEach(bucket -> stage(bucket, rounding));
+            SumOrder rounded = order(rounding);
+            Range all = new Range(0, parameters.count());
+            windows.send(all, (window, range) -> submit(rounded, window, range));
+            awaiting(windows::takeAllBack);
         }
-        waitedNanos = 0;
         awaiting(allReduce::await);
         submitted = 0;
         if (maxima != null) {
             awaiting(this::shareMaxima);
-        }
-        if (!inPlace) {
-            upload(staged(), parameters.gradients());
         }
     }
 
@@ -137,27 +147,6 @@ sealed class HostGradientExchange implements GradientExchange permits HostZeroEx
             }
         }
         device.upload(largest, maxima);
-    }
-
-    /** Copies a bucket to the host; it travels while the next one is copied. */
-    private void stage(Range bucket, Rounding rounding) {
-        for (int i = 0; i < host.length; i++) {
-            Tensor part = operands.get(i).slice(0, bucket.offset(), bucket.length());
-            device.download(
-                    part,
-                    FloatBuffer.wrap(host[i], Math.toIntExact(bucket.offset()), Math.toIntExact(bucket.length())));
-        }
-        submitUpTo(bucket.end(), rounding);
-    }
-
-    /** Copies the sums that this rank has got to the gradients on the device. */
-    void upload(float[] sums, Tensor gradients) {
-        device.upload(sums, gradients);
-    }
-
-    /** The gradients in host memory. */
-    final float[] staged() {
-        return host[host.length - 1];
     }
 
     /** Adds the time that {@code exchange} takes to what this step has waited. */

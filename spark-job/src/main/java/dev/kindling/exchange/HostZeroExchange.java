@@ -1,6 +1,7 @@
 package dev.kindling.exchange;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.Operands;
 import dev.kindling.allreduce.SumOrder;
 import dev.kindling.device.Device;
 import dev.kindling.model.FlatTarget;
@@ -48,13 +49,14 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
     }
 
     @Override
-    void submit(SumOrder rounded, float[][] from, int offset, int length) {
-        allReduce.submitScatter(rounded, from, offset, length, bounds);
+    Range wanted(Parameters of) {
+        return of.own().get(0);
     }
 
     @Override
-    void upload(float[] sums, Tensor gradients) {
-        device.upload(FloatBuffer.wrap(sums, (int) own.offset(), (int) own.length()), slice(gradients));
+    long submit(SumOrder rounded, Operands from, Range range) {
+        return allReduce.submitScatter(
+                rounded, from, Math.toIntExact(range.offset()), Math.toIntExact(range.length()), bounds);
     }
 
     private Tensor slice(Tensor flat) {
@@ -75,21 +77,45 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
     @Override
     public void shareWeights() {
         Tensor working = parameters.working();
-        Optional<float[]> inHost = device.hostArray(working);
-        if (inHost.isPresent()) {
-            gather(inHost.get());
+        Optional<float[]> inPlace = device.hostArray(working);
+        if (inPlace.isPresent()) {
+            awaiting(() -> allReduce.allGather(inPlace.get(), bounds));
             return;
         }
-        float[] weights = staged();
-        device.download(parameters.master(own), FloatBuffer.wrap(weights, (int) own.offset(), (int) own.length()));
-        gather(weights);
         // Rounded by the device, by way of the gradients, which are no longer needed.
-        device.upload(weights, parameters.gradients());
-        device.ops().copy(parameters.gradients(), working);
+        Tensor whole = parameters.gradients();
+        forEachPiece((at, pieces) -> {
+            float[] all = new float[pieces[allReduce.worldSize()]];
+            FloatBuffer part = piece(all, pieces, allReduce.rank());
+            device.download(
+                    parameters.master(new Range(own.offset() + Math.min(at, own.length()), part.remaining())), part);
+            awaiting(() -> allReduce.allGather(all, pieces));
+            for (int r = 0; r < allReduce.worldSize(); r++) {
+                FloatBuffer ofRank = piece(all, pieces, r);
+                device.upload(ofRank, whole.slice(0, (long) bounds[r] + at, ofRank.remaining()));
+            }
+        });
+        device.ops().copy(whole, working);
     }
 
-    private void gather(float[] weights) {
-        awaiting(() -> allReduce.allGather(weights, bounds));
+    private static FloatBuffer piece(float[] all, int[] pieces, int rank) {
+        return FloatBuffer.wrap(all, pieces[rank], pieces[rank + 1] - pieces[rank]);
+    }
+
+    /** What is gathered at a time: pieces of all ranks' slices, {@code at} floats into each, side by side. */
+    private interface Pieces {
+        void gather(int at, int[] pieces);
+    }
+
+    private void forEachPiece(Pieces action) {
+        int most = Math.max(1, GATHERED / allReduce.worldSize());
+        for (int at = 0; at < longest(); at += most) {
+            int[] pieces = new int[bounds.length];
+            for (int r = 0; r < allReduce.worldSize(); r++) {
+                pieces[r + 1] = pieces[r] + Math.min(most, Math.max(0, bounds[r + 1] - bounds[r] - at));
+            }
+            action.gather(at, pieces);
+        }
     }
 
     /** The weights travel over the hosts, between the work of two parts of the device. */
@@ -100,21 +126,15 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
 
     @Override
     public void collect(Tensor ofOwn, Optional<FlatTarget> target) {
-        int most = Math.max(1, GATHERED / allReduce.worldSize());
-        for (int at = 0; at < longest(); at += most) {
-            int[] pieces = new int[bounds.length];
-            for (int r = 0; r < allReduce.worldSize(); r++) {
-                pieces[r + 1] = pieces[r] + Math.min(most, Math.max(0, bounds[r + 1] - bounds[r] - at));
-            }
+        forEachPiece((at, pieces) -> {
             float[] part = new float[pieces[allReduce.rank() + 1] - pieces[allReduce.rank()]];
             device.download(ofOwn.slice(0, Math.min(at, own.length()), part.length), part);
             float[] all = new float[target.isPresent() ? pieces[allReduce.worldSize()] : 0];
             allReduce.gather(part, all, pieces);
             for (int r = 0; r < allReduce.worldSize() && target.isPresent(); r++) {
-                FloatBuffer ofRank = FloatBuffer.wrap(all, pieces[r], pieces[r + 1] - pieces[r]);
-                target.get().take((long) bounds[r] + at, ofRank);
+                target.get().take((long) bounds[r] + at, piece(all, pieces, r));
             }
-        }
+        });
     }
 
     /** The length of the longest slice. */

@@ -63,7 +63,7 @@ class MeshAllReduceTest {
                 float[] data = new float[length];
                 Arrays.fill(data, 2);
                 for (int round = 0; round < rounds; round++) {
-                    ring.submitScatter(SumOrder.byRank(2), new float[][] {data}, 0, length, bounds);
+                    ring.submitScatter(SumOrder.byRank(2), new Operands(new float[][] {data}, 0), 0, length, bounds);
                 }
                 ring.await();
             }
@@ -76,7 +76,7 @@ class MeshAllReduceTest {
             for (int round = 0; round < rounds; round++) {
                 float[] data = new float[length];
                 Arrays.fill(data, 1);
-                ring.submitScatter(SumOrder.byRank(2), new float[][] {data}, 0, length, bounds);
+                ring.submitScatter(SumOrder.byRank(2), new Operands(new float[][] {data}, 0), 0, length, bounds);
                 LockSupport.parkNanos(random.nextInt(200_000));
                 ring.await();
                 assertThat(data).containsOnly(3);

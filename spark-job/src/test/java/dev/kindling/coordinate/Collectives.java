@@ -1,6 +1,7 @@
 package dev.kindling.coordinate;
 
 import dev.kindling.allreduce.AllReduce;
+import dev.kindling.allreduce.Operands;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.allreduce.SumOrder;
 import java.nio.charset.StandardCharsets;
@@ -113,8 +114,8 @@ final class Collectives {
         int[] bounds = boundsByRanks[allReduce.worldSize() - 1];
         float[] data = values(allReduce.rank(), length);
         SumOrder order = SumOrder.byRank(allReduce.worldSize());
-        allReduce.submitScatter(order, new float[][] {data}, 0, 600_000, bounds);
-        allReduce.submitScatter(order, new float[][] {data}, 600_000, length - 600_000, bounds);
+        allReduce.submitScatter(order, new Operands(new float[][] {data}, 0), 0, 600_000, bounds);
+        allReduce.submitScatter(order, new Operands(new float[][] {data}, 0), 600_000, length - 600_000, bounds);
         allReduce.await();
         float[] own = Arrays.copyOfRange(data, bounds[allReduce.rank()], bounds[allReduce.rank() + 1]);
         float[] expected = expected(allReduce.worldSize(), length);

@@ -27,8 +27,8 @@ class ArchitectureTest {
             List.of("data", "tensor", "device.cuda.library"),
             List.of("data.corpus", "device"),
             List.of("data.token", "attention", "device.cpu.rows", "device.cuda", "nn.parameter"),
-            List.of("data.shard", "nn", "profile", "device.cpu.matmul", "device.cuda.nccl"),
-            List.of("data.batch", "optim", "device.cpu.flash", "nn.sample"),
+            List.of("data.shard", "nn", "profile", "device.cpu.matmul", "device.cuda.collective"),
+            List.of("data.batch", "optim", "device.cpu.flash", "device.cuda.nccl", "device.cuda.peer", "nn.sample"),
             List.of("device.cpu", "interop"),
             List.of("local"),
             // spark-job

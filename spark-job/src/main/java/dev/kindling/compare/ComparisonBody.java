@@ -13,9 +13,9 @@ import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
 import dev.kindling.device.PeakRate;
-import dev.kindling.device.cuda.nccl.NcclCommunicator;
-import dev.kindling.device.cuda.nccl.NcclException;
-import dev.kindling.exchange.NcclRendezvous;
+import dev.kindling.device.cuda.collective.CollectiveException;
+import dev.kindling.device.cuda.collective.Collectives;
+import dev.kindling.exchange.GpuRendezvous;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
@@ -46,8 +46,8 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
     public byte[] run(RankSession session, AllReduce allReduce) throws IOException {
         session.enter("opening the device and the shards");
         try (Device device = ExecutorDevice.open(config, session);
-                NcclCommunicator nccl =
-                        NcclRendezvous.open(config, session, allReduce, device).orElse(null)) {
+                Collectives gpus =
+                        GpuRendezvous.open(config, session, allReduce, device).orElse(null)) {
             ShardSet set = ShardPreparation.open(shards, Storage.settings());
             allReduce.barrier(); // so that all ranks of a host load it while peaks are measured
             PeakRate peak = device.peakRate();
@@ -55,7 +55,7 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
                     plan,
                     set.tokens(CorpusSplit.TRAIN),
                     set.tokenizer().vocabSize(),
-                    new RankLinks(allReduce, Optional.ofNullable(nccl)),
+                    new RankLinks(allReduce, Optional.ofNullable(gpus)),
                     device,
                     session);
             List<RankMeasurement.Case> cases = new ArrayList<>();
@@ -76,7 +76,7 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
             return new byte[0];
         } catch (DataException | PathException e) {
             throw new FatalJobException(e.getMessage(), e);
-        } catch (NcclException e) {
+        } catch (CollectiveException e) {
             // As a rule the consequence of another rank's end.
             throw new AllReduceException(e.getMessage(), e);
         }

@@ -5,6 +5,7 @@ import static dev.kindling.config.ConfigException.check;
 import dev.kindling.attention.AttentionBackend;
 import java.io.Serializable;
 import java.util.EnumSet;
+import java.util.Locale;
 import java.util.Set;
 
 /**
@@ -39,7 +40,9 @@ public record ClusterSection(
 
         @KeyDoc(
                 defaultValue = "auto",
-                doc = "what sums the gradients over the ranks; auto takes nccl where every rank has a GPU, else ring")
+                doc =
+                        "what sums the gradients over the ranks; auto takes peer where all ranks have GPUs of one host, nccl"
+                                + " where they have GPUs of several, else ring")
         AllReduceChoice allreduce,
 
         @KeyDoc(
@@ -98,7 +101,9 @@ public record ClusterSection(
         AUTO,
         DRIVER,
         RING,
-        NCCL
+        NCCL,
+        /** GPUs of one host read each other's memory. */
+        PEER
     }
 
     /** What gradients travel in: F32, or bf16 with error feedback. See {@link dev.kindling.allreduce.Rounding}. */
@@ -138,8 +143,13 @@ public record ClusterSection(
                 minExecutors,
                 executors);
         check(
-                allreduce != AllReduceChoice.NCCL || device != DeviceChoice.CPU,
-                "cluster.allreduce is nccl, which sums between GPUs, but cluster.device is cpu; set one of them to auto");
+                !betweenGpus(allreduce) || device != DeviceChoice.CPU,
+                "cluster.allreduce is %s, which sums between GPUs, but cluster.device is cpu; set one of them to auto",
+                allreduce.name().toLowerCase(Locale.ROOT));
+    }
+
+    private static boolean betweenGpus(AllReduceChoice choice) {
+        return choice == AllReduceChoice.NCCL || choice == AllReduceChoice.PEER;
     }
 
     public ClusterSection withExecutors(int number) {

@@ -2,6 +2,7 @@ package dev.kindling.exchange;
 
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.config.ClusterSection.Compression;
+import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.GradientClip;
@@ -13,7 +14,7 @@ import dev.kindling.tensor.Tensor;
  * pass, then {@link #joinDevice}, {@link #awaitHost}, {@link #clip}, {@link #awaitDevice}, {@link #updated} for each range
  * and {@link #shareWeights}.
  *
- * <p>Implementations go over host memory or from GPU to GPU (NCCL), with the whole optimizer on every rank or with
+ * <p>Implementations go over host memory or from GPU to GPU, with the whole optimizer on every rank or with
  * {@link ZeroExchange ZeRO}. Used by the training thread alone.
  */
 public interface GradientExchange {
@@ -24,7 +25,7 @@ public interface GradientExchange {
      */
     static GradientExchange of(
             RankLinks ranks, Gpt.DeviceArena memory, Parameters parameters, GradientSum sum, Compression compression) {
-        if (ranks.nccl().isEmpty()) {
+        if (ranks.gpus().isEmpty()) {
             return new HostGradientExchange(
                     ranks.allReduce(),
                     memory,
@@ -33,11 +34,12 @@ public interface GradientExchange {
                     GradientResidual.of(compression, ranks, memory, parameters));
         }
         return compression == Compression.BF16
-                ? NcclGradientExchange.rounded(ranks.nccl().get(), parameters, memory, sum.losses())
-                : NcclGradientExchange.whole(ranks.nccl().get(), parameters, sum.losses());
+                ? DeviceGradientExchange.rounded(
+                        (NcclCommunicator) ranks.gpus().get(), parameters, memory, sum.losses())
+                : DeviceGradientExchange.whole(ranks.gpus().get(), parameters, sum.losses());
     }
 
-    /** What carries the gradients: driver, ring or nccl; single where there is one rank. */
+    /** What carries the gradients: driver, ring, nccl or peer; single where there is one rank. */
     String transport();
 
     /** The losses of this rank are complete, or will be, as with {@link #bucketReady}, before which this is called. */

@@ -12,11 +12,11 @@ import java.util.Optional;
  * Parameters#own} alone, updates those weights and gives them to the others.
  */
 public interface ZeroExchange extends GradientExchange {
-    /** The exchange over NCCL where the ranks have it, else over the hosts. */
+    /** The exchange from GPU to GPU where the ranks have that, else over the hosts. */
     static ZeroExchange of(
             RankLinks ranks, Gpt.DeviceArena memory, Parameters parameters, GradientSum sum, Compression compression) {
-        return ranks.nccl().isPresent()
-                ? new NcclZeroExchange(ranks.nccl().get(), memory.device(), parameters, sum.losses())
+        return ranks.gpus().isPresent()
+                ? new DeviceZeroExchange(ranks.gpus().get(), memory.device(), parameters, sum.losses())
                 : new HostZeroExchange(
                         ranks.allReduce(),
                         memory,

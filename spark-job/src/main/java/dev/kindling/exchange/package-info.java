@@ -2,7 +2,7 @@
  * How the gradients of all ranks become one sum in every step.
  *
  * <p>In come a rank's gradients, micro-batch after micro-batch, and the {@link dev.kindling.exchange.RankLinks} that
- * {@link dev.kindling.exchange.NcclRendezvous} has connected. Out go, in place, the sums over all ranks; with ZeRO the
+ * {@link dev.kindling.exchange.GpuRendezvous} has connected. Out go, in place, the sums over all ranks; with ZeRO the
  * updated weights of all ranks as well. {@link dev.kindling.exchange.GradientSum} adds up the micro-batches of one rank in
  * the order of {@code train.reduction}; {@link dev.kindling.exchange.GradientExchange} adds up the ranks: over host memory
  * with an {@link dev.kindling.allreduce.AllReduce}, or from GPU to GPU with NCCL, each with the whole optimizer on every

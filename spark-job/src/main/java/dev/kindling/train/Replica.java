@@ -92,7 +92,7 @@ public final class Replica {
         if (!isSharded(config, ranks)) {
             return OptimizerShard.WHOLE;
         }
-        OptimizerShard.Cut cut = ranks.nccl().isPresent() ? OptimizerShard.Cut.BUCKETS : OptimizerShard.Cut.SLICES;
+        OptimizerShard.Cut cut = ranks.gpus().isPresent() ? OptimizerShard.Cut.BUCKETS : OptimizerShard.Cut.SLICES;
         return new OptimizerShard(cut, ranks.rank(), ranks.worldSize());
     }
 

@@ -141,7 +141,7 @@ public final class TrainStep implements AutoCloseable {
                 exchange.waitedNanos());
     }
 
-    /** What carries the gradients: driver, ring or nccl; single where there is one rank. */
+    /** What carries the gradients: driver, ring, nccl or peer; single where there is one rank. */
     public String transport() {
         return exchange.transport();
     }

@@ -13,9 +13,9 @@ import dev.kindling.coordinate.message.HeapShortage;
 import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.ShardSet;
-import dev.kindling.device.cuda.nccl.NcclCommunicator;
-import dev.kindling.device.cuda.nccl.NcclException;
-import dev.kindling.exchange.NcclRendezvous;
+import dev.kindling.device.cuda.collective.CollectiveException;
+import dev.kindling.device.cuda.collective.Collectives;
+import dev.kindling.exchange.GpuRendezvous;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.parameter.OptimizerShard;
@@ -58,7 +58,7 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
         } catch (OutOfMemoryError e) {
             leaves = false;
             throw HeapShortage.among(e, SparkEnv.get().conf()).orElseThrow();
-        } catch (NcclException e) {
+        } catch (CollectiveException e) {
             // As a rule the consequence of another rank's end.
             throw new AllReduceException(e.getMessage(), e);
         } finally {
@@ -101,14 +101,14 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
 
     private TrainResult train(RankSession member, AllReduce allReduce, Seat seat, StartClock clock) throws IOException {
         try (Arena arena = seat.device().arena("generation");
-                NcclCommunicator nccl = NcclRendezvous.open(config, member, allReduce, seat.device())
+                Collectives gpus = GpuRendezvous.open(config, member, allReduce, seat.device())
                         .orElse(null)) {
             ShardSet set = seat.shards(shards);
             clock.mark("shards");
             CheckpointStore store = RunDirectory.at(run, Storage.settings())
                     .checkpoints(config.checkpoint().keep());
             Trainer.Rank rank = new Trainer.Rank(
-                    member, new RankLinks(allReduce, Optional.ofNullable(nccl)), seat, set, store, clock);
+                    member, new RankLinks(allReduce, Optional.ofNullable(gpus)), seat, set, store, clock);
             return new Trainer(config, rank, arena).run();
         }
     }

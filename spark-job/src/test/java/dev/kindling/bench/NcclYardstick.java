@@ -5,6 +5,7 @@ import dev.kindling.coordinate.RankSession;
 import dev.kindling.device.Precision;
 import dev.kindling.device.Stopwatch;
 import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.device.cuda.collective.RankGroup;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
@@ -38,12 +39,9 @@ final class NcclYardstick {
                 Arena arena = device.arena("benchmark");
                 NcclCommunicator nccl = NcclCommunicator.open(
                         device,
-                        new NcclCommunicator.RankGroup(
-                                id,
-                                member.rank(),
-                                member.generation().worldSize(),
-                                member::check,
-                                member::endProcess))) {
+                        new RankGroup(
+                                member.rank(), member.generation().worldSize(), member::check, member::endProcess),
+                        id)) {
             for (DType type : new DType[] {DType.F32, DType.BF16}) {
                 for (int length : LENGTHS) {
                     Tensor data = arena.allocate("data", type, length);

@@ -71,7 +71,10 @@ public final class CompareCommand implements Callable<Integer> {
             description = "Untimed steps of each backend before; their losses are compared (${DEFAULT-VALUE}).")
     private int warmUp;
 
-    @Option(names = "--allreduce", paramLabel = "NAME", description = "auto, driver, ring or nccl (cluster.allreduce).")
+    @Option(
+            names = "--allreduce",
+            paramLabel = "NAME",
+            description = "auto, driver, ring, nccl or peer (cluster.allreduce).")
     private String allreduce;
 
     @Option(names = "--out", required = true, paramLabel = "DIR", description = "Directory to make, for the report.")

@@ -50,7 +50,10 @@ public final class TrainCommand implements Callable<Integer> {
             description = "auto, math, flash or efficient (cluster.attention).")
     private String attention;
 
-    @Option(names = "--allreduce", paramLabel = "NAME", description = "auto, driver, ring or nccl (cluster.allreduce).")
+    @Option(
+            names = "--allreduce",
+            paramLabel = "NAME",
+            description = "auto, driver, ring, nccl or peer (cluster.allreduce).")
     private String allreduce;
 
     @Option(

@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda.nccl;
 
+import dev.kindling.device.cuda.collective.RankGroup;
 import dev.kindling.tensor.DType;
 import java.util.ArrayList;
 import java.util.List;
@@ -18,7 +19,7 @@ final class FirstCollectives {
     private FirstCollectives() {}
 
     /** Every rank calls it. The values that are summed mean nothing. */
-    static void enqueue(NcclLibrary library, NcclLibrary.Lane lane, NcclCommunicator.RankGroup group, long address) {
+    static void enqueue(NcclLibrary library, NcclLibrary.Lane lane, RankGroup group, long address) {
         for (int count : COUNTS) {
             library.allReduce(lane, address, address, count, DType.F32);
             long piece = Math.max(1, count / group.worldSize());
@@ -29,8 +30,7 @@ final class FirstCollectives {
         exchange(library, lane, group, address);
     }
 
-    private static void exchange(
-            NcclLibrary library, NcclLibrary.Lane lane, NcclCommunicator.RankGroup group, long address) {
+    private static void exchange(NcclLibrary library, NcclLibrary.Lane lane, RankGroup group, long address) {
         long count = LONGEST / group.worldSize();
         List<NcclLibrary.Transfer> sends = new ArrayList<>();
         List<NcclLibrary.Transfer> receives = new ArrayList<>();

@@ -51,7 +51,7 @@ final class NativeCall extends Thread {
         return ended;
     }
 
-    static void pause() {
+    private static void pause() {
         try {
             Thread.sleep(POLL_MILLIS);
         } catch (InterruptedException e) {

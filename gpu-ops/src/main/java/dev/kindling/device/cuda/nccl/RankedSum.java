@@ -67,7 +67,7 @@ public final class RankedSum {
      * Runs after the work that the device was given so far.
      */
     public void rounded() {
-        communicator.fork(gradients);
+        communicator.begin(gradients);
         Tensor sent = wire.rounded.slice(0, 0, gradients.count());
         kernels.round(DType.BF16, gradients, residual, sent);
         sum(sent);
@@ -76,7 +76,7 @@ public final class RankedSum {
 
     /** Replaces the gradients by their exact sum in F32, residuals of earlier sums included; the residuals are 0 afterwards. */
     public void settled() {
-        communicator.fork(gradients);
+        communicator.begin(gradients);
         kernels.round(DType.F32, gradients, residual, gradients);
         sum(gradients);
     }

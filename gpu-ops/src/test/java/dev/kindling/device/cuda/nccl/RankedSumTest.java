@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.Gpu;
+import dev.kindling.device.cuda.collective.RankGroup;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
@@ -58,9 +59,11 @@ class RankedSumTest {
         try (CudaDevice device = CudaDevice.open(rank, Precision.BF16);
                 Arena arena = device.arena("test");
                 NcclCommunicator communicator = NcclCommunicator.open(
-                        device, new NcclCommunicator.RankGroup(id, rank, ranks, () -> {}, reason -> {
+                        device,
+                        new RankGroup(rank, ranks, () -> {}, reason -> {
                             throw new IllegalStateException(reason);
-                        }))) {
+                        }),
+                        id)) {
             Tensor gradients = arena.allocate("gradients", DType.F32, count);
             RankedSum.WireBuffers wire = new RankedSum.WireBuffers(communicator, arena, count);
             RankedSum sum = new RankedSum(communicator, device, arena, wire, gradients);

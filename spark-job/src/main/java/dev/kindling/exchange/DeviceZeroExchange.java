@@ -2,7 +2,7 @@ package dev.kindling.exchange;
 
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.device.Device;
-import dev.kindling.device.cuda.nccl.NcclCommunicator;
+import dev.kindling.device.cuda.collective.Collectives;
 import dev.kindling.model.FlatTarget;
 import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.nn.parameter.Parameters.Range;
@@ -12,50 +12,52 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * ZeRO from GPU to GPU by NCCL: each bucket's gradients are reduce-scattered beside the backward pass of the blocks below,
+ * ZeRO from GPU to GPU: each bucket's gradients are reduce-scattered beside the backward pass of the blocks below,
  * and its updated weights all-gathered beside the updates of the buckets that follow. Every rank owns a piece of each
  * bucket ({@link dev.kindling.nn.parameter.OptimizerShard.Cut#BUCKETS}).
  */
-final class NcclZeroExchange implements ZeroExchange {
-    private final NcclCommunicator communicator;
+final class DeviceZeroExchange implements ZeroExchange {
+    private final Collectives collectives;
     private final Device device;
     private final Parameters parameters;
     private final StepLosses losses;
 
-    NcclZeroExchange(NcclCommunicator communicator, Device device, Parameters parameters, StepLosses losses) {
-        this.communicator = communicator;
+    DeviceZeroExchange(Collectives collectives, Device device, Parameters parameters, StepLosses losses) {
+        this.collectives = collectives;
         this.device = device;
         this.parameters = parameters;
         this.losses = losses;
+        collectives.share(parameters.gradients());
+        collectives.share(parameters.working());
     }
 
     @Override
     public String transport() {
-        return "nccl";
+        return collectives.name();
     }
 
     @Override
     public void lossesReady() {
-        communicator.allReduce(losses.tensor());
+        collectives.allReduce(losses.tensor());
     }
 
     @Override
     public void bucketReady(int bucket, Rounding rounding) {
         if (rounding != Rounding.NONE) {
-            throw new IllegalStateException("cluster.compression is bf16, which NCCL does not carry with train.zero 1");
+            throw new IllegalStateException(
+                    "cluster.compression is bf16, which does not go from GPU to GPU with train.zero 1");
         }
-        Tensor gradients = parameters.gradients();
-        communicator.reduceScatter(bucket(gradients, bucket), own(gradients, bucket));
+        collectives.reduceScatter(bucket(parameters.gradients(), bucket));
     }
 
     @Override
     public void maximaReady(Tensor maxima) {
-        communicator.maximum(maxima);
+        collectives.maximum(maxima);
     }
 
     @Override
     public void joinDevice() {
-        communicator.join();
+        collectives.join();
     }
 
     @Override
@@ -67,18 +69,17 @@ final class NcclZeroExchange implements ZeroExchange {
     public void clip(GradientClip clip, Tensor gradients) {
         List<Tensor> pieces =
                 parameters.own().stream().map(range -> part(gradients, range)).toList();
-        communicator.gradientNorm(pieces, clip.maxNorm());
+        collectives.gradientNorm(pieces, clip.maxNorm());
     }
 
     @Override
     public void updated(int range) {
-        Tensor working = parameters.working();
-        communicator.allGather(own(working, range), bucket(working, range));
+        collectives.allGather(bucket(parameters.working(), range));
     }
 
     @Override
     public void shareWeights() {
-        communicator.join();
+        collectives.join();
     }
 
     @Override
@@ -89,18 +90,14 @@ final class NcclZeroExchange implements ZeroExchange {
             Tensor gathered = parameters.gradientBuffer().accumulator(bucket); // F32, whatever the sums are
             Tensor piece = gathered.slice(0, range.offset() - bucket.offset(), range.length());
             device.ops().copy(own.slice(0, parameters.ownOffset(range), range.length()), piece);
-            communicator.allGather(piece, gathered);
-            communicator.join();
+            collectives.gather(gathered);
+            collectives.join();
             target.ifPresent(it -> it.take(device, bucket.offset(), gathered));
         }
     }
 
     private Tensor bucket(Tensor flat, int index) {
         return part(flat, parameters.buckets().get(index));
-    }
-
-    private Tensor own(Tensor flat, int index) {
-        return part(flat, parameters.own().get(index));
     }
 
     private static Tensor part(Tensor flat, Range range) {

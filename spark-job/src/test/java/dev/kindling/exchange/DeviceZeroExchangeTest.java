@@ -11,6 +11,7 @@ import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
 import dev.kindling.device.cpu.rows.Bf16Rows;
 import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.device.cuda.collective.RankGroup;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.model.HostFloats;
 import dev.kindling.nn.Gpt;
@@ -41,7 +42,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** Steps of a sharded optimizer over NCCL, a thread a rank, against one rank's over the sum of all gradients. */
 @Timeout(120)
-class NcclZeroExchangeTest {
+class DeviceZeroExchangeTest {
     private static final GptConfig MODEL = new GptConfig(300, 64, 3, 3, 96, 0f, true, Gelu.Form.ERF);
     private static final int STEPS = 4;
 
@@ -121,12 +122,11 @@ class NcclZeroExchangeTest {
         try (CudaDevice device = CudaDevice.open(shard.rank(), wanted.precision());
                 Arena arena = device.arena("test");
                 NcclCommunicator communicator = NcclCommunicator.open(
-                        device,
-                        new NcclCommunicator.RankGroup(id, shard.rank(), shard.ranks(), () -> {}, Assertions::fail))) {
+                        device, new RankGroup(shard.rank(), shard.ranks(), () -> {}, Assertions::fail), id)) {
             Parameters parameters = new Parameters(MODEL, device, arena, wanted.gradients(), shard);
             AdamW adamW = adamW(parameters, device, arena);
-            NcclZeroExchange exchange =
-                    new NcclZeroExchange(communicator, device, parameters, losses(device, arena, shard));
+            DeviceZeroExchange exchange =
+                    new DeviceZeroExchange(communicator, device, parameters, losses(device, arena, shard));
             Runnable update = () -> {
                 exchange.clip(new GradientClip(device.ops(), wanted.maxNorm()), parameters.gradients());
                 adamW.step(exchange::updated);
@@ -166,7 +166,7 @@ class NcclZeroExchangeTest {
     }
 
     private static Optional<float[]> collect(
-            NcclZeroExchange exchange, Tensor own, Parameters parameters, OptimizerShard shard) {
+            DeviceZeroExchange exchange, Tensor own, Parameters parameters, OptimizerShard shard) {
         if (shard.rank() != 0) {
             exchange.collect(own, Optional.empty());
             return Optional.empty();

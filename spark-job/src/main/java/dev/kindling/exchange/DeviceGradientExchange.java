@@ -2,6 +2,7 @@ package dev.kindling.exchange;
 
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.device.cuda.collective.Collectives;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.RankedSum;
 import dev.kindling.nn.Gpt;
@@ -10,16 +11,16 @@ import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 
-/** Sums from GPU to GPU by NCCL: each bucket as soon as it is complete, beside the backward pass of the blocks below. */
-final class NcclGradientExchange implements GradientExchange {
-    private final NcclCommunicator communicator;
+/** Sums from GPU to GPU: each bucket as soon as it is complete, beside the backward pass of the blocks below. */
+final class DeviceGradientExchange implements GradientExchange {
+    private final Collectives collectives;
     private final StepLosses losses;
     private final List<Tensor> buckets;
     private final List<RankedSum> sums;
 
-    private NcclGradientExchange(
-            NcclCommunicator communicator, Parameters parameters, StepLosses losses, List<RankedSum> sums) {
-        this.communicator = communicator;
+    private DeviceGradientExchange(
+            Collectives collectives, Parameters parameters, StepLosses losses, List<RankedSum> sums) {
+        this.collectives = collectives;
         this.losses = losses;
         this.sums = sums;
         buckets = parameters.buckets().stream()
@@ -27,13 +28,14 @@ final class NcclGradientExchange implements GradientExchange {
                 .toList();
     }
 
-    /** Gradients travel in F32 and NCCL sums them. */
-    static NcclGradientExchange whole(NcclCommunicator communicator, Parameters parameters, StepLosses losses) {
-        return new NcclGradientExchange(communicator, parameters, losses, List.of());
+    /** Gradients travel in F32. */
+    static DeviceGradientExchange whole(Collectives collectives, Parameters parameters, StepLosses losses) {
+        collectives.share(parameters.gradients());
+        return new DeviceGradientExchange(collectives, parameters, losses, List.of());
     }
 
     /** {@code cluster.compression: bf16}: gradients travel in bf16, with error feedback, and are summed in F32. */
-    static NcclGradientExchange rounded(
+    static DeviceGradientExchange rounded(
             NcclCommunicator communicator, Parameters parameters, Gpt.DeviceArena memory, StepLosses losses) {
         long longest =
                 parameters.buckets().stream().mapToLong(Range::length).max().orElseThrow();
@@ -46,23 +48,23 @@ final class NcclGradientExchange implements GradientExchange {
                         wire,
                         parameters.gradients().slice(0, bucket.offset(), bucket.length())))
                 .toList();
-        return new NcclGradientExchange(communicator, parameters, losses, sums);
+        return new DeviceGradientExchange(communicator, parameters, losses, sums);
     }
 
     @Override
     public String transport() {
-        return "nccl";
+        return collectives.name();
     }
 
     @Override
     public void lossesReady() {
-        communicator.allReduce(losses.tensor());
+        collectives.allReduce(losses.tensor());
     }
 
     @Override
     public void bucketReady(int bucket, Rounding rounding) {
         switch (rounding) {
-            case NONE -> communicator.allReduce(buckets.get(bucket));
+            case NONE -> collectives.allReduce(buckets.get(bucket));
             case BF16 -> sums.get(bucket).rounded();
             case SETTLED -> sums.get(bucket).settled();
         }
@@ -70,12 +72,12 @@ final class NcclGradientExchange implements GradientExchange {
 
     @Override
     public void maximaReady(Tensor maxima) {
-        communicator.maximum(maxima);
+        collectives.maximum(maxima);
     }
 
     @Override
     public void joinDevice() {
-        communicator.join();
+        collectives.join();
     }
 
     @Override

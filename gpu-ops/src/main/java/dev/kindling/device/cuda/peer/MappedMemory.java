@@ -1,0 +1,98 @@
+package dev.kindling.device.cuda.peer;
+
+import dev.kindling.device.cuda.collective.RankGroup;
+import dev.kindling.device.cuda.library.CudaException;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.function.Function;
+
+/** One range of device memory of each rank of a group, as long on all, mapped into this process. */
+final class MappedMemory implements AutoCloseable {
+    private final int rank;
+    /** Where the ranges begin here, by rank. */
+    private final long[] addresses;
+    /** Where the allocations that hold them begin here; 0 for what is not mapped, such as this rank's own. */
+    private final long[] bases;
+
+    private MappedMemory(int rank, int worldSize) {
+        this.rank = rank;
+        addresses = new long[worldSize];
+        bases = new long[worldSize];
+    }
+
+    /**
+     * Every rank calls it together.
+     *
+     * @param address of this rank's range
+     * @param tellAll gives every rank the bytes of all, by rank
+     * @throws PeerAccessException on all ranks alike, if one of them cannot map another's
+     */
+    static MappedMemory of(long address, RankGroup group, Function<byte[], byte[][]> tellAll) {
+        MappedMemory mapped = new MappedMemory(group.rank(), group.worldSize());
+        mapped.addresses[group.rank()] = address;
+        String problem = "";
+        byte[] offer = new byte[0];
+        try {
+            long base = Ipc.base(address);
+            offer = ByteBuffer.allocate(Ipc.HANDLE_BYTES + Long.BYTES)
+                    .put(Ipc.handle(base))
+                    .putLong(address - base)
+                    .array();
+        } catch (CudaException e) {
+            problem = "rank " + group.rank() + " cannot share its memory: " + e.getMessage();
+        }
+        byte[][] offers = tellAll.apply(offer);
+        for (int peer = 0; peer < offers.length && problem.isEmpty(); peer++) {
+            if (peer != group.rank()) {
+                problem = mapped.open(peer, offers[peer]);
+            }
+        }
+        for (byte[] told : tellAll.apply(problem.getBytes(StandardCharsets.UTF_8))) {
+            if (told.length > 0) {
+                mapped.close();
+                throw new PeerAccessException(new String(told, StandardCharsets.UTF_8));
+            }
+        }
+        return mapped;
+    }
+
+    /** What went wrong, or an empty text. */
+    private String open(int peer, byte[] offer) {
+        if (offer.length == 0) {
+            return ""; // it says itself why
+        }
+        ByteBuffer from = ByteBuffer.wrap(offer);
+        byte[] handle = new byte[Ipc.HANDLE_BYTES];
+        from.get(handle);
+        try {
+            bases[peer] = Ipc.open(handle);
+        } catch (CudaException e) {
+            return String.format(
+                    Locale.ROOT, "rank %d cannot read the memory of rank %d: %s", rank, peer, e.getMessage());
+        }
+        addresses[peer] = bases[peer] + from.getLong();
+        return "";
+    }
+
+    /** Where a rank's range begins here. */
+    long address(int ofRank) {
+        return addresses[ofRank];
+    }
+
+    long[] addresses() {
+        return addresses.clone();
+    }
+
+    /** Unmaps the others'. */
+    @Override
+    public void close() {
+        for (long base : bases) {
+            if (base != 0) {
+                Ipc.close(base);
+            }
+        }
+        Arrays.fill(bases, 0);
+    }
+}

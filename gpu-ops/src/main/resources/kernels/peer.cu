@@ -1,0 +1,91 @@
+// peer.cu: sums between the GPUs of one host, which read each other's memory.
+//
+// peer_barrier   returns when all ranks have reached it: counts this rank's own mailbox up by one, then reads the others'
+//                until they have counted as far. What a rank has written before it, the others see after it.
+//                mailboxes (ranks): where each rank's count lies, its own among them; broken: a word of the host's memory,
+//                not 0 once the group has broken up, which ends the wait
+//                grid 1, block 32, ranks <= 32
+// peer_combine   x = ((slot of rank 0 + slot of rank 1) + ...), or the largest with MAXIMUM 1; x (count) f32
+//                slots (ranks): addresses of count f32 each, this rank's own among them
+// peer_sum       own = ((x of rank 0 + x of rank 1) + ...) in f32, rounded to ELEMENT once; own (count): this rank's x,
+//                overwritten; others + slot stride (count): the x of the other ranks in their order, slot = 0 .. ranks - 2
+// -D  ELEMENT: f32 | bf16 | fp16; MAXIMUM: 0 | 1
+// peer_combine, peer_sum  grid (ceil(count / 1024))  block 256; peer_sum's pointers aligned to 4 elements
+#include "common.cuh"
+
+#ifndef ELEMENT
+#define ELEMENT f32
+#endif
+#ifndef MAXIMUM
+#define MAXIMUM 0
+#endif
+
+__device__ __forceinline__ u32 acquire(const u32 *from) {
+    u32 value;
+    asm volatile("ld.acquire.sys.global.u32 %0, [%1];" : "=r"(value) : "l"(from) : "memory");
+    return value;
+}
+
+__device__ __forceinline__ void release(u32 *to, u32 value) {
+    asm volatile("st.release.sys.global.u32 [%0], %1;" ::"l"(to), "r"(value) : "memory");
+}
+
+// Never from this GPU's caches, which know nothing of what a peer writes.
+__device__ __forceinline__ float remote(const float *from) {
+    float value;
+    asm volatile("ld.relaxed.sys.global.f32 %0, [%1];" : "=f"(value) : "l"(from) : "memory");
+    return value;
+}
+
+extern "C" __global__ void __launch_bounds__(32)
+    peer_barrier(u32 *const *mailboxes, const u32 *broken, int rank, int ranks) {
+    const int peer = threadIdx.x;
+    u32 turn = 0;
+    if (peer == 0) {
+        turn = acquire(mailboxes[rank]) + 1;
+        __threadfence_system();
+        release(mailboxes[rank], turn);
+    }
+    turn = __shfl_sync(0xffffffffu, turn, 0);
+    if (peer >= ranks || peer == rank) return;
+    const u32 *theirs = mailboxes[peer];
+    for (int i = 1; (int)(acquire(theirs) - turn) < 0; i++) {
+        if (i % 64 == 0 && acquire(broken) != 0) return; // a read over PCIe, so not each time
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256)
+    peer_combine(float *x, const float *const *slots, int ranks, i64 count) {
+    const i64 first = (i64)blockIdx.x * 1024 + threadIdx.x;
+    for (i64 i = first; i < min(count, first + 1024); i += 256) {
+        float s = remote(slots[0] + i);
+        for (int r = 1; r < ranks; r++) {
+            const float next = remote(slots[r] + i);
+            s = MAXIMUM ? fmaxf(s, next) : s + next;
+        }
+        x[i] = s;
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256)
+    peer_sum(ELEMENT *own, const ELEMENT *others, i64 stride, int rank, int ranks, i64 count) {
+    const i64 e = ((i64)blockIdx.x * 256 + threadIdx.x) * 4;
+    if (e >= count) return;
+    const bool whole = count - e >= 4;
+    float s[4], x[4];
+    for (int r = 0; r < ranks; r++) {
+        const ELEMENT *from = r == rank ? own + e : others + (r < rank ? r : r - 1) * stride + e;
+        if (whole) {
+            load<ELEMENT, 4>(x, from);
+        } else {
+            for (int j = 0; j < 4; j++) x[j] = toFloat(from[min((i64)j, count - e - 1)]);
+        }
+#pragma unroll
+        for (int j = 0; j < 4; j++) s[j] = r == 0 ? x[j] : s[j] + x[j];
+    }
+    if (whole) {
+        store<ELEMENT, 4>(own + e, s);
+    } else {
+        for (int j = 0; j < (int)(count - e); j++) own[e + j] = fromFloat<ELEMENT>(s[j]);
+    }
+}

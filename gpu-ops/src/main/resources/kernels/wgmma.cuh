@@ -7,7 +7,7 @@
 // Order: change registers, wgmmaFence, products, wgmmaCommit; wgmmaWait<n> leaves n groups in flight; settle the
 // accumulators before they are read. Shared memory that threads wrote needs asyncProxyFence and a barrier first.
 #pragma once
-#include "common.cuh"
+#include "fp8.cuh"
 
 template <int ROW_BYTES> __device__ __forceinline__ u64 operandAt(u32 address) {
     static_assert(ROW_BYTES == 64 || ROW_BYTES == 128, "swizzled rows");
@@ -69,8 +69,17 @@ template <int NT> __device__ __forceinline__ void settle(float (&d)[NT][4]) {
                  : outputs                                                                                     \
                  : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(b), "r"(keep), "n"(TB))
 
+// 8-bit operands, both transposed: 128 columns
+#define WGMMA_SHARED_8(left, right)                                                             \
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %66, 0;\n"                                     \
+                 "wgmma.mma_async.sync.aligned.m64n128k32.f32." left "." right " {" WGMMA_64 "}, %64, %65, p, 1, 1; }" \
+                 : WGMMA_D16                                                                    \
+                 : "l"(a), "l"(b), "r"(keep))
+
 template <typename T> constexpr bool IS_BF16 = false;
 template <> constexpr bool IS_BF16<bf16> = true;
+template <typename T> constexpr bool IS_E5M2 = false;
+template <> constexpr bool IS_E5M2<e5m2> = true;
 
 // d (64 x 8 NT) = (keep ? d : 0) + a b; TA, TB: transposed?
 template <typename T, int TA, int TB, int NT>
@@ -86,6 +95,12 @@ __device__ __forceinline__ void multiplyShared(float (&d)[NT][4], u64 a, u64 b, 
         if constexpr (IS_BF16<T>) WGMMA_SHARED("bf16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68");
         else WGMMA_SHARED("f16", "128", WGMMA_64, WGMMA_D16, "64", "65", "66", "67", "68");
     }
+}
+
+// The same of 8-bit operands, b of e4m3: 32 along the summed dimension, which both run along; sums keep about 14 bits.
+template <typename A> __device__ __forceinline__ void multiplyShared8(float (&d)[16][4], u64 a, u64 b, int keep) {
+    if constexpr (IS_E5M2<A>) WGMMA_SHARED_8("e5m2", "e4m3");
+    else WGMMA_SHARED_8("e4m3", "e4m3");
 }
 
 // The same with a in registers: {rows g, columns 2t}, {g + 8, 2t}, {g, 2t + 8}, {g + 8, 2t + 8}, pairs packed.

@@ -1,6 +1,7 @@
 package dev.kindling.device;
 
 import dev.kindling.tensor.Tensor;
+import java.util.List;
 
 /**
  * Operations of FP8 training (Micikevicius et al., arXiv:2209.05433), on GPUs that have FP8 tensor cores. Quantizing rounds
@@ -20,13 +21,34 @@ public interface Fp8Ops {
     /** to = x (M, K), overwritten; the maximum of its scale grows to that of x. */
     void quantize(Tensor x, Fp8Matrix to);
 
+    /** {@link #quantize(Tensor, Fp8Matrix)} of many matrices of one type, each to the one of the same place, in few passes. */
+    void quantize(List<Tensor> x, List<Fp8Matrix> to);
+
     /** y = gelu(x + bias), x (M, K); otherwise as {@link #quantize}. */
     void gelu(Gelu op, Tensor x, Fp8Matrix y);
 
-    /** dx = dy gelu'(x + bias), x, dy (M, K); otherwise as {@link #quantize}. dBias (K) F32 += or null. */
-    void geluBackward(Gelu op, Tensor x, Tensor dy, Fp8Matrix dx, Tensor dBias);
+    /** {@link Ops#residualLayerNorm} whose y (N, C) E4M3 is made as by {@link #quantize}; that of op is null. */
+    void residualLayerNorm(ResidualLayerNorm op, Fp8Matrix y);
 
     void matmul(Fp8Matmul op);
+
+    /**
+     * x = a b^T (M, N) in the activation type, overwritten; then y = {@link #gelu} of it. In one pass, with sums as in a {@link
+     * Fp8Matmul#fast} product.
+     *
+     * @param a (M, K) E4M3
+     * @param b (N, K) E4M3
+     */
+    void matmulGelu(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix y);
+
+    /**
+     * dx = dy gelu'(x + bias), x (M, N), where dy = a b^T (M, N) is rounded to the activation type; otherwise as {@link
+     * #quantize}. dBias (N) F32 += or null. In one pass, with sums as in a {@link Fp8Matmul#fast} product.
+     *
+     * @param a (M, K) E5M2
+     * @param b (N, K) E4M3
+     */
+    void matmulGeluBackward(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix dx, Tensor dBias);
 
     /**
      * The scales of all FP8 tensors of a model. Those of the coming step are made from {@code history}; a tensor without

@@ -12,7 +12,7 @@ import dev.kindling.tensor.Tensor;
  * @param residualOut (N, C); may be residualIn
  * @param weight (C)
  * @param bias (C) or null
- * @param y (N, C)
+ * @param y (N, C); null where it is made in FP8 alone, see {@link Fp8Ops#residualLayerNorm}
  * @param mean (N) F32
  * @param rstd (N) F32
  */

@@ -57,17 +57,17 @@ final class Block {
     }
 
     void forward() {
-        norm1.forward();
+        norm1.forward(attention.input());
         attention.forward(norm1.output(), attentionBranch.values());
-        norm2.forward();
+        norm2.forward(mlp.input());
         mlp.forward(norm2.output(), mlpBranch.values());
     }
 
     /** Computes what {@link #backward} needs again, from the residual stream that entered the block. */
     void recompute() {
-        norm1.recompute();
+        norm1.recompute(attention.input());
         attention.forward(norm1.output(), attentionBranch.values());
-        norm2.forward();
+        norm2.forward(mlp.input());
         mlp.recompute(norm2.output());
     }
 

@@ -3,6 +3,7 @@ package dev.kindling.nn;
 import dev.kindling.attention.AttentionBackend;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.Dropout;
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Ops;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.tensor.Shape;
@@ -61,6 +62,11 @@ final class CachedSelfAttention implements SelfAttention {
         return qkv.reshape(batch, 1, 3, config.heads(), config.headDim())
                 .select(2, index)
                 .transpose(1, 2);
+    }
+
+    @Override
+    public Fp8Matrix input() {
+        return null;
     }
 
     @Override

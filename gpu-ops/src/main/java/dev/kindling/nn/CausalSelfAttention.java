@@ -2,6 +2,7 @@ package dev.kindling.nn;
 
 import dev.kindling.attention.AttentionBackend;
 import dev.kindling.device.AttentionInputs;
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.tensor.Tensor;
 
@@ -69,6 +70,11 @@ final class CausalSelfAttention implements SelfAttention {
         return rows.reshape(batch, length, parts, config.heads(), config.headDim())
                 .select(2, part)
                 .transpose(1, 2);
+    }
+
+    @Override
+    public Fp8Matrix input() {
+        return qkvLinear.input();
     }
 
     @Override

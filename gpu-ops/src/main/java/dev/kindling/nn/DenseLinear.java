@@ -1,5 +1,6 @@
 package dev.kindling.nn;
 
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Ops;
 import dev.kindling.nn.parameter.Parameters;
@@ -42,6 +43,11 @@ final class DenseLinear implements Linear {
                 parameters.weight(bias),
                 parameters.gradient(weight),
                 parameters.gradient(bias));
+    }
+
+    @Override
+    public Fp8Matrix input() {
+        return null;
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.kindling.nn;
 
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.tensor.Tensor;
 
 /** A block's feed-forward layer: in the activation type, or in FP8. */
@@ -7,6 +8,9 @@ sealed interface FeedForward permits Mlp, Fp8Mlp {
     static FeedForward of(BlockContext context, String name) {
         return context.fp8() == null ? new Mlp(context, name) : new Fp8Mlp(context, name);
     }
+
+    /** Where x (rows, C) is expected in FP8, and is then null in the calls below; null if it is not. */
+    Fp8Matrix input();
 
     /** x, y (rows, C); overwrites y. */
     void forward(Tensor x, Tensor y);

@@ -3,6 +3,7 @@ package dev.kindling.nn;
 import dev.kindling.device.Fp8Matmul;
 import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Fp8Ops;
+import dev.kindling.device.Gelu;
 import dev.kindling.device.Ops;
 import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.DType;
@@ -41,7 +42,7 @@ final class Fp8Linear implements Linear {
                 workspace.tensor(name + " in FP8", DType.E4M3, Shape.of(in, out)),
                 workspace.tensor(name + " in FP8, transposed", DType.E4M3, Shape.of(out, in)),
                 state.scale(DType.E4M3));
-        state.eachStep(() -> fp8.quantize(weight, roundedWeight));
+        state.roundEachStep(weight, roundedWeight);
         String module = name.substring(0, name.lastIndexOf('.'));
         String transposed = name.substring(module.length() + 1) + " input in FP8, transposed";
         input = new Fp8Matrix(
@@ -70,19 +71,21 @@ final class Fp8Linear implements Linear {
     }
 
     @Override
-    public void forward(Tensor x, Tensor y) {
-        fp8.quantize(x, input);
-        forward(y);
-    }
-
-    /** Where x (M, K) is expected by {@link #forward(Tensor)}. */
-    Fp8Matrix input() {
+    public Fp8Matrix input() {
         return input;
     }
 
-    /** The same as {@link #forward(Tensor, Tensor)} where {@link #input} holds x. */
-    void forward(Tensor y) {
+    @Override
+    public void forward(Tensor x, Tensor y) {
+        if (x != null) {
+            fp8.quantize(x, input);
+        }
         fp8.matmul(new Fp8Matmul(input.rows(), roundedWeight.columns(), y, bias, false, true));
+    }
+
+    /** y = gelu(hidden + bias) in FP8, hidden = x W, x (M, K) in {@link #input}; overwrites hidden (M, N) and y. */
+    void forwardGelu(Gelu gelu, Tensor hidden, Fp8Matrix y) {
+        fp8.matmulGelu(input.rows(), roundedWeight.columns(), gelu, hidden, y);
     }
 
     @Override
@@ -94,6 +97,16 @@ final class Fp8Linear implements Linear {
         backward(dx);
     }
 
+    /**
+     * {@link #backward(Tensor, Tensor, Tensor)} where x = gelu(hidden + bias), without a bias of this layer: overwrites dHidden (M,
+     * K) in FP8; dGeluBias (K) F32 += or null.
+     */
+    void backwardGelu(Tensor dy, Gelu gelu, Tensor hidden, Fp8Matrix dHidden, Tensor dGeluBias) {
+        fp8.quantize(dy, gradient);
+        accumulate();
+        fp8.matmulGeluBackward(gradient.rows(), roundedWeight.rows(), gelu, hidden, dHidden, dGeluBias);
+    }
+
     /** Where dy (M, N) is expected by {@link #backward(Tensor)}. */
     Fp8Matrix gradient() {
         return gradient;
@@ -101,7 +114,11 @@ final class Fp8Linear implements Linear {
 
     /** The same as {@link #backward(Tensor, Tensor, Tensor)} where {@link #gradient} holds dy, without a bias's gradient. */
     void backward(Tensor dx) {
-        fp8.matmul(new Fp8Matmul(input.columns(), gradient.columns(), dWeight, null, true, false));
+        accumulate();
         fp8.matmul(new Fp8Matmul(gradient.rows(), roundedWeight.rows(), dx, null, false, false));
+    }
+
+    private void accumulate() {
+        fp8.matmul(new Fp8Matmul(input.columns(), gradient.columns(), dWeight, null, true, false));
     }
 }

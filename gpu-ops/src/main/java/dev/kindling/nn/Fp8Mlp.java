@@ -1,10 +1,11 @@
 package dev.kindling.nn;
 
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Fp8Ops;
 import dev.kindling.device.Gelu;
 import dev.kindling.tensor.Tensor;
 
-/** {@link Mlp} in FP8: GELU, forward and backward, writes what the next product reads. */
+/** {@link Mlp} in FP8: the products beside GELU write what the next product reads. */
 final class Fp8Mlp implements FeedForward {
     private final Fp8Ops fp8;
     private final Fp8Linear fc;
@@ -13,7 +14,6 @@ final class Fp8Mlp implements FeedForward {
     private final boolean geluAgain;
     private final Tensor dBias;
     private final Tensor hidden;
-    private final Tensor dActivated;
 
     Fp8Mlp(BlockContext context, String name) {
         fp8 = context.ops().fp8();
@@ -26,19 +26,22 @@ final class Fp8Mlp implements FeedForward {
         dBias = context.parameters().gradient(name + ".c_fc.bias");
         long wide = 4L * context.config().width();
         hidden = context.workspace().kept(name, "hidden", wide);
-        dActivated = context.workspace().shared("gradient of activated", wide);
+    }
+
+    @Override
+    public Fp8Matrix input() {
+        return fc.input();
     }
 
     @Override
     public void forward(Tensor x, Tensor y) {
         recompute(x);
-        projection.forward(y);
+        projection.forward(null, y);
     }
 
     @Override
     public void recompute(Tensor x) {
-        fc.forward(x, hidden);
-        fp8.gelu(gelu, hidden, projection.input());
+        fc.forwardGelu(gelu, hidden, projection.input());
     }
 
     @Override
@@ -46,8 +49,7 @@ final class Fp8Mlp implements FeedForward {
         if (geluAgain) {
             fp8.gelu(gelu, hidden, projection.input());
         }
-        projection.backward(null, dy, dActivated);
-        fp8.geluBackward(gelu, hidden, dActivated, fc.gradient(), dBias);
+        projection.backwardGelu(dy, gelu, hidden, fc.gradient(), dBias);
         fc.backward(dx);
     }
 }

@@ -1,6 +1,7 @@
 package dev.kindling.nn;
 
 import dev.kindling.device.Device;
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Fp8Ops;
 import dev.kindling.device.Fp8Scale;
 import dev.kindling.device.Precision;
@@ -29,7 +30,8 @@ public final class Fp8State {
     private final Device device;
     private final Fp8Ops.Scales scales;
     private final float[] limits;
-    private final List<Runnable> eachStep = new ArrayList<>();
+    private final List<Tensor> weights = new ArrayList<>();
+    private final List<Fp8Matrix> roundedWeights = new ArrayList<>();
     private int given;
 
     /**
@@ -78,15 +80,16 @@ public final class Fp8State {
                 scales.maximum().slice(0, at, 1));
     }
 
-    /** Has work done at the beginning of each step, once its scales are made. */
-    void eachStep(Runnable work) {
-        eachStep.add(work);
+    /** Has a weight rounded at the beginning of each step, once its scales are made. */
+    void roundEachStep(Tensor weight, Fp8Matrix rounded) {
+        weights.add(weight);
+        roundedWeights.add(rounded);
     }
 
     /** Makes the step's scales and rounds the weights. Before the first forward pass of a training step. */
     void beginStep() {
         device.ops().fp8().beginStep(scales);
-        eachStep.forEach(Runnable::run);
+        device.ops().fp8().quantize(weights, roundedWeights);
     }
 
     /**

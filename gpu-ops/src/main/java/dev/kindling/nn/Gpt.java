@@ -152,7 +152,7 @@ public final class Gpt {
         if (config.dropout() == 0 && fp8 == null) {
             return this;
         }
-        Workspace own = fp8 == null ? workspace : workspace.withoutGelu();
+        Workspace own = fp8 == null ? workspace : workspace.evaluating();
         return new Gpt(parameters, config.withoutDropout(), shape, null, sdpa, own, null);
     }
 
@@ -243,7 +243,7 @@ public final class Gpt {
     public void forward() {
         embedding.forward(residual);
         blocks.forEach(Block::forward);
-        lastNorm.forward();
+        lastNorm.forward(null);
         head.forward(lastNorm.output());
     }
 

@@ -1,6 +1,7 @@
 package dev.kindling.nn;
 
 import dev.kindling.device.Dropout;
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Ops;
 import dev.kindling.device.ResidualLayerNorm;
 import dev.kindling.nn.parameter.Parameters;
@@ -13,6 +14,7 @@ import dev.kindling.tensor.Tensor;
  */
 final class LayerNorm {
     private final Ops ops;
+    private final boolean rounded;
     private final ResidualLayerNorm op;
     private final ResidualLayerNorm withoutBranch;
     private final ResidualLayerNorm.Gradients gradients;
@@ -34,6 +36,7 @@ final class LayerNorm {
      */
     LayerNorm(BlockContext context, String name, Tensor residual, Branch branch, Place place) {
         ops = context.ops();
+        rounded = context.fp8() != null && place != Place.LAST;
         Workspace workspace = context.workspace();
         Parameters parameters = context.parameters();
         int width = context.config().width();
@@ -46,7 +49,7 @@ final class LayerNorm {
                 sum,
                 parameters.weight(name + ".weight"),
                 parameters.weight(name + ".bias"),
-                workspace.kept(name, "norm", width),
+                rounded ? null : workspace.norm(name, width),
                 workspace.keptFloats(name, "mean"),
                 workspace.keptFloats(name, "rstd"));
         withoutBranch = new ResidualLayerNorm(
@@ -80,13 +83,22 @@ final class LayerNorm {
                 : workspace.input(name, "residual", width);
     }
 
-    void forward() {
-        ops.residualLayerNorm(op);
+    /** @param output where the normalised sum goes in FP8, in whose training that of a block is of no other type; or null */
+    void forward(Fp8Matrix output) {
+        run(op, output);
     }
 
     /** Normalises {@link #residual} again, as {@link #forward} did; adds nothing to it. */
-    void recompute() {
-        ops.residualLayerNorm(withoutBranch);
+    void recompute(Fp8Matrix output) {
+        run(withoutBranch, output);
+    }
+
+    private void run(ResidualLayerNorm op, Fp8Matrix output) {
+        if (rounded) {
+            ops.fp8().residualLayerNorm(op, output);
+        } else {
+            ops.residualLayerNorm(op);
+        }
     }
 
     void backward() {
@@ -98,7 +110,7 @@ final class LayerNorm {
         return op.residualOut();
     }
 
-    /** The normalised sum, (rows, C). */
+    /** The normalised sum, (rows, C); null where it is in FP8. */
     Tensor output() {
         return op.y();
     }

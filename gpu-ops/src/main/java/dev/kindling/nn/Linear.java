@@ -1,5 +1,6 @@
 package dev.kindling.nn;
 
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.tensor.Tensor;
 
 /**
@@ -22,7 +23,10 @@ sealed interface Linear permits DenseLinear, Fp8Linear {
                 : Fp8Linear.withBias(context, name);
     }
 
-    /** x (M, K), y (M, N); overwrites y. */
+    /** Where x (M, K) may be put in FP8 before {@link #forward}; null if the layer is not in FP8. */
+    Fp8Matrix input();
+
+    /** x (M, K), or null where {@link #input} holds it; y (M, N); overwrites y. */
     void forward(Tensor x, Tensor y);
 
     /** After {@link #forward} with the same x: overwrites dx (M, K); accumulates the gradients of weight and bias. */

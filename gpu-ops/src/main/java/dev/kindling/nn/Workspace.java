@@ -18,6 +18,7 @@ final class Workspace {
     private final Device device;
     private final int rows;
     private final boolean training;
+    private final boolean evaluating;
     private final Activations activations;
     private final Map<String, Tensor> tensors;
 
@@ -27,6 +28,7 @@ final class Workspace {
         this.device = device;
         this.rows = rows;
         training = activations != null;
+        evaluating = false;
         this.activations = training ? activations : Activations.WHOLE;
         tensors = new HashMap<>();
     }
@@ -36,23 +38,27 @@ final class Workspace {
         device = other.device;
         rows = other.rows;
         training = other.training;
+        evaluating = true;
         this.activations = activations;
         tensors = other.tensors;
     }
 
-    /** The same memory, in which GELU's results are not kept. */
-    Workspace withoutGelu() {
-        return recompute() == Recompute.NONE
-                ? new Workspace(this, new Activations(Recompute.GELU, activations.headRows()))
-                : this;
+    /**
+     * The same memory for a model that is only evaluated, beside one that trains in FP8: it has what that keeps in FP8 alone, of
+     * layernorms and GELU, once for all layers, and no gradients.
+     */
+    Workspace evaluating() {
+        Recompute recompute = recompute() == Recompute.NONE ? Recompute.GELU : recompute();
+        return new Workspace(this, new Activations(recompute, activations.headRows()));
     }
 
     Device device() {
         return device;
     }
 
+    /** Whether there are gradients. */
     boolean training() {
-        return training;
+        return training && !evaluating;
     }
 
     Recompute recompute() {
@@ -67,6 +73,11 @@ final class Workspace {
     /** A (rows, columns) activation of a module, e.g. "h.3.mlp", for its backward. */
     Tensor kept(String module, String name, long columns) {
         return shared(owned(module, name), columns);
+    }
+
+    /** A layernorm's result, (rows, columns), for backward. */
+    Tensor norm(String module, long columns) {
+        return evaluating ? shared("norm", columns) : kept(module, "norm", columns);
     }
 
     /** A (rows, columns) activation from which backward computes others again; that of every module is kept. */

@@ -104,11 +104,14 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         int kept = recompute == Recompute.LAYER ? 1 : layers; // sets of a layer's own activations
         long residuals = layers + 1L + kept; // into each layer and the last layernorm; in the middle of each
         long norms = 2L * kept + 1;
+        long normsKept =
+                rank.fp8() ? 2 : norms; // in FP8 those of blocks are kept in that alone: the last one's, evaluation's
         long attention = 4L * kept; // query, key, value, output
         int geluKept = recompute == Recompute.GELU ? 1 : kept;
         long hidden = 4L * kept + 4L * (rank.fp8() ? 1 : geluKept); // in FP8 GELU's results are kept in that alone
-        long overwritten = dropout(model) ? 13 : 12; // two branches; gradients of hidden, attention and stream
-        long values = rows * model.width() * (residuals + norms + attention + hidden + overwritten);
+        // Two branches; gradients of attention, the stream and, unless in FP8, hidden.
+        long overwritten = (dropout(model) ? 9 : 8) + (rank.fp8() ? 0 : 4);
+        long values = rows * model.width() * (residuals + normsKept + attention + hidden + overwritten);
         long statistics = 4 * rows * 2 * norms;
         long inputs = 4 * (3 * rows + 1 + (rank.shape().packed() ? rank.shape().packedSequences() + 1L : 0));
         long fp8 = rank.fp8() ? fp8Bytes(model, rows, 3L * kept + 4L * geluKept) : 0;

@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.Dropout;
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.ResidualLayerNorm;
 import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
@@ -8,12 +9,15 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Locale;
 
-/** residual_layernorm_forward.cu and residual_layernorm_backward.cu. */
+/** residual_layernorm_forward.cu, fp8_layernorm_hopper.cu and residual_layernorm_backward.cu. */
 final class CudaLayerNorm {
     private static final int THREADS = 128;
     // Four blocks, with biases three, fill a multiprocessor of an H100, which has 132; fixed, since sums depend on it.
     private static final int BLOCKS = 528;
     private static final int BLOCKS_WITH_BIASES = 396;
+
+    /** Rows of a block of fp8_layernorm. */
+    private static final int FP8_ROWS = 32;
 
     private final CudaContext context;
 
@@ -24,11 +28,34 @@ final class CudaLayerNorm {
     void forward(ResidualLayerNorm op) {
         check(op);
         CudaModule module = module("residual_layernorm_forward", op);
-        int rows = rows(op);
+        arguments(KernelStructs.RESIDUAL_LAYERNORM, op).set("y", CudaContext.aligned(op.y()));
+        context.launch(
+                module.kernel("residual_layernorm_forward"),
+                Grid.cover(rows(op), module.number("residual_layernorm_rows"), THREADS));
+    }
+
+    /** y in FP8; op has none. */
+    void forward(ResidualLayerNorm op, Fp8Matrix y) {
+        check(op);
+        CudaFp8.check(y);
+        TensorChecks.type(DType.E4M3, y.values());
+        TensorChecks.count(op.residualOut().count(), y.values());
+        CudaModule module = module("fp8_layernorm_hopper", op);
+        arguments(KernelStructs.FP8_LAYERNORM, op)
+                .set("values", CudaContext.aligned(y.values()))
+                .set("transposed", CudaContext.aligned(y.transposed()))
+                .set("scale", CudaBuffer.address(y.scale().scale()))
+                .set("maximum", CudaBuffer.address(y.scale().maximum()));
+        int blocks = (rows(op) + FP8_ROWS - 1) / FP8_ROWS;
+        context.launch(
+                module.kernel("fp8_layernorm"),
+                new Grid(blocks, 1, 1, THREADS, 1, module.number("fp8_layernorm_shared")));
+    }
+
+    private StructValue arguments(StructLayout layout, ResidualLayerNorm op) {
         StructValue struct = context.arguments()
-                .struct(KernelStructs.RESIDUAL_LAYERNORM)
+                .struct(layout)
                 .set("residualOut", CudaContext.aligned(op.residualOut()))
-                .set("y", CudaContext.aligned(op.y()))
                 .set("mean", CudaBuffer.address(op.mean()))
                 .set("rstd", CudaBuffer.address(op.rstd()))
                 .set("residualIn", CudaContext.aligned(op.residualIn()))
@@ -36,23 +63,21 @@ final class CudaLayerNorm {
                 .set("branchBias", CudaContext.aligned(op.branchBias()))
                 .set("weight", CudaContext.aligned(op.weight()))
                 .set("bias", CudaContext.aligned(op.bias()))
-                .set("rows", rows)
+                .set("rows", rows(op))
                 .set("epsilon", ResidualLayerNorm.EPSILON);
         dropout(struct, op);
-        context.launch(
-                module.kernel("residual_layernorm_forward"),
-                Grid.cover(rows, module.number("residual_layernorm_rows"), THREADS));
+        return struct;
     }
 
     void backward(ResidualLayerNorm op, ResidualLayerNorm.Gradients gradients) {
         check(op);
-        DType type = op.y().dtype();
-        TensorChecks.dense(type, op.y().count(), gradients.dy(), gradients.dResidual(), gradients.dBranch());
+        Tensor x = op.residualOut();
+        TensorChecks.dense(x.dtype(), x.count(), gradients.dy(), gradients.dResidual(), gradients.dBranch());
         TensorChecks.dense(gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
         TensorChecks.type(DType.F32, gradients.dWeight(), gradients.dBias(), gradients.dBranchBias());
         CudaModule module = module("residual_layernorm_backward", op);
         int rows = rows(op);
-        int channels = op.y().size(-1);
+        int channels = x.size(-1);
         boolean biases = gradients.dBias() != null || gradients.dBranchBias() != null;
         int blocks = Math.max(1, Math.min(biases ? BLOCKS_WITH_BIASES : BLOCKS, rows));
         long partial = context.scratch(4L * blocks * 3 * channels);
@@ -88,20 +113,20 @@ final class CudaLayerNorm {
     }
 
     private static int rows(ResidualLayerNorm op) {
-        return TensorChecks.rows(op.y(), op.y().size(-1));
+        return TensorChecks.rows(op.residualOut(), op.residualOut().size(-1));
     }
 
     private CudaModule module(String stem, ResidualLayerNorm op) {
-        return context.module(stem, op.y().dtype(), "CHANNELS", op.y().size(-1));
+        return context.module(
+                stem, op.residualOut().dtype(), "CHANNELS", op.residualOut().size(-1));
     }
 
     private static void check(ResidualLayerNorm op) {
-        Tensor y = op.y();
-        TensorChecks.dense(op.residualIn(), op.branch(), op.branchBias(), op.residualOut(), op.weight(), op.bias(), y);
-        TensorChecks.type(
-                y.dtype(), op.residualIn(), op.branch(), op.branchBias(), op.residualOut(), op.weight(), op.bias());
-        TensorChecks.count(y.count(), op.residualIn(), op.branch(), op.residualOut());
-        TensorChecks.count(y.size(-1), op.branchBias(), op.weight(), op.bias());
+        Tensor x = op.residualOut();
+        TensorChecks.dense(op.residualIn(), op.branch(), op.branchBias(), x, op.weight(), op.bias(), op.y());
+        TensorChecks.type(x.dtype(), op.residualIn(), op.branch(), op.branchBias(), op.y(), op.weight(), op.bias());
+        TensorChecks.count(x.count(), op.residualIn(), op.branch(), op.y());
+        TensorChecks.count(x.size(-1), op.branchBias(), op.weight(), op.bias());
         TensorChecks.dense(DType.F32, rows(op), op.mean(), op.rstd());
         if (op.branch() == null && CudaBuffer.address(op.residualIn()) != CudaBuffer.address(op.residualOut())) {
             throw new IllegalArgumentException(

@@ -30,19 +30,29 @@ final class KernelStructs {
     static final StructLayout FLASH_ATTENTION = flashAttention();
     static final StructLayout EFFICIENT_ATTENTION = efficientAttention();
 
-    static final StructLayout RESIDUAL_LAYERNORM = StructLayout.of("ResidualLayerNorm")
-            .longs("residualOut", "y", "mean", "rstd", "residualIn", "branch", "branchBias", "weight", "bias", "state")
-            .ints("rows")
-            .floats("epsilon")
-            .ints("threshold", "site");
+    static final StructLayout RESIDUAL_LAYERNORM =
+            residualLayerNorm("ResidualLayerNorm").longs("y");
 
     static final StructLayout RESIDUAL_LAYERNORM_BACKWARD = StructLayout.of("ResidualLayerNormBackward")
             .longs("dResidual", "dBranch", "partial", "dy", "x", "weight", "mean", "rstd", "state")
             .ints("rows", "threshold", "site", "accumulate");
 
     static final StructLayout FP8_QUANTIZE = StructLayout.of("Fp8Quantize")
-            .longs("values", "transposed", "maximum", "partial", "scale", "x", "dy", "bias")
+            .longs("values", "transposed", "maximum", "scale", "x", "bias")
             .ints("rows", "columns");
+
+    /** The most matrices that one launch of fp8_quantize_all takes. */
+    static final int FP8_MATRICES = 48;
+
+    static final StructLayout FP8_QUANTIZE_ALL = StructLayout.of("Fp8QuantizeAll")
+            .longArrays(FP8_MATRICES, "values", "transposed", "maximum", "scale", "x", "rows", "columns", "blocks");
+
+    static final StructLayout FP8_MATMUL_GELU = StructLayout.of("Fp8MatmulGelu")
+            .longs("x", "values", "transposed", "maximum", "partial", "inverseA", "inverseB", "scale", "bias")
+            .ints("rows");
+
+    static final StructLayout FP8_LAYERNORM =
+            residualLayerNorm("Fp8LayerNorm").longs("values", "transposed", "scale", "maximum");
 
     static final StructLayout MATMUL_GELU =
             StructLayout.of("MatmulGelu").longs("x", "out", "bias", "partial").ints("rows");
@@ -59,7 +69,9 @@ final class KernelStructs {
             Map.entry("flash_forward", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward_hopper", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward_hopper_128", List.of(FLASH_ATTENTION)),
-            Map.entry("fp8_quantize_hopper", List.of(FP8_QUANTIZE)),
+            Map.entry("fp8_layernorm_hopper", List.of(FP8_LAYERNORM)),
+            Map.entry("fp8_matmul_gelu_hopper", List.of(FP8_MATMUL_GELU)),
+            Map.entry("fp8_quantize_hopper", List.of(FP8_QUANTIZE, FP8_QUANTIZE_ALL)),
             Map.entry("matmul_gelu_hopper", List.of(MATMUL_GELU)),
             Map.entry("residual_layernorm_backward", List.of(RESIDUAL_LAYERNORM_BACKWARD)),
             Map.entry("residual_layernorm_forward", List.of(RESIDUAL_LAYERNORM)));
@@ -71,6 +83,14 @@ final class KernelStructs {
         List<StructLayout> structs = new ArrayList<>(List.of(STEP_STATE));
         structs.addAll(OF_FILE.getOrDefault(stem, List.of()));
         return structs;
+    }
+
+    private static StructLayout residualLayerNorm(String name) {
+        return StructLayout.of(name)
+                .longs("residualOut", "mean", "rstd", "residualIn", "branch", "branchBias", "weight", "bias", "state")
+                .ints("rows")
+                .floats("epsilon")
+                .ints("threshold", "site");
     }
 
     private static StructLayout flashAttention() {

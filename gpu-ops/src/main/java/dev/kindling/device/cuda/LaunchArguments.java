@@ -14,7 +14,7 @@ import jcuda.Pointer;
  */
 final class LaunchArguments {
     private static final int MOST = 32;
-    private static final int VALUE_BYTES = 2048;
+    private static final int VALUE_BYTES = 4096;
 
     private final ByteBuffer block =
             ByteBuffer.allocateDirect(VALUE_BYTES + 8 * MOST).order(ByteOrder.nativeOrder());

@@ -5,7 +5,6 @@ import com.sun.jna.Memory;
 import com.sun.jna.Pointer;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.device.cuda.library.CudaLibraries;
-import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 
 /**
@@ -15,6 +14,7 @@ import dev.kindling.tensor.Tensor;
 final class TensorMap {
     private static final int BYTES = 128;
     private static final int ALIGNMENT = 64;
+    private static final int BYTE = 0;
     private static final int FLOAT16 = 6;
     private static final int BFLOAT16 = 9;
     private static final int NOT_INTERLEAVED = 0;
@@ -31,7 +31,7 @@ final class TensorMap {
     /**
      * Boxes of {@code rows} rows and 128 bytes of columns, swizzled as the tensor cores read them.
      *
-     * @param matrix (rows, columns) BF16 or F16, aligned and with rows at multiples of 16 bytes, columns of stride 1
+     * @param matrix (rows, columns) BF16, F16, E4M3 or E5M2, aligned and with rows at multiples of 16 bytes, columns of stride 1
      */
     static TensorMap of(Tensor matrix, int rows) {
         int bytes = matrix.dtype().bytes();
@@ -44,7 +44,7 @@ final class TensorMap {
         Function encode = CudaLibraries.load().driver("cuTensorMapEncodeTiled");
         int result = encode.invokeInt(new Object[] {
             map,
-            matrix.dtype() == DType.BF16 ? BFLOAT16 : FLOAT16,
+            type(matrix),
             2,
             new Pointer(CudaContext.aligned(matrix)),
             extents,
@@ -58,6 +58,15 @@ final class TensorMap {
         });
         CudaCall.check(result, "describe %s to the copy engine", matrix);
         return new TensorMap(map.getByteArray(0, BYTES));
+    }
+
+    private static int type(Tensor matrix) {
+        return switch (matrix.dtype()) {
+            case BF16 -> BFLOAT16;
+            case F16 -> FLOAT16;
+            case E4M3, E5M2 -> BYTE;
+            default -> throw new IllegalArgumentException(matrix + " is no operand of tensor cores");
+        };
     }
 
     /** Adds itself to a kernel's arguments. */

@@ -17,8 +17,10 @@ import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Random;
 
-/** Times of matrix products, attention and launches on the first GPU, over random data; a main program. */
+/** Times of matrix products, attention and launches on the first GPU, over random data; a main program. With the argument fp8, of FP8 alone. */
 public final class CudaBenchmark {
+    private static final int ROWS = 32 * 1024;
+
     private final CudaDevice device;
 
     private CudaBenchmark(CudaDevice device) {
@@ -33,24 +35,29 @@ public final class CudaBenchmark {
                     "%s opened in %d ms; %s%n",
                     device.description(), (System.nanoTime() - start) / 1_000_000, CudaLibraries.load());
             CudaBenchmark benchmark = new CudaBenchmark(device);
-            benchmark.launches();
-            int rows = 32 * 1024;
-            benchmark.products("qkv", rows, 768, 2304);
-            benchmark.products("proj", rows, 768, 768);
-            benchmark.products("fc", rows, 768, 3072);
-            benchmark.products("fcproj", rows, 3072, 768);
-            benchmark.products("lm_head", rows, 768, 50304);
-            benchmark.products("square", 8192, 8192, 8192);
-            if (device.precision() == Precision.FP8) {
-                benchmark.fp8("qkv", rows, 768, 2304);
-                benchmark.fp8("proj", rows, 768, 768);
-                benchmark.fp8("fc", rows, 768, 3072);
-                benchmark.fp8("fcproj", rows, 3072, 768);
-                benchmark.fp8("lm_head", rows, 768, 50304);
+            if (arguments.length == 0) {
+                benchmark.sixteenBits();
             }
-            benchmark.attention(32, 12, 1024, 64, DType.BF16, true);
-            benchmark.attention(32, 32, 1024, 32, DType.F16, false);
+            if (device.precision() == Precision.FP8) {
+                benchmark.fp8("qkv", ROWS, 768, 2304);
+                benchmark.fp8("proj", ROWS, 768, 768);
+                benchmark.fp8("fc", ROWS, 768, 3072);
+                benchmark.fp8("fcproj", ROWS, 3072, 768);
+                benchmark.fp8("lm_head", ROWS, 768, 50304);
+            }
         }
+    }
+
+    private void sixteenBits() {
+        launches();
+        products("qkv", ROWS, 768, 2304);
+        products("proj", ROWS, 768, 768);
+        products("fc", ROWS, 768, 3072);
+        products("fcproj", ROWS, 3072, 768);
+        products("lm_head", ROWS, 768, 50304);
+        products("square", 8192, 8192, 8192);
+        attention(32, 12, 1024, 64, DType.BF16, true);
+        attention(32, 32, 1024, 32, DType.F16, false);
     }
 
     private Tensor random(Arena arena, DType type, long... extents) {
@@ -130,18 +137,21 @@ public final class CudaBenchmark {
             Tensor dw = random(arena, DType.F32, in, out);
             Fp8Matrix x8 = fp8(arena, DType.E4M3, rows, in);
             Fp8Matrix y8 = fp8(arena, DType.E5M2, rows, out);
+            Fp8Matrix z8 = fp8(arena, DType.E4M3, rows, out);
+            Fp8Matrix dx8 = fp8(arena, DType.E5M2, rows, in);
             Fp8Matrix w8 = fp8(arena, DType.E4M3, in, out);
             double cast = millis(() -> ops.quantize(x, x8));
             double castGradient = millis(() -> ops.quantize(y, y8));
             double castWeight = millis(() -> ops.quantize(w, w8));
             Gelu gelu = new Gelu(Gelu.Form.ERF, null);
             double geluForward = millis(() -> ops.gelu(gelu, x, x8));
-            double geluBackward = millis(() -> ops.geluBackward(gelu, x, x, x8, null));
+            double fused = millis(() -> ops.matmulGelu(x8.rows(), w8.columns(), gelu, y, z8));
+            double fusedBackward = millis(() -> ops.matmulGeluBackward(dx8.rows(), w8.columns(), gelu, y, y8, null));
             double forward = millis(() -> ops.matmul(new Fp8Matmul(x8.rows(), w8.columns(), y, null, false, true)));
             double back = millis(() -> ops.matmul(new Fp8Matmul(y8.rows(), w8.rows(), x, null, false, false)));
             double weight = millis(() -> ops.matmul(new Fp8Matmul(x8.columns(), y8.columns(), dw, null, true, false)));
             System.out.printf(
-                    "fp8 %s %d x %d x %d: forward %.0f us, dX %.0f, dW (fp32 +=) %.0f; casts of x %.0f, dy %.0f, w %.0f; gelu of x %.0f, backward %.0f%n",
+                    "fp8 %s %d x %d x %d: forward %.0f us, dX %.0f, dW (fp32 +=) %.0f; casts of x %.0f, dy %.0f, w %.0f; gelu of x %.0f; forward and gelu %.0f, backward %.0f%n",
                     name,
                     rows,
                     in,
@@ -153,7 +163,8 @@ public final class CudaBenchmark {
                     1000 * castGradient,
                     1000 * castWeight,
                     1000 * geluForward,
-                    1000 * geluBackward);
+                    1000 * fused,
+                    1000 * fusedBackward);
         }
     }
 

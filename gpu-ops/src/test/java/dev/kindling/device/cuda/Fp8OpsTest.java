@@ -2,7 +2,9 @@ package dev.kindling.device.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import dev.kindling.device.Dropout;
 import dev.kindling.device.Fp8Matmul;
 import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Fp8Ops;
@@ -10,10 +12,14 @@ import dev.kindling.device.Fp8Scale;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.OpsFixture;
 import dev.kindling.device.Precision;
+import dev.kindling.device.ResidualLayerNorm;
 import dev.kindling.reference.ReferenceGelu;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -112,6 +118,70 @@ class Fp8OpsTest {
         assertThat(f.read(to.scale().maximum())).containsExactly(most);
     }
 
+    @Test
+    void manyMatricesAreQuantizedAsOneByOne() {
+        List<Tensor> xs = new ArrayList<>();
+        List<Fp8Matrix> together = new ArrayList<>();
+        for (int i = 0; i < 50; i++) { // more than a launch takes
+            int rows = 16 * (1 + i % 9);
+            int columns = 16 * (1 + i * 7 % 11);
+            xs.add(f.gaussian(DType.BF16, 1 + i, rows, columns));
+            together.add(matrix(DType.E4M3, rows, columns, 1 << i % 5));
+        }
+        ops.quantize(xs, together);
+        for (int i = 0; i < xs.size(); i++) {
+            Fp8Matrix alone = matrix(DType.E4M3, xs.get(i).size(0), xs.get(i).size(1), 1 << i % 5);
+            ops.quantize(xs.get(i), alone);
+            assertThat(read(together.get(i).rows())).isEqualTo(read(alone.rows()));
+            assertThat(read(together.get(i).columns())).isEqualTo(read(alone.columns()));
+            assertThat(f.read(together.get(i).scale().maximum()))
+                    .isEqualTo(f.read(alone.scale().maximum()));
+        }
+    }
+
+    @ParameterizedTest(name = "({0}, {1}) branch {2} dropout {3}")
+    @CsvSource({
+        "16, 16, true, 0",
+        "48, 80, true, 0.2",
+        "112, 384, false, 0",
+        "272, 768, true, 0",
+        "80, 1040, true, 0.1",
+        "96, 1600, true, 0"
+    })
+    void layerNormIsQuantizedInOnePass(int rows, int columns, boolean branch, float dropout) {
+        Tensor residual = f.gaussian(DType.BF16, 2, rows, columns);
+        Tensor sum = branch ? f.poisoned(DType.BF16, rows, columns) : residual;
+        ResidualLayerNorm plain = new ResidualLayerNorm(
+                residual,
+                branch ? f.gaussian(DType.BF16, 1, rows, columns) : null,
+                branch ? f.gaussian(DType.BF16, 1, columns) : null,
+                new Dropout(dropout, 3),
+                branch ? f.poisoned(DType.BF16, rows, columns) : residual,
+                f.gaussian(DType.BF16, 1, columns),
+                branch ? f.gaussian(DType.BF16, 1, columns) : null,
+                f.poisoned(DType.BF16, rows, columns),
+                f.poisoned(DType.F32, rows),
+                f.poisoned(DType.F32, rows));
+        ResidualLayerNorm op = new ResidualLayerNorm(
+                residual,
+                plain.branch(),
+                plain.branchBias(),
+                plain.dropout(),
+                sum,
+                plain.weight(),
+                plain.bias(),
+                null,
+                f.poisoned(DType.F32, rows),
+                f.poisoned(DType.F32, rows));
+        f.ops().residualLayerNorm(plain);
+        Fp8Matrix y = matrix(DType.E4M3, rows, columns, 16);
+        ops.residualLayerNorm(op, y);
+        assertThat(f.read(sum)).isEqualTo(f.read(plain.residualOut()));
+        assertThat(f.read(op.mean())).isEqualTo(f.read(plain.mean()));
+        assertThat(f.read(op.rstd())).isEqualTo(f.read(plain.rstd()));
+        assertHolds("y", y, f.read(plain.y()), 0.04);
+    }
+
     /** The same numbers; zero is zero. */
     private static void assertEqual(String what, double[] actual, double[] expected) {
         assertThat(actual).as(what).hasSameSizeAs(expected);
@@ -188,30 +258,77 @@ class Fp8OpsTest {
     @CsvSource({"16, 64, ERF, true", "272, 80, TANH, true", "512, 384, ERF, false"})
     void geluIsQuantizedInOnePass(int rows, int columns, Gelu.Form form, boolean biased) {
         Tensor x = f.gaussian(DType.BF16, 3, rows, columns);
-        Tensor dy = f.gaussian(DType.BF16, 1, rows, columns);
         Gelu op = new Gelu(form, biased ? f.gaussian(DType.BF16, 1, columns) : null);
-        Tensor dBias = biased ? f.floats(columns) : null;
+        double[] y = gelu(op, f.read(x), columns);
+        Fp8Matrix to = matrix(DType.E4M3, rows, columns, 16);
+        ops.gelu(op, x, to);
+        assertHolds("y", to, y, 0.04);
+    }
+
+    private double[] gelu(Gelu op, double[] x, int columns) {
+        double[] bias = op.bias() == null ? new double[columns] : f.read(op.bias());
+        double[] y = new double[x.length];
+        for (int i = 0; i < x.length; i++) {
+            y[i] = ReferenceGelu.value(op.form(), x[i] + bias[i % columns]);
+        }
+        return y;
+    }
+
+    @ParameterizedTest(name = "({0}, {1}) x ({1}, {2}) {3} bias {4}")
+    @CsvSource({
+        "16, 16, 16, ERF, true",
+        "272, 80, 176, TANH, true",
+        "144, 208, 272, ERF, true",
+        "512, 384, 1536, ERF, false",
+        "2304, 768, 3072, TANH, true"
+    })
+    void productAndGeluAreOnePass(int rows, int summed, int columns, Gelu.Form form, boolean biased) {
+        Tensor left = f.gaussian(DType.BF16, 1, rows, summed);
+        Tensor right = f.gaussian(DType.BF16, 1 / Math.sqrt(summed), columns, summed);
+        Fp8Matrix a = matrix(DType.E4M3, rows, summed, 16);
+        Fp8Matrix da = matrix(DType.E5M2, rows, summed, 1024);
+        Fp8Matrix b = matrix(DType.E4M3, columns, summed, 256);
+        ops.quantize(left, a);
+        ops.quantize(left, da);
+        ops.quantize(right, b);
+        Gelu op = new Gelu(form, biased ? f.gaussian(DType.BF16, 1, columns) : null);
+
+        Tensor product = f.poisoned(DType.BF16, rows, columns);
+        ops.matmul(new Fp8Matmul(a.rows(), b.rows(), product, null, false, false));
+        Tensor x = f.poisoned(DType.BF16, rows, columns);
+        Fp8Matrix y = matrix(DType.E4M3, rows, columns, 16);
+        ops.matmulGelu(a.rows(), b.rows(), op, x, y);
+        f.assertClose("x", x, f.read(product), 4e-3);
+        assertHolds("y", y, gelu(op, f.read(x), columns), 0.04);
+
+        ops.matmul(new Fp8Matmul(da.rows(), b.rows(), product, null, false, false));
+        double[] dx = f.read(product);
         double[] bias = biased ? f.read(op.bias()) : new double[columns];
+        Tensor dBias = biased ? f.floats(columns) : null;
         double[] dBiasExpected = biased ? f.read(dBias) : new double[columns];
-        double[] y = f.read(x);
-        double[] dx = f.read(dy);
-        for (int i = 0; i < y.length; i++) {
-            double at = y[i] + bias[i % columns];
-            y[i] = ReferenceGelu.value(form, at);
-            dx[i] *= ReferenceGelu.derivative(form, at);
+        double[] at = f.read(x);
+        for (int i = 0; i < dx.length; i++) {
+            dx[i] *= ReferenceGelu.derivative(form, at[i] + bias[i % columns]);
             dBiasExpected[i % columns] += dx[i];
         }
-        Fp8Matrix forward = matrix(DType.E4M3, rows, columns, 16);
-        Fp8Matrix backward = matrix(DType.E5M2, rows, columns, 1024);
-        ops.gelu(op, x, forward);
-        ops.geluBackward(op, x, dy, backward, dBias);
-        assertNear("y", read(forward.rows()), y, 0.04);
-        assertNear("y transposed", read(forward.columns()), transposed(y, rows, columns), 0.04);
-        assertNear("dx", read(backward.rows()), dx, 0.08);
-        assertNear("dx transposed", read(backward.columns()), transposed(dx, rows, columns), 0.08);
+        Fp8Matrix gradient = matrix(DType.E5M2, rows, columns, 1024);
+        ops.matmulGeluBackward(da.rows(), b.rows(), op, x, gradient, dBias);
+        assertHolds("dx", gradient, dx, 0.08);
         if (biased) {
-            f.assertClose("dBias", dBias, dBiasExpected, 1e-3);
+            f.assertClose("dBias", dBias, dBiasExpected, 4e-3);
         }
+    }
+
+    /** Values and transpose are near, and the scale's maximum is that of the values. */
+    private void assertHolds(String what, Fp8Matrix actual, double[] expected, double tolerance) {
+        int rows = actual.values().size(0);
+        assertNear(what, read(actual.rows()), expected, tolerance);
+        assertEqual(
+                what + " transposed",
+                read(actual.columns()),
+                transposed(read(actual.rows()), rows, actual.values().size(1)));
+        double most = Arrays.stream(expected).map(Math::abs).max().orElseThrow();
+        assertThat(f.read(actual.scale().maximum())[0]).isCloseTo(most, within(0.01 * most));
     }
 
     /** The norm of the error is within {@code tolerance} of the expected norm. */

@@ -4,7 +4,7 @@
 //   values (rows, C), transposed (C, rows) of e4m3, overwritten: y scale
 //   scale (1) f32, read; maximum (1) f32 = max(maximum, |y|)
 // -D  ACTIVATION, CHANNELS; rows and CHANNELS are multiples of 16
-// fp8_layernorm   grid (ceil(rows / 32))   block 128   shared fp8_layernorm_shared
+// fp8_layernorm   grid (ceil(rows / 32))   block fp8_layernorm_threads   shared fp8_layernorm_shared
 // On other architectures this file is empty.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #include "fp8.cuh"
@@ -21,7 +21,7 @@ HOST_STRUCT(Fp8LayerNorm, FP8_LAYERNORM)
 // Rows of a block are a word longer in shared memory than in device memory: then 16 of them apart is another half of the banks.
 constexpr int BLOCK_ROWS = 32, HALF_ROWS = 16, PITCH = C / 4 + 1;
 static_assert(HALF_ROWS % ROWS == 0, "a turn is within the rows or beyond them");
-extern "C" __device__ const int fp8_layernorm_shared = BLOCK_ROWS * PITCH * 4;
+extern "C" __device__ const int fp8_layernorm_shared = BLOCK_ROWS * PITCH * 4, fp8_layernorm_threads = THREADS;
 
 // The block's rows, transposed: a thread has 4 columns of 16 rows, beside the one that has the other 16.
 __device__ __forceinline__ void writeTransposed(const Fp8LayerNorm &p, i64 row0, const u32 *tile) {
@@ -48,7 +48,7 @@ __device__ __forceinline__ void writeTransposed(const Fp8LayerNorm &p, i64 row0,
 
 extern "C" __global__ void __launch_bounds__(THREADS) fp8_layernorm(const Fp8LayerNorm p) {
     extern __shared__ __align__(16) u32 tile[];
-    __shared__ float scratch[4];
+    __shared__ float scratch[THREADS / 32];
     const i64 block0 = (i64)blockIdx.x * BLOCK_ROWS;
     const float scale = *p.scale;
     float most = 0.0f;

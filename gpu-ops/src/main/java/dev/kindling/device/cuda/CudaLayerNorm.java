@@ -49,7 +49,13 @@ final class CudaLayerNorm {
         int blocks = (rows(op) + FP8_ROWS - 1) / FP8_ROWS;
         context.launch(
                 module.kernel("fp8_layernorm"),
-                new Grid(blocks, 1, 1, THREADS, 1, module.number("fp8_layernorm_shared")));
+                new Grid(
+                        blocks,
+                        1,
+                        1,
+                        module.number("fp8_layernorm_threads"),
+                        1,
+                        module.number("fp8_layernorm_shared")));
     }
 
     private StructValue arguments(StructLayout layout, ResidualLayerNorm op) {

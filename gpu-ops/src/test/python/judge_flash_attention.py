@@ -4,6 +4,7 @@ usage: judge_flash_attention.py CUBIN_DIR [check] [time] [small] [mma] [hopper]
 small: one small shape a path, for compute-sanitizer. mma, hopper: the paths (both)
 cubins (build_cubins.sh): flash_{forward|backward}[_hopper|_hopper_128].{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}.cubin"""
 import os
+import statistics
 import struct
 import sys
 
@@ -234,46 +235,65 @@ def splits_of(heads, tiles):
 
 SHAPES = [("bf16", 32, 12, 1024, 64, True), ("fp16", 32, 32, 1024, 32, False), ("fp16", 32, 32, 1024, 32, True),
           ("bf16", 64, 6, 256, 64, True), ("bf16", 4, 16, 4096, 128, True), ("bf16", 4, 16, 4096, 128, False),
-          ("bf16", 16, 16, 1024, 128, True)]
+          ("bf16", 16, 16, 1024, 128, True), ("bf16", 1, 16, 4096, 64, True), ("bf16", 1, 16, 16384, 64, True),
+          ("bf16", 1, 16, 4096, 128, True), ("bf16", 1, 16, 16384, 128, True)]
+ROUNDS = 3
 
 
-def torch_micros(run, repeats=20):
-    """Events, not a graph: autograd runs its backward on streams of its own."""
-    for _ in range(3):
+def torch_runs(q, k, v, dO, causal, p):
+    """PyTorch's forward, and its forward and backward, through FLASH and cuDNN."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    runs = {}
+    for name, backend in (("torch FLASH", SDPBackend.FLASH_ATTENTION), ("cuDNN", SDPBackend.CUDNN_ATTENTION)):
+
+        def forward(backend=backend, inputs=(q, k, v)):
+            with sdpa_kernel(backend):
+                return F.scaled_dot_product_attention(*inputs, dropout_p=p, is_causal=causal)
+
+        def both(forward=forward, inputs=[x.detach().requires_grad_() for x in (q, k, v)]):
+            torch.autograd.grad(forward(inputs=inputs), inputs, dO)
+
+        runs[name] = forward, both
+    return runs
+
+
+def warmed(run):
+    """Runs once on a stream of its own: autograd chooses the streams of backward then, and a capture must find them chosen."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
         run()
-    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    begin.record()
-    for _ in range(repeats):
-        run()
-    end.record()
-    end.synchronize()
-    return begin.elapsed_time(end) * 1000 / repeats
+    torch.cuda.current_stream().wait_stream(stream)
+    return run
 
 
 def time(directory, paths):
-    from torch.nn.attention import SDPBackend, sdpa_kernel
+    """Medians of rounds in which ours and PyTorch's take turns, all as replayed graphs: microseconds of forward / forward and
+    backward, and TFLOP/s, where backward counts as 2.5 times forward, and of causal scores those that are seen."""
     for dtype, b, h, t, d, causal in SHAPES:
         qkv = torch.randn(b, t, 3, h, d, device="cuda").to(TYPES[dtype])
         q, k, v = (qkv[:, :, i].transpose(1, 2) for i in range(3))
         dO = torch.randn(b, t, h, d, device="cuda").to(TYPES[dtype]).transpose(1, 2)
-        line = f"{dtype} B{b} H{h} T{t} D{d} {'causal' if causal else 'full'}:"
-        for p in (0.0, 0.2):
+        flops = 4 * b * h * t * d * ((t + 1) / 2 if causal else t)
+        print(f"{dtype} B{b} H{h} T{t} D{d} {'causal' if causal else 'full'}:", flush=True)
+        for p in (0.0, 0.2) if t <= 1024 else (0.0,):
+            runs = {}
             for path in paths:
                 mod = module(directory, path, dtype, d, causal, p > 0)
-                if mod is None:
-                    continue
-                splits = splits_of(b * h, (t + 127) // 128)
-                flash = Flash(mod, q, k, v, round(p * 65536), splits=splits)
-                forward, backward = flash.forward(), flash.backward(dO)
-                line += f" p{p} {path} {micros(forward):.0f}+{micros(backward):.0f}"
-        for name, backend in (("torch FLASH", SDPBackend.FLASH_ATTENTION), ("cuDNN", SDPBackend.CUDNN_ATTENTION)):
-            with sdpa_kernel(backend):
-                x, y, z = (a.detach().requires_grad_() for a in (q, k, v))
-                out = F.scaled_dot_product_attention(x, y, z, is_causal=causal)
-                f = torch_micros(lambda: F.scaled_dot_product_attention(q, k, v, is_causal=causal))
-                g = torch_micros(lambda: torch.autograd.grad(out, (x, y, z), dO, retain_graph=True))
-                line += f" | {name} {f:.0f}+{g:.0f}"
-        print(line, flush=True)
+                if mod is not None:
+                    flash = Flash(mod, q, k, v, round(p * 65536), splits=splits_of(b * h, (t + 127) // 128))
+                    runs[path] = flash.forward(), (lambda f=flash.forward(), g=flash.backward(dO): (f(), g()))
+            runs |= torch_runs(q, k, v, dO, causal, p)
+            times = {name: ([], []) for name in runs}
+            repeats = 20 if flops < 1e11 else 6
+            for _ in range(ROUNDS):
+                for name, pair in runs.items():
+                    for way in range(2):
+                        times[name][way].append(micros(warmed(pair[way]), repeats, rounds=3))
+            for name, (forward, both) in times.items():
+                f, g = statistics.median(forward), statistics.median(both)
+                rates = f"{flops / f / 1e6:.0f} / {3.5 * flops / g / 1e6:.0f} TFLOP/s"
+                print(f"    dropout {p}  {name:12} {f:8.1f} / {g:8.1f} us  {rates}", flush=True)
 
 
 if __name__ == "__main__":

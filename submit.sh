@@ -119,12 +119,48 @@ split() {
   done
 }
 
+# The classes of Spark's jars as a JVM maps them into its memory (class data sharing), for this JDK and these jars: made
+# of those that a training has loaded, and used from then on. A JVM that an archive does not fit does without.
+archive=""
+kept_archives=3
+find_archive() {
+  [ "$embedded" = true ] && [ -w "$target" ] || return 0
+  archive="$target/classes-$(ls -ldL "$java" "$spark_jars" | cksum | cut -d ' ' -f 1).jsa"
+  if [ -f "$archive" ]; then
+    share_classes "-XX:SharedArchiveFile=\"$archive\"" "-XX:SharedArchiveFile=\"$archive\""
+  elif [ "${kindling_options[0]:-}" = train ]; then
+    share_classes "-XX:DumpLoadedClassList=\"$work/driver.classes\"" "-XX:DumpLoadedClassList=\"$work/{{EXECUTOR_ID}}.classes\""
+  fi
+}
+share_classes() { # OPTION_OF_THE_DRIVER OPTION_OF_THE_EXECUTORS
+  local quiet="-Xlog:disable" # what a JVM says of an archive would go to the standard output
+  SPARK_SUBMIT_OPTS="$1 $quiet $SPARK_SUBMIT_OPTS"
+  spark_options=(--conf "spark.kindling.classes=$2 $quiet" "${spark_options[@]}")
+}
+make_archive() {
+  [ -n "$archive" ] && [ ! -f "$archive" ] && [ -f "$work/driver.classes" ] || return 0
+  echo "kindling: archiving the classes that were loaded, for faster starts (once) ..." >&2
+  # Without the numbers that lists of newer JDKs have, and the classes of other jars.
+  sed -e '/ source: /d' -e 's/ id: .*//' "$work"/*.classes | sort -u >"$work/classes"
+  if "$java" -Xshare:dump -XX:SharedClassListFile="$work/classes" -XX:SharedArchiveFile="$work/classes.jsa" -Xmx1g \
+    -XX:+UseSerialGC --add-modules jdk.incubator.vector -cp "$spark_jars/*" >"$work/archive.log" 2>&1; then
+    mv "$work/classes.jsa" "$archive" 2>/dev/null || true
+  fi
+  local old
+  while IFS= read -r old; do
+    rm -f "$old"
+  done < <(ls -dt "$target"/classes-*.jsa 2>/dev/null | tail -n "+$((kept_archives + 1))")
+}
+
 # Spark's launcher prints the driver's command, its parts and a last exit code between NULs, as for bin/spark-class.
 launch() {
-  local command=() part
+  local command=() part before=""
   while IFS= read -r -d '' part; do
+    # The class path has to begin as that of the archive; Spark puts its conf folder before its jars.
+    case "$archive$before$part" in "$archive-cp$SPARK_CONF_DIR"*) [ -z "$archive" ] || part="$SPARK_HOME/jars/*:$part" ;; esac
+    before="$part"
     command+=("$part")
-  done < <("$java" -Xmx128m -cp "$spark_jars/*" org.apache.spark.launcher.Main \
+  done < <("$java" -Xmx128m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$spark_jars/*" org.apache.spark.launcher.Main \
     org.apache.spark.deploy.SparkSubmit "$@" && printf '%d\0' 0 || printf '%d\0' 1)
   local last=$((${#command[@]} - 1))
   [ "$last" -ge 1 ] && [ "${command[$last]}" = 0 ] || fail "Spark's launcher refused its options; see above" 1
@@ -207,11 +243,13 @@ main() {
   require_user_name
   find_spark
   make_work
+  find_archive
   local code=0
   launch "${spark_options[@]}" --class dev.kindling.job.Kindling "$jar" "${kindling_options[@]}" || code=$?
   if [ "$code" -eq 1 ] && [ -n "$(find "$work/spark/work" -name stderr -size +0 -print -quit)" ]; then
     keep_logs
   fi
+  [ "$code" -ne 0 ] || make_archive
   exit "$code"
 }
 

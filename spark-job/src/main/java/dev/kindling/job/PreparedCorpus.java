@@ -51,7 +51,10 @@ public record PreparedCorpus(Path folder, ShardSet shards) {
                 new ShardPreparation.Request(corpus, data.tokenizer(), vocabulary, data.valFraction());
         return new PreparedCorpus(
                 own,
-                JobWatch.over(spark.sc(), own.toString(), () -> new ShardPreparation(spark).prepare(request, own)));
+                JobWatch.over(
+                        spark.sc(),
+                        own.toString(),
+                        () -> ShardPreparation.ofSmallHere(spark).prepare(request, own)));
     }
 
     private static PreparedCorpus opened(Path folder, JavaSparkContext spark) throws IOException {

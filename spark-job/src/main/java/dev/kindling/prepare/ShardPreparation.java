@@ -37,7 +37,6 @@ import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.fs.RemoteIterator;
-import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /**
@@ -49,9 +48,13 @@ public final class ShardPreparation {
     /** Beyond one for each slot, tasks are as many as have this much to read: what a lost executor costs is bounded. */
     private static final long TASK_BYTES = 1 << 28;
 
+    /** The driver has read so much before tasks have begun. */
+    private static final long SMALL_BYTES = 1 << 22;
+
     private final JavaSparkContext spark;
     private final Configuration hadoop;
     private final int shardTokens;
+    private final long bytesHere;
 
     public ShardPreparation(JavaSparkContext spark) {
         this(spark, ShardSeries.DEFAULT_SHARD_TOKENS);
@@ -59,9 +62,19 @@ public final class ShardPreparation {
 
     /** @param shardTokens the most ids in one shard */
     ShardPreparation(JavaSparkContext spark, int shardTokens) {
+        this(spark, shardTokens, 0);
+    }
+
+    private ShardPreparation(JavaSparkContext spark, int shardTokens, long bytesHere) {
         this.spark = spark;
         this.hadoop = spark.hadoopConfiguration();
         this.shardTokens = shardTokens;
+        this.bytesHere = bytesHere;
+    }
+
+    /** One that prepares a small corpus in this process, so that it waits neither for executors nor for tasks. */
+    public static ShardPreparation ofSmallHere(JavaSparkContext spark) {
+        return new ShardPreparation(spark, ShardSeries.DEFAULT_SHARD_TOKENS, SMALL_BYTES);
     }
 
     /**
@@ -145,7 +158,8 @@ public final class ShardPreparation {
 
     /** Reads every shard: here where they lie on this host, else by tasks. */
     private void verify(ShardSet set, Path folder) {
-        if (HadoopShardFolder.isLocal(folder)) {
+        long tokens = set.shards().stream().mapToLong(ShardInfo::tokens).sum();
+        if (HadoopShardFolder.isLocal(folder) || tokens <= bytesHere) {
             set.shards().forEach(set::verify);
             return;
         }
@@ -219,14 +233,13 @@ public final class ShardPreparation {
                 request.vocabulary().map(Tokenizer::cuts).orElse(byCharacter ? TextCuts.CHARACTERS : TextCuts.GPT2);
         CorpusParts train = CorpusParts.of(request.corpus(), cuts, hadoop);
         Optional<CorpusParts> validation = request.validation().map(named -> CorpusParts.of(named, cuts, hadoop));
-        int trainTasks = tasks(train);
-        JavaRDD<CorpusParts> tasks = TaskInputs.of(
-                spark,
-                Stream.concat(
-                                train.divide(trainTasks),
-                                validation.stream().flatMap(parts -> parts.divide(tasks(parts))))
-                        .iterator());
-        Survey survey = Survey.of(tasks, byCharacter);
+        boolean here = train.cost() + validation.map(CorpusParts::cost).orElse(0L) <= bytesHere;
+        int trainTasks = here ? 1 : tasks(train);
+        Stream<CorpusParts> runs = Stream.concat(
+                train.divide(trainTasks), validation.stream().flatMap(parts -> parts.divide(here ? 1 : tasks(parts))));
+        Stages stages =
+                here ? new Stages.Here(runs.toList()) : new Stages.Tasks(spark, TaskInputs.of(spark, runs.iterator()));
+        Survey survey = stages.survey(byCharacter);
         long[] lengths = survey.codePoints();
         if (Arrays.stream(lengths).sum() == 0) {
             throw new DataException(String.format(
@@ -242,7 +255,7 @@ public final class ShardPreparation {
         Map<String, List<ShardInfo>> splits = new LinkedHashMap<>();
         splits.put(CorpusSplit.TRAIN, new ArrayList<>());
         splits.put(CorpusSplit.VAL, new ArrayList<>());
-        for (String task : LastAttempts.results(spark, tasks.map(writing::write))) {
+        for (String task : stages.write(writing)) {
             WrittenShards shards = WrittenShards.parse(task);
             splits.get(CorpusSplit.TRAIN).addAll(shards.train());
             splits.get(CorpusSplit.VAL).addAll(shards.val());

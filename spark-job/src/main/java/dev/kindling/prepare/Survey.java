@@ -4,8 +4,6 @@ import java.io.Serializable;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.stream.LongStream;
-import org.apache.spark.TaskContext;
-import org.apache.spark.api.java.JavaRDD;
 
 /**
  * The first stage: how much text each task has, and which characters. Tasks add up what tasks have found, so that the driver
@@ -16,20 +14,19 @@ import org.apache.spark.api.java.JavaRDD;
  */
 record Survey(long[] codePoints, BitSet characters) {
 
-    /** @param vocabulary whether characters are wanted */
-    static Survey of(JavaRDD<CorpusParts> tasks, boolean vocabulary) {
-        Counting counting = new Counting(tasks.getNumPartitions(), vocabulary);
-        long[] sum = tasks.map(counting::count).treeReduce(counting::plus);
-        return new Survey(
-                Arrays.copyOf(sum, counting.tasks()),
-                BitSet.valueOf(Arrays.copyOfRange(sum, counting.tasks(), sum.length)));
-    }
+    /**
+     * As numbers, which every serializer knows: the code points of each of so many tasks, then the characters' bits.
+     *
+     * @param vocabulary whether characters are wanted
+     */
+    record Counting(int tasks, boolean vocabulary) implements Serializable {
+        /** What the sum over all tasks says. */
+        Survey survey(long[] sum) {
+            return new Survey(Arrays.copyOf(sum, tasks), BitSet.valueOf(Arrays.copyOfRange(sum, tasks, sum.length)));
+        }
 
-    /** As numbers, which every serializer knows: the code points of each of so many tasks, then the characters' bits. */
-    private record Counting(int tasks, boolean vocabulary) implements Serializable {
-        long[] count(CorpusParts parts) {
+        long[] count(int task, CorpusParts parts) {
             long[] codePoints = new long[tasks];
-            int task = TaskContext.getPartitionId();
             BitSet characters = new BitSet();
             parts.parts()
                     .forEach(part -> part.read(new CorpusPart.Sink() {

@@ -12,7 +12,6 @@ import java.io.Serializable;
 import java.util.Locale;
 import java.util.UUID;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.TaskContext;
 
 /**
  * The second stage: tokenises a task's parts on their side of the cut.
@@ -26,8 +25,7 @@ record Writing(String folder, int shardTokens, String tokenizer, int cutTask, lo
      * Writes shards whose names no other attempt at the task has, in this application or in one that was killed: an attempt
      * neither writes over nor deletes what another has written.
      */
-    String write(CorpusParts parts) throws IOException {
-        int task = TaskContext.getPartitionId();
+    String write(int task, CorpusParts parts) throws IOException {
         String attempt = UUID.randomUUID().toString().substring(0, 8);
         ShardFolder target = HadoopShardFolder.at(new Path(folder), Storage.settings());
         Tokenizer encoder = Tokenizers.fromJson(tokenizer, "the driver's vocabulary");

@@ -30,7 +30,7 @@ public final class StartTimes implements TrainingWatcher {
     @Override
     public void began(int rank, List<StartClock.Phase> phases) {
         if (rank == 0 && !began) {
-            clock.mark("barrier job", phases);
+            clock.mark("executors", phases);
             began = true;
         }
         next.began(rank, phases);

@@ -20,6 +20,7 @@ final class OwnSettings {
 
     private static final Set<String> KNOWN = Set.of(
             SparkSettings.EMBEDDED,
+            SparkSettings.CLASSES,
             ExecutorDevice.CPU_THREADS,
             Submission.NAMED,
             Retry.TIMEOUT,

@@ -5,6 +5,9 @@ import dev.kindling.config.ConfigException;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.model.ExecutorDevice;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.regex.Pattern;
 import org.apache.spark.SparkConf;
@@ -17,6 +20,9 @@ import org.apache.spark.network.util.JavaUtils;
 public final class SparkSettings {
     /** Set by submit.sh where no master is given: real executor processes on this host. */
     static final String EMBEDDED = "spark.kindling.embedded";
+
+    /** Set by submit.sh: options with which a JVM shares an archive of Spark's classes, or lists those that it loads. */
+    static final String CLASSES = "spark.kindling.classes";
 
     static final String DYNAMIC_ALLOCATION = "spark.dynamicAllocation.enabled";
 
@@ -53,7 +59,9 @@ public final class SparkSettings {
         giveExecutorsOneRankEach(conf);
         setNumberOfExecutors(conf, executors);
         setCoreLimit(conf, executors);
-        conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
+        if (!conf.getBoolean(EMBEDDED, false)) { // whose executors come while the driver goes on
+            conf.setIfMissing("spark.scheduler.minRegisteredResourcesRatio", "1.0");
+        }
         conf.setIfMissing(
                 "spark.scheduler.maxRegisteredResourcesWaitingTime",
                 Math.min(MAX_REGISTRATION_MILLIS, Limits.of(conf).slots()) + "ms");
@@ -182,11 +190,10 @@ public final class SparkSettings {
         int cores = conf.getInt(EXECUTOR_CORES, 1);
         conf.setIfMissing("spark.metrics.namespace", "kindling"); // else a new name for each run
         conf.setIfMissing("spark.executor.memory", executorMebibytes(executors) + "m");
-        if (!CHOOSES_COLLECTOR
-                .matcher(conf.get("spark.executor.extraJavaOptions", ""))
-                .find()) {
-            conf.setIfMissing("spark.executor.defaultJavaOptions", "-XX:+UseParallelGC"); // G1's threads would compete
-        }
+        setJavaOptions(conf);
+        // Else of the executors that are there when it is asked for.
+        conf.setIfMissing("spark.default.parallelism", Integer.toString(Math.max(2, executors * cores)));
+        conf.setIfMissing("spark.files.useFetchCache", "false"); // a copy more of the jar
         long memory = JavaUtils.byteStringAsMb(conf.get("spark.executor.memory"));
         conf.setIfMissing(
                 ExecutorDevice.CPU_THREADS,
@@ -208,6 +215,23 @@ public final class SparkSettings {
         conf.set("spark.worker.resource.gpu.discoveryScript", GpuDiscovery.script());
         conf.set("spark.executor.resource.gpu.amount", "1");
         conf.set("spark.task.resource.gpu.amount", Double.toString(1.0 / share.tasksPerGpu()));
+    }
+
+    private static void setJavaOptions(SparkConf conf) {
+        List<String> options = new ArrayList<>();
+        if (!CHOOSES_COLLECTOR
+                .matcher(conf.get("spark.executor.extraJavaOptions", ""))
+                .find()) {
+            options.add("-XX:+UseParallelGC"); // G1's threads would compete
+        }
+        if (conf.contains(CLASSES)) {
+            options.add(conf.get(CLASSES));
+            // The class path has to begin as that of the archive; Spark puts its conf folder before its jars.
+            conf.setIfMissing("spark.executor.extraClassPath", Path.of(System.getenv("SPARK_HOME"), "jars") + "/*");
+        }
+        if (!options.isEmpty()) {
+            conf.setIfMissing("spark.executor.defaultJavaOptions", String.join(" ", options));
+        }
     }
 
     /** The heap that each of so many executors gets. */

@@ -81,6 +81,7 @@ class LauncherIT {
         builder.environment().put("LC_ALL", locale);
         builder.environment().put("CDPATH", "/:" + folder);
         builder.environment().put("SPARK_HOME", "home");
+        builder.environment().put("SPARK_SUBMIT_OPTS", "-Xlog:class+load:file=" + loadedClasses());
         Process process = builder.start();
         if (!process.waitFor(120, TimeUnit.SECONDS)) {
             process.destroy();
@@ -89,6 +90,11 @@ class LauncherIT {
                 process.waitFor(),
                 Files.readString(out, StandardCharsets.UTF_8),
                 Files.readString(err, StandardCharsets.UTF_8).replaceAll("WARNING: Using incubator modules.*\n", ""));
+    }
+
+    /** Where the last driver has got each of its classes. */
+    private static Path loadedClasses() {
+        return folder.resolve("loaded.log");
     }
 
     private Ended submit(String locale, String... arguments) throws Exception {
@@ -116,13 +122,17 @@ class LauncherIT {
         assertThat(trained.out()).contains("file:" + folder + "/" + run);
         assertThat(trained.out())
                 .containsPattern("first step [0-9.]+ s after submit: launcher [0-9.]+, driver's JVM [0-9.]+, "
-                        + "configuration [0-9.]+, Spark [0-9.]+, tokens [0-9.]+, barrier job [0-9.]+, "
+                        + "configuration [0-9.]+, Spark [0-9.]+, tokens [0-9.]+, executors [0-9.]+, "
                         + "device [0-9.]+, shards [0-9.]+, model [0-9.]+, weights [0-9.]+, first step [0-9.]+\\R");
         assertThat(folder.resolve(run).resolve("summary.json")).exists();
         Ended written =
                 submit(locale, "generate", "--checkpoint", run, "--prompt", CaseInputs.LETTERS, "--max-tokens", "3");
         assertThat(written.code()).as(written.toString()).isZero();
         assertThat(written.out()).startsWith(CaseInputs.LETTERS);
+        assertThat(Files.readString(loadedClasses()))
+                .contains("org.apache.spark.deploy.SparkSubmit source: shared objects file");
+        assertThat(Files.readString(folder.resolve(run).resolve("kindling.log")))
+                .containsPattern("Launch command.*-XX:(SharedArchiveFile|DumpLoadedClassList)=");
         assertThat(trained.out() + trained.err() + written.err()).doesNotContainPattern("[\u0660-\u0669\u066b]");
     }
 
@@ -268,10 +278,11 @@ class LauncherIT {
         Path corpus = CommandRuns.writeCorpus(empty.resolve("corpus.txt"));
         Path out = empty.resolve("out");
         try (CommandRuns runs = new CommandRuns("20s", 2, Map.of("spark.executorEnv.LC_ALL", "POSIX"))) {
-            for (Printed refused : List.of(
-                    runs.run("prepare", "--corpus", "" + corpus, "--tokenizer", "char", "--out", "" + out),
-                    runs.train(out, "" + corpus))) {
-                assertThat(refused.code()).as(refused.toString()).isEqualTo(2);
+            Printed prepared = runs.run("prepare", "--corpus", "" + corpus, "--tokenizer", "char", "--out", "" + out);
+            Printed trained = runs.train(out, "" + corpus);
+            assertThat(prepared.code()).as(prepared.toString()).isEqualTo(2);
+            assertThat(trained.code()).as(trained.toString()).isEqualTo(1); // a rank's, not the driver's
+            for (Printed refused : List.of(prepared, trained)) {
                 assertThat(refused.err())
                         .hasLineCount(1)
                         .contains("reach executor ", " in ANSI_X3.4-1968", "spark.executorEnv.LC_ALL=C.UTF-8");

@@ -55,6 +55,23 @@ class SparkSettingsTest {
     }
 
     @Test
+    void executorsShareTheArchiveOfClassesUnlessTheUserSaysOtherwise() {
+        SparkConf conf = new SparkConf(false)
+                .set(SparkSettings.EMBEDDED, "true")
+                .set(SparkSettings.CLASSES, "-XX:SharedArchiveFile=a");
+        SparkConf theirs = conf.clone()
+                .set("spark.executor.defaultJavaOptions", "-Xss2m")
+                .set("spark.executor.extraClassPath", "their.jar");
+        SparkSettings.forBarriers(conf, "train", 2, 0);
+        assertThat(conf.get("spark.executor.defaultJavaOptions"))
+                .isEqualTo("-XX:+UseParallelGC -XX:SharedArchiveFile=a");
+        assertThat(conf.get("spark.executor.extraClassPath")).endsWith("/jars/*");
+        SparkSettings.forBarriers(theirs, "train", 2, 0);
+        assertThat(theirs.get("spark.executor.defaultJavaOptions")).isEqualTo("-Xss2m");
+        assertThat(theirs.get("spark.executor.extraClassPath")).isEqualTo("their.jar");
+    }
+
+    @Test
     void whatExcludesBarrierJobsIsRefused() {
         SparkConf dynamic = new SparkConf(false).setMaster("yarn").set("spark.dynamicAllocation.enabled", "true");
         assertThatThrownBy(() -> SparkSettings.forBarriers(dynamic, "train", 2, 0))

@@ -4,9 +4,13 @@ import dev.kindling.attention.Sdpa;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.device.Device;
+import dev.kindling.device.Gelu;
+import dev.kindling.device.cuda.CudaDevice;
+import dev.kindling.device.cuda.KernelForecast;
 import dev.kindling.exchange.StateHandover;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.Gpt;
+import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.nn.parameter.OptimizerShard;
 import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.AdamW;
@@ -65,6 +69,9 @@ final class TrainedModel {
                 memory.arena(),
                 train.gradients().dtype(),
                 shard);
+        if (memory.device() instanceof CudaDevice gpu) {
+            gpu.compileAhead(forecast(config, parameters));
+        }
         adamW = new AdamW(
                 parameters,
                 new AdamW.Coefficients((float) train.beta1(), (float) train.beta2(), (float) train.weightDecay()),
@@ -72,6 +79,19 @@ final class TrainedModel {
                 memory.device(),
                 memory.arena());
         gpt = new Gpt(parameters, inputs.shape(), fit.activations(), sdpa, memory);
+    }
+
+    private KernelForecast forecast(TrainConfig config, Parameters parameters) {
+        GptConfig gpt = parameters.config();
+        return new KernelForecast(
+                memory.device().activationType(),
+                gpt.width(),
+                gpt.headDim(),
+                gpt.vocabulary(),
+                parameters.paddedVocabulary(),
+                gpt.dropout() > 0,
+                gpt.activation() == Gelu.Form.TANH,
+                config.train().moments().dtype());
     }
 
     private MemoryFit fit(TrainConfig config, int worldSize) {

@@ -4,6 +4,7 @@ import dev.kindling.device.AttentionShape;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.device.cuda.library.CudaException;
 import dev.kindling.device.cuda.library.KernelCache;
+import dev.kindling.device.cuda.library.KernelSource;
 import dev.kindling.device.cuda.library.Nvrtc;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
@@ -59,7 +60,8 @@ public final class CudaContext implements AutoCloseable {
                 JCudaDriver.cuStreamCreate(stream, CUstream_flags.CU_STREAM_NON_BLOCKING),
                 "create a stream on %s",
                 info);
-        this.kernels = new KernelModules(new Nvrtc(cache, info.architecture()));
+        Nvrtc nvrtc = new Nvrtc(cache, info.architecture());
+        this.kernels = new KernelModules(program -> nvrtc.cubin(KernelSource.of(program.stem()), program.constants()));
         this.state = new StepState(this);
     }
 
@@ -114,6 +116,10 @@ public final class CudaContext implements AutoCloseable {
         all[1] = kernelType(type);
         System.arraycopy(constants, 0, all, 2, constants.length);
         return kernels.module(stem, all);
+    }
+
+    void compileAhead(KernelForecast forecast) {
+        kernels.compileAhead(forecast.programs(info.compute()));
     }
 
     CudaModule module(String stem) {

@@ -216,6 +216,11 @@ public final class CudaDevice implements Device {
         return context.state().gradientNorm();
     }
 
+    /** Begins to compile kernels that will be asked for; returns at once. */
+    public void compileAhead(KernelForecast forecast) {
+        context.compileAhead(forecast);
+    }
+
     @Override
     public Replay capture(Runnable step) {
         context.bind();

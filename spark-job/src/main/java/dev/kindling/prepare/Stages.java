@@ -8,7 +8,11 @@ import org.apache.spark.api.java.JavaSparkContext;
 
 /** Where the two stages of a preparation run, each over the same runs of parts. */
 sealed interface Stages {
-    /** @param vocabulary whether characters are wanted */
+    /**
+     * What is in the corpus.
+     *
+     * @param vocabulary whether characters are wanted
+     */
     Survey survey(boolean vocabulary);
 
     /** What each run's {@link WrittenShards} are, in their order. */

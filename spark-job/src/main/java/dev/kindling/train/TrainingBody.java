@@ -51,7 +51,8 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
         } catch (CheckpointException | DataException | NoSpaceException | PathException | DeviceMemoryException e) {
             // What is damaged, or does not fit, will be so at the next attempt.
             leaves = false;
-            throw new FatalJobException(e.getMessage(), e);
+            throw HeapShortage.among(e, SparkEnv.get().conf())
+                    .orElseGet(() -> new FatalJobException(e.getMessage(), e));
         } catch (FatalJobException e) {
             leaves = false;
             throw e;

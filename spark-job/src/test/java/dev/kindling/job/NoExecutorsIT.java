@@ -39,10 +39,10 @@ class NoExecutorsIT {
         runs.close();
     }
 
-    private static void assertRefusedInTime(Printed printed, long began) {
+    private static void assertRefusedInTime(Printed printed, String reason, long began) {
         assertThat(printed.code()).isEqualTo(1);
         assertThat(printed.err())
-                .contains("has given no executor for 2000 ms (spark.kindling.slots.timeout is the bound)")
+                .contains(reason, "2000 ms", "spark.kindling.slots.timeout is the bound")
                 .hasLineCount(1);
         assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(Duration.ofSeconds(25));
     }
@@ -52,11 +52,13 @@ class NoExecutorsIT {
         long began = System.nanoTime();
         Path shards = folder.resolve("shards");
         assertRefusedInTime(
-                runs.run("prepare", "--corpus", "" + corpus, "--tokenizer", "char", "--out", "" + shards), began);
+                runs.run("prepare", "--corpus", "" + corpus, "--tokenizer", "char", "--out", "" + shards),
+                "has given no executor for",
+                began);
         assertThat(shards).doesNotExist();
         long again = System.nanoTime();
         Path run = folder.resolve("run");
-        assertRefusedInTime(runs.train(run, "" + corpus), again);
+        assertRefusedInTime(runs.train(run, "" + corpus), "offers 0 of the 2 slots that 2 ranks need", again);
         assertThat(run).doesNotExist();
     }
 }

@@ -82,6 +82,7 @@ public final class Prefetcher<E> implements AutoCloseable {
      *
      * @throws DataException if drawing it failed (with the cause), or if the waiting thread is interrupted; the thread's
      *     interrupt flag stays set
+     * @throws Error if drawing it ended with one, such as a full heap, which is told apart by its type
      * @throws StoreException if the store of the data failed, or nothing came from it for longer than the patience
      * @throws NoSuchElementException if there are no more elements
      * @throws IllegalStateException if the prefetcher is closed
@@ -102,6 +103,9 @@ public final class Prefetcher<E> implements AutoCloseable {
             } catch (ExecutionException e) {
                 failure = e.getCause();
             }
+        }
+        if (failure instanceof Error error) {
+            throw error;
         }
         if (failure instanceof StoreException fault) {
             throw new StoreException(fault.getMessage(), fault.getCause());

@@ -1,20 +1,26 @@
 package dev.kindling.data.shard;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.data.DataException;
+import java.io.BufferedWriter;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.OutputStreamWriter;
+import java.io.Writer;
 import java.nio.charset.StandardCharsets;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.zip.CRC32C;
+import java.util.zip.CheckedOutputStream;
 
 /**
  * {@code manifest.json}: what a shard set holds. Its {@code crc32c} covers the other keys in their compact form, so
@@ -37,16 +43,34 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
             .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
             .build();
 
-    byte[] encode() {
-        try {
-            ObjectNode json = JSON.createObjectNode();
-            json.put("format", FORMAT).put("version", VERSION);
-            json.setAll((ObjectNode) JSON.valueToTree(this));
-            json.put("crc32c", checksum(json));
-            return JSON.writeValueAsBytes(json);
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("a manifest of strings and numbers can always be written", e);
-        }
+    /** The file's keys in their order; the checksum is of those before it. */
+    @JsonInclude(JsonInclude.Include.NON_NULL)
+    private record File(
+            String format,
+            int version,
+            String corpus,
+            JsonNode tokenizer,
+            Map<String, List<ShardInfo>> splits,
+            String crc32c) {}
+
+    /** Writes it as it comes, so that it is not held a second time; the stream stays open. */
+    void writeTo(OutputStream out) throws IOException {
+        CRC32C crc = new CRC32C();
+        JSON.writeValue(checked(crc), new File(FORMAT, VERSION, corpus, tokenizer, splits, null));
+        JSON.writer()
+                .without(JsonGenerator.Feature.AUTO_CLOSE_TARGET)
+                .writeValue(out, new File(FORMAT, VERSION, corpus, tokenizer, splits, hex(crc)));
+    }
+
+    /** Where the compact form goes that the checksum is of. */
+    static Writer checked(CRC32C crc) {
+        OutputStream nowhere = OutputStream.nullOutputStream();
+        return new BufferedWriter(
+                new OutputStreamWriter(new CheckedOutputStream(nowhere, crc), StandardCharsets.UTF_8));
+    }
+
+    static String hex(CRC32C crc) {
+        return String.format(Locale.ROOT, "%08x", (int) crc.getValue());
     }
 
     /**
@@ -57,19 +81,15 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
      */
     record Decoded(Manifest manifest, int shards, Map<String, int[]> documents) {}
 
-    static Decoded decode(byte[] bytes, String name) {
+    static Decoded decode(InputStream in, String name) throws IOException {
         try {
-            // A duplicate of a key, or bytes after the object, would not show in the checksum.
-            JsonNode tree = JSON.reader()
-                    .with(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-                    .with(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-                    .readTree(bytes);
-            if (!(tree instanceof ObjectNode json)
-                    || !FORMAT.equals(json.path("format").asText())) {
+            ManifestReader read = ManifestReader.read(in, JSON);
+            ObjectNode head = read.head();
+            if (!FORMAT.equals(head.path("format").asText())) {
                 throw new DataException(String.format(
                         Locale.ROOT, "%s is not the manifest of a shard set; restore it or run prepare again", name));
             }
-            int version = json.path("version").asInt();
+            int version = head.path("version").asInt();
             if (version != VERSION && version != WITH_DOCUMENTS) {
                 throw new DataException(String.format(
                         Locale.ROOT,
@@ -79,47 +99,25 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
                         WITH_DOCUMENTS,
                         VERSION));
             }
-            JsonNode crc32c = json.remove("crc32c");
-            if (crc32c == null || !crc32c.asText().equals(checksum(json))) {
+            if (!read.isIntact()) {
                 throw new DataException(String.format(
                         Locale.ROOT,
                         "%s was altered: it does not have the checksum it was written with; restore it or run prepare again",
                         name));
             }
-            json.remove(List.of("format", "version"));
-            Map<String, int[]> documents = version == WITH_DOCUMENTS ? takeDocuments(json) : Map.of();
+            Manifest manifest = new Manifest(head.path("corpus").asText(), head.path("tokenizer"), read.splits());
             return new Decoded(
-                    JSON.treeToValue(json, Manifest.class),
+                    manifest,
                     version == WITH_DOCUMENTS ? ShardHeader.WITHOUT_BLOCKS : ShardHeader.VERSION,
-                    documents);
-        } catch (IOException e) {
-            String why = e instanceof JsonProcessingException json ? json.getOriginalMessage() : e.getMessage();
+                    read.documents());
+        } catch (JsonProcessingException e) {
             throw new DataException(
                     String.format(
                             Locale.ROOT,
                             "%s is truncated or altered (%s); restore it or run prepare again",
                             name,
-                            why.replaceAll("\\s*\\R\\s*", " ")),
+                            e.getOriginalMessage().replaceAll("\\s*\\R\\s*", " ")),
                     e);
         }
-    }
-
-    /** Puts the number of documents in the place of the list of their lengths. */
-    private static Map<String, int[]> takeDocuments(ObjectNode json) throws JsonProcessingException {
-        Map<String, int[]> documents = new HashMap<>();
-        for (JsonNode shards : json.path("splits")) {
-            for (JsonNode shard : shards) {
-                int[] lengths = JSON.treeToValue(shard.path("documents"), int[].class);
-                documents.put(shard.path("name").asText(), lengths);
-                ((ObjectNode) shard).put("documents", lengths.length);
-            }
-        }
-        return documents;
-    }
-
-    private static String checksum(ObjectNode json) throws JsonProcessingException {
-        CRC32C crc = new CRC32C();
-        crc.update(JSON.writeValueAsString(json).getBytes(StandardCharsets.UTF_8));
-        return String.format(Locale.ROOT, "%08x", (int) crc.getValue());
     }
 }

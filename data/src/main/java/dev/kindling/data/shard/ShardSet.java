@@ -65,7 +65,7 @@ public final class ShardSet {
                         folder.name()));
             }
             try (InputStream in = folder.open(Manifest.FILE)) {
-                return new ShardSet(folder, Manifest.decode(in.readAllBytes(), name));
+                return new ShardSet(folder, Manifest.decode(in, name));
             }
         } catch (IOException e) {
             throw DataException.of(
@@ -129,7 +129,7 @@ public final class ShardSet {
             ShardFolder folder, String corpus, Tokenizer tokenizer, Map<String, List<ShardInfo>> splits) {
         Manifest manifest = new Manifest(corpus, tokenizer.toJson(), splits);
         try {
-            folder.write(Manifest.FILE, out -> out.write(manifest.encode()));
+            folder.write(Manifest.FILE, manifest::writeTo);
         } catch (IOException e) {
             throw new DataException(
                     String.format(

@@ -44,6 +44,18 @@ class PrefetcherTest {
     }
 
     @Test
+    void aFullHeapStaysAnOutOfMemoryError() {
+        OutOfMemoryError full = new OutOfMemoryError("Java heap space");
+        LongFunction<Long> draw = i -> {
+            throw full;
+        };
+        try (Prefetcher<Long> prefetcher = prefetcher(draw, 2)) {
+            assertThatThrownBy(prefetcher::next).isSameAs(full);
+            assertThatThrownBy(prefetcher::next).isSameAs(full);
+        }
+    }
+
+    @Test
     void drawsSideBySideOnDaemonThreadsButNotWithoutBound() throws InterruptedException {
         AtomicInteger drawn = new AtomicInteger();
         CountDownLatch three = new CountDownLatch(3);

@@ -214,22 +214,26 @@ public record TrainSection(
     }
 
     public TrainSection withGlobalBatch(int sequences) {
-        return with(sequences, microBatch, zero, initFrom);
+        return with(sequences, microBatch, zero, moments, gradients, initFrom);
     }
 
     public TrainSection withMicroBatch(int sequences) {
-        return with(globalBatch, sequences, zero, initFrom);
+        return with(globalBatch, sequences, zero, moments, gradients, initFrom);
     }
 
     public TrainSection withInitFrom(String location) {
-        return with(globalBatch, microBatch, zero, location);
+        return with(globalBatch, microBatch, zero, moments, gradients, location);
     }
 
     public TrainSection withZero(int stage) {
-        return with(globalBatch, microBatch, stage, initFrom);
+        return with(globalBatch, microBatch, stage, moments, gradients, initFrom);
     }
 
-    private TrainSection with(int global, int micro, int stage, String init) {
+    public TrainSection withStored(StoredType ofMoments, StoredType ofGradients) {
+        return with(globalBatch, microBatch, zero, ofMoments, ofGradients, initFrom);
+    }
+
+    private TrainSection with(int global, int micro, int stage, StoredType m, StoredType g, String init) {
         return new TrainSection(
                 global,
                 micro,
@@ -252,8 +256,8 @@ public record TrainSection(
                 stage,
                 recompute,
                 headChunk,
-                moments,
-                gradients,
+                m,
+                g,
                 init);
     }
 

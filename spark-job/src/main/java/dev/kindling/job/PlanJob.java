@@ -11,7 +11,10 @@ import dev.kindling.device.cuda.CudaDeviceInfo;
 import dev.kindling.input.Named;
 import dev.kindling.job.command.Job;
 import dev.kindling.job.options.PlanOptions;
+import dev.kindling.model.HostMemory;
+import dev.kindling.model.HostRoom;
 import dev.kindling.nn.BatchShape;
+import dev.kindling.plan.HostPlan;
 import dev.kindling.plan.MemoryFit;
 import dev.kindling.plan.MemoryFit.Available;
 import dev.kindling.plan.PlannedRank;
@@ -23,6 +26,7 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalInt;
 import org.apache.spark.SparkConf;
 import org.apache.spark.network.util.JavaUtils;
@@ -54,6 +58,9 @@ final class PlanJob implements Job<PlanOptions> {
                 options.deviceMemory().map(size -> asked(size, cuda)).orElseGet(() -> here(cuda, config));
         MemoryFit fit = new MemoryFit(rank, available);
         out.print(fit.table());
+        if (options.deviceMemory().isEmpty()) { // else it is for another host
+            out.print(HostPlan.of(rank, room(config)).line());
+        }
         fit.requireReserve();
     }
 
@@ -89,16 +96,23 @@ final class PlanJob implements Job<PlanOptions> {
             throw new ConfigException(String.format(
                     Locale.ROOT, "--device-memory %s is %,d bytes; give it a size like 80g or 500m", size, bytes));
         }
-        return new Available(cuda ? "a GPU" : "the heap of an executor", bytes);
+        return cuda
+                ? Available.ofGpu("a GPU", bytes)
+                : new Available(
+                        "the heap of an executor", bytes, Optional.of("raise the heap (spark.executor.memory) to "));
     }
 
     private static Available here(boolean cuda, TrainConfig config) {
         if (cuda) {
             CudaDeviceInfo gpu = CudaDevice.devices().get(0);
-            return new Available(gpu.toString(), gpu.totalBytes());
+            return Available.ofGpu(gpu.toString(), gpu.totalBytes());
         }
-        return new Available(
-                "the heap of an executor",
-                SparkSettings.executorBytes(new SparkConf(), config.cluster().executors()));
+        return Available.ofHeap(
+                SparkSettings.executorBytes(new SparkConf(), config.cluster().executors()), room(config));
+    }
+
+    /** Of this host, with all executors on it. */
+    private static HostRoom room(TrainConfig config) {
+        return new HostRoom(HostMemory.ofThisProcess(), config.cluster().executors());
     }
 }

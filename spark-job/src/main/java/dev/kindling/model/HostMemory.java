@@ -3,7 +3,9 @@ package dev.kindling.model;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -25,7 +27,7 @@ public final class HostMemory {
      * @param proc where the kernel's tables are
      * @param groups where control groups are
      */
-    HostMemory(Path proc, Path groups) {
+    public HostMemory(Path proc, Path groups) {
         this.proc = proc;
         this.groups = groups;
     }
@@ -35,32 +37,49 @@ public final class HostMemory {
         return new HostMemory(Path.of("/proc"), Path.of("/sys/fs/cgroup"));
     }
 
-    /** Bytes that are free; empty where the system does not say. */
-    public OptionalLong free() {
-        OptionalLong host = available();
-        return Stream.concat(groupLimits().stream(), host.stream().boxed())
-                .mapToLong(Long::longValue)
-                .min();
+    /**
+     * What bounds a process's memory.
+     *
+     * @param what for people: the host, or the container and the file that holds its limit
+     * @param total all that there is, or is allowed
+     * @param free of it, with the pages of files that the kernel takes back by itself
+     */
+    public record Bound(String what, long total, long free) {}
+
+    /** The tightest bound, by what it leaves; empty where the system does not say. */
+    public Optional<Bound> bound() {
+        return Stream.concat(groupBounds(), host().stream()).min(Comparator.comparingLong(Bound::free));
     }
 
-    private OptionalLong available() {
+    /** The lowest of all that there is, or is allowed. */
+    public Optional<Bound> limit() {
+        return Stream.concat(groupBounds(), host().stream()).min(Comparator.comparingLong(Bound::total));
+    }
+
+    private Optional<Bound> host() {
+        OptionalLong free = ofHost("MemAvailable:");
+        return free.isEmpty()
+                ? Optional.empty()
+                : Optional.of(new Bound("host", ofHost("MemTotal:").orElse(free.getAsLong()), free.getAsLong()));
+    }
+
+    private OptionalLong ofHost(String name) {
         return lines(proc.resolve("meminfo")).stream()
-                .filter(line -> line.startsWith("MemAvailable:"))
+                .filter(line -> line.startsWith(name))
                 .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) << 10)
                 .findFirst();
     }
 
-    /** What each control group of this process leaves, from its own up to the root; those without a limit left out. */
-    private List<Long> groupLimits() {
+    /** Of the control groups of this process, from its own up to the root; those without a limit left out. */
+    private Stream<Bound> groupBounds() {
         return lines(proc.resolve("self/cgroup")).stream()
                 .map(line -> line.split(":", 3))
                 .filter(entry -> entry.length == 3 && (entry[1].isEmpty() || entry[1].equals("memory")))
                 .flatMap(entry -> entry[1].isEmpty()
-                        ? upwards(groups, entry[2]).map(group -> left(group, "memory.max", "memory.current"))
+                        ? upwards(groups, entry[2]).map(group -> bound(group, "memory.max", "memory.current"))
                         : upwards(groups.resolve("memory"), entry[2])
-                                .map(group -> left(group, "memory.limit_in_bytes", "memory.usage_in_bytes")))
-                .filter(left -> left < UNLIMITED)
-                .toList();
+                                .map(group -> bound(group, "memory.limit_in_bytes", "memory.usage_in_bytes")))
+                .flatMap(Optional::stream);
     }
 
     /** A group and those that it is in; within a container the path may be that of the host, and only the root is there. */
@@ -69,21 +88,19 @@ public final class HostMemory {
         return Stream.iterate(group, it -> it != null && it.startsWith(root), Path::getParent);
     }
 
-    /** What a limit leaves, with the pages of files that the kernel takes back by itself. */
-    private static long left(Path group, String limit, String usage) {
+    private static Optional<Bound> bound(Path group, String limit, String usage) {
         OptionalLong most = number(group.resolve(limit));
         OptionalLong used = number(group.resolve(usage));
-        if (most.isEmpty() || used.isEmpty()) {
-            return Long.MAX_VALUE;
+        if (most.isEmpty() || used.isEmpty() || most.getAsLong() >= UNLIMITED) {
+            return Optional.empty();
         }
         long files = lines(group.resolve("memory.stat")).stream()
                 .filter(line -> line.startsWith("inactive_file ") || line.startsWith("total_inactive_file "))
                 .mapToLong(line -> Long.parseLong(line.substring(line.indexOf(' ') + 1)))
                 .max()
                 .orElse(0);
-        return most.getAsLong() >= UNLIMITED
-                ? Long.MAX_VALUE
-                : Math.max(0, most.getAsLong() - used.getAsLong() + files);
+        long free = Math.max(0, most.getAsLong() - used.getAsLong() + files);
+        return Optional.of(new Bound("container (" + limit + ")", most.getAsLong(), free));
     }
 
     private static OptionalLong number(Path file) {

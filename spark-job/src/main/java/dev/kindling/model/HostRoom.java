@@ -2,7 +2,6 @@ package dev.kindling.model;
 
 import java.util.Locale;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.stream.Stream;
 import org.apache.spark.BarrierTaskContext;
 import org.apache.spark.BarrierTaskInfo;
@@ -32,15 +31,42 @@ public record HostRoom(HostMemory memory, int ranks) {
 
     /** Why so many bytes more do not fit; empty if they do, or the system does not say. */
     public Optional<String> whyNot(long bytes) {
-        OptionalLong free = memory.free();
-        if (free.isEmpty() || bytes <= free.getAsLong() / ranks / 5 * 4) {
-            return Optional.empty();
-        }
-        return Optional.of(String.format(
+        return memory.bound()
+                .filter(bound -> bytes > room(bound))
+                .map(bound -> String.format(
+                        Locale.ROOT,
+                        "it takes %,d MiB outside of the heap, and %s, of which a fifth stays free",
+                        bytes >> 20,
+                        left(bound)));
+    }
+
+    /** What there is: "the container (memory.max) has 596 of its 4,096 MiB left". */
+    public Optional<String> text() {
+        return memory.bound().map(this::left);
+    }
+
+    /** The lowest limit of the processes on this host or in its container, a rank's share of it. */
+    public Optional<HostMemory.Bound> limit() {
+        return memory.limit()
+                .map(limit -> new HostMemory.Bound(limit.what(), limit.total() / ranks, limit.free() / ranks));
+    }
+
+    private String left(HostMemory.Bound bound) {
+        return String.format(
                 Locale.ROOT,
-                "it takes %,d MiB outside of the heap, and the host or container has %,d MiB left%s",
-                bytes >> 20,
-                (free.getAsLong() / ranks) >> 20,
-                ranks == 1 ? "" : " for each of its " + ranks + " ranks"));
+                "the %s has %,d of its %,d MiB left%s",
+                bound.what(),
+                (bound.free() / ranks) >> 20,
+                bound.total() >> 20,
+                ranks == 1 ? "" : " for each of its " + ranks + " ranks");
+    }
+
+    private long room(HostMemory.Bound bound) {
+        return bound.free() / ranks / 5 * 4;
+    }
+
+    /** How many bytes are missing for so many more; 0 if they fit, or the system does not say. */
+    public long missing(long bytes) {
+        return memory.bound().map(bound -> Math.max(0, bytes - room(bound))).orElse(0L);
     }
 }

@@ -2,6 +2,7 @@ package dev.kindling.plan;
 
 import dev.kindling.config.EnumText;
 import dev.kindling.config.TrainSection;
+import dev.kindling.model.HostRoom;
 import dev.kindling.nn.Activations;
 import dev.kindling.nn.Recompute;
 import dev.kindling.tensor.DeviceMemoryException;
@@ -25,8 +26,28 @@ public final class MemoryFit {
      *
      * @param device as people know it
      * @param bytes all of it, so that the same device gives the same choice whoever else uses it
+     * @param raise how more is given to it, to be followed by how much; empty where it cannot be
      */
-    public record Available(String device, long bytes) {
+    public record Available(String device, long bytes, Optional<String> raise) {
+        /** All of a GPU. */
+        public static Available ofGpu(String gpu, long bytes) {
+            return new Available(gpu, bytes, Optional.empty());
+        }
+
+        /** An executor's heap or, where the host or its container allows the process less, that. */
+        public static Available ofHeap(long heap, HostRoom room) {
+            return room.limit()
+                    .filter(limit -> limit.total() < heap)
+                    .map(limit -> new Available(
+                            "the " + limit.what() + " of an executor, less than its heap of " + size(heap),
+                            limit.total(),
+                            Optional.of("raise that limit, and spark.executor.memory, to ")))
+                    .orElseGet(() -> new Available(
+                            "the heap of an executor",
+                            heap,
+                            Optional.of("raise the heap (spark.executor.memory) to ")));
+        }
+
         /** What a plan may take: a part is left for what it does not count. */
         private long usable(boolean cuda) {
             return cuda ? bytes - LEAST_RESERVE - bytes / 50 : bytes - bytes / 8;
@@ -49,6 +70,10 @@ public final class MemoryFit {
 
     private boolean fits(PlannedRank other, Activations way) {
         return MemoryPlan.of(other, way).total() <= available.usable(rank.cuda());
+    }
+
+    public PlannedRank rank() {
+        return rank;
     }
 
     public Activations activations() {
@@ -85,6 +110,25 @@ public final class MemoryFit {
                 remedy());
     }
 
+    /**
+     * A shortage that was met in spite of the plan, as when another process has taken memory since: with the settings that
+     * would leave as much, and what each saves.
+     */
+    public DeviceMemoryException afterAll(DeviceMemoryException met) {
+        DeviceMemoryException told = new DeviceMemoryException(String.format(
+                Locale.ROOT,
+                "%s; %s beyond the plan of %s of %s, at train.micro_batch %d with train.recompute %s: %s",
+                met.shortage(),
+                met.missingBytes() == 0 ? "memory is missing" : size(met.missingBytes()) + " are missing",
+                size(plan.total()),
+                size(available.bytes()),
+                rank.shape().batch(),
+                EnumText.of(activations.recompute()),
+                new MemorySavings(rank, activations, available.raise()).text(met.missingBytes())));
+        told.initCause(met);
+        return told;
+    }
+
     private String parts() {
         return String.format(
                 Locale.ROOT,
@@ -109,11 +153,8 @@ public final class MemoryFit {
             largest(rank.withZero(), leanest)
                     .ifPresent(batch -> remedies.add("set train.zero to 1 and train.micro_batch to " + batch));
         }
-        if (!rank.cuda()) {
-            long needed = plan.total() + plan.total() / 7;
-            remedies.add(
-                    String.format(Locale.ROOT, "raise the heap (spark.executor.memory) to %dm", (needed >> 20) + 1));
-        }
+        long needed = plan.total() + plan.total() / 7;
+        available.raise().ifPresent(raise -> remedies.add(raise + ((needed >> 20) + 1) + "m"));
         if (remedies.isEmpty()) {
             remedies.add(String.format(
                     Locale.ROOT,
@@ -207,7 +248,7 @@ public final class MemoryFit {
         return texts.isEmpty() ? "none" : String.join(", ", texts);
     }
 
-    private static String size(long bytes) {
+    static String size(long bytes) {
         return bytes == 0
                 ? "0"
                 : bytes < 1L << 30

@@ -28,8 +28,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
 
     /** The plan of a rank that holds its activations so. */
     public static MemoryPlan of(PlannedRank rank, Activations activations) {
-        GptConfig model = rank.model();
-        long count = Parameters.count(model) + (long) (paddedVocabulary(rank) - model.vocabulary()) * model.width();
+        long count = weightCount(rank);
         long own = rank.sharded() ? (count + rank.ranks() - 1) / rank.ranks() : count;
         long rows = rank.shape().rows();
         long headRows = activations.headRows() == 0 ? rows : Math.min(rows, activations.headRows());
@@ -41,6 +40,13 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
                 activationBytes(rank, activations.recompute()),
                 headRows * paddedVocabulary(rank) * bytes + losses(rank),
                 workspaceBytes(rank));
+    }
+
+    /** How many weights a checkpoint of the rank's model holds. */
+    static long weightCount(PlannedRank rank) {
+        return Parameters.count(rank.model())
+                + (long) (paddedVocabulary(rank) - rank.vocabulary())
+                        * rank.model().width();
     }
 
     public long total() {

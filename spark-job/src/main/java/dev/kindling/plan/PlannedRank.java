@@ -2,10 +2,12 @@ package dev.kindling.plan;
 
 import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
 import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.parameter.GptConfig;
+import java.util.function.UnaryOperator;
 
 /**
  * A rank whose memory is planned.
@@ -50,6 +52,11 @@ public record PlannedRank(TrainConfig config, int vocabulary, BatchShape shape, 
     }
 
     PlannedRank withZero() {
-        return new PlannedRank(config.withTrain(train -> train.withZero(1)), vocabulary, shape, cuda, ranks);
+        return with(train -> train.withZero(1));
+    }
+
+    /** The same with other settings of training that leave the shape of the micro-batches. */
+    PlannedRank with(UnaryOperator<TrainSection> change) {
+        return new PlannedRank(config.withTrain(change), vocabulary, shape, cuda, ranks);
     }
 }

@@ -9,6 +9,7 @@ import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.KernelForecast;
 import dev.kindling.exchange.StateHandover;
 import dev.kindling.model.GptConfigs;
+import dev.kindling.model.HostRoom;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.nn.parameter.OptimizerShard;
@@ -97,11 +98,12 @@ final class TrainedModel {
     private MemoryFit fit(TrainConfig config, int worldSize) {
         Device device = memory.device();
         boolean cuda = device.kind() == Device.Kind.CUDA;
+        long total = device.memory().total();
         return new MemoryFit(
                 new PlannedRank(config, inputs.vocabulary(), inputs.shape(), cuda, worldSize),
-                new MemoryFit.Available(
-                        cuda ? device.description() : "the heap of an executor",
-                        device.memory().total()));
+                cuda
+                        ? MemoryFit.Available.ofGpu(device.description(), total)
+                        : MemoryFit.Available.ofHeap(total, HostRoom.ofThisTask()));
     }
 
     /** What it takes of the device's memory, and what there is. */

@@ -14,10 +14,14 @@ import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
+import dev.kindling.model.HostRoom;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.nn.Gpt;
+import dev.kindling.plan.HostPlan;
+import dev.kindling.plan.MemoryFit;
 import dev.kindling.report.StartClock;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.DeviceMemoryException;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Locale;
@@ -91,13 +95,30 @@ final class Trainer {
         }
     }
 
-    /** Trains to the end, or to a checkpoint from which more ranks can go on. */
+    /**
+     * Trains to the end, or to a checkpoint from which more ranks can go on.
+     *
+     * @throws DeviceMemoryException if memory runs out in spite of the plan; it says what would leave enough
+     */
     TrainResult run() throws IOException {
+        try {
+            return train();
+        } catch (DeviceMemoryException e) {
+            throw replica.fit().afterAll(e);
+        } catch (OutOfMemoryError e) {
+            if (device.kind() == Device.Kind.CPU) { // whose memory the heap is
+                throw replica.fit().afterAll(new DeviceMemoryException("out of memory: " + e.getMessage()));
+            }
+            throw e;
+        }
+    }
+
+    private TrainResult train() throws IOException {
         long start = rank.member().generation().startStep();
         rank.clock().mark("model");
         String restored = beginning.restore(checkpoints.held());
         rank.clock().mark("weights");
-        String memory = rank.member().rank() == 0 ? replica.fit().table() : "";
+        String memory = rank.member().rank() == 0 ? memory() : "";
         rank.member()
                 .report(
                         RankReport.TOPIC,
@@ -139,6 +160,11 @@ final class Trainer {
                         ? new SampleText(rank, replica, weights)
                                 .write(config.train().seed())
                         : "");
+    }
+
+    private String memory() {
+        MemoryFit fit = replica.fit();
+        return fit.table() + HostPlan.of(fit.rank(), HostRoom.ofThisTask()).line();
     }
 
     /** What follows the finished step that this generation begins with, as far as an earlier one did not get to it. */

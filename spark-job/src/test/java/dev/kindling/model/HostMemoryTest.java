@@ -2,10 +2,10 @@ package dev.kindling.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.model.HostMemory.Bound;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.OptionalLong;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -22,8 +22,8 @@ class HostMemoryTest {
         Files.write(file, java.util.List.of(lines));
     }
 
-    private OptionalLong free() {
-        return new HostMemory(root.resolve("proc"), root.resolve("cgroup")).free();
+    private HostMemory memory() {
+        return new HostMemory(root.resolve("proc"), root.resolve("cgroup"));
     }
 
     @BeforeEach
@@ -33,7 +33,7 @@ class HostMemoryTest {
 
     @Test
     void withoutGroupsItIsWhatTheHostHasAvailable() {
-        assertThat(free()).hasValue(8192 * MIB);
+        assertThat(memory().bound()).hasValue(new Bound("host", 16384 * MIB, 8192 * MIB));
     }
 
     @Test
@@ -44,7 +44,8 @@ class HostMemoryTest {
         file("cgroup/pods/memory.max", "" + 2048 * MIB);
         file("cgroup/pods/memory.current", "" + 1000 * MIB);
         file("cgroup/pods/memory.stat", "anon 1", "inactive_file " + 300 * MIB);
-        assertThat(free()).hasValue(1348 * MIB);
+        assertThat(memory().bound()).hasValue(new Bound("container (memory.max)", 2048 * MIB, 1348 * MIB));
+        assertThat(memory().limit()).isEqualTo(memory().bound());
     }
 
     @Test
@@ -53,23 +54,24 @@ class HostMemoryTest {
         file("cgroup/memory/memory.limit_in_bytes", "" + 4096 * MIB);
         file("cgroup/memory/memory.usage_in_bytes", "" + 4000 * MIB);
         file("cgroup/memory/memory.stat", "inactive_file 1", "total_inactive_file " + 500 * MIB);
-        assertThat(free()).hasValue(596 * MIB);
+        assertThat(memory().bound()).hasValue(new Bound("container (memory.limit_in_bytes)", 4096 * MIB, 596 * MIB));
         file("cgroup/memory/memory.limit_in_bytes", "9223372036854771712");
-        assertThat(free()).hasValue(8192 * MIB);
+        assertThat(memory().bound()).hasValue(new Bound("host", 16384 * MIB, 8192 * MIB));
     }
 
     @Test
     void whereTheSystemDoesNotSayNothingIsKnown() throws IOException {
         Files.delete(root.resolve("proc/meminfo"));
-        assertThat(free()).isEmpty();
+        assertThat(memory().bound()).isEmpty();
+        assertThat(new HostRoom(memory(), 1).whyNot(Long.MAX_VALUE)).isEmpty();
     }
 
     @Test
     void theRanksOfAHostShareItAndAFifthStaysFree() {
-        HostRoom room = new HostRoom(new HostMemory(root.resolve("proc"), root.resolve("cgroup")), 4);
+        HostRoom room = new HostRoom(memory(), 4);
         assertThat(room.whyNot(1638 * MIB)).isEmpty();
         assertThat(room.whyNot(1639 * MIB))
                 .hasValue(
-                        "it takes 1,639 MiB outside of the heap, and the host or container has 2,048 MiB left for each of its 4 ranks");
+                        "it takes 1,639 MiB outside of the heap, and the host has 2,048 of its 16,384 MiB left for each of its 4 ranks, of which a fifth stays free");
     }
 }

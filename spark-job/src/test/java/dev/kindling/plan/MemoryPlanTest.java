@@ -131,7 +131,7 @@ class MemoryPlanTest {
         TrainConfig config = config(GPT2, settings);
         BatchShape shape = BatchShape.dense(config.train().microBatch(), 1024);
         return new MemoryFit(
-                new PlannedRank(config, 50257, shape, true, 4), new MemoryFit.Available("GPU", gibibytes << 30));
+                new PlannedRank(config, 50257, shape, true, 4), MemoryFit.Available.ofGpu("GPU", gibibytes << 30));
     }
 
     @Test
@@ -154,6 +154,27 @@ class MemoryPlanTest {
                 .contains("largest train.micro_batch that fits: 128 with train.recompute none")
                 .hasLineCount(9);
         fit.requireReserve();
+    }
+
+    @Test
+    void memoryThatRunsOutInSpiteOfThePlanIsToldWithWhatWouldLeaveEnough() {
+        DeviceMemoryException met =
+                new DeviceMemoryException("scratch asks for 3 GiB; 1 GiB is free", "lower --batch", 2L << 30);
+        assertThat(fit(80).afterAll(met))
+                .hasCause(met)
+                .hasMessageMatching(
+                        "scratch asks for 3 GiB; 1 GiB is free; 2.00 GiB are missing beyond the plan of 1.*GiB of"
+                                + " 80.00 GiB, at train.micro_batch 32 with train.recompute none: set train.recompute to gelu"
+                                + " \\(saves 2.*GiB\\), or lower"
+                                + " train.micro_batch to 16 \\(saves 6.*GiB\\), or free the GPU of others.*");
+        assertThat(fit(80, "train.micro_batch=1", "train.recompute=layer")
+                        .afterAll(new DeviceMemoryException("no room")))
+                .hasMessageStartingWith("no room; memory is missing beyond the plan of ")
+                .hasMessageContaining("set train.zero to 1 (saves ")
+                .hasMessageContaining("set train.gradients to bf16 (saves ")
+                .hasMessageContaining("set train.moments to bf16 (saves 474")
+                .message()
+                .doesNotContain("train.recompute to", "train.micro_batch to");
     }
 
     @Test

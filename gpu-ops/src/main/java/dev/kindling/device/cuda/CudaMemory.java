@@ -45,7 +45,7 @@ public final class CudaMemory {
         DeviceAddress address = new DeviceAddress();
         int result = JCudaDriver.cuMemAlloc(address, Math.max(bytes, ALIGNMENT));
         if (result == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
-            throw new DeviceMemoryException(shortage(name, bytes));
+            throw shortage(name, bytes);
         }
         CudaCall.check(result, "allocate %,d bytes for %s", bytes, name);
         allocated += bytes;
@@ -70,18 +70,22 @@ public final class CudaMemory {
         return new Device.Memory(total[0], free[0]);
     }
 
-    private String shortage(String name, long bytes) {
+    private DeviceMemoryException shortage(String name, long bytes) {
         Device.Memory memory = ofDevice();
-        return String.format(
+        String what = String.format(
                 Locale.ROOT,
-                "out of GPU memory on %s: %s asks for %s; %s of %s are free, this process holds %s. Lower train.micro_batch"
-                        + " (./submit.sh plan says to what) or --batch of other commands, or free the GPU (nvidia-smi lists its users)",
+                "out of GPU memory on %s: %s asks for %s; %s of %s are free, this process holds %s",
                 context.info(),
                 name,
                 size(bytes),
                 size(memory.free()),
                 size(memory.total()),
                 size(allocated));
+        return new DeviceMemoryException(
+                what,
+                "lower train.micro_batch (./submit.sh plan says to what) or --batch of other commands, or free the GPU"
+                        + " (nvidia-smi lists its users)",
+                Math.max(0, bytes - memory.free()));
     }
 
     static String size(long bytes) {

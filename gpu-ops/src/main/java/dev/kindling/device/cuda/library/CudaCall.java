@@ -2,6 +2,7 @@ package dev.kindling.device.cuda.library;
 
 import com.google.errorprone.annotations.FormatMethod;
 import com.google.errorprone.annotations.FormatString;
+import dev.kindling.tensor.DeviceMemoryException;
 import java.util.Locale;
 import java.util.Map;
 import jcuda.driver.CUresult;
@@ -13,9 +14,9 @@ import jcuda.nvrtc.nvrtcResult;
  * for %s", bytes, name)}. JCuda's own exceptions stay off: they would throw before a failed compile's log is read.
  */
 public final class CudaCall {
+    private static final String MEMORY_ADVICE =
+            "the GPU has too little free memory; lower train.micro_batch or free the GPU (nvidia-smi lists its users)";
     private static final Map<Integer, String> ADVICE = Map.of(
-            CUresult.CUDA_ERROR_OUT_OF_MEMORY,
-            "the GPU has too little free memory; lower train.micro_batch or free the GPU (nvidia-smi lists its users)",
             CUresult.CUDA_ERROR_NO_DEVICE,
             "no GPU is visible; check nvidia-smi and CUDA_VISIBLE_DEVICES",
             CUresult.CUDA_ERROR_NO_BINARY_FOR_GPU,
@@ -60,9 +61,19 @@ public final class CudaCall {
         return STICKY.containsKey(result);
     }
 
-    /** Throws a {@link CudaException} unless a driver call's result is success. */
+    /**
+     * Throws a {@link CudaException} unless a driver call's result is success.
+     *
+     * @throws DeviceMemoryException if the GPU has too little memory for what the call makes, a graph or a module
+     */
     @FormatMethod
     public static void check(int result, String what, Object... arguments) {
+        if (result == CUresult.CUDA_ERROR_OUT_OF_MEMORY) {
+            throw new DeviceMemoryException(
+                    message("CUDA driver", CUresult.stringFor(result), result, null, what, arguments),
+                    MEMORY_ADVICE,
+                    0);
+        }
         if (result != CUresult.CUDA_SUCCESS) {
             String advice = isSticky(result)
                     ? STICKY.get(result) + "; this process's GPU context is lost, restart the process"
@@ -84,10 +95,11 @@ public final class CudaCall {
     @FormatMethod
     public static void checkCublas(int result, String what, Object... arguments) {
         if (result != cublasStatus.CUBLAS_STATUS_SUCCESS) {
-            String advice = result == cublasStatus.CUBLAS_STATUS_ALLOC_FAILED
-                    ? "the GPU has too little free memory; lower train.micro_batch"
-                    : null;
-            throw new CudaException(message("cuBLAS", cublasStatus.stringFor(result), result, advice, what, arguments));
+            String failure = message("cuBLAS", cublasStatus.stringFor(result), result, null, what, arguments);
+            if (result == cublasStatus.CUBLAS_STATUS_ALLOC_FAILED) {
+                throw new DeviceMemoryException(failure, MEMORY_ADVICE, 0);
+            }
+            throw new CudaException(failure);
         }
     }
 

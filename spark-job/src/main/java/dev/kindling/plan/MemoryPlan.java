@@ -76,8 +76,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         long width = rank.model().width();
         long block = 12 * width * width;
         long last = count - block * rank.model().layers();
-        boolean onHeap = !rank.cuda() && rank.ranks() > 1; // where they are summed over the ranks
-        return 2 * count + 4 * (block + last) + (onHeap ? 4 * count : 0);
+        return 2 * count + 4 * (block + last);
     }
 
     /** The most gradients of older micro-batches that wait for their place in the sum. */

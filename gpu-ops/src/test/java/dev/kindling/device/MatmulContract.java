@@ -19,7 +19,10 @@ public interface MatmulContract extends OpsUnderTest {
         "13, 129, 64, false, false",
         "127, 63, 13, true, false",
         "64, 64, 32, false, true",
-        "130, 96, 300, true, true"
+        "130, 96, 300, true, true",
+        "264, 136, 72, false, false",
+        "136, 264, 520, false, true",
+        "72, 192, 64, true, false"
     })
     default void multipliesWithBiasAndAccumulates(int m, int n, int k, boolean transposeA, boolean transposeB) {
         OpsFixture f = fixture();
@@ -29,6 +32,9 @@ public interface MatmulContract extends OpsUnderTest {
         Tensor c = f.poisoned(m, n);
         f.ops().matmul(new Matmul(a, b, c, bias, 0.5f, false));
         f.assertClose("c", c, product(a, b, 0.5, f.read(bias), null), f.productTolerance());
+        Tensor unscaled = f.poisoned(m, n);
+        f.ops().matmul(Matmul.of(a, b, unscaled).withBias(bias));
+        f.assertClose("c unscaled", unscaled, product(a, b, 1, f.read(bias), null), f.productTolerance());
         Tensor sum = f.floats(m, n);
         double[] before = f.read(sum);
         f.ops().matmul(Matmul.accumulating(a, b, sum));

@@ -10,16 +10,18 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * cublasLt's matrix products of 8-bit operands, through JNA: D = A^T B + beta C, where all matrices lie by columns, as
- * cublasLt sees them. A handle belongs to the GPU that is current when it is made. Used by one thread at a time.
+ * cublasLt's matrix products, through JNA: D = op(A) op(B) + beta D, where all matrices lie by columns, as cublasLt sees
+ * them, and op may transpose. A handle belongs to the GPU that is current when it is made. Used by one thread at a time.
  */
 public final class CublasLt implements AutoCloseable {
     private static final int COMPUTE_F32 = 68;
     private static final int TYPE_F32 = 0;
     private static final int TRANSPOSED = 1;
+    private static final int AS_IT_IS = 0;
     private static final int EPILOGUE_BIAS = 4;
     // cublasLtMatmulDescAttributes_t
     private static final int TRANSPOSE_A = 3;
+    private static final int TRANSPOSE_B = 4;
     private static final int EPILOGUE = 7;
     private static final int BIAS_POINTER = 8;
     private static final int A_SCALE_POINTER = 17;
@@ -68,24 +70,33 @@ public final class CublasLt implements AutoCloseable {
     }
 
     /**
+     * A kind of operand.
+     *
+     * @param type cudaDataType
+     * @param transposed whether the product takes the transpose of the matrix that lies in memory
+     * @param scaled whether it is multiplied by a factor, as FP8 is
+     */
+    public record Operand(int type, boolean transposed, boolean scaled) {}
+
+    /**
      * A kind of product.
      *
-     * @param m rows of D, and columns of A
-     * @param n columns of D and B
-     * @param k rows of A and B
-     * @param typeA cudaDataType of A
-     * @param typeB cudaDataType of B
-     * @param typeD cudaDataType of C and D
+     * @param m rows of D, and of op(A)
+     * @param n columns of D, and of op(B)
+     * @param k columns of op(A), and rows of op(B)
+     * @param typeD cudaDataType of D
      * @param accumulate whether beta is 1 rather than 0
      * @param biased whether a vector (m) of the type of D is added
      * @param fast whether sums may stay in the tensor cores' accumulators
      */
     public record Problem(
-            int m, int n, int k, int typeA, int typeB, int typeD, boolean accumulate, boolean biased, boolean fast) {}
+            int m, int n, int k, Operand a, Operand b, int typeD, boolean accumulate, boolean biased, boolean fast) {}
 
     /**
-     * Where the operands of one product are on the device; D is C.
+     * Where the operands of one product are on the device, at multiples of 16 bytes.
      *
+     * @param scaleA 0 if A is not scaled
+     * @param scaleB 0 if B is not scaled
      * @param bias 0 without one
      */
     public record Addresses(long a, long scaleA, long b, long scaleB, long d, long bias) {}
@@ -102,7 +113,8 @@ public final class CublasLt implements AutoCloseable {
         private Plan(Problem problem, long workspaceBytes) {
             this.problem = problem;
             operation = create("cublasLtMatmulDescCreate", COMPUTE_F32, TYPE_F32);
-            describe(TRANSPOSE_A, of(TRANSPOSED));
+            describe(TRANSPOSE_A, of(problem.a().transposed() ? TRANSPOSED : AS_IT_IS));
+            describe(TRANSPOSE_B, of(problem.b().transposed() ? TRANSPOSED : AS_IT_IS));
             Memory fast = memory(Byte.BYTES);
             fast.setByte(0, (byte) (problem.fast() ? 1 : 0));
             describe(FAST_ACCUMULATION, fast);
@@ -110,11 +122,15 @@ public final class CublasLt implements AutoCloseable {
                 describe(EPILOGUE, of(EPILOGUE_BIAS));
                 describe(BIAS_TYPE, of(problem.typeD()));
             }
-            a = layout(problem.typeA(), problem.k(), problem.m());
-            b = layout(problem.typeB(), problem.k(), problem.n());
+            a = layout(problem.a(), problem.m(), problem.k());
+            b = layout(problem.b(), problem.k(), problem.n());
             d = layout(problem.typeD(), problem.m(), problem.n());
             frees.add(() -> call("cublasLtMatmulDescDestroy", operation));
             choose(workspaceBytes);
+        }
+
+        private Pointer layout(Operand operand, long rows, long columns) {
+            return operand.transposed() ? layout(operand.type(), columns, rows) : layout(operand.type(), rows, columns);
         }
 
         private Pointer layout(int type, long rows, long columns) {
@@ -125,8 +141,7 @@ public final class CublasLt implements AutoCloseable {
 
         private void choose(long workspaceBytes) {
             // Any aligned addresses: the heuristic asks whether there are scales, not where.
-            describe(A_SCALE_POINTER, of((long) ALIGNMENT));
-            describe(B_SCALE_POINTER, of((long) ALIGNMENT));
+            scale(ALIGNMENT, ALIGNMENT);
             Pointer preference = create("cublasLtMatmulPreferenceCreate");
             try {
                 set("cublasLtMatmulPreferenceSetAttribute", preference, WORKSPACE_BYTES, of(workspaceBytes));
@@ -145,14 +160,22 @@ public final class CublasLt implements AutoCloseable {
             }
         }
 
+        private void scale(long scaleA, long scaleB) {
+            if (problem.a().scaled()) {
+                describe(A_SCALE_POINTER, of(scaleA));
+            }
+            if (problem.b().scaled()) {
+                describe(B_SCALE_POINTER, of(scaleB));
+            }
+        }
+
         private void describe(int attribute, Memory value) {
             set("cublasLtMatmulDescSetAttribute", operation, attribute, value);
         }
 
         /** Enqueues the product. */
         public void run(Addresses at, long workspace, long workspaceBytes, long stream) {
-            describe(A_SCALE_POINTER, of(at.scaleA()));
-            describe(B_SCALE_POINTER, of(at.scaleB()));
+            scale(at.scaleA(), at.scaleB());
             if (problem.biased()) {
                 describe(BIAS_POINTER, of(at.bias()));
             }

@@ -84,5 +84,6 @@ out=$(cd "$1" && pwd)
         set -- $case
         echo "-DACTIVATION=$1 -DCHANNELS=$2 -DVOCABULARY=$3 -o $out/embedding.$1.$2.$3.cubin embedding.cu"
     done
-    for file in adamw global_norm elementwise; do echo "-o $out/$file.bf16.cubin $file.cu"; done
+    for c in 207 8 2304; do echo "-DCHANNELS=$c -o $out/column_sum.bf16.$c.cubin column_sum.cu"; done
+    for file in adamw global_norm; do echo "-o $out/$file.bf16.cubin $file.cu"; done
 } | sed "s|^|$hopper |" | each

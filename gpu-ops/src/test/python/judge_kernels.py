@@ -208,19 +208,27 @@ def optimizer(directory):
     timing("global norm 124M", norm, count * 4)
 
 
-def elementwise(directory):
-    mod = Module(f"{directory}/elementwise.bf16.cubin")
-    for rows, c in ((333, 207), (13, 8), (1000, 384)):
-        a = randn(rows, c, dtype=torch.bfloat16)
+def column_sum(directory):
+    for rows, c in ((333, 207), (13, 8), (1000, 2304)):
+        mod = Module(f"{directory}/column_sum.bf16.{c}.cubin")
+        a, per_block = randn(rows, c, dtype=torch.bfloat16), 32 * mod.constant("column_sum_vector")
         partial, sums = torch.full((5, c), float("nan"), device="cuda"), randn(c)
         expected = sums.double() + a.double().sum(0)
-        mod.launch("column_sum", (-(-c // 32), 5), (32, 8), partial, a, rows, c)
-        mod.launch("column_sum_reduce", -(-c // 32), (32, 32), sums, partial, 5, c)
-        report.expect("column sum", relative(sums, expected), 1e-5)
+        mod.launch("column_sum", (-(-c // per_block), 5), (32, 8), partial, a, rows)
+        mod.launch("column_sum_reduce", -(-c // 32), (32, 32), sums, partial, 5)
+        report.expect(f"column sum {rows} {c}", relative(sums, expected), 1e-5)
+    rows, partial = 32768, torch.zeros(64, c, device="cuda")
+    a = randn(rows, c, dtype=torch.bfloat16)
+
+    def run():
+        mod.launch("column_sum", (-(-c // per_block), 64), (32, 8), partial, a, rows)
+        mod.launch("column_sum_reduce", -(-c // 32), (32, 32), sums, partial, 64)
+
+    timing(f"column sum {rows}x{c}", run, rows * c * 2)
 
 
 if __name__ == "__main__":
-    for judge in (layernorm, gelu, cross_entropy, embedding, optimizer, elementwise):
+    for judge in (layernorm, gelu, cross_entropy, embedding, optimizer, column_sum):
         failed = report.failures
         judge(sys.argv[1])
         torch.cuda.synchronize()

@@ -74,7 +74,7 @@ public interface CopyContract extends OpsUnderTest {
     @ValueSource(ints = {1, 13, 63, 65, 129, 1000})
     default void sumsRowsOntoWhatIsThere(int rows) {
         OpsFixture f = fixture();
-        for (int width : new int[] {1, 40, 130}) {
+        for (int width : new int[] {1, 40, 130, 264}) {
             Tensor x = f.activation(rows, width);
             Tensor sums = f.floats(width);
             double[] expected = f.read(sums);

@@ -11,7 +11,7 @@ import java.util.function.IntToLongFunction;
 import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
 
-/** Fill, random values, copy, add and sums: copy.cu, elementwise.cu and sum.cu. */
+/** Fill, random values, copy, add and sums: copy.cu, elementwise.cu, sum.cu and column_sum.cu. */
 final class CudaElementwise {
     private static final int RANK = KernelStructs.COPY_RANK;
     private static final int SLICES = 64;
@@ -137,16 +137,13 @@ final class CudaElementwise {
         int channels = Math.toIntExact(sums.count());
         int rows = TensorChecks.rows(x, channels);
         int slices = Math.max(1, Math.min(SLICES, rows / 64));
-        CudaModule module = context.module("elementwise", x.dtype());
+        CudaModule module = context.module("column_sum", x.dtype(), "CHANNELS", channels);
         long partial = context.scratch(4L * slices * channels);
-        context.arguments().add(partial).add(CudaBuffer.address(x)).add(rows).add(channels);
-        int blocks = (channels + 31) / 32;
-        context.launch(module.kernel("column_sum"), new Grid(blocks, slices, 1, 32, 8, 0));
-        context.arguments()
-                .add(CudaBuffer.address(sums))
-                .add(partial)
-                .add(slices)
-                .add(channels);
-        context.launch(module.kernel("column_sum_reduce"), new Grid(blocks, 1, 1, 32, 32, 0));
+        context.arguments().add(partial).add(CudaContext.aligned(x)).add(rows);
+        int perBlock = 32 * module.number("column_sum_vector");
+        context.launch(
+                module.kernel("column_sum"), new Grid((channels + perBlock - 1) / perBlock, slices, 1, 32, 8, 0));
+        context.arguments().add(CudaBuffer.address(sums)).add(partial).add(slices);
+        context.launch(module.kernel("column_sum_reduce"), new Grid((channels + 31) / 32, 1, 1, 32, 32, 0));
     }
 }

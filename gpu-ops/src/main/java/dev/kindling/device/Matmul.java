@@ -12,11 +12,15 @@ import java.util.Locale;
  */
 public record Matmul(Tensor a, Tensor b, Tensor c, Tensor bias, float alpha, boolean accumulate) {
     public static Matmul of(Tensor a, Tensor b, Tensor c) {
-        return new Matmul(a, b, c, null, 1, false);
+        return of(a, b, c, false);
+    }
+
+    public static Matmul of(Tensor a, Tensor b, Tensor c, boolean accumulate) {
+        return new Matmul(a, b, c, null, 1, accumulate);
     }
 
     public static Matmul accumulating(Tensor a, Tensor b, Tensor c) {
-        return new Matmul(a, b, c, null, 1, true);
+        return of(a, b, c, true);
     }
 
     public Matmul withBias(Tensor bias) {

@@ -99,6 +99,6 @@ public final class AttentionModule {
 
     /** Enqueues its backward pass; the gradient of the output is the output itself. */
     public void backward() {
-        attention.backward(x, y, dx);
+        attention.backward(x, y, dx, true);
     }
 }

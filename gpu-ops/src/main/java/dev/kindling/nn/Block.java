@@ -75,12 +75,13 @@ final class Block {
      * Backward through both branches.
      *
      * @param dBranch the gradient of {@link #branch}, (rows, C)
+     * @param accumulate as in {@link Linear#backward}
      * @return the gradient of the pending branch of the block below
      */
-    Tensor backward(Tensor dBranch) {
-        mlp.backward(norm2.output(), dBranch, norm2.dOutput());
+    Tensor backward(Tensor dBranch, boolean accumulate) {
+        mlp.backward(norm2.output(), dBranch, norm2.dOutput(), accumulate);
         norm2.backward();
-        attention.backward(norm1.output(), norm2.dBranch(), norm1.dOutput());
+        attention.backward(norm1.output(), norm2.dBranch(), norm1.dOutput(), accumulate);
         norm1.backward();
         return norm1.dBranch();
     }

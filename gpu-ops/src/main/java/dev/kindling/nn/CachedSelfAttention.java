@@ -83,7 +83,7 @@ final class CachedSelfAttention implements SelfAttention {
     }
 
     @Override
-    public void backward(Tensor x, Tensor dy, Tensor dx) {
+    public void backward(Tensor x, Tensor dy, Tensor dx, boolean accumulate) {
         throw new UnsupportedOperationException("attention against a cache has no backward; train without a cache");
     }
 }

@@ -85,9 +85,9 @@ final class CausalSelfAttention implements SelfAttention {
     }
 
     @Override
-    public void backward(Tensor x, Tensor dy, Tensor dx) {
-        projection.backward(out, dy, dOut);
+    public void backward(Tensor x, Tensor dy, Tensor dx, boolean accumulate) {
+        projection.backward(out, dy, dOut, accumulate);
         backend.backward(inputs, outHeads, saved, gradients);
-        qkvLinear.backward(x, dQkv, dx);
+        qkvLinear.backward(x, dQkv, dx, accumulate);
     }
 }

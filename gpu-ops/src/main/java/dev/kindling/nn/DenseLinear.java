@@ -61,14 +61,14 @@ final class DenseLinear implements Linear {
     }
 
     @Override
-    public void backward(Tensor x, Tensor dy, Tensor dx) {
-        accumulate(x, dy);
+    public void backward(Tensor x, Tensor dy, Tensor dx, boolean accumulate) {
+        gradients(x, dy, accumulate);
         ops.matmul(gradient(dy, dx));
     }
 
-    /** Adds the gradients of weight and bias, without computing dx. */
-    void accumulate(Tensor x, Tensor dy) {
-        ops.matmul(Matmul.accumulating(x.transpose(0, 1), dy, dWeight));
+    /** Computes the gradients of weight and bias as {@link #backward} does, without dx. */
+    void gradients(Tensor x, Tensor dy, boolean accumulate) {
+        ops.matmul(Matmul.of(x.transpose(0, 1), dy, dWeight, accumulate));
         if (dBias != null) {
             ops.sumRows(dy, dBias);
         }

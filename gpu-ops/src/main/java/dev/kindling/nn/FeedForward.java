@@ -18,6 +18,6 @@ sealed interface FeedForward permits Mlp, Fp8Mlp {
     /** Computes what {@link #backward} needs from x (rows, C). */
     void recompute(Tensor x);
 
-    /** Overwrites dx (rows, C). */
-    void backward(Tensor x, Tensor dy, Tensor dx);
+    /** Overwrites dx (rows, C); {@code accumulate} as in {@link Linear#backward}. */
+    void backward(Tensor x, Tensor dy, Tensor dx, boolean accumulate);
 }

@@ -89,36 +89,37 @@ final class Fp8Linear implements Linear {
     }
 
     @Override
-    public void backward(Tensor x, Tensor dy, Tensor dx) {
+    public void backward(Tensor x, Tensor dy, Tensor dx, boolean accumulate) {
         fp8.quantize(dy, gradient);
         if (dBias != null) {
             ops.sumRows(dy, dBias);
         }
-        backward(dx);
+        backward(dx, accumulate);
     }
 
     /**
-     * {@link #backward(Tensor, Tensor, Tensor)} where x = gelu(hidden + bias), without a bias of this layer: overwrites dHidden (M,
-     * K) in FP8; dGeluBias (K) F32 += or null.
+     * {@link #backward(Tensor, Tensor, Tensor, boolean)} where x = gelu(hidden + bias), without a bias of this layer:
+     * overwrites dHidden (M, K) in FP8; dGeluBias (K) F32 += or null.
      */
-    void backwardGelu(Tensor dy, Gelu gelu, Tensor hidden, Fp8Matrix dHidden, Tensor dGeluBias) {
+    void backwardGelu(
+            Tensor dy, Gelu gelu, Tensor hidden, Fp8Matrix dHidden, Tensor dGeluBias, boolean accumulate) {
         fp8.quantize(dy, gradient);
-        accumulate();
+        weightGradient(accumulate);
         fp8.matmulGeluBackward(gradient.rows(), roundedWeight.rows(), gelu, hidden, dHidden, dGeluBias);
     }
 
-    /** Where dy (M, N) is expected by {@link #backward(Tensor)}. */
+    /** Where dy (M, N) is expected by {@link #backward(Tensor, boolean)}. */
     Fp8Matrix gradient() {
         return gradient;
     }
 
-    /** The same as {@link #backward(Tensor, Tensor, Tensor)} where {@link #gradient} holds dy, without a bias's gradient. */
-    void backward(Tensor dx) {
-        accumulate();
+    /** The same as {@link #backward(Tensor, Tensor, Tensor, boolean)} where {@link #gradient} holds dy, without a bias's gradient. */
+    void backward(Tensor dx, boolean accumulate) {
+        weightGradient(accumulate);
         fp8.matmul(new Fp8Matmul(gradient.rows(), roundedWeight.rows(), dx, null, false, false));
     }
 
-    private void accumulate() {
-        fp8.matmul(new Fp8Matmul(input.columns(), gradient.columns(), dWeight, null, true, false));
+    private void weightGradient(boolean accumulate) {
+        fp8.matmul(new Fp8Matmul(input.columns(), gradient.columns(), dWeight, null, accumulate, false));
     }
 }

@@ -45,11 +45,11 @@ final class Fp8Mlp implements FeedForward {
     }
 
     @Override
-    public void backward(Tensor x, Tensor dy, Tensor dx) {
+    public void backward(Tensor x, Tensor dy, Tensor dx, boolean accumulate) {
         if (geluAgain) {
             fp8.gelu(gelu, hidden, projection.input());
         }
-        projection.backwardGelu(dy, gelu, hidden, fc.gradient(), dBias);
-        fc.backward(dx);
+        projection.backwardGelu(dy, gelu, hidden, fc.gradient(), dBias, accumulate);
+        fc.backward(dx, accumulate);
     }
 }

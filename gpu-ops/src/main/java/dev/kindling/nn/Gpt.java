@@ -18,17 +18,15 @@ import java.util.Optional;
 import java.util.function.IntConsumer;
 
 /**
- * GPT-2 as nanoGPT builds it, for micro-batches of one shape: embedding, blocks, layernorm, head tied to the token
- * embedding. A step is
+ * GPT-2 as nanoGPT builds it, for micro-batches of one shape: embedding, blocks, layernorm, tied head. A step is
  *
  * <pre>{@code
  * gpt.load(inputs, targets);
  * gpt.forward();
- * gpt.backward(bucket -> allReduce.submit(bucket));
+ * gpt.backward(false, bucket -> allReduce.submit(bucket));
  * }</pre>
  *
- * <p>{@link #forward}, {@link #evaluate} and {@link #backward} only enqueue device work on fixed tensors, so they can be
- * captured.
+ * <p>{@link #forward}, {@link #evaluate} and {@link #backward} only enqueue work on fixed tensors, so they can be captured.
  */
 public final class Gpt {
     /**
@@ -273,30 +271,27 @@ public final class Gpt {
     }
 
     /**
-     * Call after {@link #forward}: computes the losses, adds their sum to {@link #lossSum}, and adds the gradients of
-     * (lossScale * sum of losses) to the parameters' gradients; lossScale is that of the device's current step.
-     * Overwrites the logits.
+     * Call after {@link #forward}: computes the losses, their sum ({@link #lossSum} +=), and the gradients of (the current
+     * step's lossScale * sum of losses). Overwrites the logits.
      *
-     * @param bucketReady called with the index of each of {@link Parameters#buckets} as soon as the work that
-     *     completes its gradient is enqueued
+     * @param accumulate whether to add to the parameters' gradients or to overwrite them
+     * @param bucketReady called with the index of each of {@link Parameters#buckets} once all work on its gradient is enqueued
      */
-    public void backward(IntConsumer bucketReady) {
+    public void backward(boolean accumulate, IntConsumer bucketReady) {
         GradientBuffer gradients = parameters.gradientBuffer();
-        gradients.begin(blocks.size());
-        head.backward(lastNorm.output(), lastNorm.dOutput());
+        boolean onto = gradients.begin(accumulate);
+        head.backward(lastNorm.output(), lastNorm.dOutput(), onto);
         device.ops().sum(losses(), lossSum);
         lastNorm.backward();
         Tensor dBranch = lastNorm.dBranch();
-        int last = blocks.size() - 1;
-        for (int i = last; i >= 0; i--) {
-            Block block = blocks.get(i);
-            if (workspace.recompute() == Recompute.LAYER && i < last) { // the last one's activations are still there
+        for (int bucket = 0; bucket < blocks.size(); bucket++) {
+            Block block = blocks.get(blocks.size() - 1 - bucket);
+            if (workspace.recompute() == Recompute.LAYER && bucket > 0) { // the last block's are still there
                 block.recompute();
             }
-            gradients.begin(last - i);
-            dBranch = block.backward(dBranch);
-            gradients.complete(last - i);
-            bucketReady.accept(last - i);
+            dBranch = block.backward(dBranch, onto);
+            gradients.complete(bucket);
+            bucketReady.accept(bucket);
         }
         embedding.backward(lastNorm.dResidual());
         gradients.complete(blocks.size());

@@ -69,13 +69,17 @@ final class Head {
         }
     }
 
-    /** Computes the losses, overwrites dx (rows, C), and adds to the table's gradient; call after {@link #forward}. */
-    void backward(Tensor x, Tensor dx) {
+    /**
+     * Computes the losses and overwrites dx (rows, C); call after {@link #forward}.
+     *
+     * @param accumulate whether to add to the table's gradient or to overwrite it
+     */
+    void backward(Tensor x, Tensor dx, boolean accumulate) {
         for (int from = 0; from < rows; from += chunkRows) {
             CrossEntropy chunk = chunk(x, from);
             ops.crossEntropyWithGradient(chunk);
             Tensor dLogits = chunk.logits();
-            ops.matmul(Matmul.accumulating(dLogits.transpose(0, 1), part(x, from), dTable));
+            ops.matmul(Matmul.of(dLogits.transpose(0, 1), part(x, from), dTable, accumulate || from > 0));
             ops.matmul(Matmul.of(dLogits, table, part(dx, from)));
         }
     }

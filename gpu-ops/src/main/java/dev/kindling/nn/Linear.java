@@ -4,7 +4,7 @@ import dev.kindling.device.Fp8Matrix;
 import dev.kindling.tensor.Tensor;
 
 /**
- * A linear layer: y = x W + bias; backward dx = dy W^T, dW += x^T dy, dbias += column sums of dy.
+ * A linear layer: y = x W + bias; backward dx = dy W^T, dW = or += x^T dy, dbias += column sums of dy.
  *
  * <p>The bias is optional. Where a neighbouring op adds it (into the residual stream, or before GELU), that op also
  * computes its gradient.
@@ -29,6 +29,10 @@ sealed interface Linear permits DenseLinear, Fp8Linear {
     /** x (M, K), or null where {@link #input} holds it; y (M, N); overwrites y. */
     void forward(Tensor x, Tensor y);
 
-    /** After {@link #forward} with the same x: overwrites dx (M, K); accumulates the gradients of weight and bias. */
-    void backward(Tensor x, Tensor dy, Tensor dx);
+    /**
+     * After {@link #forward} with the same x: overwrites dx (M, K) and adds to the gradient of the bias.
+     *
+     * @param accumulate whether to add to the weight's gradient, too, or to overwrite it
+     */
+    void backward(Tensor x, Tensor dy, Tensor dx, boolean accumulate);
 }

@@ -50,12 +50,12 @@ final class Mlp implements FeedForward {
     }
 
     @Override
-    public void backward(Tensor x, Tensor dy, Tensor dx) {
+    public void backward(Tensor x, Tensor dy, Tensor dx, boolean accumulate) {
         if (geluAgain) {
             ops.gelu(gelu, hidden, activated);
         }
-        projection.accumulate(activated, dy);
+        projection.gradients(activated, dy, accumulate);
         ops.matmulGeluBackward(projection.gradient(dy, dHidden), gelu, hidden, dBias);
-        fc.backward(x, dHidden, dx);
+        fc.backward(x, dHidden, dx, accumulate);
     }
 }

@@ -11,6 +11,6 @@ sealed interface SelfAttention permits CausalSelfAttention, CachedSelfAttention 
     /** x, y (rows, C); overwrites y. */
     void forward(Tensor x, Tensor y);
 
-    /** Overwrites dx (rows, C). */
-    void backward(Tensor x, Tensor dy, Tensor dx);
+    /** Overwrites dx (rows, C); {@code accumulate} as in {@link Linear#backward}. */
+    void backward(Tensor x, Tensor dy, Tensor dx, boolean accumulate);
 }

@@ -66,10 +66,9 @@ public final class MemoryBench {
                 random.ints(shape.rows(), 0, VOCABULARY).toArray());
         GradientClip clip = new GradientClip(device.ops(), 1);
         try (Replay replay = device.capture(() -> {
-            device.ops().fill(parameters.gradients(), 0);
             device.ops().fill(gpt.lossSum(), 0);
             gpt.forward();
-            gpt.backward(bucket -> {});
+            gpt.backward(false, bucket -> {});
             clip.apply(parameters.gradients());
             adamW.step(range -> {});
         })) {

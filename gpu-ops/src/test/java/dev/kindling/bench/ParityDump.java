@@ -61,7 +61,7 @@ public final class ParityDump {
             gpt.forward();
             float[] logits = new float[rows * parameters.paddedVocabulary()];
             device.download(gpt.logits(), logits);
-            gpt.backward(bucket -> {});
+            gpt.backward(true, bucket -> {});
             float[] gradients = new float[weights.length];
             float[] losses = new float[rows];
             device.download(parameters.gradients(), gradients);

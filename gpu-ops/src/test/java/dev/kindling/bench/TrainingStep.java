@@ -75,11 +75,10 @@ final class TrainingStep implements AutoCloseable {
     }
 
     private void enqueue() {
-        device.ops().fill(parameters.gradients(), 0);
         device.ops().fill(gpt.lossSum(), 0);
         gpt.beginStep();
         gpt.forward();
-        gpt.backward(bucket -> {});
+        gpt.backward(false, bucket -> {});
         gpt.endStep();
         clip.apply(parameters.gradients());
         adamW.step(range -> {});

@@ -88,7 +88,7 @@ abstract class ActivationsContract extends GptFixture {
                 device.setStep(new StepInputs(
                         5, step, 1e-2f, adamW.beta1Correction(step), adamW.beta2Correction(step), 1f / SHAPE.rows()));
                 device.ops().fill(parameters.gradients(), 0);
-                losses[step] = pass(gpt, step, () -> gpt.backward(bucket -> {}));
+                losses[step] = pass(gpt, step, () -> gpt.backward(true, bucket -> {}));
                 new GradientClip(device.ops(), 1).apply(parameters.gradients());
                 adamW.step(range -> {});
                 if (evaluating) {

@@ -142,18 +142,17 @@ abstract class GptContract extends GptFixture {
         BatchShape shape = BatchShape.dense(BATCH, LENGTH);
         Gpt gpt = gpt(exact, shape, Kind.MATH);
         Gpt rounding = gpt(summing, shape, Kind.MATH);
-        device.ops().fill(summing.gradients(), 0);
+        device.ops().fill(summing.gradients(), Float.NaN);
         float[] sums = new float[weights.length];
         for (int microBatch = 0; microBatch < 3; microBatch++) {
             int[] inputs = tokens(2L * microBatch, 29);
             int[] targets = tokens(2L * microBatch + 1, 29);
             StepInputs step = new StepInputs(5, 3 + microBatch, 1e-3f, 0.1f, 0.1f, 1f / inputs.length);
-            device.ops().fill(exact.gradients(), 0);
             for (Gpt each : List.of(gpt, rounding)) {
                 device.setStep(step);
                 each.load(inputs, targets);
                 each.forward();
-                each.backward(bucket -> {});
+                each.backward(each == rounding && microBatch > 0, bucket -> {});
             }
             add(gradients(exact), sums, step);
             assertThat(gradients(summing)).isEqualTo(sums);

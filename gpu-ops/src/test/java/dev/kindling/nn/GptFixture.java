@@ -81,13 +81,13 @@ abstract class GptFixture {
     }
 
     double run(Gpt gpt, Parameters parameters, int[] inputs, int[] targets) {
-        device.ops().fill(parameters.gradients(), 0);
+        device.ops().fill(parameters.gradients(), Float.NaN); // backward overwrites all
         device.ops().fill(gpt.lossSum(), 0);
         device.setStep(new StepInputs(5, 3, 1e-3f, 0.1f, 0.1f, 1f / inputs.length));
         gpt.load(inputs, targets);
         gpt.beginStep();
         gpt.forward();
-        gpt.backward(bucket -> {});
+        gpt.backward(false, bucket -> {});
         gpt.endStep();
         float[] sum = new float[1];
         device.download(gpt.lossSum(), sum);

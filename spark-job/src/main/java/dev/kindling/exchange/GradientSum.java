@@ -8,9 +8,9 @@ import dev.kindling.tensor.Tensor;
 import java.util.List;
 
 /**
- * How the gradients of a rank's micro-batches are summed, before they are summed over all ranks. The backward pass adds the
- * gradient of each micro-batch to the parameters' gradients, which are 0 at the start of a step. What a rank then gives
- * to the sum over all ranks are its operands: one tensor, or several where the order of the sum asks for it.
+ * How the gradients of a rank's micro-batches are summed, before they are summed over all ranks. The backward pass writes the
+ * gradient of each micro-batch to the parameters' gradients, or adds it to them. What a rank then gives to the sum over all
+ * ranks are its operands: one tensor, or several where the order of the sum asks for it.
  */
 public interface GradientSum {
     /**
@@ -32,6 +32,9 @@ public interface GradientSum {
 
     /** This rank's operands of the sum over all ranks, (count) F32 each; the last one is the gradients' own tensor. */
     List<Tensor> operands();
+
+    /** Whether the backward pass of a micro-batch adds to the gradients, see {@link Gpt#backward}, or overwrites them. */
+    boolean accumulates(int microBatch);
 
     /** Called after the backward pass of each micro-batch but the rank's last. */
     void next(int microBatch);

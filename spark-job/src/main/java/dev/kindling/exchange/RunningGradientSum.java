@@ -31,6 +31,11 @@ final class RunningGradientSum implements GradientSum {
     }
 
     @Override
+    public boolean accumulates(int microBatch) {
+        return microBatch > 0;
+    }
+
+    @Override
     public void next(int microBatch) {}
 
     @Override

@@ -16,7 +16,7 @@ import java.util.List;
  * {@code train.reduction: tree}: the micro-batches of a step are the leaves of a binary tree, and gradients are added along
  * its branches. The tree depends on the number of micro-batches alone, so every number of ranks gives the same bits.
  *
- * <p>The gradient of each micro-batch is computed from 0 and then added to its neighbours as the tree says. Sums of subtrees
+ * <p>The gradient of each micro-batch is computed by itself and then added to its neighbours as the tree says. Sums of subtrees
  * that still wait for their neighbours form a stack: the newest is in the gradients' own tensor, the older ones are in
  * buffers of the same size, at most log2 of the rank's micro-batches (rounded up), and a few more where the rank's
  * micro-batches are not one subtree.
@@ -66,11 +66,15 @@ final class TreeGradientSum implements GradientSum {
     }
 
     @Override
+    public boolean accumulates(int microBatch) {
+        return false;
+    }
+
+    @Override
     public void next(int microBatch) {
         losses.take(microBatch);
         join(microBatch, new Range(0, gradients.count()));
         device.ops().copy(gradients, older.get(held[microBatch] - joins[microBatch]));
-        device.ops().fill(gradients, 0);
         device.ops().fill(lossSum, 0);
     }
 

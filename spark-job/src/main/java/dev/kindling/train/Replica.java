@@ -139,7 +139,7 @@ public final class Replica {
         gpt().load(tokens, tokens);
         gpt().beginStep();
         gpt().forward();
-        gpt().backward(bucket -> {});
+        gpt().backward(false, bucket -> {});
         memory.device().synchronize();
     }
 

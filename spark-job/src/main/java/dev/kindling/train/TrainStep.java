@@ -25,17 +25,17 @@ import java.util.stream.DoubleStream;
  * One step of one rank:
  *
  * <pre>
- * g = 0
  * for each micro-batch of this rank:
  *     loss = forward(micro-batch)
- *     g += backward(loss / targets of the global batch)
+ *     g += backward(loss / targets of the global batch)      (the first one: g =)
  * g = sum of g over all ranks            (from the last micro-batch's backward pass on)
  * s = min(1, max norm / |g|)             clip; all ranks have done their part
  * weights = AdamW(weights, s g, learning rate)
  * </pre>
  *
- * <p>With {@code compile} on CUDA the step is a few graphs, see {@link StepStage}: one that zeroes, one for forward and
- * backward, one for forward, backward and sum of the last micro-batch, one for clip and one for the update. Sums from GPU
+ * <p>With {@code compile} on CUDA the step is a few graphs, see {@link StepStage}: one that begins it, one for forward and
+ * backward of the first micro-batch and one for those of the next, one for forward, backward and sum of the last, one for clip
+ * and one for the update. Sums from GPU
  * to GPU are captured with the backward pass beside which they run; sums over the hosts are made between two graphs. The
  * update begins when nothing of another rank is waited for any more: what a lost rank leaves behind is the state after a
  * finished step.
@@ -65,8 +65,9 @@ public final class TrainStep implements AutoCloseable {
     private final RankShare share;
     private final int rank;
 
-    private final StepStage zero;
-    private final StepStage forwardBackward;
+    private final StepStage begin;
+    private final StepStage overwriting;
+    private final StepStage accumulating;
     private final Map<Rounding, StepStage> forwardBackwardSum = new EnumMap<>(Rounding.class);
     private final StepStage clipping;
     private final StepStage update;
@@ -93,8 +94,9 @@ public final class TrainStep implements AutoCloseable {
         share = replica.share();
         rank = replica.rank();
         boolean captured = compile && device.kind() == Device.Kind.CUDA;
-        zero = new StepStage(device, captured, this::zero);
-        forwardBackward = new StepStage(device, captured, this::forwardBackward);
+        begin = new StepStage(device, captured, this::begin);
+        overwriting = new StepStage(device, captured, () -> forwardBackward(false));
+        accumulating = new StepStage(device, captured, () -> forwardBackward(true));
         for (Rounding rounding : Rounding.values()) {
             forwardBackwardSum.put(rounding, new StepStage(device, captured, () -> forwardBackwardSum(rounding)));
         }
@@ -117,11 +119,11 @@ public final class TrainStep implements AutoCloseable {
         float learningRate = learningRates.at(step);
         Rounding rounding = roundings.at(step);
         device.setStep(inputs(step, learningRate, batches.targets()));
-        zero.run();
+        begin.run();
         int last = share.count() - 1;
         for (int i = 0; i < last; i++) {
             StepBatches.load(gpt, microBatches.get(i));
-            forwardBackward.run();
+            (sum.accumulates(i) ? accumulating : overwriting).run();
             sum.next(i);
         }
         StepBatches.load(gpt, microBatches.get(last));
@@ -157,21 +159,20 @@ public final class TrainStep implements AutoCloseable {
                 1f / targets);
     }
 
-    private void zero() {
-        device.ops().fill(parameters.gradients(), 0);
+    private void begin() {
         sum.losses().clear();
         gpt.beginStep();
     }
 
-    private void forwardBackward() {
+    private void forwardBackward(boolean accumulate) {
         gpt.forward();
-        gpt.backward(bucket -> {});
+        gpt.backward(accumulate, bucket -> {});
         device.ops().nextMicroBatch();
     }
 
     private void forwardBackwardSum(Rounding rounding) {
         gpt.forward();
-        gpt.backward(bucket -> {
+        gpt.backward(sum.accumulates(share.count() - 1), bucket -> {
             if (bucket == 0) {
                 sum.completeLosses();
                 exchange.lossesReady();
@@ -196,8 +197,9 @@ public final class TrainStep implements AutoCloseable {
 
     @Override
     public void close() {
-        zero.close();
-        forwardBackward.close();
+        begin.close();
+        overwriting.close();
+        accumulating.close();
         forwardBackwardSum.values().forEach(StepStage::close);
         clipping.close();
         update.close();

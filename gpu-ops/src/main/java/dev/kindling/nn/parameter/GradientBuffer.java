@@ -22,9 +22,16 @@ public final class GradientBuffer {
     private final Tensor ofBlock;
 
     private final Tensor ofLast;
+    private final Range summed;
 
-    /** @param buckets those of the blocks, equally long, then the last, whose gradients come from all layers */
-    GradientBuffer(Device device, Arena arena, List<Range> buckets, DType type) {
+    /**
+     * Allocates them as zeros, which padding stays.
+     *
+     * @param buckets those of the blocks, equally long, then the last, whose gradients come from all layers
+     * @param summed where in the last bucket those begin to which each backward pass adds several times or by rows: of all
+     *     weights but the matrices of linear layers and the token table
+     */
+    GradientBuffer(Device device, Arena arena, List<Range> buckets, long summed, DType type) {
         this.device = device;
         this.buckets = List.copyOf(buckets);
         Range last = buckets.get(buckets.size() - 1);
@@ -35,6 +42,12 @@ public final class GradientBuffer {
                         "a block's gradients", DType.F32, buckets.get(0).length())
                 : null;
         ofLast = apart ? arena.allocate("the embeddings' gradients", DType.F32, last.length()) : null;
+        this.summed = new Range(summed, last.end() - summed);
+        device.ops().fill(sums, 0);
+        if (apart) {
+            device.ops().fill(ofBlock, 0);
+            device.ops().fill(ofLast, 0);
+        }
     }
 
     /** The sums over the micro-batches so far, (count) F32 or BF16. */
@@ -61,11 +74,20 @@ public final class GradientBuffer {
         return Tensor.dense(flat.buffer(), flat.offset(), entry.shape());
     }
 
-    /** Call before a backward pass computes anything of a bucket. Only enqueues. */
-    public void begin(int bucket) {
-        if (ofBlock != null) {
-            device.ops().fill(accumulator(buckets.get(bucket)), 0);
+    /**
+     * Call before a backward pass. Only enqueues.
+     *
+     * @param accumulate whether the pass adds to the sums, or begins them
+     * @return whether it adds to the gradients of matrices in the F32, or overwrites them; to all others it adds
+     */
+    public boolean begin(boolean accumulate) {
+        if (!accumulate && ofBlock != null) {
+            device.ops().fill(sums, 0);
         }
+        if (!accumulate || ofBlock != null) {
+            device.ops().fill(accumulator(summed), 0);
+        }
+        return accumulate && ofBlock == null;
     }
 
     /** Call when a backward pass has computed all of a bucket, whose sum is then complete. Only enqueues. */

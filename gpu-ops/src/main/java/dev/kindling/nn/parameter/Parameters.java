@@ -79,7 +79,10 @@ public final class Parameters {
         own = shard.ranges(shard.rank(), this);
         working = arena.allocate("weights", device.activationType(), count);
         master = device.activationType() == DType.F32 ? working : arena.allocate("F32 weights", DType.F32, ownCount());
-        gradients = gradientType == null ? null : new GradientBuffer(device, arena, buckets, gradientType);
+        gradients = gradientType == null
+                ? null
+                : new GradientBuffer(
+                        device, arena, buckets, entries.get("wpe.weight").offset(), gradientType);
     }
 
     private void layOutBlocks() {

@@ -1,13 +1,15 @@
 """PyTorch's training step (bf16 autocast, torch.compile, fused AdamW, clip 1.0), the peer of CudaStepBench.
 
-usage: step_peer.py gpt2|char, or on several GPUs, a micro-batch each, by DistributedDataParallel:
+usage: step_peer.py gpt2|char|350m|774m|1558m, or on several GPUs, a micro-batch each, by DistributedDataParallel:
 torchrun --standalone --nproc-per-node 2 step_peer.py gpt2|char
+STEP_PEER_TURN names a file; where it is set, the timed steps wait for that file, so that models can be compiled before.
 """
 import os
 import statistics
 import sys
 import time
 
+import pynvml
 import torch
 import torch.distributed
 from torch.nn.parallel import DistributedDataParallel
@@ -16,19 +18,26 @@ from gpt import Gpt
 
 torch.set_float32_matmul_precision("high")
 torch.manual_seed(1)
+pynvml.nvmlInit()
 rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 torch.cuda.set_device(rank)
 if world > 1:
     torch.distributed.init_process_group("nccl")
-gpt2 = sys.argv[1] == "gpt2"
-B, T, V = (32, 1024, 50304) if gpt2 else (64, 256, 65)
-model = Gpt(V, T, *((12, 12, 768, 0.0) if gpt2 else (6, 6, 384, 0.2))).cuda()
+MODELS = {  # B, T, ids, layers, heads, width, dropout, bias
+    "gpt2": (32, 1024, 50257, 12, 12, 768, 0.0, False),
+    "char": (64, 256, 65, 6, 6, 384, 0.2, False),
+    "350m": (16, 1024, 50257, 24, 16, 1024, 0.0, True),
+    "774m": (8, 1024, 50257, 36, 20, 1280, 0.0, True),
+    "1558m": (8, 1024, 50257, 48, 25, 1600, 0.0, True),
+}
+name = sys.argv[1]
+B, T, ids, *shape = MODELS[name]
+model = Gpt(50304 if ids == 50257 else ids, T, *shape).cuda()
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1, fused=True)
-tokens = torch.randint(65 if not gpt2 else 50257, (B, T), device="cuda")
-targets = torch.randint(65 if not gpt2 else 50257, (B, T), device="cuda")
+tokens, targets = (torch.randint(ids, (B, T), device="cuda") for _ in range(2))
 if world > 1:
     model = DistributedDataParallel(model, gradient_as_bucket_view=True)
-compiled = torch.compile(model, mode=None if gpt2 else "reduce-overhead")
+compiled = torch.compile(model, mode="reduce-overhead" if name == "char" else None)
 
 
 def step():
@@ -40,19 +49,33 @@ def step():
     optimizer.zero_grad(set_to_none=True)
 
 
-for _ in range(12):
-    step()
-torch.cuda.synchronize()
-times = []
-for _ in range(5):
+def millis(steps):
+    torch.cuda.synchronize()
     begin = time.perf_counter()
-    for _ in range(20):
+    for _ in range(steps):
         step()
     torch.cuda.synchronize()
-    times.append((time.perf_counter() - begin) / 20 * 1e3)
+    return (time.perf_counter() - begin) / steps * 1e3
+
+
+def joules():
+    return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(rank)) / 1e3
+
+
+millis(3)
+if turn := os.environ.get("STEP_PEER_TURN"):
+    torch.cuda.empty_cache()
+    while not os.path.exists(turn):
+        time.sleep(0.1)
+millis(9)
+steps = max(3, int(1000 / millis(3)))
+before = joules()
+times = [millis(steps) for _ in range(5)]
+drawn = (joules() - before) / (5 * steps * B * T) * 1e3
 median = statistics.median(times)
 if rank == 0:
-    print(f"  PyTorch {torch.__version__} compiled, {sys.argv[1]}, {world} GPU(s): {median:.3f} ms a step, "
-          f"{world * B * T / median * 1e3:,.0f} tokens/s, peak memory {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
+    print(f"  PyTorch {torch.__version__} compiled, {name}, {world} GPU(s): {median:.3f} ms a step, "
+          f"{world * B * T / median * 1e3:,.0f} tokens/s, {drawn:.4f} J per thousand tokens, "
+          f"peak memory {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
 if world > 1:
     torch.distributed.destroy_process_group()

@@ -17,8 +17,8 @@ import jcuda.runtime.cudaStream_t;
 
 /**
  * Matrix products through cuBLAS, with fp32 accumulation. cuBLAS reads matrices by columns, and what it takes for a matrix is
- * the transpose of ours: c = a b becomes c^T = b^T a^T, so b is its first operand. A bias is added by {@link CudaBiasedMatmul},
- * or where that does not take the product, c is filled with it and the product added; both round once.
+ * the transpose of ours: c = a b becomes c^T = b^T a^T, so b is its first operand. With a bias, c is filled with the bias and
+ * the product is added to it, which rounds once. What {@link CudaHalfMatmul} takes, it makes.
  */
 final class CudaMatmul implements AutoCloseable {
     private static final long WORKSPACE_BYTES = 32L << 20;
@@ -27,7 +27,7 @@ final class CudaMatmul implements AutoCloseable {
     private final BiConsumer<Tensor, Tensor> copy;
     private final cublasHandle handle = new cublasHandle();
     private final CudaMemory.Allocation workspace;
-    private final CudaBiasedMatmul biased;
+    private final CudaHalfMatmul half;
 
     /** @param copy writes its first tensor into its second, see {@code Ops.copy} */
     CudaMatmul(CudaContext context, boolean tf32, BiConsumer<Tensor, Tensor> copy) {
@@ -42,7 +42,7 @@ final class CudaMatmul implements AutoCloseable {
         // After the stream: setting that resets the workspace. Captured graphs need a fixed one.
         CudaCall.checkCublas(
                 JCublas2.cublasSetWorkspace(handle, workspace.address(), WORKSPACE_BYTES), "set the workspace");
-        biased = new CudaBiasedMatmul(context, workspace);
+        half = new CudaHalfMatmul(context, workspace);
     }
 
     void run(Matmul op) {
@@ -50,8 +50,8 @@ final class CudaMatmul implements AutoCloseable {
         if (op.c().count() == 0) {
             return;
         }
-        if (CudaBiasedMatmul.takes(op)) {
-            biased.run(op);
+        if (CudaHalfMatmul.takes(op)) {
+            half.run(op);
             return;
         }
         if (op.bias() != null) {
@@ -222,7 +222,7 @@ final class CudaMatmul implements AutoCloseable {
 
     @Override
     public void close() {
-        biased.close();
+        half.close();
         CudaCall.checkCublas(JCublas2.cublasDestroy(handle), "destroy its handle");
         context.memory().free(workspace);
     }

@@ -8,11 +8,12 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Products of half precision to which a bias is added while they are written, through cublasLt. It sees matrices by columns:
- * our c = a b + bias is its c^T = b^T a^T, to each column of which it adds the bias.
+ * Products of half precision through cublasLt, which adds a bias while it writes the result. It sees matrices by columns: our
+ * c = a b + bias is its c^T = b^T a^T, to each column of which it adds the bias.
  */
-final class CudaBiasedMatmul implements AutoCloseable {
+final class CudaHalfMatmul implements AutoCloseable {
     // cudaDataType
+    private static final int F32 = 0;
     private static final int F16 = 2;
     private static final int BF16 = 14;
     private static final int MULTIPLE = 8;
@@ -23,7 +24,7 @@ final class CudaBiasedMatmul implements AutoCloseable {
     private final Map<CublasLt.Problem, CublasLt.Plan> plans = new HashMap<>();
 
     /** @param workspace of products on the context's stream */
-    CudaBiasedMatmul(CudaContext context, CudaMemory.Allocation workspace) {
+    CudaHalfMatmul(CudaContext context, CudaMemory.Allocation workspace) {
         this.context = context;
         this.workspace = workspace;
         context.bind();
@@ -31,21 +32,19 @@ final class CudaBiasedMatmul implements AutoCloseable {
     }
 
     /**
-     * Does cublasLt take this product? One with a bias, without scale, of dense matrices (a and b may be transposes of some)
-     * of one half-precision type that start at multiples of 16 bytes, all extents multiples of 8.
+     * Does it take this product? One without scale, of dense matrices (a and b may be transposes of some) that start at
+     * multiples of 16 bytes, all extents multiples of 8; a and b of one half-precision type, c of that or F32, a bias of c's.
      */
     static boolean takes(Matmul op) {
-        DType type = op.c().dtype();
-        return op.bias() != null
+        DType type = op.a().dtype();
+        return (type == DType.BF16 || type == DType.F16)
                 && op.alpha() == 1
-                && (type == DType.BF16 || type == DType.F16)
-                && op.bias().dtype() == type
                 && op.c().shape().rank() == 2
                 && op.c().isDense()
+                && isAligned(op.c())
                 && fits(op.a())
                 && fits(op.b())
-                && isAligned(op.c())
-                && isAligned(op.bias());
+                && (op.bias() == null || (op.bias().dtype() == op.c().dtype() && isAligned(op.bias())));
     }
 
     private static boolean fits(Tensor x) {
@@ -60,16 +59,15 @@ final class CudaBiasedMatmul implements AutoCloseable {
     }
 
     void run(Matmul op) {
-        int type = op.c().dtype() == DType.BF16 ? BF16 : F16;
         CublasLt.Problem problem = new CublasLt.Problem(
                 op.c().size(1),
                 op.c().size(0),
                 op.a().size(1),
-                operand(type, op.b()),
-                operand(type, op.a()),
-                type,
-                false,
-                true,
+                operand(op.b()),
+                operand(op.a()),
+                type(op.c()),
+                op.accumulate(),
+                op.bias() != null,
                 false);
         CublasLt.Addresses addresses = new CublasLt.Addresses(
                 CudaBuffer.address(op.b()),
@@ -83,8 +81,17 @@ final class CudaBiasedMatmul implements AutoCloseable {
                 .run(addresses, workspace.address().value(), workspace.bytes(), context.streamHandle());
     }
 
-    private static CublasLt.Operand operand(int type, Tensor x) {
-        return new CublasLt.Operand(type, !x.isDense(), false);
+    private static CublasLt.Operand operand(Tensor x) {
+        return new CublasLt.Operand(type(x), !x.isDense(), false);
+    }
+
+    private static int type(Tensor x) {
+        return switch (x.dtype()) {
+            case BF16 -> BF16;
+            case F16 -> F16;
+            case F32 -> F32;
+            default -> throw new IllegalArgumentException("cannot multiply " + x);
+        };
     }
 
     @Override

@@ -15,32 +15,34 @@ report = Report()
 
 
 class LayerNorm:
-    def __init__(self, directory, type_name, rows, c, p=0.0, bias=True, branch=True, blocks=528):
+    def __init__(self, directory, type_name, rows, c, p=0.0, bias=True, branch=True):
         self.forward_mod, self.backward_mod = (
             Module(f"{directory}/residual_layernorm_{way}.{type_name}.{c}.cubin") for way in ("forward", "backward"))
         dtype = TYPES[type_name]
-        self.rows, self.c, self.threshold, self.blocks = rows, c, round(p * 65536), blocks
+        self.rows, self.c, self.threshold = rows, c, round(p * 65536)
         self.res, self.branch = randn(rows, c, dtype=dtype), randn(rows, c, dtype=dtype) if branch else None
         self.bb = randn(c, dtype=dtype) if branch else None
         self.w, self.b = randn(c, dtype=dtype), randn(c, dtype=dtype) if bias else None
         self.out, self.y = nan_like(self.res), nan_like(self.res)
         self.mean, self.rstd = (torch.full((rows,), float("nan"), device="cuda") for _ in range(2))
         self.state, self.site = step_state(), 3
-        self.partial = torch.full((blocks, 3, c), float("nan"), device="cuda")
+        self.threads = self.forward_mod.constant("residual_layernorm_threads")
 
     def forward(self):
         packed = struct.pack("<10Qif2I", *[pointer(x) for x in (self.out, self.y, self.mean, self.rstd, self.res, self.branch, self.bb, self.w, self.b, self.state)], self.rows, 1e-5, self.threshold, self.site)
         grid = -(-self.rows // self.forward_mod.constant("residual_layernorm_rows"))
-        return lambda: self.forward_mod.launch("residual_layernorm_forward", grid, 128, packed)
+        return lambda: self.forward_mod.launch("residual_layernorm_forward", grid, self.threads, packed)
 
     def backward(self, dres, dbranch, dy, grads):
         x = self.out if self.branch is not None else self.res
-        packed = struct.pack("<9Qi3I", *[pointer(t) for t in (dres, dbranch, self.partial, dy, x, self.w, self.mean, self.rstd, self.state)], self.rows, self.threshold, self.site, 1)
         biases = "" if all(g is None for g in grads[1:]) else "_biases"
+        blocks = 132 * self.backward_mod.constant("residual_layernorm_blocks" + biases)
+        partial = torch.full((blocks, 3, self.c), float("nan"), device="cuda")
+        packed = struct.pack("<9Qi3I", *[pointer(t) for t in (dres, dbranch, partial, dy, x, self.w, self.mean, self.rstd, self.state)], self.rows, self.threshold, self.site, 1)
 
         def run():
-            self.backward_mod.launch("residual_layernorm_backward" + biases, self.blocks, 128, packed)
-            self.backward_mod.launch("residual_layernorm_reduce", (-(-self.c // 32), 3), (32, 32), *grads, self.partial, self.blocks)
+            self.backward_mod.launch("residual_layernorm_backward" + biases, blocks, self.threads, packed)
+            self.backward_mod.launch("residual_layernorm_reduce", (-(-self.c // 32), 3), (32, 32), *grads, partial, blocks)
 
         return run
 
@@ -81,8 +83,7 @@ def layernorm(directory):
     ln = LayerNorm(directory, "bf16", rows, c)
     timing("residual_layernorm forward 32768x768 bf16", ln.forward(), rows * c * 8)
     dy, dres, grads = randn(rows, c, dtype=torch.bfloat16), randn(rows, c, dtype=torch.bfloat16), [randn(c) for _ in range(3)]
-    for blocks, biases in ((528, False), (396, True)):
-        ln.blocks, ln.partial = blocks, torch.zeros(blocks, 3, c, device="cuda")
+    for biases in (False, True):
         timing(f"residual_layernorm backward{', biases' if biases else ''}", ln.backward(dres, None, dy, grads if biases else [grads[0], None, None]), rows * c * 8)
 
 

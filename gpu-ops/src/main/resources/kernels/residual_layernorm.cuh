@@ -10,9 +10,10 @@
 #endif
 
 constexpr int C = CHANNELS;
-constexpr int V = vectorOf(C), VECTORS = C / V; // vectors a row
-constexpr int THREADS = 128;
-constexpr int ROW_THREADS = C <= 1024 ? 32 : 128;
+constexpr int V = vectorOf(C), VECTORS = C / V;     // vectors a row
+constexpr int WHOLE_ROW = (VECTORS + 31) / 32 * 32; // a thread for each vector
+constexpr int ROW_THREADS = C <= 1024 ? 32 : WHOLE_ROW < 256 ? WHOLE_ROW : 256;
+constexpr int THREADS = C <= 1024 ? 128 : ROW_THREADS;
 constexpr int GROUPS = THREADS / ROW_THREADS, WARPS = ROW_THREADS / 32;
 
 // Rows that a group of threads works on at once: as many as it takes to give each thread the same number of vectors.
@@ -23,6 +24,7 @@ __host__ __device__ constexpr int rowsAtOnce() {
 }
 constexpr int R = rowsAtOnce(), ROWS = GROUPS * R;
 constexpr int N = (R * VECTORS + ROW_THREADS - 1) / ROW_THREADS; // vectors a thread, the i-th at i * ROW_THREADS + lane
+extern "C" __device__ const int residual_layernorm_threads = THREADS;
 
 // Vectors of the group's rows, the first of which is row.
 __device__ __forceinline__ int vectorsFrom(i64 row, int rows) { return (int)min((i64)R, rows - row) * VECTORS; }

@@ -5,8 +5,10 @@
 //           partial (gridDim.x, 3, C) f32, overwritten: each block's column sums of dy xhat and, by ..._backward_biases
 //           alone, of dy and of dBranch
 // reduce    dWeight += , dBias +=, dBranchBias += the partial sums, in order of the blocks; each may be null
-// residual_layernorm_backward[_biases]   grid (any fixed number, e.g. 528; 396)   block 128; partial has gridDim.x slices
-// residual_layernorm_reduce              grid (ceil(C / 32), 3)                   block (32, 32)
+// residual_layernorm_backward[_biases]   grid (any fixed number)   block THREADS; partial has gridDim.x slices
+// residual_layernorm_reduce              grid (ceil(C / 32), 3)    block (32, 32)
+// Readable from the module: THREADS as residual_layernorm_threads, and how many blocks of each kind a multiprocessor runs at
+// once as residual_layernorm_blocks and residual_layernorm_blocks_biases; more would only leave it part idle at the end.
 #include "residual_layernorm.cuh"
 
 #define RESIDUAL_LAYERNORM_BACKWARD(FIELD) \
@@ -24,6 +26,14 @@
     FIELD(u32, site)                       \
     FIELD(u32, accumulate)
 HOST_STRUCT(ResidualLayerNormBackward, RESIDUAL_LAYERNORM_BACKWARD)
+
+constexpr int BLOCKS = C <= 768 ? 4 : C <= 1024 ? 3 : N == 1 ? 1024 / THREADS : 1;
+constexpr int BLOCKS_BIASES = C <= 768 ? 3
+    : C <= 1024                        ? 2
+    : N == 1                           ? (sizeof(Activation) == 4 ? 640 : 896) / THREADS
+                                       : 1;
+extern "C" __device__ const int residual_layernorm_blocks = BLOCKS;
+extern "C" __device__ const int residual_layernorm_blocks_biases = BLOCKS_BIASES;
 
 // Keeps the compiler from computing across this point with floats that it could make of the vectors again.
 __device__ __forceinline__ void keepPacked(Vectors &x) {
@@ -175,11 +185,11 @@ template <bool BIASES> __device__ __forceinline__ void backward(const ResidualLa
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, C <= 768 ? 4 : 2)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
     residual_layernorm_backward(const ResidualLayerNormBackward p) {
     backward<false>(p);
 }
-extern "C" __global__ void __launch_bounds__(THREADS, C <= 768 ? 3 : 2)
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BIASES)
     residual_layernorm_backward_biases(const ResidualLayerNormBackward p) {
     backward<true>(p);
 }

@@ -5,8 +5,8 @@
 //   mean, rstd (rows) f32, overwritten; rstd = 1 / sqrt(variance + epsilon)
 //   branch null: residualOut is not written, y is the layernorm of residualIn. branchBias, bias may be null.
 //   y null: only the residual sum (no layernorm; mean and rstd are not written).
-// residual_layernorm_forward   grid (ceil(rows / ROWS))   block 128
-// ROWS (rows a block works on) is readable from the module as residual_layernorm_rows.
+// residual_layernorm_forward   grid (ceil(rows / ROWS))   block THREADS
+// Readable from the module: ROWS (rows a block works on) as residual_layernorm_rows, THREADS as residual_layernorm_threads.
 #include "residual_layernorm_forward.cuh"
 
 extern "C" __device__ const int residual_layernorm_rows = ROWS;
@@ -15,7 +15,7 @@ extern "C" __device__ const int residual_layernorm_rows = ROWS;
 HOST_STRUCT(ResidualLayerNorm, RESIDUAL_LAYERNORM_FORWARD)
 
 extern "C" __global__ void __launch_bounds__(THREADS) residual_layernorm_forward(const ResidualLayerNorm p) {
-    __shared__ float scratch[4];
+    __shared__ float scratch[WARPS];
     const i64 row0 = ((i64)blockIdx.x * GROUPS + threadIdx.x / ROW_THREADS) * R;
     if (row0 >= p.rows) return; // a whole group
     normalizeRows(p, row0, p.y != nullptr, scratch,

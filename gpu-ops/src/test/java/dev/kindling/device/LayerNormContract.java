@@ -18,7 +18,10 @@ public interface LayerNormContract extends OpsUnderTest {
         "65, 65, 0.1, true, true",
         "129, 384, 0.2, false, true",
         "300, 48, 0, true, false",
-        "2500, 40, 0.2, true, true"
+        "2500, 40, 0.2, true, true",
+        "70, 1280, 0.1, true, true",
+        "700, 1600, 0, true, false",
+        "9, 1032, 0, false, true"
     })
     default void normalizesAResidual(int rows, int width, float probability, boolean biases, boolean accumulate) {
         OpsFixture f = fixture();

@@ -11,10 +11,10 @@ import java.util.Locale;
 
 /** residual_layernorm_forward.cu, fp8_layernorm_hopper.cu and residual_layernorm_backward.cu. */
 final class CudaLayerNorm {
-    private static final int THREADS = 128;
-    // Four blocks, with biases three, fill a multiprocessor of an H100, which has 132; fixed, since sums depend on it.
-    private static final int BLOCKS = 528;
-    private static final int BLOCKS_WITH_BIASES = 396;
+    private static final String THREADS = "residual_layernorm_threads";
+
+    /** The number of an H100's; the same for all GPUs, since sums depend on it. */
+    private static final int MULTIPROCESSORS = 132;
 
     /** Rows of a block of fp8_layernorm. */
     private static final int FP8_ROWS = 32;
@@ -31,7 +31,7 @@ final class CudaLayerNorm {
         arguments(KernelStructs.RESIDUAL_LAYERNORM, op).set("y", CudaContext.aligned(op.y()));
         context.launch(
                 module.kernel("residual_layernorm_forward"),
-                Grid.cover(rows(op), module.number("residual_layernorm_rows"), THREADS));
+                Grid.cover(rows(op), module.number("residual_layernorm_rows"), module.number(THREADS)));
     }
 
     /** y in FP8; op has none. */
@@ -85,7 +85,8 @@ final class CudaLayerNorm {
         int rows = rows(op);
         int channels = x.size(-1);
         boolean biases = gradients.dBias() != null || gradients.dBranchBias() != null;
-        int blocks = Math.max(1, Math.min(biases ? BLOCKS_WITH_BIASES : BLOCKS, rows));
+        int atOnce = module.number(biases ? "residual_layernorm_blocks_biases" : "residual_layernorm_blocks");
+        int blocks = Math.max(1, Math.min(MULTIPROCESSORS * atOnce, rows));
         long partial = context.scratch(4L * blocks * 3 * channels);
         StructValue struct = context.arguments()
                 .struct(KernelStructs.RESIDUAL_LAYERNORM_BACKWARD)
@@ -101,7 +102,7 @@ final class CudaLayerNorm {
                 .set("accumulate", gradients.accumulate() ? 1 : 0);
         dropout(struct, op);
         String kernel = biases ? "residual_layernorm_backward_biases" : "residual_layernorm_backward";
-        context.launch(module.kernel(kernel), Grid.of(blocks, THREADS));
+        context.launch(module.kernel(kernel), Grid.of(blocks, module.number(THREADS)));
         context.arguments()
                 .add(CudaBuffer.address(gradients.dWeight()))
                 .add(CudaBuffer.address(gradients.dBias()))

@@ -19,10 +19,6 @@ public record Matmul(Tensor a, Tensor b, Tensor c, Tensor bias, float alpha, boo
         return new Matmul(a, b, c, null, 1, accumulate);
     }
 
-    public static Matmul accumulating(Tensor a, Tensor b, Tensor c) {
-        return of(a, b, c, true);
-    }
-
     public Matmul withBias(Tensor bias) {
         return new Matmul(a, b, c, bias, alpha, accumulate);
     }

@@ -101,8 +101,7 @@ final class Fp8Linear implements Linear {
      * {@link #backward(Tensor, Tensor, Tensor, boolean)} where x = gelu(hidden + bias), without a bias of this layer:
      * overwrites dHidden (M, K) in FP8; dGeluBias (K) F32 += or null.
      */
-    void backwardGelu(
-            Tensor dy, Gelu gelu, Tensor hidden, Fp8Matrix dHidden, Tensor dGeluBias, boolean accumulate) {
+    void backwardGelu(Tensor dy, Gelu gelu, Tensor hidden, Fp8Matrix dHidden, Tensor dGeluBias, boolean accumulate) {
         fp8.quantize(dy, gradient);
         weightGradient(accumulate);
         fp8.matmulGeluBackward(gradient.rows(), roundedWeight.rows(), gelu, hidden, dHidden, dGeluBias);

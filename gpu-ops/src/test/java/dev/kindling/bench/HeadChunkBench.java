@@ -106,8 +106,11 @@ public final class HeadChunkBench {
             inChunks(
                     rowsAtATime,
                     from -> device.ops()
-                            .matmul(Matmul.accumulating(
-                                    part(whole, from, rowsAtATime).transpose(0, 1), part(x, from, rowsAtATime), to)));
+                            .matmul(Matmul.of(
+                                    part(whole, from, rowsAtATime).transpose(0, 1),
+                                    part(x, from, rowsAtATime),
+                                    to,
+                                    true)));
         });
     }
 

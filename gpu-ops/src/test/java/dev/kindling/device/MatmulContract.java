@@ -37,7 +37,7 @@ public interface MatmulContract extends OpsUnderTest {
         f.assertClose("c unscaled", unscaled, product(a, b, 1, f.read(bias), null), f.productTolerance());
         Tensor sum = f.floats(m, n);
         double[] before = f.read(sum);
-        f.ops().matmul(Matmul.accumulating(a, b, sum));
+        f.ops().matmul(Matmul.of(a, b, sum, true));
         f.assertClose("c +=", sum, product(a, b, 1, null, before), f.productTolerance());
     }
 

@@ -75,7 +75,7 @@ public record KernelForecast(
         programs.add(Program.of(
                 "cross_entropy", "ACTIVATION", activation, "VOCABULARY", vocabulary, "PADDED", paddedVocabulary));
         programs.add(Program.of("adamw", "ACTIVATION", activation, "MOMENT", CudaContext.kernelType(moments)));
-        programs.add(Program.of("elementwise", "ACTIVATION", activation));
+        programs.add(Program.of("column_sum", "ACTIVATION", activation, "CHANNELS", 3 * width));
         programs.add(Program.of("elementwise", "ACTIVATION", CudaContext.kernelType(DType.F32)));
         for (String stem : List.of("global_norm", "sum", "step_state")) {
             programs.add(Program.of(stem));

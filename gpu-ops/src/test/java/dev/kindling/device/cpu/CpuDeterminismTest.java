@@ -103,7 +103,7 @@ class CpuDeterminismTest {
         ops.embeddingBackward(embedding, dy, kept(f.floats(7, WIDTH)), kept(f.floats(7, WIDTH)));
         Tensor logits = kept(f.floats(ROWS, WIDTH));
         ops.crossEntropyWithGradient(new CrossEntropy(logits, f.integers(tokens), WIDTH, kept(f.floats(ROWS))));
-        ops.matmul(Matmul.accumulating(x.transpose(0, 1), dy, kept(f.floats(WIDTH, WIDTH))));
+        ops.matmul(Matmul.of(x.transpose(0, 1), dy, kept(f.floats(WIDTH, WIDTH)), true));
     }
 
     private void attention(OpsFixture f) {

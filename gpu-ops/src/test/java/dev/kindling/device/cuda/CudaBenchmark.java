@@ -119,7 +119,7 @@ public final class CudaBenchmark {
             Tensor dw = random(arena, DType.F32, out, in);
             double forward = millis(() -> device.ops().matmul(Matmul.of(x, w.transpose(0, 1), y)));
             double back = millis(() -> device.ops().matmul(Matmul.of(y, w, dx)));
-            double weight = millis(() -> device.ops().matmul(Matmul.accumulating(y.transpose(0, 1), x, dw)));
+            double weight = millis(() -> device.ops().matmul(Matmul.of(y.transpose(0, 1), x, dw, true)));
             double teraflop = 2e-9 * rows * in * out;
             System.out.printf(
                     "%s %d x %d x %d: forward %.3f ms, dX %.3f, dW (fp32 +=) %.3f; %.0f, %.0f, %.0f TFLOP/s%n",

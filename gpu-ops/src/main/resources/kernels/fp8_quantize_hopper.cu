@@ -11,7 +11,7 @@
 //                    of blocks is more than that)   block 256
 // On other architectures this file is empty.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#include "fp8.cuh"
+#include "fp8_tile.cuh"
 #include "gelu.cuh"
 
 #ifndef FP8
@@ -20,8 +20,6 @@
 #ifndef GELU
 #define GELU 0
 #endif
-
-constexpr int ROWS = 128, COLUMNS = 64, WARPS = 8, V = 8, R = 4; // a thread has R rows of V columns
 
 #define FP8_QUANTIZE(FIELD)         \
     FIELD(u8 *, values)             \
@@ -48,56 +46,17 @@ typedef i64 PerMatrix[MATRICES];
     FIELD(PerMatrix, blocks)
 HOST_STRUCT(Fp8QuantizeAll, FP8_QUANTIZE_ALL)
 
-// Where the 4 rows from 4 `row4` on of a column of the tile lie: chunks of 16 rows turn with the columns, so that neither
-// writing nor reading the tile meets a bank twice.
-__device__ __forceinline__ int tileWord(int column, int row4) {
-    return column * (ROWS / 4) + ((row4 / 4 + column / V) & 7) * 4 + row4 % 4;
-}
-
 // One tile of a matrix, by a block.
 __device__ __forceinline__ void quantize(const Fp8Quantize &p, int tileX, int tileY) {
-    __shared__ __align__(16) u32 tile[COLUMNS * ROWS / 4];
-    __shared__ float scratch[WARPS];
-    const int tileColumn = threadIdx.x % 8 * V, row4 = threadIdx.x / 8;
-    const int column = tileX * COLUMNS + tileColumn, row0 = tileY * ROWS;
-    const float scale = *p.scale;
-    const bool inside = column < p.columns && row0 + row4 * R < p.rows;
-    const i64 first = (i64)(row0 + row4 * R) * p.columns + column;
-    float most = 0.0f, bias[V] = {};
-    uint2 bytes[R] = {};
-    if (inside) {
-        float v[R][V];
-        if (GELU && p.bias != nullptr) load<Activation, V>(bias, p.bias + column);
+    const Fp8Tile to = {p.values, p.transposed, p.maximum, *p.scale, p.rows, p.columns};
+    const int column = tileX * COLUMNS + threadIdx.x % 8 * V; // this thread's, in all rows
+    float bias[V] = {};
+    if (GELU && p.bias != nullptr && column < p.columns) load<Activation, V>(bias, p.bias + column);
+    quantizeTile<FP8>(to, p.x, tileX, tileY, [&](float(&v)[V], int, int) {
+        if (GELU)
 #pragma unroll
-        for (int r = 0; r < R; r++) load<Activation, V>(v[r], p.x + first + (i64)r * p.columns);
-#pragma unroll
-        for (int r = 0; r < R; r++) {
-#pragma unroll
-            for (int j = 0; j < V; j++) {
-                if (GELU) v[r][j] = geluCoarse(v[r][j] + bias[j]);
-                most = fmaxf(most, fabsf(v[r][j]));
-            }
-            bytes[r] = packScaled<FP8>(v[r], scale);
-            *reinterpret_cast<uint2 *>(p.values + first + (i64)r * p.columns) = bytes[r];
-        }
-    }
-#pragma unroll
-    for (int j = 0; j < V; j += 4) {
-        u32 columns[4];
-        if (j == 0) transpose(columns, bytes[0].x, bytes[1].x, bytes[2].x, bytes[3].x);
-        else transpose(columns, bytes[0].y, bytes[1].y, bytes[2].y, bytes[3].y);
-#pragma unroll
-        for (int k = 0; k < 4; k++) tile[tileWord(tileColumn + j + k, row4)] = columns[k];
-    }
-    most = blockMax<WARPS>(most, scratch); // its barriers are the tile's, too
-    if (threadIdx.x == 0) raiseMaximum(p.maximum, most);
-#pragma unroll
-    for (int i = 0; i < COLUMNS * ROWS / 16 / 256; i++) {
-        const int chunk = threadIdx.x % 8, to = threadIdx.x / 8 + i * 32, row = row0 + chunk * 16;
-        if (tileX * COLUMNS + to < p.columns && row < p.rows)
-            *reinterpret_cast<uint4 *>(p.transposed + (i64)(tileX * COLUMNS + to) * p.rows + row) =
-                *reinterpret_cast<const uint4 *>(tile + tileWord(to, chunk * 4));
-    }
+            for (int j = 0; j < V; j++) v[j] = geluCoarse(v[j] + bias[j]);
+    });
 }
 
 extern "C" __global__ void __launch_bounds__(256) fp8_quantize(const Fp8Quantize p) {

@@ -7,6 +7,8 @@ import java.util.Locale;
  * A matrix in FP8 (E4M3 or E5M2) beside its transpose: 8-bit products read both operands along the summed dimension, and
  * forward and backward sum over different ones.
  *
+ * <p>Products take matrices whose rows lie apart by more than their length, such as {@link #slice} makes, too.
+ *
  * @param values (M, K)
  * @param transposed (K, M)
  */
@@ -18,6 +20,11 @@ public record Fp8Matrix(Tensor values, Tensor transposed, Fp8Scale scale) {
             throw new IllegalArgumentException(
                     String.format(Locale.ROOT, "%s is not the transpose of %s", transposed, values));
         }
+    }
+
+    /** Rows {@code from} to {@code from + rows}, multiples of 16, with the same scale. */
+    public Fp8Matrix slice(long from, long rows) {
+        return new Fp8Matrix(values.slice(0, from, rows), transposed.slice(1, from, rows), scale);
     }
 
     /** One operand of a product: a matrix whose rows are summed along, and 1 / scale. */

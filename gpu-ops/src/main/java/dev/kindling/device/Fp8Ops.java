@@ -33,6 +33,12 @@ public interface Fp8Ops {
     void matmul(Fp8Matmul op);
 
     /**
+     * {@link Ops#crossEntropyWithGradient} that keeps the logits, (N, Vp) in the activation type, and makes their gradient as by
+     * {@link #quantize}: dLogits (N, Vp) E5M2.
+     */
+    void crossEntropyWithGradient(CrossEntropy op, Fp8Matrix dLogits);
+
+    /**
      * x = a b^T (M, N) in the activation type, overwritten; then y = {@link #gelu} of it. In one pass, with sums as in a {@link
      * Fp8Matmul#fast} product.
      *

@@ -30,6 +30,11 @@ record BlockContext(
         return device.ops();
     }
 
+    /** Is the classifier in FP8? */
+    boolean fp8Head() {
+        return fp8 != null && fp8.head();
+    }
+
     /**
      * The dropout of one place in the model, so that no two share a mask: site 0 is the embedding, then three per
      * block.

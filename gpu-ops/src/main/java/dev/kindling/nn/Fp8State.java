@@ -30,6 +30,7 @@ public final class Fp8State {
     private final Device device;
     private final Fp8Ops.Scales scales;
     private final float[] limits;
+    private final boolean head;
     private final List<Tensor> weights = new ArrayList<>();
     private final List<Fp8Matrix> roundedWeights = new ArrayList<>();
     private int given;
@@ -37,10 +38,15 @@ public final class Fp8State {
     /**
      * That of a model in training; null unless the device computes in FP8.
      *
-     * @throws IllegalArgumentException if the model or its micro-batches are of sizes that FP8 products cannot take
+     * @param head whether the classifier is in FP8, too
+     * @throws IllegalArgumentException if the model or its micro-batches are of sizes that FP8 products cannot take, or a head is
+     *     to be in FP8 on a device that does not compute in it
      */
-    static Fp8State of(Parameters parameters, BatchShape shape, Gpt.DeviceArena memory) {
+    static Fp8State of(Parameters parameters, BatchShape shape, boolean head, Gpt.DeviceArena memory) {
         if (memory.device().precision() != Precision.FP8) {
+            if (head) {
+                throw new IllegalArgumentException("a classifier in FP8 needs a device opened with precision FP8");
+            }
             return null;
         }
         GptConfig config = parameters.config();
@@ -52,12 +58,15 @@ public final class Fp8State {
                     config.width(),
                     shape.rows()));
         }
-        return new Fp8State(memory.device(), memory.arena(), config.layers() * LINEAR_LAYERS * TENSORS);
+        int layers = config.layers() * LINEAR_LAYERS + (head ? 1 : 0);
+        return new Fp8State(memory, layers * TENSORS, head);
     }
 
     /** @param tensors how many scales there will be */
-    private Fp8State(Device device, Arena arena, int tensors) {
-        this.device = device;
+    private Fp8State(Gpt.DeviceArena memory, int tensors, boolean head) {
+        device = memory.device();
+        this.head = head;
+        Arena arena = memory.arena();
         limits = new float[tensors];
         scales = new Fp8Ops.Scales(
                 arena.allocate("FP8 scales", DType.F32, tensors),
@@ -67,6 +76,11 @@ public final class Fp8State {
                 arena.allocate("FP8 history", DType.F32, tensors, Fp8Ops.HISTORY));
         device.ops().fill(scales.history(), 0);
         device.ops().fill(scales.maximum(), 0);
+    }
+
+    /** Whether the classifier is in FP8, too. */
+    boolean head() {
+        return head;
     }
 
     /** The scale of one more tensor. */

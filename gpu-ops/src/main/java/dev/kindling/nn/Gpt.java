@@ -60,20 +60,31 @@ public final class Gpt {
         this(parameters, shape, Use.of(mode), sdpa, memory);
     }
 
-    /** Builds a model for training that holds its activations in a given way. */
-    public Gpt(Parameters parameters, BatchShape shape, Activations activations, Sdpa sdpa, DeviceArena memory) {
-        this(parameters, shape, new Use(activations, null), sdpa, memory);
+    /** Builds a model for training. */
+    public Gpt(Parameters parameters, BatchShape shape, Training training, Sdpa sdpa, DeviceArena memory) {
+        this(parameters, shape, new Use(training, null), sdpa, memory);
     }
+
+    /**
+     * How a model trains.
+     *
+     * @param fp8Head whether the classifier's products are in FP8, too, on a device of that precision
+     */
+    public record Training(Activations activations, boolean fp8Head) {}
 
     /**
      * What a model is for.
      *
-     * @param activations of training, or null for inference
+     * @param training null for inference
      * @param cache with one, the model takes one token per sequence and call
      */
-    record Use(Activations activations, KvCache cache) {
+    record Use(Training training, KvCache cache) {
         static Use of(Mode mode) {
-            return new Use(mode == Mode.TRAINING ? Activations.WHOLE : null, null);
+            return new Use(mode == Mode.TRAINING ? new Training(Activations.WHOLE, false) : null, null);
+        }
+
+        private Activations activations() {
+            return training == null ? null : training.activations();
         }
 
         static Use decoding(KvCache cache) {
@@ -84,12 +95,14 @@ public final class Gpt {
     Gpt(Parameters parameters, BatchShape shape, Use use, Sdpa sdpa, DeviceArena memory) {
         this(
                 parameters,
-                use.activations() == null ? parameters.config().withoutDropout() : parameters.config(),
+                use.training() == null ? parameters.config().withoutDropout() : parameters.config(),
                 shape,
                 use.cache(),
                 sdpa,
                 new Workspace(memory.device(), memory.arena(), shape.rows(), use.activations()),
-                use.activations() == null ? null : Fp8State.of(parameters, shape, memory));
+                use.training() == null
+                        ? null
+                        : Fp8State.of(parameters, shape, use.training().fp8Head(), memory));
     }
 
     private Gpt(
@@ -241,7 +254,7 @@ public final class Gpt {
     public void forward() {
         embedding.forward(residual);
         blocks.forEach(Block::forward);
-        lastNorm.forward(null);
+        lastNorm.forward(head.input());
         head.forward(lastNorm.output());
     }
 

@@ -36,7 +36,7 @@ final class LayerNorm {
      */
     LayerNorm(BlockContext context, String name, Tensor residual, Branch branch, Place place) {
         ops = context.ops();
-        rounded = context.fp8() != null && place != Place.LAST;
+        rounded = place == Place.LAST ? context.fp8Head() : context.fp8() != null;
         Workspace workspace = context.workspace();
         Parameters parameters = context.parameters();
         int width = context.config().width();
@@ -83,7 +83,7 @@ final class LayerNorm {
                 : workspace.input(name, "residual", width);
     }
 
-    /** @param output where the normalised sum goes in FP8, in whose training that of a block is of no other type; or null */
+    /** @param output where the normalised sum goes in FP8, where what follows is in FP8; otherwise null */
     void forward(Fp8Matrix output) {
         run(op, output);
     }

@@ -1,5 +1,6 @@
 package dev.kindling.profile;
 
+import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.Fp8Matmul;
 import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Fp8Ops;
@@ -29,6 +30,11 @@ record ProfiledFp8(Fp8Ops ops, Profiler profiler) implements Fp8Ops {
     @Override
     public void residualLayerNorm(ResidualLayerNorm op, Fp8Matrix y) {
         profiler.time("fp8_layernorm", () -> ops.residualLayerNorm(op, y));
+    }
+
+    @Override
+    public void crossEntropyWithGradient(CrossEntropy op, Fp8Matrix dLogits) {
+        profiler.time("fp8_cross_entropy", () -> ops.crossEntropyWithGradient(op, dLogits));
     }
 
     @Override

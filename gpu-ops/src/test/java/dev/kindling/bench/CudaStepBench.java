@@ -22,7 +22,7 @@ import java.util.Locale;
  * <p>Arguments: {@code gpt2} (124M, B32 T1024, no dropout, no bias, as nanoGPT trains it), {@code char} (6 layers, width 384,
  * B64 T256, dropout 0.2), or GPT-2's larger sizes with biases at T1024: {@code 350m} (B16), {@code 774m} and {@code 1558m}
  * (B8); then any of a backend or {@code auto}; {@code mma} for the kernels that every GPU from compute capability 8.0 runs;
- * {@code fp8} for that precision; {@code compiled} for that alone; {@code profile} for a table of an eager step's operators
+ * {@code fp8} for that precision, {@code fp8+head} with the classifier in it, too; {@code compiled} for that alone; {@code profile} for a table of an eager step's operators
  * instead.
  */
 public final class CudaStepBench {
@@ -59,21 +59,25 @@ public final class CudaStepBench {
         List<String> words = Arrays.asList(args).subList(1, args.length);
         EnumSet<Kind> backends = EnumSet.allOf(Kind.class);
         for (String word : words) {
-            if (!List.of("auto", "mma", "fp8", "compiled", "profile").contains(word)) {
+            if (!List.of("auto", "mma", "fp8", "fp8+head", "compiled", "profile")
+                    .contains(word)) {
                 backends = EnumSet.of(Kind.valueOf(word.toUpperCase(Locale.ROOT)));
             }
         }
         long opening = System.nanoTime();
-        CudaDevice.Options options = CudaDevice.Options.of(words.contains("fp8") ? Precision.FP8 : Precision.BF16);
+        boolean fp8Head = words.contains("fp8+head");
+        CudaDevice.Options options =
+                CudaDevice.Options.of(fp8Head || words.contains("fp8") ? Precision.FP8 : Precision.BF16);
         CudaDevice device = CudaDevice.open(0, words.contains("mma") ? Gpu.withoutWgmma(options) : options);
         if (words.contains("profile")) {
             Profiler profiler = new Profiler(device);
-            try (TrainingStep step = new TrainingStep(profiler.device(), model.config(), model.batch(), backends)) {
+            try (TrainingStep step =
+                    new TrainingStep(profiler.device(), model.config(), model.batch(), fp8Head, backends)) {
                 profile(args[0], profiler, step);
             }
             return;
         }
-        try (TrainingStep step = new TrainingStep(device, model.config(), model.batch(), backends)) {
+        try (TrainingStep step = new TrainingStep(device, model.config(), model.batch(), fp8Head, backends)) {
             step.run();
             double first = step.loss();
             System.out.printf(

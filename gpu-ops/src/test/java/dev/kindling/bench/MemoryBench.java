@@ -26,7 +26,8 @@ import java.util.Random;
 /**
  * Memory and speed of a captured training step on the first GPU, bf16, T1024, biases, no dropout, by what backward computes
  * again; and the squares of the weights after the steps, which are the same bits for each of them. Arguments: layers, heads,
- * width, batch, then any number of RECOMPUTE:HEADROWS:MOMENTS such as {@code none:0:F32} or {@code layer:4096:BF16}.
+ * width, batch, then any number of RECOMPUTE:HEADROWS:MOMENTS such as {@code none:0:F32} or {@code layer:4096:BF16}, and :FP8 or
+ * :FP8HEAD behind it for training in FP8.
  */
 public final class MemoryBench {
     private static final int T = 1024;
@@ -44,22 +45,24 @@ public final class MemoryBench {
             String[] way = args[i].split(":");
             Activations activations =
                     new Activations(Recompute.valueOf(way[0].toUpperCase(Locale.ROOT)), Integer.parseInt(way[1]));
-            try (CudaDevice device = CudaDevice.open(0, Precision.BF16);
+            boolean fp8 = way.length > 3;
+            Gpt.Training training = new Gpt.Training(activations, fp8 && way[3].equals("FP8HEAD"));
+            try (CudaDevice device = CudaDevice.open(0, fp8 ? Precision.FP8 : Precision.BF16);
                     Arena arena = device.arena("benchmark")) {
-                run(config, Integer.parseInt(args[3]), activations, DType.valueOf(way[2]), device, arena);
+                run(config, Integer.parseInt(args[3]), training, DType.valueOf(way[2]), device, arena);
             }
         }
     }
 
     private static void run(
-            GptConfig config, int batch, Activations activations, DType moments, CudaDevice device, Arena arena) {
+            GptConfig config, int batch, Gpt.Training training, DType moments, CudaDevice device, Arena arena) {
         Parameters parameters = new Parameters(config, device, arena, true);
         fill(parameters.master(), device);
         device.ops().copy(parameters.master(), parameters.working());
         AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.95f, 0.1f), moments, device, arena);
         Sdpa sdpa = new Sdpa(device, arena, EnumSet.allOf(Kind.class));
         BatchShape shape = BatchShape.dense(batch, T);
-        Gpt gpt = new Gpt(parameters, shape, activations, sdpa, new Gpt.DeviceArena(device, arena));
+        Gpt gpt = new Gpt(parameters, shape, training, sdpa, new Gpt.DeviceArena(device, arena));
         Random random = new Random(1);
         gpt.load(
                 random.ints(shape.rows(), 0, VOCABULARY).toArray(),
@@ -67,8 +70,10 @@ public final class MemoryBench {
         GradientClip clip = new GradientClip(device.ops(), 1);
         try (Replay replay = device.capture(() -> {
             device.ops().fill(gpt.lossSum(), 0);
+            gpt.beginStep();
             gpt.forward();
             gpt.backward(false, bucket -> {});
+            gpt.endStep();
             clip.apply(parameters.gradients());
             adamW.step(range -> {});
         })) {
@@ -84,8 +89,8 @@ public final class MemoryBench {
                     "%,d weights, B%d, recompute %s, %d rows of logits, moments %s: peak %,d bytes (%.2f GiB), %.1f ms, %,.0f tokens/s, loss sum %s, squares of weights %s%n",
                     parameters.count(),
                     batch,
-                    activations.recompute(),
-                    activations.headRows(),
+                    training.activations().recompute(),
+                    training.activations().headRows(),
                     moments,
                     device.peakBytes(),
                     device.peakBytes() / (double) (1 << 30),

@@ -93,7 +93,8 @@ public final class StepBench {
     private static TrainingStep step(PyTorchPeer.Config peer, int threads, Precision precision) {
         GptConfig config = new GptConfig(
                 peer.vocab(), peer.block(), peer.nLayer(), peer.nHead(), peer.nEmbd(), 0, false, Gelu.Form.ERF);
-        return new TrainingStep(new CpuDevice(threads, precision), config, peer.batch(), EnumSet.allOf(Kind.class));
+        return new TrainingStep(
+                new CpuDevice(threads, precision), config, peer.batch(), false, EnumSet.allOf(Kind.class));
     }
 
     private static double median(double[] values) {

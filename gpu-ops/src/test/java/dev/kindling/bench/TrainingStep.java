@@ -5,6 +5,7 @@ import dev.kindling.attention.Sdpa;
 import dev.kindling.device.Device;
 import dev.kindling.device.Replay;
 import dev.kindling.device.StepInputs;
+import dev.kindling.nn.Activations;
 import dev.kindling.nn.BatchShape;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.parameter.GptConfig;
@@ -29,7 +30,7 @@ final class TrainingStep implements AutoCloseable {
     private long step;
 
     /** Takes over the device. */
-    TrainingStep(Device device, GptConfig config, int batch, Set<Kind> backends) {
+    TrainingStep(Device device, GptConfig config, int batch, boolean fp8Head, Set<Kind> backends) {
         this.device = device;
         arena = device.arena("benchmark");
         parameters = new Parameters(config, device, arena, true);
@@ -37,7 +38,7 @@ final class TrainingStep implements AutoCloseable {
         gpt = new Gpt(
                 parameters,
                 BatchShape.dense(batch, config.blockSize()),
-                Gpt.Mode.TRAINING,
+                new Gpt.Training(Activations.WHOLE, fp8Head),
                 new Sdpa(device, arena, backends),
                 new Gpt.DeviceArena(device, arena));
         adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), DType.F32, device, arena);

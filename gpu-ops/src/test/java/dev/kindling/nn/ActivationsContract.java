@@ -81,7 +81,8 @@ abstract class ActivationsContract extends GptFixture {
             parameters.initialise(7);
             AdamW adamW = new AdamW(parameters, new AdamW.Coefficients(0.9f, 0.99f, 0.1f), DType.F32, device, own);
             Sdpa sdpa = new Sdpa(device, own, EnumSet.of(kind));
-            Gpt gpt = new Gpt(parameters, SHAPE, activations, sdpa, new Gpt.DeviceArena(device, own));
+            Gpt gpt = new Gpt(
+                    parameters, SHAPE, new Gpt.Training(activations, false), sdpa, new Gpt.DeviceArena(device, own));
             Gpt evaluation = gpt.evaluation();
             float[] losses = new float[STEPS];
             for (int step = 0; step < STEPS; step++) {

@@ -11,6 +11,7 @@ import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.config.TrainSection.Reduction;
 import dev.kindling.device.Fp8Ops;
 import java.io.Serializable;
+import java.util.Locale;
 import java.util.function.UnaryOperator;
 
 /**
@@ -34,6 +35,10 @@ public record TrainConfig(
         if (train.precision() == PrecisionChoice.FP8) {
             requireFp8(model, train, cluster);
         }
+        check(
+                !train.fp8Head() || train.precision() == PrecisionChoice.FP8,
+                "train.fp8_head is true, which needs train.precision fp8, and that is %s; change one of them",
+                train.precision().name().toLowerCase(Locale.ROOT));
         check(
                 cluster.compression() == Compression.NONE || train.reduction() == Reduction.RANK,
                 "train.reduction is tree, which gives the same bits on any number of executors, but cluster.compression"

@@ -72,6 +72,9 @@ public record TrainSection(
                         + " products in the blocks, on Hopper GPUs")
         PrecisionChoice precision,
 
+        @KeyDoc(defaultValue = "false", doc = "with precision fp8: the classifier's products in 8 bits, too")
+        boolean fp8Head,
+
         @KeyDoc(defaultValue = "true", doc = "capture the step as CUDA graphs and replay them, on a GPU")
         boolean compile,
 
@@ -251,6 +254,7 @@ public record TrainSection(
                 patience,
                 seed,
                 precision,
+                fp8Head,
                 compile,
                 reduction,
                 stage,

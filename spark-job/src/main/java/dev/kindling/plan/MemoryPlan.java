@@ -38,7 +38,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
                 gradientBytes(rank, count) + olderSums(rank, count) + residuals(rank, count, own),
                 2L * rank.config().train().moments().dtype().bytes() * own,
                 activationBytes(rank, activations.recompute()),
-                headRows * paddedVocabulary(rank) * bytes + losses(rank),
+                headRows * paddedVocabulary(rank) * bytes + losses(rank) + fp8HeadBytes(rank, headRows),
                 workspaceBytes(rank));
     }
 
@@ -109,8 +109,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         int kept = recompute == Recompute.LAYER ? 1 : layers; // sets of a layer's own activations
         long residuals = layers + 1L + kept; // into each layer and the last layernorm; in the middle of each
         long norms = 2L * kept + 1;
-        long normsKept =
-                rank.fp8() ? 2 : norms; // in FP8 those of blocks are kept in that alone: the last one's, evaluation's
+        long normsKept = !rank.fp8() ? norms : rank.fp8Head() ? 1 : 2; // in FP8: evaluation's; and the last one's
         long attention = 4L * kept; // query, key, value, output
         int geluKept = recompute == Recompute.GELU ? 1 : kept;
         long hidden = 4L * kept + 4L * (rank.fp8() ? 1 : geluKept); // in FP8 GELU's results are kept in that alone
@@ -132,6 +131,13 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         long inputs = 1 + 4;
         long gradients = 2 * (1 + 3 + 4);
         return rows * width * (keptChannels + inputs + gradients) + 2 * 12 * width * width * model.layers();
+    }
+
+    /** The classifier's in FP8, both ways: table and gradient of logits; and its input, transposed. */
+    private static long fp8HeadBytes(PlannedRank rank, long headRows) {
+        long padded = paddedVocabulary(rank);
+        long width = rank.model().width();
+        return rank.fp8Head() ? 2 * padded * (width + headRows) + rank.shape().rows() * width : 0;
     }
 
     private static boolean dropout(GptConfig model) {

@@ -32,6 +32,11 @@ public record PlannedRank(TrainConfig config, int vocabulary, BatchShape shape, 
         return config.train().precision() == PrecisionChoice.FP8;
     }
 
+    /** Whether those of its classifier are, too. */
+    boolean fp8Head() {
+        return config.train().fp8Head();
+    }
+
     /** Whether the optimizer's state is divided among the ranks. */
     boolean sharded() {
         return config.train().zero() == 1 && ranks > 1;

@@ -79,7 +79,8 @@ final class TrainedModel {
                 train.moments().dtype(),
                 memory.device(),
                 memory.arena());
-        gpt = new Gpt(parameters, inputs.shape(), fit.activations(), sdpa, memory);
+        Gpt.Training training = new Gpt.Training(fit.activations(), train.fp8Head());
+        gpt = new Gpt(parameters, inputs.shape(), training, sdpa, memory);
     }
 
     private KernelForecast forecast(TrainConfig config, Parameters parameters) {

@@ -28,7 +28,8 @@ import java.util.SplittableRandom;
 /**
  * Losses of the same training in several precisions: the mean over each tenth of the steps, and over the last tenth of the
  * text, which is not trained on, at the end. Arguments: {@code char} (6 layers, width 384, B64 T256) or {@code gpt2} (124M,
- * B32 T1024, no dropout), a file of UTF-8 text, steps, seed, then precisions.
+ * B32 T1024, no dropout), a file of UTF-8 text, steps, seed, then precisions, of
+ * which {@code fp8+head} has the classifier in FP8, too.
  */
 public final class PrecisionLosses {
     private static final int PARTS = 10;
@@ -67,11 +68,15 @@ public final class PrecisionLosses {
         PrecisionLosses losses =
                 new PrecisionLosses(args[0].equals("gpt2"), Files.readString(Path.of(args[1])), args[2], args[3]);
         for (String precision : Arrays.asList(args).subList(4, args.length)) {
-            losses.train(Precision.valueOf(precision.toUpperCase(Locale.ROOT)), Integer.parseInt(args[2]));
+            losses.train(precision, Integer.parseInt(args[2]));
         }
     }
 
-    private void train(Precision precision, int steps) {
+    private void train(String name, int steps) {
+        boolean head = name.equals("fp8+head");
+        Precision precision = head ? Precision.FP8 : Precision.valueOf(name.toUpperCase(Locale.ROOT));
+        TrainConfig config = this.config.with(Overrides.set(
+                "train.precision=" + precision.name().toLowerCase(Locale.ROOT), "train.fp8_head=" + head));
         boolean cuda = CudaDevice.whyNot().isEmpty();
         try (Device device = cuda ? CudaDevice.open(0, precision) : new CpuDevice(2, precision);
                 Arena arena = device.arena("training")) {
@@ -108,7 +113,7 @@ public final class PrecisionLosses {
             System.out.printf(
                     Locale.ROOT,
                     "%s seed %d, %d steps of %.2f ms: %s; validation %.4f%n",
-                    precision,
+                    name,
                     config.train().seed(),
                     steps,
                     millis,

@@ -143,6 +143,7 @@ class TrainConfigTest {
             model: {n_layer: }           | model.n_layer holds no single value
             model: {n_layer: 1           | bad.yaml is not valid YAML at line
             {train: {precision: fp8}, cluster: {device: cpu}} | train.precision is fp8, which needs a Hopper GPU
+            train: {fp8_head: true}      | train.fp8_head is true, which needs train.precision fp8, and that is auto
             {train: {precision: fp8}, model: {n_embd: 72}} | multiples of 16, and model.n_embd is 72
             {train: {precision: fp8, micro_batch: 1, global_batch: 1}, model: {block_size: 40}} | train.micro_batch 1 x model.block_size 40 is none
             cluster: {device: cpu, allreduce: nccl} | nccl, which sums between GPUs, but cluster.device is cpu

@@ -31,7 +31,7 @@ final class CpuLayerNorm {
 
     void forward(ResidualLayerNorm op) {
         int rows = check(op);
-        int width = op.y().size(-1);
+        int width = op.residualOut().size(-1);
         RowKernels kernels = loops.kernels();
         float[] x = floats(op.residualOut());
         float[] weight = floats(op.weight());
@@ -59,7 +59,7 @@ final class CpuLayerNorm {
     }
 
     private void residual(ResidualLayerNorm op, int row, CpuDropout dropout, float[] scratchRow) {
-        int width = op.y().size(-1);
+        int width = op.residualOut().size(-1);
         int first = row * width;
         float[] added = floats(op.branch());
         int addedAt = offset(op.branch()) + first;
@@ -86,7 +86,7 @@ final class CpuLayerNorm {
 
     void backward(ResidualLayerNorm op, ResidualLayerNorm.Gradients gradients) {
         int rows = check(op);
-        int width = op.y().size(-1);
+        int width = op.residualOut().size(-1);
         check(gradients, rows, width);
         sums.run(rows, 3 * width, 3L * width, (worker, from, to, partial, at) -> {
             CpuDropout dropout = new CpuDropout(op.dropout(), step);
@@ -108,7 +108,7 @@ final class CpuLayerNorm {
 
     private void gradientRow(
             ResidualLayerNorm op, ResidualLayerNorm.Gradients gradients, int row, float[] partial, int at) {
-        int width = op.y().size(-1);
+        int width = op.residualOut().size(-1);
         RowKernels.NormalizedRow normalized = new RowKernels.NormalizedRow(
                 floats(op.residualOut()),
                 offset(op.residualOut()) + row * width,
@@ -135,7 +135,7 @@ final class CpuLayerNorm {
             CpuDropout dropout,
             float[] partial,
             int at) {
-        int width = op.y().size(-1);
+        int width = op.residualOut().size(-1);
         float[] branch = floats(gradients.dResidual());
         int branchAt = offset(gradients.dResidual()) + row * width;
         if (gradients.dBranch() != null) {
@@ -155,9 +155,9 @@ final class CpuLayerNorm {
     }
 
     private static int check(ResidualLayerNorm op) {
-        long count = op.y().count();
-        int width = op.y().size(-1);
-        int rows = TensorChecks.rows(op.y());
+        long count = op.residualOut().count();
+        int width = op.residualOut().size(-1);
+        int rows = TensorChecks.rows(op.residualOut());
         TensorChecks.dense(DType.F32, count, op.y(), op.residualIn(), op.residualOut(), op.branch());
         TensorChecks.dense(DType.F32, width, op.branchBias(), op.weight(), op.bias());
         TensorChecks.dense(DType.F32, rows, op.mean(), op.rstd());

@@ -1,6 +1,7 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.CrossEntropy;
+import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
@@ -8,7 +9,7 @@ import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.Locale;
 
-/** cross_entropy.cu: the fused classifier. */
+/** cross_entropy.cu and fp8_cross_entropy_hopper.cu: the fused classifier. */
 final class CudaCrossEntropy {
     private static final int VECTOR = 8;
 
@@ -32,6 +33,39 @@ final class CudaCrossEntropy {
         if (logits != op.logits()) {
             elementwise.copy(logits.slice(1, 0, op.logits().size(-1)), rows(op.logits()));
         }
+    }
+
+    /** fp8_cross_entropy_hopper.cu. */
+    void lossWithGradient(CrossEntropy op, Fp8Matrix dLogits) {
+        check(op);
+        CudaFp8.check(dLogits);
+        TensorChecks.type(DType.E5M2, dLogits.values());
+        TensorChecks.count(op.logits().count(), dLogits.values());
+        int rows = dLogits.values().size(0);
+        int padded = dLogits.values().size(1);
+        CudaModule module = context.module(
+                "fp8_cross_entropy_hopper", op.logits().dtype(), "VOCABULARY", op.vocabulary(), "PADDED", padded);
+        long statistics = context.scratch(2L * Float.BYTES * rows);
+        fp8Arguments(op, dLogits, statistics);
+        context.launch(module.kernel("fp8_cross_entropy_rows"), Grid.of(rows, 512));
+        fp8Arguments(op, dLogits, statistics);
+        Grid tiles = new Grid((padded + 63) / 64, (rows + 127) / 128, 1, 256, 1, 0);
+        context.launch(module.kernel("fp8_cross_entropy_gradient"), tiles);
+    }
+
+    private void fp8Arguments(CrossEntropy op, Fp8Matrix dLogits, long statistics) {
+        context.arguments()
+                .struct(KernelStructs.FP8_CROSS_ENTROPY)
+                .set("losses", CudaBuffer.address(op.losses()))
+                .set("statistics", statistics)
+                .set("values", CudaContext.aligned(dLogits.values()))
+                .set("transposed", CudaContext.aligned(dLogits.transposed()))
+                .set("maximum", CudaBuffer.address(dLogits.scale().maximum()))
+                .set("scale", CudaBuffer.address(dLogits.scale().scale()))
+                .set("logits", CudaContext.aligned(op.logits()))
+                .set("targets", CudaBuffer.address(op.targets()))
+                .set("lossScale", context.state().lossScaleAddress())
+                .set("rows", dLogits.values().size(0));
     }
 
     private void run(CrossEntropy op, String entry, Tensor logits, boolean gradient) {

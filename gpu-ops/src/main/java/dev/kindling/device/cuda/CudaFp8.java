@@ -1,5 +1,6 @@
 package dev.kindling.device.cuda;
 
+import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.Fp8Matmul;
 import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Fp8Ops;
@@ -21,12 +22,14 @@ final class CudaFp8 implements Fp8Ops, AutoCloseable {
 
     private final CudaContext context;
     private final CudaLayerNorm layerNorm;
+    private final CudaCrossEntropy crossEntropy;
     private final CudaFp8Matmul matmul;
     private final CudaFp8MatmulGelu matmulGelu;
 
-    CudaFp8(CudaContext context, CudaGelu gelu, CudaLayerNorm layerNorm) {
+    CudaFp8(CudaContext context, CudaGelu gelu, CudaLayerNorm layerNorm, CudaCrossEntropy crossEntropy) {
         this.context = context;
         this.layerNorm = layerNorm;
+        this.crossEntropy = crossEntropy;
         this.matmul = new CudaFp8Matmul(context);
         this.matmulGelu = new CudaFp8MatmulGelu(context, gelu);
     }
@@ -121,6 +124,11 @@ final class CudaFp8 implements Fp8Ops, AutoCloseable {
     @Override
     public void residualLayerNorm(ResidualLayerNorm op, Fp8Matrix y) {
         layerNorm.forward(op, y);
+    }
+
+    @Override
+    public void crossEntropyWithGradient(CrossEntropy op, Fp8Matrix dLogits) {
+        crossEntropy.lossWithGradient(op, dLogits);
     }
 
     private static void check(Tensor x, Fp8Matrix to) {

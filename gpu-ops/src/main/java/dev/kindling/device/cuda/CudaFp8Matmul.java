@@ -1,10 +1,12 @@
 package dev.kindling.device.cuda;
 
 import dev.kindling.device.Fp8Matmul;
+import dev.kindling.device.Fp8Ops;
 import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.library.CublasLt;
 import dev.kindling.tensor.Tensor;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -35,14 +37,16 @@ final class CudaFp8Matmul implements AutoCloseable {
         Tensor a = op.a().values();
         Tensor b = op.b().values();
         Tensor c = op.c();
-        TensorChecks.dense(a, b, c, op.bias());
+        TensorChecks.dense(c, op.bias());
+        requireRows(a);
+        requireRows(b);
         TensorChecks.type(c.dtype(), op.bias());
         CublasLt.Problem problem = new CublasLt.Problem(
                 c.size(1),
                 c.size(0),
                 a.size(1),
-                new CublasLt.Operand(type(b), true, true),
-                new CublasLt.Operand(type(a), false, true),
+                new CublasLt.Operand(type(b), true, true, b.stride(0)),
+                new CublasLt.Operand(type(a), false, true, a.stride(0)),
                 type(c),
                 op.accumulate(),
                 op.bias() != null,
@@ -57,6 +61,17 @@ final class CudaFp8Matmul implements AutoCloseable {
         context.bind();
         plans.computeIfAbsent(problem, p -> library.plan(p, WORKSPACE_BYTES))
                 .run(addresses, workspace.address().value(), WORKSPACE_BYTES, context.streamHandle());
+    }
+
+    /** Dense, or some columns of a dense matrix. */
+    private static void requireRows(Tensor x) {
+        if (x.stride(1) != 1 || x.stride(0) % Fp8Ops.MULTIPLE != 0) {
+            throw new IllegalArgumentException(String.format(
+                    Locale.ROOT,
+                    "the rows of %s are not contiguous, or not multiples of %d apart",
+                    x,
+                    Fp8Ops.MULTIPLE));
+        }
     }
 
     private static int type(Tensor x) {

@@ -82,7 +82,7 @@ final class CudaHalfMatmul implements AutoCloseable {
     }
 
     private static CublasLt.Operand operand(Tensor x) {
-        return new CublasLt.Operand(type(x), !x.isDense(), false);
+        return new CublasLt.Operand(type(x), !x.isDense(), false, 0);
     }
 
     private static int type(Tensor x) {

@@ -40,10 +40,10 @@ final class CudaOps implements Ops, AutoCloseable {
         matmul = new CudaMatmul(context, options.tf32(), elementwise::copy);
         gelu = new CudaGelu(context);
         matmulGelu = new CudaMatmulGelu(context, gelu, options.wgmma());
-        fp8 = options.precision() == Precision.FP8
-                ? Optional.of(new CudaFp8(context, gelu, layerNorm))
-                : Optional.empty();
         crossEntropy = new CudaCrossEntropy(context, elementwise);
+        fp8 = options.precision() == Precision.FP8
+                ? Optional.of(new CudaFp8(context, gelu, layerNorm, crossEntropy))
+                : Optional.empty();
         softmax = new CudaAttentionSoftmax(context);
         flash = new CudaFlashAttention(context, elementwise, options.wgmma());
         efficient = new CudaEfficientAttention(context, options.tf32(), elementwise);

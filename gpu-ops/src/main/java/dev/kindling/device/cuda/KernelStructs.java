@@ -51,6 +51,10 @@ final class KernelStructs {
             .longs("x", "values", "transposed", "maximum", "partial", "inverseA", "inverseB", "scale", "bias")
             .ints("rows");
 
+    static final StructLayout FP8_CROSS_ENTROPY = StructLayout.of("Fp8CrossEntropy")
+            .longs("losses", "statistics", "values", "transposed", "maximum", "scale", "logits", "targets", "lossScale")
+            .ints("rows");
+
     static final StructLayout FP8_LAYERNORM =
             residualLayerNorm("Fp8LayerNorm").longs("values", "transposed", "scale", "maximum");
 
@@ -69,6 +73,7 @@ final class KernelStructs {
             Map.entry("flash_forward", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward_hopper", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward_hopper_128", List.of(FLASH_ATTENTION)),
+            Map.entry("fp8_cross_entropy_hopper", List.of(FP8_CROSS_ENTROPY)),
             Map.entry("fp8_layernorm_hopper", List.of(FP8_LAYERNORM)),
             Map.entry("fp8_matmul_gelu_hopper", List.of(FP8_MATMUL_GELU)),
             Map.entry("fp8_quantize_hopper", List.of(FP8_QUANTIZE, FP8_QUANTIZE_ALL)),

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.Fp8Matmul;
 import dev.kindling.device.Fp8Matrix;
@@ -317,6 +318,62 @@ class Fp8OpsTest {
         if (biased) {
             f.assertClose("dBias", dBias, dBiasExpected, 4e-3);
         }
+    }
+
+    @ParameterizedTest(name = "({0}, {2}), vocabulary {1}")
+    @CsvSource({"16, 13, 64", "48, 65, 128", "272, 1000, 1024", "144, 50257, 50304"})
+    void gradientOfLogitsIsQuantized(int rows, int vocabulary, int padded) {
+        Tensor logits = f.gaussian(DType.BF16, 3, rows, padded);
+        double[] before = f.read(logits);
+        int[] targets = f.random().ints(rows, 0, vocabulary).toArray();
+        targets[3] = -1;
+        Tensor target = arena.allocate("targets", DType.I32, rows);
+        f.device().upload(targets, target);
+        CrossEntropy op = new CrossEntropy(logits, target, vocabulary, f.poisoned(DType.F32, rows));
+        double[] gradient = new double[rows * padded];
+        double[] losses = new double[rows];
+        for (int row = 0; row < rows; row++) {
+            if (targets[row] >= 0) {
+                losses[row] = softmax(before, row * padded, vocabulary, targets[row], gradient);
+            }
+        }
+        Fp8Matrix dLogits = matrix(DType.E5M2, rows, padded, 1 << 17);
+        ops.crossEntropyWithGradient(op, dLogits);
+        assertHolds("gradient", dLogits, gradient, 0.08);
+        f.assertClose("losses", op.losses(), losses, 1e-5);
+        assertThat(f.read(logits)).isEqualTo(before);
+    }
+
+    /** The loss of a row; its gradient, by the fixture's loss scale, goes to {@code gradient}. */
+    private static double softmax(double[] logits, int from, int vocabulary, int target, double[] gradient) {
+        double sum = 0;
+        for (int i = 0; i < vocabulary; i++) {
+            sum += Math.exp(logits[from + i]);
+        }
+        for (int i = 0; i < vocabulary; i++) {
+            double one = i == target ? 1 : 0;
+            gradient[from + i] = (Math.exp(logits[from + i]) / sum - one) * OpsFixture.STEP.lossScale();
+        }
+        return Math.log(sum) - logits[from + target];
+    }
+
+    @Test
+    void productsTakeSomeColumnsOfAMatrix() {
+        Fp8Matrix a = matrix(DType.E4M3, 96, 48, 16);
+        Fp8Matrix b = matrix(DType.E4M3, 96, 80, 16);
+        Tensor x = f.gaussian(DType.BF16, 1, 96, 48);
+        Tensor y = f.gaussian(DType.BF16, 1, 96, 80);
+        ops.quantize(x, a);
+        ops.quantize(y, b);
+        Fp8Matrix aPart = matrix(DType.E4M3, 32, 48, 16);
+        Fp8Matrix bPart = matrix(DType.E4M3, 32, 80, 16);
+        ops.quantize(x.slice(0, 16, 32), aPart);
+        ops.quantize(y.slice(0, 16, 32), bPart);
+        Tensor expected = f.poisoned(DType.F32, 48, 80);
+        ops.matmul(new Fp8Matmul(aPart.columns(), bPart.columns(), expected, null, false, false));
+        Tensor c = f.poisoned(DType.F32, 48, 80);
+        ops.matmul(new Fp8Matmul(a.slice(16, 32).columns(), b.slice(16, 32).columns(), c, null, false, false));
+        assertThat(f.read(c)).isEqualTo(f.read(expected));
     }
 
     /** Values and transpose are near, and the scale's maximum is that of the values. */

@@ -85,8 +85,9 @@ public final class CublasLt implements AutoCloseable {
      * @param type cudaDataType
      * @param transposed whether the product takes the transpose of the matrix that lies in memory
      * @param scaled whether it is multiplied by a factor, as FP8 is
+     * @param stride values from one column in memory to the next; 0: as many as a column has
      */
-    public record Operand(int type, boolean transposed, boolean scaled) {}
+    public record Operand(int type, boolean transposed, boolean scaled, long stride) {}
 
     /**
      * A kind of product.
@@ -141,17 +142,19 @@ public final class CublasLt implements AutoCloseable {
             }
             a = layout(problem.a(), problem.m(), problem.k());
             b = layout(problem.b(), problem.k(), problem.n());
-            d = layout(problem.typeD(), problem.m(), problem.n());
+            d = layout(problem.typeD(), problem.m(), problem.n(), 0);
             frees.add(() -> call("cublasLtMatmulDescDestroy", operation));
             choose(workspaceBytes);
         }
 
         private Pointer layout(Operand operand, long rows, long columns) {
-            return operand.transposed() ? layout(operand.type(), columns, rows) : layout(operand.type(), rows, columns);
+            return operand.transposed()
+                    ? layout(operand.type(), columns, rows, operand.stride())
+                    : layout(operand.type(), rows, columns, operand.stride());
         }
 
-        private Pointer layout(int type, long rows, long columns) {
-            Pointer layout = create("cublasLtMatrixLayoutCreate", type, rows, columns, rows);
+        private Pointer layout(int type, long rows, long columns, long stride) {
+            Pointer layout = create("cublasLtMatrixLayoutCreate", type, rows, columns, stride == 0 ? rows : stride);
             frees.add(() -> call("cublasLtMatrixLayoutDestroy", layout));
             return layout;
         }

@@ -8,6 +8,11 @@ import dev.kindling.monitor.TrainingEvent.GenerationStarted;
 import dev.kindling.monitor.TrainingEvent.RunEnded;
 import dev.kindling.monitor.TrainingEvent.RunStarted;
 import dev.kindling.report.StepMetrics;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.net.URI;
+import java.net.URLConnection;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.spark.SparkContext;
@@ -15,14 +20,24 @@ import org.apache.spark.SparkEnv;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.ui.SparkUI;
 import org.apache.spark.ui.WebUITab;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import scala.jdk.javaapi.CollectionConverters;
 
 /** The driver's end of {@link TrainingEvent}s and gauges for one run, and the live tab. Safe to share between threads. */
 public final class SparkMonitor implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(SparkMonitor.class);
+    /** After the first step, when there is something to show, and the start is over. */
+    private static final long WARM_UP_NANOS = 3_000_000_000L;
+
+    private static final int WARM_UP_MILLIS = 10_000;
+
     private final SparkContext spark;
     private final TrainingGauges gauges = new TrainingGauges();
     private final TrainingFeed feed;
     private String problem = "the run did not end";
+    private long firstStepNanos;
+    private boolean pageAsked;
 
     /**
      * Begins to show a run.
@@ -74,6 +89,31 @@ public final class SparkMonitor implements AutoCloseable {
     public synchronized void stepDone(StepMetrics step) {
         gauges.update(step);
         feed.add(step);
+        firstStepNanos = firstStepNanos == 0 ? System.nanoTime() : firstStepNanos;
+        if (!pageAsked && System.nanoTime() - firstStepNanos > WARM_UP_NANOS) {
+            pageAsked = true;
+            url().ifPresent(SparkMonitor::warmUp);
+        }
+    }
+
+    /** Asks for the page once, for it takes a second or two to load the classes of Spark's UI: nobody waits for that then. */
+    private static void warmUp(String url) {
+        Thread thread = new Thread(
+                () -> {
+                    try {
+                        URLConnection page = URI.create(url).toURL().openConnection();
+                        page.setConnectTimeout(WARM_UP_MILLIS);
+                        page.setReadTimeout(WARM_UP_MILLIS);
+                        try (InputStream html = page.getInputStream()) {
+                            html.transferTo(OutputStream.nullOutputStream());
+                        }
+                    } catch (IOException e) { // a UI that this process may not read, such as one with a login
+                        LOG.debug("{} was not warmed up: {}", url, e.toString());
+                    }
+                },
+                "kindling-page-warm-up");
+        thread.setDaemon(true);
+        thread.start();
     }
 
     public synchronized void checkpointCommitted(long step, String path) {

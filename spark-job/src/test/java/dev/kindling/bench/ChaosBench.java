@@ -26,14 +26,16 @@ import java.util.stream.Stream;
  *
  * <p>Run it in a folder with submit.sh, conf and spark-job/target/kindling.jar, with Spark's jars on the class path, quietly:
  * {@code java -cp tests.jar:kindling.jar:SPARK_JARS/* dev.kindling.bench.ChaosBench --runs 20}. Options: {@code --runs N},
- * {@code --kinds kill,freeze,driver,exception,socket}, {@code --steps N} between two faults, {@code --seed N}; all others are
- * those of {@code train}, such as {@code --device cuda --executors 2 --allreduce ring --set cluster.spares=1}.
+ * {@code --kinds kill,spare,freeze,driver,exception,socket}, {@code --steps N} between two faults, {@code --seed N}; all others
+ * are those of {@code train}, such as {@code --device cuda --executors 2 --allreduce ring}.
  */
 public final class ChaosBench {
     /** What may go wrong. */
     enum Kind {
         /** {@code kill -9} of an executor. */
         KILL,
+        /** The same with {@code cluster.spares: 1}, once a spare is ready; wants {@code --steps} enough for one to become it. */
+        SPARE,
         /** SIGSTOP of an executor. */
         FREEZE,
         /** {@code kill -9} of the driver, then {@code train --resume} at once. */
@@ -88,7 +90,7 @@ public final class ChaosBench {
         ChaosBench bench = new ChaosBench(arguments);
         System.out.println("files in " + bench.folder);
         byte[] undisturbed;
-        try (ChaosTraining calm = bench.training("undisturbed")) {
+        try (ChaosTraining calm = bench.training("undisturbed", List.of())) {
             calm.start(false);
             calm.awaitEnd();
             undisturbed = calm.weights(bench.lastStep());
@@ -106,8 +108,9 @@ public final class ChaosBench {
         return (runs + 1) * spacing;
     }
 
-    private ChaosTraining training(String name) throws IOException {
+    private ChaosTraining training(String name, List<String> more) throws IOException {
         List<String> settings = new ArrayList<>(TINY);
+        settings.addAll(more);
         settings.addAll(List.of(
                 "train.max_steps=" + lastStep(),
                 "train.lr_decay_steps=" + lastStep(),
@@ -123,9 +126,13 @@ public final class ChaosBench {
 
     private String row(Kind kind, byte[] undisturbed) throws Exception {
         List<Cost> costs = new ArrayList<>();
-        try (ChaosTraining training = training(kind.name().toLowerCase(Locale.ROOT))) {
+        List<String> more = kind == Kind.SPARE ? List.of("cluster.spares=1") : List.of();
+        try (ChaosTraining training = training(kind.name().toLowerCase(Locale.ROOT), more)) {
             training.start(false);
             for (int fault = 1; fault <= runs; fault++) {
+                if (kind == Kind.SPARE) {
+                    awaitSpare(training, fault);
+                }
                 costs.add(strike(training, kind, (long) fault * spacing + random.nextInt(spacing / 2)));
             }
             training.awaitEnd();
@@ -159,7 +166,7 @@ public final class ChaosBench {
         long victim = List.copyOf(ranks).get(random.nextInt(ranks.size()));
         long struck = System.currentTimeMillis();
         switch (kind) {
-            case KILL -> signal("KILL", victim);
+            case KILL, SPARE -> signal("KILL", victim);
             case FREEZE -> signal("STOP", victim);
             case EXCEPTION -> training.ask(victim, "exception");
             case SOCKET -> training.ask(victim, "socket");
@@ -176,6 +183,17 @@ public final class ChaosBench {
             signal("KILL", victim); // long replaced
         }
         return cost;
+    }
+
+    /** Waits until a spare is ready in the generation after so many faults less one. */
+    private void awaitSpare(ChaosTraining training, int fault) throws Exception {
+        long end = System.currentTimeMillis() + PATIENCE_MILLIS;
+        while (training.sparesReady() < fault) {
+            if (System.currentTimeMillis() > end || !training.isRunning()) {
+                throw new IllegalStateException("no spare is ready; give it more --steps, or see " + folder);
+            }
+            Thread.sleep(POLL_MILLIS);
+        }
     }
 
     private static Set<Long> pids(Stream<Step> steps) {

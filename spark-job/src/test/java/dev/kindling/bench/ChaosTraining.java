@@ -159,6 +159,16 @@ final class ChaosTraining implements AutoCloseable {
                 .findFirst();
     }
 
+    /** How often an executor has become ready to take a lost seat: once in each generation. */
+    long sparesReady() throws IOException {
+        Path log = run.resolve("kindling.log");
+        return Files.exists(log)
+                ? Files.readAllLines(log).stream()
+                        .filter(line -> line.contains("ready to take a lost seat: "))
+                        .count()
+                : 0;
+    }
+
     /** Asks the agent of a process for something. */
     void ask(long pid, String what) throws IOException {
         Files.createFile(folder.resolve(pid + "." + what));

@@ -50,13 +50,27 @@ final class CheckpointFiles {
      */
     record Place(Path tensors, Path state) {}
 
+    /** Asked before a checkpoint becomes one. */
+    interface Condition {
+        boolean holds() throws IOException;
+    }
+
     void write(Place place, Checkpoint checkpoint) throws IOException {
+        write(place, checkpoint, () -> true);
+    }
+
+    /** The same; without the condition, {@code state.json} is not written, and false returned. */
+    boolean write(Place place, Checkpoint checkpoint, Condition condition) throws IOException {
         ObjectNode body = checkpoint.state().toJson();
         ObjectNode files = body.putObject("files");
         files.set(MODEL, writeTensors(new Path(place.tensors, MODEL), model(checkpoint)));
         files.set(OPTIMIZER, writeTensors(new Path(place.tensors, OPTIMIZER), optimizer(checkpoint)));
         byte[] json = CheckpointFormat.write(body);
-        storage.create(new Path(place.state, STATE), out -> out.write(json));
+        boolean holds = condition.holds();
+        if (holds) {
+            storage.create(new Path(place.state, STATE), out -> out.write(json));
+        }
+        return holds;
     }
 
     /** Reads the tensors of some of the files; what a target has taken is valid only when this returns. */

@@ -22,6 +22,7 @@ import java.util.OptionalLong;
  * @param bestValLoss the lowest validation loss so far, in nats a token; empty before the first evaluation
  * @param bestStep the step at which it was measured, whose checkpoint is kept; empty before the first evaluation
  * @param fp8History the largest values of past steps that FP8 training makes its scales from; empty in other precisions
+ * @param steps what a rank knows of the last steps, ascending, where the driver that keeps the record was gone; else empty
  */
 public record CheckpointState(
         long step,
@@ -32,7 +33,8 @@ public record CheckpointState(
         int worldSize,
         OptionalDouble bestValLoss,
         OptionalLong bestStep,
-        List<Float> fp8History) {
+        List<Float> fp8History,
+        List<JsonNode> steps) {
 
     /** That of a run in another precision than FP8. */
     public CheckpointState(
@@ -44,7 +46,7 @@ public record CheckpointState(
             int worldSize,
             OptionalDouble bestValLoss,
             OptionalLong bestStep) {
-        this(step, config, tokenizer, seed, dataPosition, worldSize, bestValLoss, bestStep, List.of());
+        this(step, config, tokenizer, seed, dataPosition, worldSize, bestValLoss, bestStep, List.of(), List.of());
     }
 
     /** What the moments of its optimizer are stored as: BF16 where they are trained so, else F32. */
@@ -68,6 +70,9 @@ public record CheckpointState(
             ArrayNode history = node.putArray("fp8_history");
             fp8History.forEach(history::add);
         }
+        if (!steps.isEmpty()) {
+            node.putArray("steps").addAll(steps);
+        }
         node.set("config", config);
         node.set("tokenizer", tokenizer);
         return node;
@@ -85,6 +90,8 @@ public record CheckpointState(
         JsonNode bestStep = node.path("best_step"); // not in checkpoints of version 0.1
         List<Float> fp8History = new ArrayList<>(); // of FP8 training alone
         node.path("fp8_history").forEach(value -> fp8History.add(value.floatValue()));
+        List<JsonNode> steps = new ArrayList<>(); // of a checkpoint that was written without a driver
+        node.path("steps").forEach(steps::add);
         return new CheckpointState(
                 node.get("step").longValue(),
                 node.path("config"),
@@ -94,6 +101,7 @@ public record CheckpointState(
                 node.get("world_size").intValue(),
                 best.isNumber() ? OptionalDouble.of(best.doubleValue()) : OptionalDouble.empty(),
                 bestStep.isIntegralNumber() ? OptionalLong.of(bestStep.longValue()) : OptionalLong.empty(),
-                fp8History);
+                fp8History,
+                steps);
     }
 }

@@ -98,7 +98,7 @@ public final class CheckpointStore {
      */
     public Path commit(Path staged, long step) throws IOException {
         Path committed = committed(step);
-        if (storage.isObjectStore()) {
+        if (storage.isObjectStore() && !RescuedCheckpoints.isOne(staged)) {
             String state = storage.read(new Path(staged, CheckpointFiles.STATE));
             storage.write(new Path(committed, CheckpointFiles.STATE), state);
         } else {
@@ -132,9 +132,11 @@ public final class CheckpointStore {
         return storage.files().exists(new Path(checkpoint, CheckpointFiles.STATE));
     }
 
-    /** Whether a directory was staged, or put aside, for a commit. */
+    /** Whether a directory was staged, or put aside, for a commit, by whomever. */
     static boolean isPassing(Path directory) {
-        return directory.getName().startsWith(STAGED) || directory.getName().startsWith(REPLACED);
+        return directory.getName().startsWith(STAGED)
+                || directory.getName().startsWith(REPLACED)
+                || RescuedCheckpoints.isOne(directory);
     }
 
     /** Where the checkpoint of a step is once it is committed. */
@@ -175,6 +177,41 @@ public final class CheckpointStore {
      * @param skipped one line each: which, and what is wrong with it
      */
     public record Recovery(Optional<CheckpointState> found, List<String> skipped) {}
+
+    /** What ranks have written without a driver. */
+    public RescuedCheckpoints rescued() {
+        return new RescuedCheckpoints(storage, this);
+    }
+
+    /**
+     * Commits the newest that ranks have written without a driver, if it is newer than every other.
+     *
+     * @return its step
+     */
+    public OptionalLong commitRescued() throws IOException {
+        Optional<RescuedCheckpoints.Rescued> newest = rescued().newest(newestStep());
+        if (newest.isEmpty()) {
+            return OptionalLong.empty();
+        }
+        long step = newest.get().state().step();
+        commit(newest.get().path(), step);
+        return OptionalLong.of(step);
+    }
+
+    /** The step of the newest committed one, whole or not; 0 without one. */
+    public long newestStep() throws IOException {
+        return list().stream().mapToLong(CheckpointStore::step).max().orElse(0);
+    }
+
+    /** As {@link #latestValid}, and of what ranks have written without a driver, which is yet to be committed. */
+    public Recovery latestValidOrRescued() throws IOException {
+        Recovery committed = latestValid();
+        long step = committed.found().map(CheckpointState::step).orElse(0L);
+        return rescued()
+                .newest(step)
+                .map(newer -> new Recovery(Optional.of(newer.state()), committed.skipped()))
+                .orElse(committed);
+    }
 
     /** Finds the newest valid checkpoint. Reads the files to check them, without holding their tensors in memory. */
     public Recovery latestValid() throws IOException {

@@ -15,6 +15,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.hadoop.util.ShutdownHookManager;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.scheduler.SparkListener;
 
@@ -82,7 +83,7 @@ public final class Coordinator implements AutoCloseable {
 
     DriverReply receive(RankMessage message) {
         if (message instanceof RankMessage.Retains question) {
-            return question.job().equals(job) ? new DriverReply.Ok() : new DriverReply.Stop("another job runs");
+            return retains(question);
         }
         GenerationState current = open;
         if (current == null) {
@@ -100,6 +101,13 @@ public final class Coordinator implements AutoCloseable {
             return handled(question);
         }
         return reply;
+    }
+
+    private DriverReply retains(RankMessage.Retains question) {
+        if (!question.job().equals(job)) {
+            return new DriverReply.Stop("another job runs");
+        }
+        return ShutdownHookManager.get().isShutdownInProgress() ? new DriverReply.Ending() : new DriverReply.Ok();
     }
 
     /** The rank sends them again where there is no room for them. */

@@ -6,13 +6,22 @@ package dev.kindling.coordinate;
  * @param job as its driver names it
  */
 public record JobPlace(String job) {
+    /** What a rank leaves; closed when the job is over. */
+    public interface Kept extends AutoCloseable {
+        /** The driver is gone and this process is about to end: saves what would be lost with it. */
+        default void orphaned() {}
+
+        @Override
+        void close();
+    }
+
     /** What was left here, the caller's from now on; or null. */
-    public AutoCloseable take() {
+    public Kept take() {
         return CoordinatorEndpoint.retained().take(job);
     }
 
-    /** Leaves something for the job's next rank here; it is closed when the job is over. */
-    public void keep(AutoCloseable left) {
+    /** Leaves something for the job's next rank here. */
+    public void keep(Kept left) {
         CoordinatorEndpoint.retained().keep(job, left);
     }
 }

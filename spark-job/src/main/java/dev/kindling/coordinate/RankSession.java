@@ -210,6 +210,11 @@ public final class RankSession implements AutoCloseable {
         return ask(new RankMessage.MayEnd(generation.number(), rank)) instanceof DriverReply.Ok;
     }
 
+    /** Has this rank leave, as by an order of the driver's. */
+    void stop(String reason) {
+        heartbeat.stop(reason);
+    }
+
     /** Whether the driver has told this rank to stop. */
     boolean mustStop() {
         return heartbeat.mustStop();

@@ -52,6 +52,7 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
         TaskContext task = TaskContext.get();
         int rank = task.partitionId();
         try (RankSession session = new RankSession(generation, job, limits, rank)) {
+            ExecutorProcess.began(session);
             try {
                 byte[] result = joinAndRun(session, gpuOf(task));
                 session.left();
@@ -65,6 +66,8 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
                     session.endProcess("rank " + rank + " has lost its device: " + oneLine(e));
                 }
                 throw new IllegalStateException(oneLine(e), e);
+            } finally {
+                ExecutorProcess.ended(session);
             }
         } finally {
             // The order to stop interrupts this thread, which Spark will use again.

@@ -2,25 +2,34 @@ package dev.kindling.coordinate;
 
 import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.RankMessage;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
  * The one thing of an executor process that outlives a generation: what a rank leaves to the next one of its job. While
- * no rank has it, a thread asks the driver whether the job still runs, and closes it when that is over or the driver is
- * gone. Thread-safe.
+ * no rank has it, a thread asks the driver whether the job still runs, and closes it when that is over, or the driver has
+ * not answered for long: a process whose driver is gone ends soon, and saves it first, see {@link ExecutorProcess}.
+ * Thread-safe.
  */
 final class Retained {
     private static final Logger LOG = LoggerFactory.getLogger(Retained.class);
     private static final long ASK_MILLIS = 1_000;
+    /** Questions in a row without an answer. */
+    private static final int MOST_UNANSWERED = 30;
 
-    private AutoCloseable kept;
+    private JobPlace.Kept kept;
     private String job;
     private long keeping;
 
+    /** The job for which something is kept here. */
+    synchronized Optional<String> job() {
+        return kept == null ? Optional.empty() : Optional.of(job);
+    }
+
     /** What was kept for the job, the caller's from now on, or null. What was kept for another one is closed. */
-    synchronized AutoCloseable take(String ofJob) {
-        AutoCloseable taken = kept;
+    synchronized JobPlace.Kept take(String ofJob) {
+        JobPlace.Kept taken = kept;
         kept = null;
         if (taken != null && !ofJob.equals(job)) {
             close(taken);
@@ -30,7 +39,7 @@ final class Retained {
     }
 
     /** Keeps it in the place of anything else. */
-    synchronized void keep(String ofJob, AutoCloseable left) {
+    synchronized void keep(String ofJob, JobPlace.Kept left) {
         if (kept != null) {
             close(kept);
         }
@@ -43,8 +52,12 @@ final class Retained {
     }
 
     private void watch(long turn, String ofJob) {
+        int unanswered = 0;
         while (isKept(turn)) {
-            if (!goesOn(ofJob)) {
+            Optional<DriverReply> reply = ask(ofJob);
+            unanswered = reply.isPresent() ? 0 : unanswered + 1;
+            boolean over = reply.filter(DriverReply.Stop.class::isInstance).isPresent();
+            if (over || unanswered == MOST_UNANSWERED) {
                 release(turn);
             }
             try {
@@ -59,12 +72,12 @@ final class Retained {
         return kept != null && keeping == turn;
     }
 
-    private static boolean goesOn(String ofJob) {
+    private static Optional<DriverReply> ask(String ofJob) {
         try {
-            return CoordinatorEndpoint.ask(new RankMessage.Retains(0, 0, ofJob)) instanceof DriverReply.Ok;
+            return Optional.of(CoordinatorEndpoint.ask(new RankMessage.Retains(0, 0, ofJob)));
         } catch (Exception e) { // the driver is gone, or will not be reached by a rank either
             LOG.warn("no word from the driver: {}", e.toString());
-            return false;
+            return Optional.empty();
         }
     }
 
@@ -76,10 +89,10 @@ final class Retained {
         }
     }
 
-    private static void close(AutoCloseable thing) {
+    private static void close(JobPlace.Kept thing) {
         try {
             thing.close();
-        } catch (Exception e) {
+        } catch (RuntimeException e) {
             LOG.warn("what a rank had left could not be closed: {}", e.toString());
         }
     }

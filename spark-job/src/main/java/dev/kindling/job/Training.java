@@ -62,7 +62,7 @@ public final class Training {
         start.requireVocabulary(corpus.shards().tokenizer().toJson());
         watched.watcher().prepared();
         TrainingBody body =
-                new TrainingBody(config, run.toString(), corpus.folder().toString());
+                new TrainingBody(config, run.toString(), corpus.folder().toString(), owned.training());
         try (TrainingRecord record = new TrainingRecord(config, run, spark, watched.watcher());
                 Coordinator coordinator = new Coordinator(spark, record.handlers())) {
             record.url().ifPresent(url -> System.out.println("watch it at " + url));

@@ -6,6 +6,7 @@ import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.DataException;
 import dev.kindling.storage.NoSpaceException;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.Locale;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
@@ -14,6 +15,9 @@ import org.slf4j.LoggerFactory;
 /** The newest checkpoint of a run that is being trained, on its driver, which commits them. Used by one thread at a time. */
 public final class NewestCheckpoint {
     private static final Logger LOG = LoggerFactory.getLogger(NewestCheckpoint.class);
+
+    /** How long ranks that save what they hold may get no further, before training goes on without it. */
+    private static final Duration RESCUE_PATIENCE = Duration.ofSeconds(3);
 
     private final RunDirectory run;
     private final CheckpointStore store;
@@ -45,9 +49,26 @@ public final class NewestCheckpoint {
         return step;
     }
 
+    /** The same, after what ranks have written that had lost this driver, or an earlier one, is committed. */
+    public long stepWithRescued() {
+        try {
+            store.commitRescued().ifPresent(rescued -> {
+                step = rescued;
+                String line = "step " + rescued + " was saved by executors whose driver was gone";
+                LOG.warn("{}", line);
+                System.err.println("kindling: " + line);
+            });
+            return step;
+        } catch (IOException e) {
+            throw unreadable(e);
+        }
+    }
+
     /** The step of the newest one that is whole, 0 without one, after reading it through; damaged ones are passed over. */
     public long verified() {
         try {
+            store.rescued().await(RESCUE_PATIENCE);
+            stepWithRescued();
             CheckpointStore.Recovery recovery = store.latestValid();
             recovery.skipped().forEach(line -> {
                 LOG.warn("{}", line);
@@ -62,13 +83,17 @@ public final class NewestCheckpoint {
             step = recovery.found().map(CheckpointState::step).orElse(0L);
             return step;
         } catch (IOException e) {
-            throw new FatalJobException(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot look for checkpoints in %s (%s); check that it can be read",
-                            run,
-                            DataException.reason(e)),
-                    e);
+            throw unreadable(e);
         }
+    }
+
+    private FatalJobException unreadable(IOException e) {
+        return new FatalJobException(
+                String.format(
+                        Locale.ROOT,
+                        "cannot look for checkpoints in %s (%s); check that it can be read",
+                        run,
+                        DataException.reason(e)),
+                e);
     }
 }

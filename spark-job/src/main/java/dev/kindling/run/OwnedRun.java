@@ -123,7 +123,29 @@ public final class OwnedRun implements AutoCloseable {
         return new Path(run.path(), ".owner");
     }
 
-    /** The marker of a training that has ended, where its submission may have another attempt. */
+    /** What tells this training from others that have owned the run, see {@link RunDirectory#isOwnedBy}. */
+    public String training() {
+        return owner.id();
+    }
+
+    /**
+     * Whether no other training than this one has owned the run since: its marker is there, or it was left by a signal and
+     * nobody came after.
+     */
+    static boolean isOwnedBy(RunDirectory run, String training) throws IOException {
+        Storage storage = run.storage();
+        Path marker = storage.files().exists(marker(run)) ? marker(run) : lastMarker(run);
+        try {
+            return OwnerMarker.id(storage.read(marker)).equals(Optional.of(training));
+        } catch (FileNotFoundException e) {
+            return false;
+        }
+    }
+
+    /**
+     * The marker of a training that has ended, where its submission may have another attempt, or its ranks may not have
+     * ended yet.
+     */
     private static Path lastMarker(RunDirectory run) {
         return new Path(run.path(), ".owner.last");
     }
@@ -195,8 +217,10 @@ public final class OwnedRun implements AutoCloseable {
     private void release() {
         try {
             if (isOurs()) {
-                if (owner.submission() != null) {
+                if (owner.submission() != null || ShutdownHookManager.get().isShutdownInProgress()) {
                     run.storage().write(lastMarker(run), owner.toJson());
+                } else {
+                    run.storage().files().delete(lastMarker(run), false);
                 }
                 run.storage().files().delete(marker(run), false);
             }

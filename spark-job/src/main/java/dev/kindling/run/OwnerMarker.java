@@ -46,6 +46,15 @@ record OwnerMarker(String id, String user, String host, long process, String sin
         return text.equals(toJson());
     }
 
+    /** The id of the training that has left the marker {@code text}; empty where a crash has torn it. */
+    static Optional<String> id(String text) {
+        try {
+            return Optional.of(JSON.readValue(text, OwnerMarker.class).id);
+        } catch (JsonProcessingException e) {
+            return Optional.empty();
+        }
+    }
+
     /** The submission whose driver has left the marker {@code text}; empty for a driver that is started once. */
     static Optional<String> submission(String text) {
         try {

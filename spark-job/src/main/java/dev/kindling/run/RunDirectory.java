@@ -105,6 +105,14 @@ public final class RunDirectory {
         return OwnedRun.take(this, config, resume);
     }
 
+    /**
+     * Whether no other training has owned this directory since the one that {@link OwnedRun#training} names, for ranks whose
+     * driver is gone.
+     */
+    public boolean isOwnedBy(String training) throws IOException {
+        return OwnedRun.isOwnedBy(this, training);
+    }
+
     private Path configFile() {
         return new Path(path, "config.yaml");
     }
@@ -143,7 +151,7 @@ public final class RunDirectory {
     }
 
     /** The last step in {@code metrics.jsonl}; 0 if there is none. */
-    long metricsStep() throws IOException {
+    public long metricsStep() throws IOException {
         return MetricsLog.lastStep(storage, metricsFile());
     }
 

@@ -147,7 +147,7 @@ public record StartingPoint(
                     changes));
         });
         CheckpointStore store = run.checkpoints(config.checkpoint().keep());
-        CheckpointStore.Recovery recovery = store.latestValid();
+        CheckpointStore.Recovery recovery = store.latestValidOrRescued();
         if (recovery.found().isEmpty()) {
             requireNoneYet(run, recovery, recorded);
             StartingPoint anew = ofNew(config, hadoop);

@@ -30,13 +30,18 @@ record Beginning(
         return !start.holders().isEmpty();
     }
 
+    /** Whether steps before it may not all be told and evaluated; the same on all ranks, once the state is restored. */
+    boolean goesOn() {
+        return live() || rank.seat().hasReports();
+    }
+
     /** The rank that knows best what was known beside the weights. */
     int lead() {
-        return start.holders().get(0).get(0);
+        return live() ? start.holders().get(0).get(0) : 0;
     }
 
     boolean leads() {
-        return live() && lead() == rank.member().rank();
+        return lead() == rank.member().rank();
     }
 
     /**
@@ -100,6 +105,7 @@ record Beginning(
                     replica.adamW());
             rank.seat().best(BestLoss.of(state));
             replica.model().fp8History(state.fp8History());
+            rank.seat().restoreReports(state.steps());
         } catch (CheckpointException e) { // the driver looks at all of them before the next attempt
             throw new IllegalStateException(e.getMessage(), e);
         }

@@ -1,21 +1,27 @@
 package dev.kindling.train;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.kindling.allreduce.Rounding;
+import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.config.ClusterSection.Compression;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.JobPlace;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.HeldState;
+import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
+import dev.kindling.device.TensorReader;
 import dev.kindling.exchange.RoundingSchedule;
 import dev.kindling.model.ExecutorDevice;
+import dev.kindling.model.ModelWeights;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.parameter.OptimizerShard;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import dev.kindling.train.checkpoint.HeldCheckpoint;
+import dev.kindling.train.checkpoint.Rescue;
 import java.io.IOException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -23,6 +29,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,7 +38,7 @@ import org.slf4j.LoggerFactory;
  * that it has finished, and what is known beside the weights. A rank takes it when it begins and leaves it when it is
  * interrupted, wherever that is; used by one thread at a time.
  */
-final class Seat implements AutoCloseable {
+final class Seat implements JobPlace.Kept {
     private static final Logger LOG = LoggerFactory.getLogger(Seat.class);
     /** More than a rank may have on the way to the driver. */
     private static final int MOST_REPORTS = 10_000;
@@ -48,6 +55,8 @@ final class Seat implements AutoCloseable {
     private BestLoss best = BestLoss.NONE;
     /** The last finished step, for as long as its evaluation is due. */
     private StepReport unfinished;
+    /** What the rank that sat here last does without a driver; null before there was one. */
+    private Rescue rescue;
 
     private Seat(TrainConfig config, Device device) {
         this.config = config;
@@ -168,15 +177,82 @@ final class Seat implements AutoCloseable {
         }
     }
 
+    /** Goes on with the last steps as a checkpoint has them. */
+    void restoreReports(List<JsonNode> steps) {
+        for (JsonNode step : steps) {
+            told(MessageCodec.fromTree(step, StepReport.class));
+        }
+        if (!reports.isEmpty() && reports.getLast().valLoss() == null) { // evaluated now, if that is due
+            unfinished = reports.removeLast();
+        }
+    }
+
     /** The last steps, which the driver may not have heard of from all ranks. */
     List<StepReport> reports() {
         return new ArrayList<>(reports);
+    }
+
+    /** Whether there are steps that the driver may not have heard of. */
+    boolean hasReports() {
+        return unfinished != null || !reports.isEmpty();
     }
 
     /** The driver knows all steps so far, or they do not count. */
     void forgetReports() {
         reports.clear();
         unfinished = null;
+    }
+
+    /**
+     * What a checkpoint holds besides tensors.
+     *
+     * @param done steps
+     * @param steps see {@link CheckpointState#steps}
+     */
+    CheckpointState state(long done, int worldSize, List<JsonNode> steps) {
+        return new CheckpointState(
+                done,
+                config.toTree(),
+                shards.tokenizer().toJson(),
+                config.train().seed(),
+                done * config.train().globalBatch(),
+                worldSize,
+                best.valLossIfAny(),
+                best.stepIfAny(),
+                model.fp8History(),
+                steps);
+    }
+
+    /** What is to be done with the state here when the driver is gone. */
+    void rescue(Rescue ofThisRank) {
+        rescue = ofThisRank;
+    }
+
+    /** Has the last finished step saved by this rank or by another one. */
+    @Override
+    public void orphaned() {
+        if (rescue == null || model == null) {
+            return;
+        }
+        try (TensorReader reader = device.reader()) {
+            long step = held(OptimizerShard.WHOLE).step();
+            rescue.run(
+                    step,
+                    committed -> new ModelWeights(model.parameters())
+                            .checkpoint(state(step, rescue.ranks(), reportsAfter(committed)), model.snapshot(reader)));
+        } catch (IOException | RuntimeException | Error e) {
+            LOG.error("the last finished step could not be saved; the last checkpoint remains", e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private List<JsonNode> reportsAfter(long step) {
+        Stream<StepReport> last = Stream.ofNullable(unfinished);
+        return Stream.concat(reports.stream(), last)
+                .filter(report -> report.step() > step)
+                .map(MessageCodec::toTree)
+                .toList();
     }
 
     @Override

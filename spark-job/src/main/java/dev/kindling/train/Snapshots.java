@@ -10,7 +10,6 @@ import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.DeviceMemoryException;
 import dev.kindling.tensor.Tensor;
-import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -105,8 +104,7 @@ final class Snapshots implements AutoCloseable {
                     + whyNotOnHost.get()
                     + "; give it more (spark.executor.memoryOverhead, or a larger host), or raise checkpoint.interval");
         }
-        List<DeviceFloats> state = replica.state().stream().map(this::floats).toList();
-        return Optional.of(new Taken(new Snapshot(state.get(0), state.get(1), state.get(2)), Place.STATE));
+        return Optional.of(new Taken(replica.model().snapshot(reader), Place.STATE));
     }
 
     /** Whether there is a copy on the device; decided once, when all that a step needs is allocated. */

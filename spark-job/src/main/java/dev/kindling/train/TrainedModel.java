@@ -7,9 +7,12 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.KernelForecast;
+import dev.kindling.device.TensorReader;
 import dev.kindling.exchange.StateHandover;
+import dev.kindling.model.DeviceFloats;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.model.HostRoom;
+import dev.kindling.model.Snapshot;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.nn.parameter.OptimizerShard;
@@ -144,6 +147,15 @@ final class TrainedModel {
         handover.run(holders, List.of(adamW.secondMoments()));
         gpt.fp8().ifPresent(fp8 -> handover.run(holders, List.of(fp8.history())));
         changed(step);
+    }
+
+    /** Weights and moments as they are, for as long as no step changes them: of a model that is not sharded. */
+    Snapshot snapshot(TensorReader reader) {
+        Device device = memory.device();
+        return new Snapshot(
+                new DeviceFloats(device, parameters.master(), reader),
+                new DeviceFloats(device, adamW.firstMoments(), reader),
+                new DeviceFloats(device, adamW.secondMoments(), reader));
     }
 
     /** The history that FP8 makes its scales from, for a checkpoint; empty in other precisions. */

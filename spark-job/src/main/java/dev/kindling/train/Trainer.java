@@ -2,7 +2,6 @@ package dev.kindling.train;
 
 import dev.kindling.allreduce.AllReduce;
 import dev.kindling.attention.Sdpa;
-import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
@@ -24,6 +23,7 @@ import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DeviceMemoryException;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 
 /** The executor's loop: one rank of one generation, from the newest step that is held or saved to the last one. */
@@ -133,7 +133,7 @@ final class Trainer {
                 checkpoints;
                 Prefetcher<StepBatches> batches =
                         source.prefetch(start, config.train().maxSteps(), share, rank.member())) {
-            if (beginning.live()) {
+            if (beginning.goesOn()) {
                 goOn(start);
             }
             rank.member().enter("training");
@@ -179,7 +179,7 @@ final class Trainer {
         }
         seat.forgetReports();
         rank.member().stepReached(done);
-        if (beginning.start().committed() < done) {
+        if (beginning.start().committed() < done || valLoss != null) {
             saveIfDue(done);
         }
     }
@@ -272,21 +272,8 @@ final class Trainer {
 
     private void save(long done) throws IOException {
         energy.pause();
-        checkpoints.save(state(done));
+        checkpoints.save(seat.state(done, allReduce.worldSize(), List.of()));
         rank.member().enter("training");
         energy.resume();
-    }
-
-    private CheckpointState state(long done) {
-        return new CheckpointState(
-                done,
-                config.toTree(),
-                rank.shards().tokenizer().toJson(),
-                config.train().seed(),
-                done * config.train().globalBatch(),
-                allReduce.worldSize(),
-                seat.best().valLossIfAny(),
-                seat.best().stepIfAny(),
-                replica.model().fp8History());
     }
 }

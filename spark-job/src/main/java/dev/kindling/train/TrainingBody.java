@@ -26,6 +26,7 @@ import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DeviceMemoryException;
+import dev.kindling.train.checkpoint.Rescue;
 import java.io.IOException;
 import java.util.Optional;
 import org.apache.spark.SparkEnv;
@@ -35,8 +36,9 @@ import org.apache.spark.SparkEnv;
  *
  * @param run the run directory
  * @param shards the folder of shards
+ * @param training that owns the run directory
  */
-public record TrainingBody(TrainConfig config, String run, String shards) implements GenerationBody {
+public record TrainingBody(TrainConfig config, String run, String shards, String training) implements GenerationBody {
     @Override
     public byte[] run(RankSession member, AllReduce allReduce) throws IOException {
         StartClock clock = StartClock.now();
@@ -106,8 +108,14 @@ public record TrainingBody(TrainConfig config, String run, String shards) implem
                         .orElse(null)) {
             ShardSet set = seat.shards(shards);
             clock.mark("shards");
-            CheckpointStore store = RunDirectory.at(run, Storage.settings())
-                    .checkpoints(config.checkpoint().keep());
+            RunDirectory directory = RunDirectory.at(run, Storage.settings());
+            CheckpointStore store = directory.checkpoints(config.checkpoint().keep());
+            seat.rescue(new Rescue(
+                    store.rescued(),
+                    () -> directory.isOwnedBy(training),
+                    store::newestStep,
+                    member.rank(),
+                    allReduce.worldSize()));
             Trainer.Rank rank = new Trainer.Rank(
                     member, new RankLinks(allReduce, Optional.ofNullable(gpus)), seat, set, store, clock);
             return new Trainer(config, rank, arena).run();

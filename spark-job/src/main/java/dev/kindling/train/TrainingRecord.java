@@ -7,6 +7,7 @@ import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.monitor.SparkMonitor;
 import dev.kindling.report.MetricsLog;
+import dev.kindling.report.RankCount;
 import dev.kindling.report.RankTimes;
 import dev.kindling.report.StepMetrics;
 import dev.kindling.report.Stragglers;
@@ -19,7 +20,6 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
@@ -39,6 +39,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private static final int STRAGGLER_STEPS = 100;
 
     private final TrainConfig config;
+    private final RunDirectory run;
     private final NewestCheckpoint checkpoints;
     private final SparkMonitor monitor;
     private final TrainingWatcher watcher;
@@ -51,7 +52,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private boolean memoryTold;
     private boolean stepping; // whether the running generation has got to a step
 
-    private int worldSize;
+    private final RankCount rankCount;
     private Stragglers stragglers = new Stragglers(List.of());
     private boolean stragglerNamed;
     private StepMetrics last;
@@ -63,6 +64,9 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     public TrainingRecord(TrainConfig config, RunDirectory run, JavaSparkContext spark, TrainingWatcher watcher) {
         this.watcher = watcher;
         this.config = config;
+        this.run = run;
+        this.rankCount =
+                new RankCount(config.cluster().executors(), config.cluster().minExecutors());
         this.checkpoints = run.newest(config.checkpoint().keep());
         this.metrics = run.metrics();
         this.tensorBoard = run.tensorBoard();
@@ -100,16 +104,19 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     }
 
     private void stepDone(Generation from, int rank, StepReport report) {
-        begin(from);
+        begin(from, from.startStep());
         stepping = true;
         add(from, rank, report);
     }
 
     /** What the ranks of an earlier generation have finished, as one of them knows it. */
-    private void stepsFinished(Generation from, int rank, StepReport.Finished finished) {
-        begin(from);
+    private void stepsFinished(Generation from, int rank, StepReport.Finished finished) throws IOException {
+        // Of a run whose driver was lost, ranks may know of steps that it has not written.
+        boolean first = generation == 0;
+        long recorded = first ? Math.min(run.metricsStep(), from.startStep()) : lastStep();
+        begin(from, first ? recorded : from.startStep());
         for (StepReport step : finished.steps()) {
-            if (step.step() > lastStep() && step.step() <= from.startStep()) {
+            if (step.step() > recorded && step.step() <= from.startStep()) {
                 StepReport[] ranks = new StepReport[from.worldSize()];
                 Arrays.fill(ranks, step.withoutTimes());
                 ranks[rank] = step;
@@ -128,8 +135,12 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         monitor.checkpointCommitted(request.step(), committed.toString());
     }
 
-    /** A new generation starts: what an earlier one has reported beyond its first step is forgotten. */
-    private void begin(Generation from) {
+    /**
+     * A new generation starts: what an earlier one has reported beyond its first step is forgotten.
+     *
+     * @param recorded the last step that stays in the files
+     */
+    private void begin(Generation from, long recorded) {
         if (from.number() == generation) {
             return;
         }
@@ -137,37 +148,16 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         stragglers =
                 new Stragglers(places.values().stream().limit(from.worldSize()).toList());
         stragglerNamed = false;
-        announceSize(from);
+        rankCount.goesOn(from.worldSize(), from.startStep());
         closeProgress();
         if (generation == 0 || lastStep() > from.startStep()) {
             flush();
-            metrics.restart(from.startStep());
-            tensorBoard.restart(from.startStep());
+            metrics.restart(recorded);
+            tensorBoard.restart(recorded);
         }
         generation = from.number();
         progress = new TrainProgress(
                 from.startStep(), config.train().maxSteps(), TrainProgress.onTerminal(), System.out, LINE_PERIOD);
-    }
-
-    /** Tells the user when there are fewer ranks than wanted, and when no longer. */
-    private void announceSize(Generation from) {
-        int wanted = config.cluster().executors();
-        if (from.worldSize() < wanted) {
-            System.err.printf(
-                    Locale.ROOT,
-                    "kindling: going on with %d of %d executors from step %d, as cluster.min_executors is %d; more join at a checkpoint when they come back%n",
-                    from.worldSize(),
-                    wanted,
-                    from.startStep(),
-                    config.cluster().minExecutors());
-        } else if (worldSize > 0 && worldSize < wanted) {
-            System.err.printf(
-                    Locale.ROOT,
-                    "kindling: executors came back: going on with all %d from step %d%n",
-                    wanted,
-                    from.startStep());
-        }
-        worldSize = from.worldSize();
     }
 
     private void add(Generation from, int rank, StepReport report) {
@@ -265,7 +255,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     /** Looks at the checkpoints again after a generation without a step: else its ranks hold what the next one begins with. */
     @Override
     public long committedStep() {
-        return stepping ? checkpoints.step() : checkpoints.verified();
+        return stepping ? checkpoints.stepWithRescued() : checkpoints.verified();
     }
 
     private void flush() {

@@ -304,7 +304,8 @@ class CheckpointStoreTest {
                 2,
                 best,
                 bestStep,
-                List.of(1e-7f * step, 448f, 0f));
+                List.of(1e-7f * step, 448f, 0f),
+                List.of(json.readTree("{\"step\":" + step + "}")));
         return new Checkpoint(
                 state,
                 Map.of(

@@ -40,7 +40,7 @@ class LiveRecoveryTest {
     }
 
     /** What a process holds between generations; a spare has it before its first step. */
-    private static final class Seat implements AutoCloseable {
+    private static final class Seat implements JobPlace.Kept {
         private float[] state = new float[257];
         private long steps;
         private boolean prepared;

@@ -8,7 +8,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -56,7 +59,8 @@ class StandaloneClusterIT {
 
     /**
      * With reduction by a tree the weights do not depend on how many ranks trained, and so not on the fault. The training
-     * has no end of its own: it goes on until the third worker's executor has come, however long that takes.
+     * has no end of its own: it goes on until the third worker's executor has come, however long that takes. Then its driver
+     * is killed, and a resume goes on from the step that its executors have saved.
      */
     @Test
     void aKilledWorkerCostsARankUntilAnotherOneComes() throws Exception {
@@ -69,22 +73,42 @@ class StandaloneClusterIT {
         cluster.startWorker("worker-3");
         int alone = CommandRuns.awaitCheckpoint(run, 0);
         awaitText(said, "executors came back: going on with all 2 from step ");
-        int steps = CommandRuns.awaitCheckpoint(run, alone + 40);
+        CommandRuns.awaitStep(run, CommandRuns.awaitCheckpoint(run, alone + 40) + 7);
         driver.destroyForcibly().waitFor();
         assertThat(said).content().contains("Generation 1 failed: rank ", "its executor is gone");
-        steps = CommandRuns.awaitCheckpoint(run, steps);
+        int told = CommandRuns.learning(run).size();
+        awaitExecutorsEnd();
+        int committed = CommandRuns.awaitCheckpoint(run, 0);
 
+        int steps = told + 60;
+        cluster.assertEndsWell("resumed", train("resumed", run, 2, steps, "--resume"));
+        assertThat(savedByExecutors("resumed").orElse(committed)).isGreaterThanOrEqualTo(told);
         Path undisturbed = folder.resolve("undisturbed");
         cluster.assertEndsWell("again", train("again", undisturbed, 1, steps));
         assertThat(CommandRuns.weights(run, steps)).isEqualTo(CommandRuns.weights(undisturbed, steps));
+        assertThat(CommandRuns.learning(run)).isEqualTo(CommandRuns.learning(undisturbed));
     }
 
-    private Process train(String name, Path run, int executors, int steps) throws IOException {
-        return cluster.train(
-                name,
-                run,
-                corpus,
-                List.of(Limits.SLOTS + "=1s", "spark.scheduler.maxRegisteredResourcesWaitingTime=100s"),
+    /** Those of the killed driver, which save their last finished step first, if that is not in a checkpoint. */
+    private static void awaitExecutorsEnd() throws InterruptedException {
+        long end = System.nanoTime() + Duration.ofMinutes(2).toNanos();
+        while (!CommandRuns.executors().isEmpty()) {
+            assertThat(System.nanoTime()).as("executors outlive their driver").isLessThan(end);
+            Thread.sleep(20);
+        }
+    }
+
+    /** The step that a driver says it has got from the executors of the one before. */
+    private OptionalInt savedByExecutors(String driver) throws IOException {
+        return Pattern.compile("kindling: step (\\d+) was saved by executors whose driver was gone")
+                .matcher(Files.readString(cluster.err(driver)))
+                .results()
+                .mapToInt(found -> Integer.parseInt(found.group(1)))
+                .findFirst();
+    }
+
+    private Process train(String name, Path run, int executors, int steps, String... more) throws IOException {
+        List<String> options = new ArrayList<>(List.of(
                 "--set",
                 "train.reduction=tree",
                 "--set",
@@ -92,7 +116,14 @@ class StandaloneClusterIT {
                 "--set",
                 "train.max_steps=" + steps,
                 "--set",
-                "cluster.executors=" + executors);
+                "cluster.executors=" + executors));
+        options.addAll(List.of(more));
+        return cluster.train(
+                name,
+                run,
+                corpus,
+                List.of(Limits.SLOTS + "=1s", "spark.scheduler.maxRegisteredResourcesWaitingTime=100s"),
+                options.toArray(String[]::new));
     }
 
     private static void awaitText(Path file, String text) throws IOException, InterruptedException {

@@ -29,6 +29,9 @@ public sealed interface DriverReply {
     /** Stop: the generation is over or has failed. */
     record Stop(String reason) implements DriverReply {}
 
+    /** The driver's process has been told to end in the middle of the job, and takes what executors hold along. */
+    record Ending() implements DriverReply {}
+
     /** What was asked for is an error of the job itself. */
     record Refused(String reason) implements DriverReply {}
 

@@ -56,11 +56,11 @@ public final class MessageCodec {
         }
     }
 
-    static JsonNode toTree(Object value) {
+    public static JsonNode toTree(Object value) {
         return JSON.valueToTree(value);
     }
 
-    static <T> T fromTree(JsonNode tree, Class<T> type) {
+    public static <T> T fromTree(JsonNode tree, Class<T> type) {
         try {
             return requireValue(JSON.treeToValue(tree, type), type);
         } catch (JsonProcessingException e) {

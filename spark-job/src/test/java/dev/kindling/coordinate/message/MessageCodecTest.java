@@ -50,6 +50,7 @@ class MessageCodecTest {
                 new DriverReply.Roster(List.of(PEER, PEER), PEER),
                 new DriverReply.Start(41, 40, List.of(List.of(1), List.of(0, 2))),
                 new DriverReply.Stop("generation 1 is over"),
+                new DriverReply.Ending(),
                 new DriverReply.Refused("two ranks on one GPU"),
                 new DriverReply.HandlerFailed("disk full", false));
     }

@@ -1,0 +1,172 @@
+package dev.kindling.checkpoint;
+
+import dev.kindling.storage.Storage;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Checkpoints that ranks have written by themselves since their driver was gone: {@code
+ * checkpoints/.rescued-step-0000257-rank-0/}, whole if it holds {@code state.json}. They are no checkpoints until a driver that
+ * owns the run commits them, so there never are two writers of those. Beside them stand the empty folders by which ranks
+ * tell each other what they hold, {@code .rescuing-step-0000257-rank-0/}, for as long as they are at it.
+ */
+public final class RescuedCheckpoints {
+    private static final Logger LOG = LoggerFactory.getLogger(RescuedCheckpoints.class);
+    private static final String RESCUED = ".rescued-";
+    private static final String RESCUING = ".rescuing-";
+    private static final Pattern NAME = Pattern.compile("\\.rescu(?:ed|ing)-step-(\\d+)-rank-(\\d+)");
+    private static final long POLL_MILLIS = 100;
+
+    /** Whether the training that writes still owns the run. */
+    public interface Ownership {
+        boolean lasts() throws IOException;
+    }
+
+    private final Storage storage;
+    private final CheckpointStore store;
+    private final CheckpointFiles files;
+
+    RescuedCheckpoints(Storage storage, CheckpointStore store) {
+        this.storage = storage;
+        this.store = store;
+        this.files = new CheckpointFiles(storage);
+    }
+
+    /** Whether a directory of the store is one of these. */
+    static boolean isOne(Path directory) {
+        return directory.getName().startsWith(RESCUED) || directory.getName().startsWith(RESCUING);
+    }
+
+    private Path path(String prefix, long step, int rank) {
+        return new Path(
+                store.committed(step).getParent(),
+                String.format(Locale.ROOT, "%sstep-%07d-rank-%d", prefix, step, rank));
+    }
+
+    /** Tells the other ranks that this one holds a step; 0 for none. */
+    public void announce(int rank, long step) throws IOException {
+        storage.files().mkdirs(path(RESCUING, step, rank));
+    }
+
+    /** The rank is done, whatever it did. */
+    public void retract(int rank, long step) throws IOException {
+        storage.files().delete(path(RESCUING, step, rank), true);
+    }
+
+    /** What ranks have announced and not retracted: the step by rank. */
+    public Map<Integer, Long> announced() throws IOException {
+        Map<Integer, Long> steps = new TreeMap<>();
+        for (Path path : all(RESCUING)) {
+            Matcher name = NAME.matcher(path.getName());
+            if (name.matches()) {
+                steps.put(Integer.parseInt(name.group(2)), Long.parseLong(name.group(1)));
+            }
+        }
+        return steps;
+    }
+
+    /**
+     * Writes one, for the next driver.
+     *
+     * @param ownership asked before it becomes whole; without it nothing is left
+     * @return where it is; empty if another training owns the run
+     */
+    public Optional<Path> write(Checkpoint checkpoint, int rank, Ownership ownership) throws IOException {
+        Path path = path(RESCUED, checkpoint.state().step(), rank);
+        try {
+            storage.files().mkdirs(path);
+            if (files.write(new CheckpointFiles.Place(path, path), checkpoint, ownership::lasts)) {
+                return Optional.of(path);
+            }
+            storage.files().delete(path, true);
+            return Optional.empty();
+        } catch (IOException | RuntimeException | Error e) {
+            storage.deleteQuietly(path, e);
+            throw e;
+        }
+    }
+
+    /** The newest one that is whole and sound, if it is of a later step than {@code committed}. */
+    Optional<Rescued> newest(long committed) throws IOException {
+        List<Path> whole = new ArrayList<>();
+        for (Path path : all(RESCUED)) {
+            if (step(path) > committed && store.isCommitted(path)) {
+                whole.add(path);
+            }
+        }
+        whole.sort(Comparator.comparingLong(RescuedCheckpoints::step).reversed());
+        for (Path path : whole) {
+            try {
+                return Optional.of(new Rescued(path, files.verify(path)));
+            } catch (CheckpointException e) {
+                LOG.warn("passed over {}: {}", path, e.getMessage());
+            }
+        }
+        return Optional.empty();
+    }
+
+    /** A checkpoint that waits for its commit. */
+    record Rescued(Path path, CheckpointState state) {}
+
+    /** Waits until no rank is at it any more, or none has got any further for {@code patience}. */
+    public void await(Duration patience) throws IOException {
+        Map<String, Long> before = Map.of();
+        long moved = System.nanoTime();
+        Map<String, Long> now = unfinished();
+        while (!now.isEmpty() && System.nanoTime() - moved < patience.toNanos()) {
+            if (!now.equals(before)) {
+                moved = System.nanoTime();
+                before = now;
+            }
+            try {
+                Thread.sleep(POLL_MILLIS);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                return;
+            }
+            now = unfinished();
+        }
+    }
+
+    /** The length of all files of what is being written, and what is announced. */
+    private Map<String, Long> unfinished() throws IOException {
+        Map<String, Long> lengths = new HashMap<>();
+        for (Path path : all(RESCUING)) {
+            lengths.put(path.getName(), 0L);
+        }
+        for (Path path : all(RESCUED)) {
+            if (!lengths.isEmpty() && !store.isCommitted(path)) {
+                lengths.put(
+                        path.getName(), storage.files().getContentSummary(path).getLength());
+            }
+        }
+        return lengths;
+    }
+
+    private List<Path> all(String prefix) throws IOException {
+        return Stream.of(store.statuses())
+                .map(FileStatus::getPath)
+                .filter(path -> path.getName().startsWith(prefix))
+                .toList();
+    }
+
+    private static long step(Path path) {
+        Matcher name = NAME.matcher(path.getName());
+        return name.matches() ? Long.parseLong(name.group(1)) : -1;
+    }
+}

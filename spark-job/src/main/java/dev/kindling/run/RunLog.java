@@ -12,6 +12,7 @@ import org.apache.logging.log4j.core.LogEvent;
 import org.apache.logging.log4j.core.LoggerContext;
 import org.apache.logging.log4j.core.appender.FileAppender;
 import org.apache.logging.log4j.core.config.LoggerConfig;
+import org.apache.logging.log4j.core.filter.AbstractFilter;
 import org.apache.logging.log4j.core.layout.PatternLayout;
 
 /**
@@ -37,6 +38,7 @@ public final class RunLog implements AutoCloseable {
                 .withAppend(true)
                 .setName(NAME)
                 .setConfiguration(context.getConfiguration())
+                .setFilter(new WithoutRounds())
                 .setLayout(PatternLayout.newBuilder()
                         .withConfiguration(context.getConfiguration())
                         .withPattern("%d{yyyy-MM-dd HH:mm:ss.SSS} %p %t %c: %m%n%ex")
@@ -52,6 +54,16 @@ public final class RunLog implements AutoCloseable {
         root.addAppender(appender, Level.INFO, null);
         context.updateLoggers();
         return new RunLog(context, appender);
+    }
+
+    /** Leaves out what Spark says several times a second for as long as a barrier stage runs. */
+    private static final class WithoutRounds extends AbstractFilter {
+        @Override
+        public Result filter(LogEvent event) {
+            boolean round = event.getLoggerName().endsWith("TaskSchedulerImpl")
+                    && event.getMessage().getFormattedMessage().startsWith("Skip current round of resource offers");
+            return round ? Result.DENY : Result.NEUTRAL;
+        }
     }
 
     /** A log that cannot be written, on a full disk for example, is told of once, not for each event with a trace. */

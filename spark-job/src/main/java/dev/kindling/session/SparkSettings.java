@@ -71,6 +71,8 @@ public final class SparkSettings {
         // Spark looks for free slots 40 times, 15 s apart; our own wait for slots comes before and is bounded.
         conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "1s");
         conf.setIfMissing("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "10");
+        // A barrier stage begins when all of its slots are offered in one round, of which Spark makes one a second.
+        conf.setIfMissing("spark.scheduler.revive.interval", "200ms");
         return conf;
     }
 

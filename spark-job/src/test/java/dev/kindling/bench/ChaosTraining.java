@@ -87,8 +87,8 @@ final class ChaosTraining implements AutoCloseable {
                 "train",
                 "--out",
                 run.toString()));
-        command.addAll(options);
         settings.forEach(setting -> command.addAll(List.of("--set", setting)));
+        command.addAll(options); // of which a later one wins
         if (resume) {
             command.add("--resume");
         }

@@ -36,24 +36,24 @@ public final class AdamW {
     private final List<Optional<AdamWOp>> ops = new ArrayList<>();
 
     /**
-     * Allocates the moments of the weights that this rank updates ({@link Parameters#own}) and sets them to 0.
+     * Allocates the moments of the weights that this rank updates ({@link Parameters#kept}) and sets them to 0.
      *
      * @param moments their type, F32 or BF16
      */
     public AdamW(Parameters parameters, Coefficients coefficients, DType moments, Device device, Arena arena) {
         this.device = device;
         this.coefficients = coefficients;
-        m = arena.allocate("first moments", moments, parameters.ownCount());
-        v = arena.allocate("second moments", moments, parameters.ownCount());
+        m = arena.allocate("first moments", moments, parameters.kept().count());
+        v = arena.allocate("second moments", moments, parameters.kept().count());
         device.ops().fill(m, 0);
         device.ops().fill(v, 0);
-        for (Range range : parameters.own()) {
+        for (Range range : parameters.kept().ranges()) {
             ops.add(range.length() == 0 ? Optional.empty() : Optional.of(op(parameters, range)));
         }
     }
 
     private AdamWOp op(Parameters parameters, Range range) {
-        long offset = parameters.ownOffset(range);
+        long offset = parameters.kept().offset(range);
         return new AdamWOp(
                 parameters.master(range),
                 parameters.working().slice(0, range.offset(), range.length()),
@@ -71,7 +71,7 @@ public final class AdamW {
     /**
      * Updates the weights with the step's learning rate, bias corrections and clip scale, and reports progress.
      *
-     * @param updated called with the index of each of {@link Parameters#own} as soon as its update is enqueued
+     * @param updated called with the index of each of {@link Parameters#kept} as soon as its update is enqueued
      */
     public void step(IntConsumer updated) {
         for (int i = 0; i < ops.size(); i++) {
@@ -94,12 +94,12 @@ public final class AdamW {
         return (float) (1 - Math.pow(beta, step + 1.0));
     }
 
-    /** First moments m (ownCount), F32 or BF16, where ownCount is {@link Parameters#ownCount}. */
+    /** First moments m (count of {@link Parameters#kept}), F32 or BF16. */
     public Tensor firstMoments() {
         return m;
     }
 
-    /** Second moments v (ownCount), F32 or BF16, where ownCount is {@link Parameters#ownCount}. */
+    /** Second moments v (count of {@link Parameters#kept}), F32 or BF16. */
     public Tensor secondMoments() {
         return v;
     }

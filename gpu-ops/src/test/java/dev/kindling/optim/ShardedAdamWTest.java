@@ -43,7 +43,7 @@ class ShardedAdamWTest {
             assertThat(alone.momentBytes).isEqualTo(8 * alone.parameters.count());
             assertThat(all)
                     .allSatisfy(rank -> assertThat(rank.momentBytes)
-                            .isEqualTo(8 * rank.parameters.ownCount())
+                            .isEqualTo(8 * rank.parameters.kept().count())
                             .isLessThanOrEqualTo(alone.momentBytes / ranks + 8L * ranks * 4096));
             for (int step = 0; step < 3; step++) {
                 AdamW adamW = alone.adamW;

@@ -56,7 +56,15 @@ public record ClusterSection(
                 doc =
                         "seconds without a heartbeat after which a rank counts as frozen; up to three times as many for one whose"
                                 + " heartbeats have come late or that collects much garbage")
-        int silenceSeconds)
+        int silenceSeconds,
+
+        @KeyDoc(
+                defaultValue = "0",
+                allowed = "0 or 1",
+                doc =
+                        "with train.zero 1, of how many other ranks each keeps the optimizer's part as well, so that a lost one's"
+                                + " steps are not lost")
+        int redundancy)
         implements Serializable {
 
     /** The most executors of a job. */
@@ -128,6 +136,10 @@ public record ClusterSection(
                 spares >= 0 && spares <= MOST_EXECUTORS,
                 "cluster.spares is %d; set it to 0 for none, or to the number of executors to hold ready",
                 spares);
+        check(
+                redundancy == 0 || redundancy == 1,
+                "cluster.redundancy is %d; set it to 1 to have each rank keep another one's part of the optimizer, or to 0",
+                redundancy);
     }
 
     /** All executors that a run asks for: those that train, and those that are ready to. */
@@ -154,25 +166,26 @@ public record ClusterSection(
 
     public ClusterSection withExecutors(int number) {
         return new ClusterSection(
-                number, minExecutors, spares, device, attention, allreduce, compression, silenceSeconds);
+                number, minExecutors, spares, device, attention, allreduce, compression, silenceSeconds, redundancy);
     }
 
     public ClusterSection withMinExecutors(int number) {
-        return new ClusterSection(executors, number, spares, device, attention, allreduce, compression, silenceSeconds);
+        return new ClusterSection(
+                executors, number, spares, device, attention, allreduce, compression, silenceSeconds, redundancy);
     }
 
     public ClusterSection withDevice(DeviceChoice choice) {
         return new ClusterSection(
-                executors, minExecutors, spares, choice, attention, allreduce, compression, silenceSeconds);
+                executors, minExecutors, spares, choice, attention, allreduce, compression, silenceSeconds, redundancy);
     }
 
     public ClusterSection withAttention(AttentionChoice choice) {
         return new ClusterSection(
-                executors, minExecutors, spares, device, choice, allreduce, compression, silenceSeconds);
+                executors, minExecutors, spares, device, choice, allreduce, compression, silenceSeconds, redundancy);
     }
 
     public ClusterSection withAllreduce(AllReduceChoice choice) {
         return new ClusterSection(
-                executors, minExecutors, spares, device, attention, choice, compression, silenceSeconds);
+                executors, minExecutors, spares, device, attention, choice, compression, silenceSeconds, redundancy);
     }
 }

@@ -32,6 +32,11 @@ public record TrainConfig(
                 "train.micro_batch %d x model.block_size %d is more than 2^31 tokens of a forward pass; lower train.micro_batch",
                 train.microBatch(),
                 model.blockSize());
+        check(
+                cluster.redundancy() == 0 || train.zero() == 1,
+                "cluster.redundancy is %d, but train.zero is 0, with which every rank has the whole optimizer already; set"
+                        + " cluster.redundancy to 0, or train.zero to 1",
+                cluster.redundancy());
         if (train.precision() == PrecisionChoice.FP8) {
             requireFp8(model, train, cluster);
         }

@@ -47,7 +47,12 @@ final class DeviceZeroExchange implements ZeroExchange {
             throw new IllegalStateException(
                     "cluster.compression is bf16, which does not go from GPU to GPU with train.zero 1");
         }
-        collectives.reduceScatter(bucket(parameters.gradients(), bucket));
+        Tensor sums = bucket(parameters.gradients(), bucket);
+        if (parameters.keepsCopies()) {
+            collectives.allReduce(sums);
+        } else {
+            collectives.reduceScatter(sums);
+        }
     }
 
     @Override
@@ -74,7 +79,9 @@ final class DeviceZeroExchange implements ZeroExchange {
 
     @Override
     public void updated(int range) {
-        collectives.allGather(bucket(parameters.working(), range));
+        if (range < parameters.own().size()) { // else of a copy, whose own rank sends it
+            collectives.allGather(bucket(parameters.working(), range));
+        }
     }
 
     @Override
@@ -89,7 +96,7 @@ final class DeviceZeroExchange implements ZeroExchange {
             Range bucket = parameters.buckets().get(i);
             Tensor gathered = parameters.gradientBuffer().accumulator(bucket); // F32, whatever the sums are
             Tensor piece = gathered.slice(0, range.offset() - bucket.offset(), range.length());
-            device.ops().copy(own.slice(0, parameters.ownOffset(range), range.length()), piece);
+            device.ops().copy(own.slice(0, parameters.kept().offset(range), range.length()), piece);
             collectives.gather(gathered);
             collectives.join();
             target.ifPresent(it -> it.take(device, bucket.offset(), gathered));

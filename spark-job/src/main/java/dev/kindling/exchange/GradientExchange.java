@@ -12,7 +12,7 @@ import dev.kindling.tensor.Tensor;
  * What the ranks exchange in a step: their gradients and losses, which become the sums over all ranks in place, and with
  * ZeRO the updated weights. A step calls {@link #lossesReady} and {@link #bucketReady} for each bucket during the backward
  * pass, then {@link #joinDevice}, {@link #awaitHost}, {@link #clip}, {@link #awaitDevice}, {@link #updated} for each range
- * and {@link #shareWeights}.
+ * {@link #shareWeights} and {@link #awaitWeights}.
  *
  * <p>Implementations go over host memory or from GPU to GPU, with the whole optimizer on every rank or with
  * {@link ZeroExchange ZeRO}. Used by the training thread alone.
@@ -90,8 +90,11 @@ public interface GradientExchange {
     /** The update of one of {@link Parameters#own} is enqueued; with ZeRO its weights can travel to the other ranks. */
     default void updated(int range) {}
 
-    /** All updates are enqueued: with ZeRO, returns when the weights of all ranks are here, or on a GPU will be. */
+    /** All updates are enqueued: with ZeRO from device to device, the weights of all ranks will be here. Only enqueues. */
     default void shareWeights() {}
+
+    /** With ZeRO over the hosts, returns when the weights of all ranks are here. Never captured. */
+    default void awaitWeights() {}
 
     /** Whether clip, update and sharing only enqueue work on the device, so that they can be captured. */
     default boolean updatesOnDevice() {

@@ -50,17 +50,19 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
 
     @Override
     Range wanted(Parameters of) {
-        return of.own().get(0);
+        return of.keepsCopies() ? super.wanted(of) : of.own().get(0);
     }
 
     @Override
     long submit(SumOrder rounded, Operands from, Range range) {
-        return allReduce.submitScatter(
-                rounded, from, Math.toIntExact(range.offset()), Math.toIntExact(range.length()), bounds);
+        return parameters.keepsCopies()
+                ? super.submit(rounded, from, range)
+                : allReduce.submitScatter(
+                        rounded, from, Math.toIntExact(range.offset()), Math.toIntExact(range.length()), bounds);
     }
 
-    private Tensor slice(Tensor flat) {
-        return flat.slice(0, own.offset(), own.length());
+    private static Tensor slice(Tensor flat, Range range) {
+        return flat.slice(0, range.offset(), range.length());
     }
 
     /**
@@ -69,13 +71,13 @@ final class HostZeroExchange extends HostGradientExchange implements ZeroExchang
      */
     @Override
     public void clip(GradientClip clip, Tensor gradients) {
-        double[][] squares = allReduce.allGather(clip.ops().squares(slice(gradients)));
+        double[][] squares = allReduce.allGather(clip.ops().squares(slice(gradients, own)));
         double[] inOrder = Stream.of(squares).flatMapToDouble(DoubleStream::of).toArray();
         clip.ops().gradientNorm(inOrder, clip.maxNorm());
     }
 
     @Override
-    public void shareWeights() {
+    public void awaitWeights() {
         Tensor working = parameters.working();
         Optional<float[]> inPlace = device.hostArray(working);
         if (inPlace.isPresent()) {

@@ -91,8 +91,8 @@ public final class ModelWeights {
     public CheckpointState load(Source source, AdamW adamW) throws IOException {
         Loading loading = new Loading();
         loading.expect("", parameters::set);
-        loading.expect("m.", (offset, values) -> parameters.setOwn(adamW.firstMoments(), offset, values));
-        loading.expect("v.", (offset, values) -> parameters.setOwn(adamW.secondMoments(), offset, values));
+        loading.expect("m.", (offset, values) -> parameters.setKept(adamW.firstMoments(), offset, values));
+        loading.expect("v.", (offset, values) -> parameters.setKept(adamW.secondMoments(), offset, values));
         return load(source, loading);
     }
 

@@ -29,7 +29,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
     /** The plan of a rank that holds its activations so. */
     public static MemoryPlan of(PlannedRank rank, Activations activations) {
         long count = weightCount(rank);
-        long own = rank.sharded() ? (count + rank.ranks() - 1) / rank.ranks() : count;
+        long own = rank.sharded() ? rank.parts() * ((count + rank.ranks() - 1) / rank.ranks()) : count;
         long rows = rank.shape().rows();
         long headRows = activations.headRows() == 0 ? rows : Math.min(rows, activations.headRows());
         int bytes = rank.activationBytes();

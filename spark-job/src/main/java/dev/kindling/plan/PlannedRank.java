@@ -42,6 +42,11 @@ public record PlannedRank(TrainConfig config, int vocabulary, BatchShape shape, 
         return config.train().zero() == 1 && ranks > 1;
     }
 
+    /** How many parts of a sharded optimizer's state it keeps: its own, and copies of others'. */
+    int parts() {
+        return Math.min(ranks, 1 + config.cluster().redundancy());
+    }
+
     /** Whether attention is planned with the MATH backend's probabilities: where it is asked for by name. */
     boolean keepsProbabilities() {
         return config.cluster().attention() == AttentionChoice.MATH;

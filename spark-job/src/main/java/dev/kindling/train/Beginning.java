@@ -8,6 +8,7 @@ import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.DriverReply;
+import dev.kindling.exchange.HeldParts;
 import dev.kindling.exchange.StateHandover;
 import dev.kindling.model.ModelWeights;
 import dev.kindling.storage.Storage;
@@ -22,9 +23,15 @@ import org.apache.hadoop.fs.Path;
  * last checkpoint, or by initialising.
  *
  * @param start what the ranks have agreed
+ * @param parts that this process holds of a sharded state; closed when it is restored
  */
 record Beginning(
-        TrainConfig config, Trainer.Rank rank, Replica replica, ModelWeights weights, DriverReply.Start start) {
+        TrainConfig config,
+        Trainer.Rank rank,
+        Replica replica,
+        ModelWeights weights,
+        DriverReply.Start start,
+        HeldParts parts) {
     /** Whether the state comes from the memory of ranks. */
     boolean live() {
         return !start.holders().isEmpty();
@@ -50,9 +57,11 @@ record Beginning(
      * @return where from, for people
      */
     String restore(HeldCheckpoint held) throws IOException {
-        String from = live() ? fromMemory() : fromDisk(held);
-        replica.model().changed(start.step());
-        return from;
+        try (parts) {
+            String from = live() ? fromMemory() : fromDisk(held);
+            replica.model().changed(start.step());
+            return from;
+        }
     }
 
     private String fromMemory() {
@@ -60,14 +69,18 @@ record Beginning(
         RankSession member = rank.member();
         AllReduce allReduce = rank.ranks().allReduce();
         boolean holds = holders.contains(member.rank());
-        if (holders.size() < allReduce.worldSize()) {
+        if (replica.sharded()) {
+            member.enter("taking over step " + start.step() + " from the ranks that hold its parts");
+            replica.model().handOver(parts, allReduce, start.holders(), start.step());
+        } else if (holders.size() < allReduce.worldSize()) {
             member.enter("taking over step " + start.step() + " from " + holders.size() + " rank(s)");
             replica.model().handOver(new StateHandover(allReduce, rank.device()), holders, holds, start.step());
         }
         BestLoss best = rank.seat().best();
         double[] known = allReduce.allGather(new double[] {best.valLoss(), best.step()})[lead()];
         rank.seat().best(new BestLoss(known[0], (long) known[1]));
-        return "step " + start.step() + (holds ? " in memory" : " of rank " + lead());
+        boolean own = start.holders().stream().anyMatch(part -> part.contains(member.rank()));
+        return "step " + start.step() + (own ? " in memory" : " of rank " + lead());
     }
 
     private String fromDisk(HeldCheckpoint held) throws IOException {

@@ -93,7 +93,8 @@ public final class Replica {
             return OptimizerShard.WHOLE;
         }
         OptimizerShard.Cut cut = ranks.gpus().isPresent() ? OptimizerShard.Cut.BUCKETS : OptimizerShard.Cut.SLICES;
-        return new OptimizerShard(cut, ranks.rank(), ranks.worldSize());
+        return new OptimizerShard(
+                cut, ranks.rank(), ranks.worldSize(), config.cluster().redundancy());
     }
 
     /** Whether the optimizer's state is sharded over the ranks (ZeRO). */
@@ -117,7 +118,7 @@ public final class Replica {
             Tensor tensor = state().get(i);
             Optional<FlatTarget> target =
                     targets.isPresent() ? Optional.of(targets.get().get(i)) : Optional.empty();
-            if (tensor.count() == model.parameters().count()) {
+            if (!sharded() || tensor == model.parameters().working()) {
                 target.ifPresent(it -> it.take(memory.device(), 0, tensor));
             } else {
                 zero.orElseThrow().collect(tensor, target);

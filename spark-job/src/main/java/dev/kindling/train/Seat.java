@@ -12,6 +12,7 @@ import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
 import dev.kindling.device.TensorReader;
+import dev.kindling.exchange.HeldParts;
 import dev.kindling.exchange.RoundingSchedule;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.model.ModelWeights;
@@ -115,15 +116,31 @@ final class Seat implements JobPlace.Kept {
 
     /** What this process holds for a generation whose rank here updates {@code shard}. */
     HeldState held(OptimizerShard shard) {
-        if (model == null || shard.ranks() > 1 || model.shard().ranks() > 1) {
+        if (model == null || !haveSameParts(shard, model.shard())) {
             return HeldState.NOTHING;
         }
         OptionalLong step = model.settled();
         boolean whole = step.isPresent() && step.getAsLong() > 0 && residualsAreEmpty(step.getAsLong());
         return whole
-                ? new HeldState(
-                        step.getAsLong(), shard.ranks(), List.of(model.shard().rank()))
+                ? new HeldState(step.getAsLong(), shard.ranks(), model.shard().kept())
                 : HeldState.NOTHING;
+    }
+
+    /** Whether what one rank keeps can become what another one does: all of it, or parts of which there are copies. */
+    private static boolean haveSameParts(OptimizerShard one, OptimizerShard other) {
+        boolean whole = one.ranks() == 1 && other.ranks() == 1;
+        boolean copied = one.copies() > 0 && other.copies() > 0;
+        return whole || (copied && one.ranks() == other.ranks() && one.cut() == other.cut());
+    }
+
+    /**
+     * Takes the parts of a sharded state after {@code step} out of the model here, which {@link #model} may give up for
+     * another rank's; none where there is no such state.
+     */
+    HeldParts parts(long step) {
+        boolean holds =
+                model != null && model.shard().copies() > 0 && model.settled().equals(OptionalLong.of(step));
+        return holds ? model.parts() : new HeldParts();
     }
 
     /** What rounding has taken from a lost rank's gradients is lost with it, unless the step has settled it. */
@@ -235,6 +252,7 @@ final class Seat implements JobPlace.Kept {
             return;
         }
         try (TensorReader reader = device.reader()) {
+            reader.follow();
             long step = held(OptimizerShard.WHOLE).step();
             rescue.run(
                     step,

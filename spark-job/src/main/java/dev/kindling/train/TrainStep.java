@@ -134,6 +134,7 @@ public final class TrainStep implements AutoCloseable {
         model.changing();
         update.run();
         model.changed(step + 1);
+        exchange.awaitWeights();
         double[] losses = sum.losses().byRank();
         return new StepResult(
                 losses[rank],

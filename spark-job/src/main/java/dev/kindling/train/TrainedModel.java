@@ -1,13 +1,15 @@
 package dev.kindling.train;
 
+import dev.kindling.allreduce.AllReduce;
 import dev.kindling.attention.Sdpa;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
+import dev.kindling.device.TensorReader;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.KernelForecast;
-import dev.kindling.device.TensorReader;
+import dev.kindling.exchange.HeldParts;
 import dev.kindling.exchange.StateHandover;
 import dev.kindling.model.DeviceFloats;
 import dev.kindling.model.GptConfigs;
@@ -146,6 +148,23 @@ final class TrainedModel {
         handover.run(holders, List.of(adamW.firstMoments()));
         handover.run(holders, List.of(adamW.secondMoments()));
         gpt.fp8().ifPresent(fp8 -> handover.run(holders, List.of(fp8.history())));
+        changed(step);
+    }
+
+    /** Copies what this rank keeps of a sharded state to the host. */
+    HeldParts parts() {
+        return new HeldParts(memory.device(), shard, new HeldParts.State(parameters, adamW, fp8History()));
+    }
+
+    /**
+     * Brings a sharded state after {@code step} to all ranks; all of them call it together.
+     *
+     * @param held by this process
+     * @param holders of each part
+     */
+    void handOver(HeldParts held, AllReduce allReduce, List<List<Integer>> holders, long step) {
+        changing();
+        fp8History(held.handOver(allReduce, holders, parameters, adamW));
         changed(step);
     }
 

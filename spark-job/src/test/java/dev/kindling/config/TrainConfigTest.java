@@ -121,6 +121,8 @@ class TrainConfigTest {
             cluster.attention=flesh | did you mean 'flash'?
             cluster.compression=fp8 | must be one of none, bf16
             cluster.silence_seconds=0 | set it between 1 and 3600
+            cluster.redundancy=2 | cluster.redundancy is 2; set it to 1
+            cluster.redundancy=1 | but train.zero is 0, with which every rank has the whole optimizer already
             cluster.silence_second=9 | did you mean 'cluster.silence_seconds'?
             checkpoint.keep=0    | checkpoint.keep is 0
             checkpoint.interval=0 | checkpoint.interval is 0

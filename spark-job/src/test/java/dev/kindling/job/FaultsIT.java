@@ -131,6 +131,27 @@ class FaultsIT {
                 .doesNotContain("on disk");
     }
 
+    /** With {@code train.zero: 1} the parts of the optimizer that the lost rank had come from its neighbour. */
+    @Order(2)
+    @Test
+    void aNeighbourHasThePartOfALostRank() throws Exception {
+        Path out = folder.resolve("sharded");
+        CompletableFuture<Void> killer = CompletableFuture.runAsync(() -> {
+            CommandRuns.awaitStep(out, 10);
+            CommandRuns.killAnExecutor();
+        });
+        List<String> settings = new ArrayList<>(List.of(LONG_STEPS));
+        settings.addAll(List.of("--set", "train.zero=1", "--set", "cluster.redundancy=1"));
+        settings.addAll(List.of("--set", "checkpoint.interval=200"));
+        Printed printed = runs.train(out, corpus.toString(), settings.toArray(String[]::new));
+        killer.get(10, TimeUnit.SECONDS);
+        assertUndisturbed(out, printed);
+        assertThat(goingOn(out)).hasSize(1).allMatch(step -> step > 0);
+        assertThat(log(out))
+                .contains("begins from step " + goingOn(out).get(0) + " of rank ")
+                .doesNotContain("on disk");
+    }
+
     /** The steps from which a run has gone on, each of which a rank held and after which none was lost. */
     private static List<Integer> goingOn(Path run) throws IOException {
         Matcher said = Pattern.compile("going on from step (\\d+) held by rank \\d; 0 finished step\\(s\\) lost")

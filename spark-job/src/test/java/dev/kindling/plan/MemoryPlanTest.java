@@ -18,6 +18,7 @@ import dev.kindling.tensor.DeviceMemoryException;
 import dev.kindling.train.Replica;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -75,6 +76,20 @@ class MemoryPlanTest {
             long unused = packed ? plan.workspace() : 0; // taken by the first backward pass
             assertThat(plan.total() - unused).isEqualTo(device.peakBytes());
         }
+    }
+
+    /** Of four ranks each has a quarter of the moments and, with redundancy, another one's quarter. */
+    @Test
+    void redundancyTakesAnotherRanksPart() {
+        BatchShape shape = new BatchShape(2, 48, 0);
+        long[] moments = Stream.of("0", "1")
+                .map(redundancy -> config(SMALL, "train.zero=1", "cluster.redundancy=" + redundancy))
+                .mapToLong(config -> MemoryPlan.of(
+                                new PlannedRank(config, VOCABULARY, shape, false, 4),
+                                config.train().activations().get(0))
+                        .moments())
+                .toArray();
+        assertThat(moments[1]).isEqualTo(2 * moments[0]);
     }
 
     /** Bytes that an H200 had taken at most, as {@code MemoryBench} printed them. */

@@ -3,6 +3,7 @@ package dev.kindling.nn.parameter;
 import dev.kindling.device.Ops;
 import dev.kindling.nn.parameter.Parameters.Range;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * The part of the weights that one rank updates. It alone keeps their F32 originals and their optimizer state (ZeRO
@@ -10,8 +11,10 @@ import java.util.List;
  *
  * @param cut how the weights are divided between the ranks
  * @param ranks world size; a single rank updates all weights
+ * @param copies of how many ranks after this one it updates and keeps the part as well, to the same bits, in case they are
+ *     lost
  */
-public record OptimizerShard(Cut cut, int rank, int ranks) {
+public record OptimizerShard(Cut cut, int rank, int ranks, int copies) {
     /** How the flat buffers are divided. */
     public enum Cut {
         /**
@@ -33,6 +36,25 @@ public record OptimizerShard(Cut cut, int rank, int ranks) {
      * type.
      */
     private static final int PIECE = 64;
+
+    /** Without copies. */
+    public OptimizerShard(Cut cut, int rank, int ranks) {
+        this(cut, rank, ranks, 0);
+    }
+
+    /** The ranks whose parts this one keeps, its own first. */
+    public List<Integer> kept() {
+        return IntStream.rangeClosed(0, Math.min(copies, ranks - 1))
+                .map(next -> (rank + next) % ranks)
+                .boxed()
+                .toList();
+    }
+
+    /** What this rank updates of {@code of}. */
+    KeptRanges keptRanges(Parameters of) {
+        return new KeptRanges(
+                kept().stream().flatMap(part -> ranges(part, of).stream()).toList());
+    }
 
     /** The length of a bucket is a multiple of this many elements. */
     int bucketMultiple() {

@@ -49,6 +49,7 @@ public final class Parameters {
     private final long decaying;
     private final OptimizerShard shard;
     private final List<Range> own;
+    private final KeptRanges kept;
     private final Device device;
     private final Tensor master;
     private final Tensor working;
@@ -77,8 +78,10 @@ public final class Parameters {
         layOutOthers();
         endBucket(blocks);
         own = shard.ranges(shard.rank(), this);
+        kept = shard.keptRanges(this);
         working = arena.allocate("weights", device.activationType(), count);
-        master = device.activationType() == DType.F32 ? working : arena.allocate("F32 weights", DType.F32, ownCount());
+        master =
+                device.activationType() == DType.F32 ? working : arena.allocate("F32 weights", DType.F32, kept.count());
         gradients = gradientType == null
                 ? null
                 : new GradientBuffer(
@@ -183,36 +186,29 @@ public final class Parameters {
         return shard.ranges(rank, this);
     }
 
-    /** The ranges that this rank updates. */
+    /** The ranges of this rank's part of the weights. */
     public List<Range> own() {
         return own;
     }
 
-    /** How many weights this rank updates. */
-    public long ownCount() {
-        return own.stream().mapToLong(Range::length).sum();
+    /** The ranges that this rank updates: {@link #own}, then those of the ranks of which it keeps a copy. */
+    public KeptRanges kept() {
+        return kept;
     }
 
-    /** The offset of a part of {@link #own} in a buffer that holds only those ranges, one after another. */
-    public long ownOffset(Range part) {
-        long before = 0;
-        for (Range range : own) {
-            if (range.offset() <= part.offset() && part.end() <= range.end()) {
-                return before + part.offset() - range.offset();
-            }
-            before += range.length();
-        }
-        throw new IllegalArgumentException("rank " + shard.rank() + " does not update " + part);
+    /** Whether this rank updates parts of other ranks as well. */
+    public boolean keepsCopies() {
+        return kept.ranges().size() > own.size();
     }
 
-    /** The F32 weights of a part of {@link #own}. */
+    /** The F32 weights of a part of {@link #kept}. */
     public Tensor master(Range part) {
         return master == working
                 ? working.slice(0, part.offset(), part.length())
-                : master.slice(0, ownOffset(part), part.length());
+                : master.slice(0, kept.offset(part), part.length());
     }
 
-    /** The F32 weights of {@link #own}, (ownCount); or all of them, (count), where F32 is the activation type. */
+    /** The F32 weights of {@link #kept}, as many; or all of them, (count), where F32 is the activation type. */
     public Tensor master() {
         return master;
     }
@@ -280,21 +276,21 @@ public final class Parameters {
     public void set(long offset, FloatBuffer values) {
         device.upload(values, working.slice(0, offset, values.remaining()));
         if (working != master) {
-            setOwn(master, offset, values);
+            setKept(master, offset, values);
         }
     }
 
     /**
-     * The same for what this rank keeps of the weights that it updates: of the values, those of {@link #own}.
+     * The same for what this rank keeps of the weights that it updates: of the values, those of {@link #kept}.
      *
-     * @param ofOwn (ownCount) F32: weights, or moments
+     * @param ofKept (kept count) F32: weights, or moments
      */
-    public void setOwn(Tensor ofOwn, long offset, FloatBuffer values) {
-        for (Range range : own) {
+    public void setKept(Tensor ofKept, long offset, FloatBuffer values) {
+        for (Range range : kept.ranges()) {
             Range part = new Range(offset, values.remaining()).intersect(range);
             if (part.length() > 0) {
                 int at = values.position() + (int) (part.offset() - offset);
-                device.upload(values.slice(at, (int) part.length()), ofOwn.slice(0, ownOffset(part), part.length()));
+                device.upload(values.slice(at, (int) part.length()), ofKept.slice(0, kept.offset(part), part.length()));
             }
         }
     }

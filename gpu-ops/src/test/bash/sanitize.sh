@@ -13,7 +13,8 @@ parts="class:$cuda.FusedAttentionTest class:$cuda.CudaBf16OpsTest class:$cuda.Cu
 $gpt#fiftyStepsInHalfPrecisionAreBitwiseEqual $gpt#fiftyStepsFromOneStateAreBitwiseEqual $gpt#backendsAgreeUnderDropout
 $gpt#lossAndGradientsAgreeWithDoublePrecision(dev.kindling.device.Gelu\$Form)
 $gpt#packedDocumentsGiveTheGradientOfEachAlone $gpt#packedDocumentsGiveTheLossesOfEachAlone
-$gpt#decodingTokenByTokenGivesTheLogitsOfTheWhole class:$cuda.CudaDeviceTest"
+$gpt#decodingTokenByTokenGivesTheLogitsOfTheWhole class:$cuda.CudaDeviceTest
+class:$cuda.Fp8OpsTest class:dev.kindling.nn.CudaFp8GptTest"
 java="java -Xmx2g --add-modules jdk.incubator.vector -Dgpu.required=true -Dtest.repeats=2 -cp $classpath \
 org.junit.platform.console.ConsoleLauncher execute --disable-banner --details=testfeed"
 end=$(($(date +%s) + ${LIMIT:-400}))

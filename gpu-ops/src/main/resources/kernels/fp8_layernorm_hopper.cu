@@ -10,10 +10,10 @@
 #include "fp8.cuh"
 #include "residual_layernorm_forward.cuh"
 
-#define FP8_LAYERNORM(FIELD)  \
-    RESIDUAL_LAYERNORM(FIELD) \
-    FIELD(u8 *, values)       \
-    FIELD(u8 *, transposed)   \
+#define FP8_LAYERNORM(FIELD)    \
+    RESIDUAL_LAYERNORM(FIELD)   \
+    FIELD(u8 *, values)         \
+    FIELD(u8 *, transposed)     \
     FIELD(const float *, scale) \
     FIELD(float *, maximum)
 HOST_STRUCT(Fp8LayerNorm, FP8_LAYERNORM)

@@ -49,7 +49,8 @@ __device__ __forceinline__ float geluSlope(float x) {
 // The same for results of 8 bits, from one instruction: tanh off by 2^-11, and Phi(x) = (1 + tanh(x (a + b x^2 + c x^4))) / 2,
 // for |x| > 4 by the polynomial at 4, which in the erf form makes gelu off by another 3.1e-5 at most.
 constexpr float COARSE_A = GELU_TANH ? SQRT_2_OVER_PI : 0.797626935f,
-                COARSE_B = GELU_TANH ? SQRT_2_OVER_PI * CUBE : 0.0369248982f, COARSE_C = GELU_TANH ? 0.0f : -3.41024947e-4f;
+                COARSE_B = GELU_TANH ? SQRT_2_OVER_PI * CUBE : 0.0369248982f,
+                COARSE_C = GELU_TANH ? 0.0f : -3.41024947e-4f;
 
 __device__ __forceinline__ float tanhCoarse(float x, float square) {
     float y;

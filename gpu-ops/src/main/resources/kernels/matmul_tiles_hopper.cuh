@@ -87,8 +87,7 @@ __device__ __forceinline__ void copyOperands(const TensorMap &a, const TensorMap
 
 // A warpgroup: its part of the block's tiles, times factor. In halves of 128 columns: the compiler refuses 256 in one instruction
 // to a kernel of so many threads.
-template <typename Left>
-__device__ __forceinline__ void multiplyTiles(int rows, int part, float factor, u32 shared) {
+template <typename Left> __device__ __forceinline__ void multiplyTiles(int rows, int part, float factor, u32 shared) {
     constexpr int HALF = N_TILE / 2, STEPS = (K + K_TILE<Left> - 1) / K_TILE<Left>;
     const int lane = threadIdx.x & 31, warp = (threadIdx.x >> 5) & 3;
     const u32 result = shared + PARTS_AT + part * PART_BYTES;
@@ -107,9 +106,9 @@ __device__ __forceinline__ void multiplyTiles(int rows, int part, float factor, 
             for (int kk = 0; kk < ROW_BYTES / 32; kk++)
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
-                    const u64 right = (TRANSPOSED ? along(b, kk) : alongTransposed<ROW_BYTES>(b, kk)) + half * (B_BYTES / 2 / 16);
-                    if constexpr (sizeof(Left) == 1)
-                        multiplyShared8<Left>(d[half], along(a, kk), right, step + kk > 0);
+                    const u64 right =
+                        (TRANSPOSED ? along(b, kk) : alongTransposed<ROW_BYTES>(b, kk)) + half * (B_BYTES / 2 / 16);
+                    if constexpr (sizeof(Left) == 1) multiplyShared8<Left>(d[half], along(a, kk), right, step + kk > 0);
                     else multiplyShared<Left, 0, !TRANSPOSED>(d[half], along(a, kk), right, step + kk > 0);
                 }
             wgmmaCommit();
@@ -128,9 +127,9 @@ __device__ __forceinline__ void multiplyTiles(int rows, int part, float factor, 
 #pragma unroll
         for (int j = 0; j < N_TILE / 8; j += 2) {
             const float(&l)[4] = d[j * 8 / HALF][j % (HALF / 8)], (&r)[4] = d[j * 8 / HALF][j % (HALF / 8) + 1];
-            storeMatrix(result + tileOffset<N_TILE>(resultRow, j + resultChunk), pack<Activation>(l[0] * factor, l[1] * factor),
-                pack<Activation>(l[2] * factor, l[3] * factor), pack<Activation>(r[0] * factor, r[1] * factor),
-                pack<Activation>(r[2] * factor, r[3] * factor));
+            storeMatrix(result + tileOffset<N_TILE>(resultRow, j + resultChunk),
+                pack<Activation>(l[0] * factor, l[1] * factor), pack<Activation>(l[2] * factor, l[3] * factor),
+                pack<Activation>(r[0] * factor, r[1] * factor), pack<Activation>(r[2] * factor, r[3] * factor));
         }
         groupArrive(PART_FULL + part, 256);
     }

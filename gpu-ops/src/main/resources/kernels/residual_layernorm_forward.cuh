@@ -20,7 +20,8 @@
 // The sum and its layernorm of a group's R rows from row0 on. write(e, y) takes V values of the layernorm, y[V], the first of
 // which is element e of the group's rows; without normalize there is none.
 template <typename P, typename Write>
-__device__ __forceinline__ void normalizeRows(const P &p, i64 row0, bool normalize, float *scratch, const Write &write) {
+__device__ __forceinline__ void normalizeRows(
+    const P &p, i64 row0, bool normalize, float *scratch, const Write &write) {
     const int lane = threadIdx.x % ROW_THREADS;
     const int end = vectorsFrom(row0, p.rows);
     const Dropout drop = dropoutOf(p.state, p.threshold, p.site);

@@ -70,10 +70,10 @@ template <int NT> __device__ __forceinline__ void settle(float (&d)[NT][4]) {
                  : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "l"(b), "r"(keep), "n"(TB))
 
 // 8-bit operands, both transposed: 128 columns
-#define WGMMA_SHARED_8(left, right)                                                             \
-    asm volatile("{ .reg .pred p; setp.ne.b32 p, %66, 0;\n"                                     \
+#define WGMMA_SHARED_8(left, right)                                                                                    \
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, %66, 0;\n"                                                            \
                  "wgmma.mma_async.sync.aligned.m64n128k32.f32." left "." right " {" WGMMA_64 "}, %64, %65, p, 1, 1; }" \
-                 : WGMMA_D16                                                                    \
+                 : WGMMA_D16                                                                                           \
                  : "l"(a), "l"(b), "r"(keep))
 
 template <typename T> constexpr bool IS_BF16 = false;

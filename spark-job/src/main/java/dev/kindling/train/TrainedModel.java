@@ -98,7 +98,8 @@ final class TrainedModel {
                 parameters.paddedVocabulary(),
                 gpt.dropout() > 0,
                 gpt.activation() == Gelu.Form.TANH,
-                config.train().moments().dtype());
+                config.train().moments().dtype(),
+                config.train().gradients().dtype());
     }
 
     private MemoryFit fit(TrainConfig config, int worldSize) {

@@ -18,6 +18,7 @@ import java.util.TreeMap;
  * @param dropout whether attention drops probabilities in training
  * @param tanh whether GELU is in its tanh form
  * @param moments type of AdamW's moments
+ * @param gradients type of the summed gradients
  */
 public record KernelForecast(
         DType type,
@@ -27,7 +28,8 @@ public record KernelForecast(
         int paddedVocabulary,
         boolean dropout,
         boolean tanh,
-        DType moments) {
+        DType moments,
+        DType gradients) {
     /** A kernel file and its constants. */
     record Program(String stem, Map<String, String> constants) {
         static Program of(String stem, Object... constants) {
@@ -74,7 +76,14 @@ public record KernelForecast(
         programs.add(Program.of("gelu", "ACTIVATION", activation, "CHANNELS", inner, "GELU_TANH", form));
         programs.add(Program.of(
                 "cross_entropy", "ACTIVATION", activation, "VOCABULARY", vocabulary, "PADDED", paddedVocabulary));
-        programs.add(Program.of("adamw", "ACTIVATION", activation, "MOMENT", CudaContext.kernelType(moments)));
+        programs.add(Program.of(
+                "adamw",
+                "ACTIVATION",
+                activation,
+                "MOMENT",
+                CudaContext.kernelType(moments),
+                "GRADIENT",
+                CudaContext.kernelType(gradients)));
         programs.add(Program.of("column_sum", "ACTIVATION", activation, "CHANNELS", 3 * width));
         programs.add(Program.of("elementwise", "ACTIVATION", CudaContext.kernelType(DType.F32)));
         for (String stem : List.of("global_norm", "sum", "step_state")) {

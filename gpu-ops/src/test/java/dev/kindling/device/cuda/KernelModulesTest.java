@@ -16,7 +16,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 class KernelModulesTest {
-    private static final KernelForecast CHAR = new KernelForecast(DType.BF16, 384, 64, 65, 128, true, false, DType.F32);
+    private static final KernelForecast CHAR =
+            new KernelForecast(DType.BF16, 384, 64, 65, 128, true, false, DType.F32, DType.F32);
 
     @Test
     void programsAreCompiledOnceByOtherThreadsBeforeTheyAreAskedFor() throws InterruptedException {
@@ -65,7 +66,7 @@ class KernelModulesTest {
             for (int headDim : List.of(32, 64, 96, 128)) {
                 for (int compute : List.of(80, 90)) {
                     KernelForecast forecast =
-                            new KernelForecast(type, 768, headDim, 50257, 50304, false, true, DType.BF16);
+                            new KernelForecast(type, 768, headDim, 50257, 50304, false, true, DType.BF16, DType.BF16);
                     assertThat(KernelFiles.stems())
                             .containsAll(forecast.programs(compute).stream()
                                     .map(Program::stem)

@@ -24,6 +24,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntFunction;
 import java.util.stream.IntStream;
+import org.slf4j.LoggerFactory;
 
 /**
  * How a run's shards become batches, by {@code data.packing}. What a step and the evaluation read are functions of the
@@ -46,6 +47,24 @@ interface BatchSource {
 
     /** How long a batch of these shards is waited for: beyond what one read is given, and as long as others succeed. */
     Prefetcher.Patience patience(RankSession member);
+
+    /**
+     * Begins to read what step {@code step} needs and returns at once: a first read of a store takes as long as the model
+     * does, that is made meanwhile. What fails fails anew where the step is drawn.
+     */
+    default void readAhead(long step, RankShare share) {
+        Thread reading = new Thread(
+                () -> {
+                    try {
+                        step(step, share);
+                    } catch (RuntimeException | Error e) {
+                        LoggerFactory.getLogger(BatchSource.class).debug("step {} was not read ahead", step, e);
+                    }
+                },
+                "kindling-read-ahead");
+        reading.setDaemon(true);
+        reading.start();
+    }
 
     /** The rank's batches of steps {@code [start, end)}, drawn ahead. */
     default Prefetcher<StepBatches> prefetch(long start, long end, RankShare share, RankSession member) {

@@ -74,7 +74,7 @@ public final class Replica {
         this.memory = memory;
         TrainSection train = config.train();
         Parameters parameters = model.parameters();
-        share = RankShare.of(train.microBatches(), ranks.rank(), ranks.worldSize(), train.seed());
+        share = share(config, ranks);
         sum = GradientSum.of(
                 train.reduction(), memory, parameters.gradients(), model.gpt().lossSum(), share);
         Compression compression = config.cluster().compression();
@@ -85,6 +85,12 @@ public final class Replica {
 
     private static boolean isSharded(TrainConfig config, RankLinks ranks) {
         return config.train().zero() == 1 && ranks.worldSize() > 1;
+    }
+
+    /** A rank's part of every step. */
+    static RankShare share(TrainConfig config, RankLinks ranks) {
+        TrainSection train = config.train();
+        return RankShare.of(train.microBatches(), ranks.rank(), ranks.worldSize(), train.seed());
     }
 
     /** The part of the weights that a rank updates: all, or with ZeRO its shard. */

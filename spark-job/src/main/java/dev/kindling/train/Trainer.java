@@ -69,6 +69,7 @@ final class Trainer {
         source = BatchSource.of(config, rank.shards());
         DriverReply.Start start = rank.member().begin(seat.held(Replica.shard(config, rank.ranks())));
         HeldParts parts = start.holders().isEmpty() ? new HeldParts() : seat.parts(start.step());
+        source.readAhead(rank.member().startStep(), Replica.share(config, rank.ranks()));
         replica = replica(arena);
         sdpa = replica.sdpa();
         weights = new ModelWeights(replica.parameters());

@@ -1,5 +1,6 @@
 package dev.kindling.bench;
 
+import dev.kindling.coordinate.EmbeddedCluster;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.LocalShardFolder;
 import dev.kindling.data.shard.ShardInfo;
@@ -24,10 +25,10 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.FileUtil;
 
 /**
- * How long a training takes from the start of its driver's process to its first step, where its shards lie on an S3 server
- * that takes a while for each request, and where they lie on this disk. Prints the seconds, and the requests that there were
- * until then. Arguments: shards
- * (default 200), milliseconds a request (20). Needs the environment of the integration tests.
+ * How long a training takes from submit.sh to its first step, where its shards lie on an S3 server that takes a while for
+ * each request, and where they lie on this disk; each after a training that has left an archive of classes. Prints the
+ * seconds, and the requests that there were until then. Arguments: shards (default 200), milliseconds a request (20). Needs
+ * the environment of the integration tests.
  */
 public final class StoreStartBench {
     private static final int SHARD_TOKENS = 1 << 18;
@@ -41,14 +42,15 @@ public final class StoreStartBench {
         Duration latency = Duration.ofMillis(args.length > 1 ? Long.parseLong(args[1]) : 20);
         Path folder = Files.createTempDirectory("kindling-store-start");
         try (S3Server server = new S3Server(folder);
-                FaultyProxy proxy = new FaultyProxy(server.endpoint());
-                SparkProcesses processes = new SparkProcesses(folder)) {
+                FaultyProxy proxy = new FaultyProxy(server.endpoint())) {
+            EmbeddedCluster.linkJars(folder.resolve("jars"), SparkProcesses.sparkJars());
             server.makeBucket("runs");
             writeShards(folder.resolve("shards"), shards);
             copy(folder.resolve("shards"), server.bucket("runs"));
             proxy.latency(latency);
-            Start local = start(processes, "local", folder.resolve("shards").toString(), proxy);
-            Start store = start(processes, "store", "s3a://runs/shards", proxy);
+            start(folder, "first", folder.resolve("shards").toString(), proxy);
+            Start local = start(folder, "local", folder.resolve("shards").toString(), proxy);
+            Start store = start(folder, "store", "s3a://runs/shards", proxy);
             System.out.printf(
                     Locale.ROOT,
                     "%d shards: %.1f s to the first step on this disk; %.1f s on a store with %d ms a request, of which there were %d%n",
@@ -65,24 +67,42 @@ public final class StoreStartBench {
 
     private record Start(double seconds, long requests) {}
 
-    private static Start start(SparkProcesses processes, String name, String shards, FaultyProxy proxy)
-            throws Exception {
-        Path run = processes.err(name).resolveSibling("run-" + name);
+    private static Start start(Path folder, String name, String shards, FaultyProxy proxy) throws Exception {
+        Path run = folder.resolve("run-" + name);
         Path metrics = run.resolve("metrics.jsonl");
+        Path log = folder.resolve(name + ".log");
         long before = proxy.all();
         long began = System.nanoTime();
-        Process driver = processes.submit(name, settings(proxy), train(run, shards));
+        Process driver = submit(folder, log, settings(proxy), train(run, shards));
         while (!Files.exists(metrics) || Files.size(metrics) == 0) {
             if (!driver.isAlive() || System.nanoTime() - began > PATIENCE_NANOS) {
-                throw new IllegalStateException(Files.readString(processes.err(name)));
+                throw new IllegalStateException(Files.readString(log));
             }
             Thread.sleep(10);
         }
         Start start = new Start((System.nanoTime() - began) / 1e9, proxy.all() - before);
         if (driver.waitFor() != 0) {
-            throw new IllegalStateException(Files.readString(processes.err(name)));
+            throw new IllegalStateException(Files.readString(log));
         }
+        Files.readAllLines(log).stream()
+                .filter(line -> line.startsWith("first step"))
+                .forEach(line -> System.out.println(name + ": " + line));
         return start;
+    }
+
+    private static Process submit(Path folder, Path log, List<String> settings, String... command) throws Exception {
+        Path here = Path.of("submit.sh");
+        List<String> submit = new ArrayList<>();
+        submit.add((Files.exists(here) ? here : Path.of("..").resolve(here))
+                .toAbsolutePath()
+                .toString());
+        settings.forEach(setting -> submit.addAll(List.of("--conf", setting)));
+        submit.addAll(List.of(command));
+        ProcessBuilder builder =
+                new ProcessBuilder(submit).redirectErrorStream(true).redirectOutput(log.toFile());
+        builder.environment().remove("SPARK_HOME");
+        builder.environment().put("SPARK_JARS", folder.resolve("jars").toString());
+        return builder.start();
     }
 
     private static void writeShards(Path folder, int shards) {
@@ -112,11 +132,7 @@ public final class StoreStartBench {
     }
 
     private static List<String> settings(FaultyProxy proxy) {
-        List<String> settings = new ArrayList<>(List.of(
-                "spark.master=local-cluster[2,1,1024]",
-                "spark.executor.memory=512m",
-                "spark.executor.extraJavaOptions=-XX:+UseSerialGC",
-                "spark.ui.enabled=false"));
+        List<String> settings = new ArrayList<>();
         S3Server.settings(proxy.endpoint()).forEach((key, value) -> settings.add("spark.hadoop." + key + "=" + value));
         return settings;
     }
@@ -130,6 +146,7 @@ public final class StoreStartBench {
                 "--set",
                 "train.max_steps=" + STEPS,
                 "--set",
-                "train.eval_interval=" + STEPS);
+                "train.eval_interval=" + STEPS,
+                "-v");
     }
 }

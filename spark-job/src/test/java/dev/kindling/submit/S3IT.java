@@ -163,10 +163,9 @@ class S3IT {
                     .isTrue();
             Thread.sleep(200);
         }
-        List<ProcessHandle> executors = driver.descendants().toList();
+        driver.descendants().toList().forEach(ProcessHandle::destroyForcibly); // first, else they save their last step
         driver.destroyForcibly();
         assertThat(driver.waitFor(60, TimeUnit.SECONDS)).isTrue();
-        executors.forEach(ProcessHandle::destroyForcibly);
         proxy.outageFrom("", Duration.ZERO);
     }
 

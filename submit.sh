@@ -125,6 +125,9 @@ archive=""
 kept_archives=3
 find_archive() {
   [ "$embedded" = true ] && [ -w "$target" ] || return 0
+  case "${spark_options[*]:-} ${SPARK_SUBMIT_OPTS:-} ${JAVA_TOOL_OPTIONS:-}" in
+    *-javaagent:* | *-agentlib:* | *-agentpath:*) return 0 ;; # JDK 17 crashes where an agent is shown classes of an archive
+  esac
   archive="$target/classes-$(ls -ldL "$java" "$spark_jars" | cksum | cut -d ' ' -f 1).jsa"
   if [ -f "$archive" ]; then
     share_classes "-XX:SharedArchiveFile=\"$archive\"" "-XX:SharedArchiveFile=\"$archive\""

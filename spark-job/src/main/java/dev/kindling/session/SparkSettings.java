@@ -35,6 +35,9 @@ public final class SparkSettings {
     /** A JVM that is told to use two garbage collectors does not start. */
     private static final Pattern CHOOSES_COLLECTOR = Pattern.compile("-XX:\\+Use\\w+GC\\b");
 
+    /** JDK 17 crashes where an agent is shown the classes of an archive. */
+    private static final Pattern HAS_AGENT = Pattern.compile("-(javaagent|agentlib|agentpath):");
+
     private static final String EXECUTOR_CORES = "spark.executor.cores";
     private static final String TASK_CPUS = "spark.task.cpus";
 
@@ -226,7 +229,10 @@ public final class SparkSettings {
                 .find()) {
             options.add("-XX:+UseParallelGC"); // G1's threads would compete
         }
-        if (conf.contains(CLASSES)) {
+        if (conf.contains(CLASSES)
+                && !HAS_AGENT
+                        .matcher(conf.get("spark.executor.extraJavaOptions", ""))
+                        .find()) {
             options.add(conf.get(CLASSES));
             // The class path has to begin as that of the archive; Spark puts its conf folder before its jars.
             conf.setIfMissing("spark.executor.extraClassPath", Path.of(System.getenv("SPARK_HOME"), "jars") + "/*");

@@ -62,6 +62,9 @@ class SparkSettingsTest {
         SparkConf theirs = conf.clone()
                 .set("spark.executor.defaultJavaOptions", "-Xss2m")
                 .set("spark.executor.extraClassPath", "their.jar");
+        SparkConf watched = conf.clone().set("spark.executor.extraJavaOptions", "-javaagent:jmx.jar=9404");
+        SparkSettings.forBarriers(watched, "train", 2, 0);
+        assertThat(watched.get("spark.executor.defaultJavaOptions")).doesNotContain("SharedArchiveFile");
         SparkSettings.forBarriers(conf, "train", 2, 0);
         assertThat(conf.get("spark.executor.defaultJavaOptions"))
                 .isEqualTo("-XX:+UseParallelGC -XX:SharedArchiveFile=a");

@@ -9,6 +9,11 @@ import org.junit.jupiter.api.Assumptions;
 /** Training in FP8 beside training in bf16. Skipped without a Hopper GPU. */
 class CudaFp8GptTest extends Fp8GptContract {
     @Override
+    int steps() {
+        return Integer.getInteger("test.repeats", 50);
+    }
+
+    @Override
     Device open(boolean fp8) {
         Gpu.require();
         Assumptions.assumeTrue(

@@ -26,7 +26,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** What training in FP8 must give, beside training in the activation type. A subclass says on which device. */
 abstract class Fp8GptContract extends GptFixture {
     private static final BatchShape SHAPE = BatchShape.dense(6, 16);
-    private static final int STEPS = Integer.getInteger("test.repeats", 50);
+
+    /** Steps of runs that must be equal. */
+    abstract int steps();
 
     /** A device of FP8, or the same in the type of its activations alone. */
     abstract Device open(boolean fp8);
@@ -131,9 +133,9 @@ abstract class Fp8GptContract extends GptFixture {
     @ValueSource(booleans = {false, true})
     void twoRunsAreBitwiseEqual(boolean head) {
         Run first = new Run(head);
-        first.steps(0, STEPS);
+        first.steps(0, steps());
         Run second = new Run(head);
-        second.steps(0, STEPS);
+        second.steps(0, steps());
         assertThat(first.weights).isEqualTo(second.weights).doesNotContain(Float.NaN);
     }
 

@@ -7,12 +7,15 @@ import dev.kindling.device.cpu.matmul.CpuMatmul;
 import dev.kindling.device.cpu.matmul.MatmulCall;
 import dev.kindling.device.cpu.matmul.MatmulCalls;
 import dev.kindling.device.cpu.matmul.MatrixView;
+import dev.kindling.device.cpu.matmul.OneDnnBf16Matmul;
 import dev.kindling.device.cpu.matmul.OneDnnMatmul;
 import dev.kindling.device.cpu.matmul.VectorMatmul;
 import dev.kindling.device.cpu.rows.CpuThreads;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 
 /**
@@ -53,7 +56,7 @@ public final class MatmulBench {
         System.out.printf(
                 "PyTorch %s, JDK %s, %d CPUs; median of %d interleaved rounds, GFLOP/s%n",
                 PyTorch.load(), Runtime.version(), Runtime.getRuntime().availableProcessors(), ROUNDS);
-        OneDnnMatmul.whyNot().ifPresent(reason -> System.out.println("without oneDNN: " + reason));
+        OneDnnBf16Matmul.whyNot().ifPresent(reason -> System.out.println("without oneDNN bf16: " + reason));
         for (int count : counts) {
             measure(large, count);
         }
@@ -76,44 +79,53 @@ public final class MatmulBench {
     }
 
     private static void measure(boolean large, int count) {
-        double[] seconds = new double[3];
+        Map<String, Double> seconds = new LinkedHashMap<>();
         double flops = 0;
         try (CpuThreads threads = new CpuThreads(count);
                 NDManager manager = PyTorch.manager()) {
-            VectorMatmul vector = new VectorMatmul(threads);
-            OneDnnMatmul oneDnn = OneDnnMatmul.whyNot().isPresent() ? null : new OneDnnMatmul(threads, vector);
-            System.out.printf("%n%d thread(s)%n%-16s %10s %10s %12s%n", count, "", "vector", "pytorch", "oneDNN bf16");
+            Map<String, CpuMatmul> ours = ours(threads);
+            System.out.printf("%n%d thread(s)%n%-16s %12s", count, "", "PyTorch");
+            ours.keySet().forEach(name -> System.out.printf(" %12s", name));
+            System.out.println();
             for (Product product : products(large)) {
-                List<Candidate> candidates = candidates(product, vector, oneDnn, manager);
+                List<Candidate> candidates = candidates(product, ours, manager);
                 double[] times = times(candidates, product, count);
                 System.out.printf("%-16s", product.name());
                 for (int i = 0; i < times.length; i++) {
-                    System.out.printf(" %10.1f", product.flops() / times[i] / 1e9);
-                    seconds[i] += times[i];
+                    System.out.printf(" %12.1f", product.flops() / times[i] / 1e9);
+                    seconds.merge(candidates.get(i).name(), times[i], Double::sum);
                 }
                 System.out.println();
                 flops += product.flops();
             }
             System.out.printf("%-16s", "all, once each");
-            for (double total : seconds) {
-                System.out.printf(" %10.1f", total == 0 ? Double.NaN : flops / total / 1e9);
+            for (double total : seconds.values()) {
+                System.out.printf(" %12.1f", flops / total / 1e9);
             }
             System.out.println();
-            if (oneDnn != null) {
-                oneDnn.close();
-            }
+            ours.values().forEach(CpuMatmul::close);
         }
     }
 
-    private static List<Candidate> candidates(Product product, CpuMatmul vector, CpuMatmul oneDnn, NDManager manager) {
+    /** What can run here, by name. */
+    private static Map<String, CpuMatmul> ours(CpuThreads threads) {
+        Map<String, CpuMatmul> ours = new LinkedHashMap<>();
+        ours.put("vector", new VectorMatmul(threads));
+        if (OneDnnMatmul.whyNot().isEmpty()) {
+            ours.put("oneDNN", new OneDnnMatmul(threads, new VectorMatmul(threads)));
+        }
+        if (OneDnnBf16Matmul.whyNot().isEmpty()) {
+            ours.put("oneDNN bf16", new OneDnnBf16Matmul(threads, new VectorMatmul(threads)));
+        }
+        return ours;
+    }
+
+    private static List<Candidate> candidates(Product product, Map<String, CpuMatmul> ours, NDManager manager) {
         float[] a = gaussian(product.m() * product.k(), 1);
         float[] b = gaussian(product.k() * product.n(), 2);
         List<Candidate> candidates = new ArrayList<>();
-        candidates.add(new Ours("vector", vector, call(product, a, b)));
         candidates.add(new Theirs(product, a, b, manager));
-        if (oneDnn != null) {
-            candidates.add(new Ours("oneDNN bf16", oneDnn, call(product, a, b)));
-        }
+        ours.forEach((name, matmul) -> candidates.add(new Ours(name, matmul, call(product, a, b))));
         return candidates;
     }
 
@@ -152,7 +164,7 @@ public final class MatmulBench {
     }
 
     private static void verify(List<Candidate> candidates, Product product) {
-        float[] expected = candidates.get(1).result();
+        float[] expected = candidates.get(0).result();
         for (Candidate candidate : candidates) {
             float[] actual = candidate.result();
             double worst = 0;

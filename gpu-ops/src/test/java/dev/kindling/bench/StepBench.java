@@ -4,7 +4,7 @@ import dev.kindling.attention.AttentionBackend.Kind;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
-import dev.kindling.device.cpu.matmul.OneDnnMatmul;
+import dev.kindling.device.cpu.matmul.OneDnnBf16Matmul;
 import dev.kindling.nn.parameter.GptConfig;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -18,7 +18,7 @@ import java.util.concurrent.Executors;
  * Milliseconds per training step (forward, backward, clip, AdamW) on the CPU, beside PyTorch's in the same run.
  * Candidates take turns within every round; medians are printed, of BF16 where the CPU has it. Arguments: {@code cpu}
  * (4 layers, width 128, block 64, batch 12) or {@code gpu} (6 layers, width 384, block 256, batch 8), then numbers of
- * threads.
+ * threads. Each device says by which instruction set it multiplies.
  *
  * <p>Run with {@code --add-modules=jdk.incubator.vector} and the test class path.
  */
@@ -64,6 +64,7 @@ public final class StepBench {
                 }
             }
             double base = median(peerMillis);
+            steps.values().forEach(step -> System.out.println(step.device().description()));
             System.out.printf("%d threads: PyTorch %.2f, last loss %.4f", threads, base, peer.loss());
             for (Precision precision : steps.keySet()) {
                 double median = median(millis.get(precision));
@@ -79,7 +80,7 @@ public final class StepBench {
     }
 
     private static List<Precision> precisions() {
-        return OneDnnMatmul.whyNot().isEmpty() ? List.of(Precision.FP32, Precision.BF16) : List.of(Precision.FP32);
+        return OneDnnBf16Matmul.whyNot().isEmpty() ? List.of(Precision.FP32, Precision.BF16) : List.of(Precision.FP32);
     }
 
     private static double meanMillis(Runnable step, int steps) {

@@ -6,7 +6,7 @@ import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.MessageCodec;
 import dev.kindling.device.Device;
-import dev.kindling.device.cpu.matmul.OneDnnMatmul;
+import dev.kindling.device.cpu.matmul.OneDnnBf16Matmul;
 import dev.kindling.device.cpu.rows.CpuVectors;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.library.CudaLibraries;
@@ -132,7 +132,7 @@ public record RankChecks(TrainConfig config, String directory) implements Genera
     }
 
     private static Finding oneDnn(String where) {
-        return OneDnnMatmul.whyNot()
+        return OneDnnBf16Matmul.whyNot()
                 .map(reason -> Finding.warn(
                         "onednn", where, reason, "precision fp32 runs without it; bf16 on the CPU needs Linux x86-64"))
                 .orElseGet(() -> Finding.ok("onednn", where, "loads: train.precision bf16 runs on the CPU"));

@@ -11,7 +11,7 @@ import dev.kindling.device.Stopwatch;
 import dev.kindling.device.TensorChecks;
 import dev.kindling.device.TensorReader;
 import dev.kindling.device.cpu.matmul.CpuMatmul;
-import dev.kindling.device.cpu.matmul.OneDnnMatmul;
+import dev.kindling.device.cpu.matmul.OneDnnBf16Matmul;
 import dev.kindling.device.cpu.rows.Bf16Rows;
 import dev.kindling.device.cpu.rows.CpuBuffer;
 import dev.kindling.device.cpu.rows.CpuStep;
@@ -65,7 +65,7 @@ public final class CpuDevice implements Device {
         this.kernels = kernels;
         this.threads = new CpuThreads(threads);
         CpuMatmul full = kernels.products().apply(this.threads);
-        products = precision == Precision.BF16 ? new OneDnnMatmul(this.threads, full) : full;
+        products = precision == Precision.BF16 ? new OneDnnBf16Matmul(this.threads, full) : full;
         ops = new CpuOps(this.threads, kernels, products, step);
     }
 
@@ -233,9 +233,7 @@ public final class CpuDevice implements Device {
     @Override
     public void close() {
         List.copyOf(arenas).forEach(CpuArena::close);
-        if (products instanceof OneDnnMatmul native16) {
-            native16.close();
-        }
+        products.close();
         threads.close();
     }
 }

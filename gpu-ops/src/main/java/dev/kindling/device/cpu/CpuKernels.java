@@ -4,6 +4,7 @@ import dev.kindling.device.cpu.flash.FlashTiles;
 import dev.kindling.device.cpu.flash.ScalarFlashTiles;
 import dev.kindling.device.cpu.flash.VectorFlashTiles;
 import dev.kindling.device.cpu.matmul.CpuMatmul;
+import dev.kindling.device.cpu.matmul.OneDnnMatmul;
 import dev.kindling.device.cpu.matmul.ScalarMatmul;
 import dev.kindling.device.cpu.matmul.VectorMatmul;
 import dev.kindling.device.cpu.rows.CpuThreads;
@@ -22,7 +23,18 @@ record CpuKernels(String description, RowKernels rows, FlashTiles tiles, Functio
     }
 
     static CpuKernels vector() {
-        return new CpuKernels("Vector API", new VectorRows(), new VectorFlashTiles(), VectorMatmul::new);
+        return new CpuKernels("Vector API", new VectorRows(), new VectorFlashTiles(), CpuKernels::vectorProducts);
+    }
+
+    /**
+     * oneDNN where the CPU has few vector registers (AVX2), which our tiles would need more of; elsewhere the tiles are as
+     * fast and need no copies. The choice follows the instruction set alone, so that a machine always computes the same bits.
+     */
+    private static CpuMatmul vectorProducts(CpuThreads threads) {
+        CpuMatmul tiles = new VectorMatmul(threads);
+        return VectorMatmul.MANY_REGISTERS || OneDnnMatmul.whyNot().isPresent()
+                ? tiles
+                : new OneDnnMatmul(threads, tiles);
     }
 
     static CpuKernels scalar() {

@@ -18,8 +18,22 @@ final class OneDnnLibrary {
 
     private OneDnnLibrary() {}
 
+    /** Why oneDNN cannot be used at all; empty if it can. */
     static Optional<String> whyNot() {
         return REFUSAL;
+    }
+
+    /** Why it cannot multiply bf16 here; empty if it can. */
+    static Optional<String> whyNotBf16() {
+        if (REFUSAL.isPresent()) {
+            return REFUSAL.map(reason -> "bf16 products need oneDNN: " + reason + "; or use precision fp32");
+        }
+        int have = dnnl.dnnl_get_effective_cpu_isa();
+        int need = dnnl.dnnl_cpu_isa_avx512_core_bf16;
+        return (have & need) == need
+                ? Optional.empty()
+                : Optional.of("bf16 products need a CPU with avx512_bf16 and this one has "
+                        + dnnl.get_effective_cpu_isa() + "; use precision fp32");
     }
 
     /** Makes oneDNN run on the calling thread alone, when it prepares a primitive and when it executes one. */
@@ -38,20 +52,14 @@ final class OneDnnLibrary {
     private static Optional<String> refusal() {
         try {
             unpackApartFromOtherUsers();
-            int have = dnnl.dnnl_get_effective_cpu_isa();
-            int need = dnnl.dnnl_cpu_isa_avx512_core_bf16;
-            if ((have & need) != need) {
-                return Optional.of("bf16 products need a CPU with avx512_bf16 and this one has "
-                        + dnnl.get_effective_cpu_isa() + "; use precision fp32");
-            }
+            dnnl.dnnl_get_effective_cpu_isa();
             return Optional.empty();
         } catch (IOException e) {
             return Optional.of("its native library cannot be unpacked in " + System.getProperty("java.io.tmpdir") + " ("
-                    + e + "); set -Djava.io.tmpdir to a writable folder or use precision fp32");
+                    + e + "); set -Djava.io.tmpdir to a writable folder");
         } catch (LinkageError | RuntimeException e) {
             return Optional.of("its native library does not load on " + System.getProperty("os.name") + " "
-                    + System.getProperty("os.arch") + " (" + e + "); add org.bytedeco:dnnl for this platform or use"
-                    + " precision fp32");
+                    + System.getProperty("os.arch") + " (" + e + "); add org.bytedeco:dnnl for this platform");
         }
     }
 

@@ -98,4 +98,7 @@ public final class ScalarMatmul implements CpuMatmul {
     public String describe() {
         return "plain Java, fp32, " + threads.threads() + " threads";
     }
+
+    @Override
+    public void close() {}
 }

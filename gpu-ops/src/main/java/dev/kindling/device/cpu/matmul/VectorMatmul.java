@@ -271,4 +271,7 @@ public final class VectorMatmul implements CpuMatmul {
     public String describe() {
         return "Vector API, fp32, " + LANES * Float.SIZE + "-bit, " + threads.threads() + " threads";
     }
+
+    @Override
+    public void close() {}
 }

@@ -9,16 +9,16 @@ import org.junit.jupiter.api.condition.DisabledIf;
 
 class OneDnnRefusalTest {
     static boolean usable() {
-        return OneDnnMatmul.whyNot().isEmpty();
+        return OneDnnBf16Matmul.whyNot().isEmpty();
     }
 
     @Test
     @DisabledIf("usable")
     void saysWhyAndWhatToDo() {
-        assertThat(OneDnnMatmul.whyNot().orElseThrow()).contains("use precision fp32");
+        assertThat(OneDnnBf16Matmul.whyNot().orElseThrow()).contains("use precision fp32");
         try (CpuThreads threads = new CpuThreads(1)) {
             CpuMatmul small = new ScalarMatmul(threads);
-            assertThatThrownBy(() -> new OneDnnMatmul(threads, small))
+            assertThatThrownBy(() -> new OneDnnBf16Matmul(threads, small))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("use precision fp32");
         }

@@ -17,7 +17,7 @@ import org.bytedeco.javacpp.ShortPointer;
  * chunks of rows whose size depends on the shape alone, so that the threads that run them do not change a bit; all share
  * one copy of B in the layout that oneDNN prefers.
  */
-final class OneDnnProduct implements AutoCloseable {
+final class Bf16Product implements AutoCloseable {
     /** The shape, and which inputs are stored transposed. */
     record Shape(int m, int n, int k, boolean transposeA, boolean transposeB) {
         int chunkRows() {
@@ -42,7 +42,7 @@ final class OneDnnProduct implements AutoCloseable {
     private final memory plainB;
     private final memory orderedB;
 
-    OneDnnProduct(Shape shape, engine cpu) {
+    Bf16Product(Shape shape, engine cpu) {
         OneDnnLibrary.keepToThisThread();
         this.shape = shape;
         matmul.primitive_desc whole = describe(cpu, shape.chunkRows(), null);

@@ -9,7 +9,11 @@
 //                slots (ranks): addresses of count f32 each, this rank's own among them
 // peer_sum       own = ((x of rank 0 + x of rank 1) + ...) in f32, rounded to ELEMENT once; own (count): this rank's x,
 //                overwritten; others + slot stride (count): the x of the other ranks in their order, slot = 0 .. ranks - 2
+// peer_reduce    own = the same sum, of summands that are read where they lie: as fast as the links where the multiprocessors
+//                have nothing else to do; tensors (ranks): where each rank's tensor begins, first + count elements long
+// peer_copy      own = what lies there with one peer, likewise
 // -D  ELEMENT: f32 | bf16 | fp16; MAXIMUM: 0 | 1
+// peer_reduce, peer_copy  grid (ceil(count / (16384 / sizeof(ELEMENT))))  block 256; pointers and first aligned to 16 bytes
 // peer_combine, peer_sum  grid (ceil(count / 1024))  block 256; peer_sum's pointers aligned to 4 elements
 #include "common.cuh"
 
@@ -88,4 +92,59 @@ extern "C" __global__ void __launch_bounds__(256)
     } else {
         for (int j = 0; j < (int)(count - e); j++) own[e + j] = fromFloat<ELEMENT>(s[j]);
     }
+}
+
+// 16 bytes a thread at a time, four of them in flight.
+#define VECTOR (16 / (int)sizeof(ELEMENT))
+#define IN_FLIGHT 4
+
+extern "C" __global__ void __launch_bounds__(256)
+    peer_reduce(const ELEMENT *const *tensors, i64 first, int rank, int ranks, i64 count) {
+    const i64 begin = (i64)blockIdx.x * 256 * IN_FLIGHT * VECTOR + threadIdx.x * VECTOR;
+    float s[IN_FLIGHT][VECTOR];
+    for (int r = 0; r < ranks; r++) {
+        const ELEMENT *from = tensors[r] + first;
+        float x[IN_FLIGHT][VECTOR];
+#pragma unroll
+        for (int k = 0; k < IN_FLIGHT; k++) {
+            const i64 e = begin + k * 256 * VECTOR;
+            if (e + VECTOR <= count) load<ELEMENT, VECTOR>(x[k], from + e);
+        }
+#pragma unroll
+        for (int k = 0; k < IN_FLIGHT; k++)
+#pragma unroll
+            for (int j = 0; j < VECTOR; j++) s[k][j] = r == 0 ? x[k][j] : s[k][j] + x[k][j];
+    }
+    ELEMENT *own = const_cast<ELEMENT *>(tensors[rank]) + first;
+#pragma unroll
+    for (int k = 0; k < IN_FLIGHT; k++) {
+        const i64 e = begin + k * 256 * VECTOR;
+        if (e + VECTOR <= count) store<ELEMENT, VECTOR>(own + e, s[k]);
+    }
+    const i64 tail = count / VECTOR * VECTOR + threadIdx.x;
+    if (blockIdx.x == 0 && tail < count) {
+        float sum = toFloat(tensors[0][first + tail]);
+        for (int r = 1; r < ranks; r++) sum += toFloat(tensors[r][first + tail]);
+        own[tail] = fromFloat<ELEMENT>(sum);
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(256)
+    peer_copy(ELEMENT *const *tensors, i64 first, int rank, int peer, i64 count) {
+    ELEMENT *x = tensors[rank];
+    const ELEMENT *theirs = tensors[peer];
+    const i64 begin = (i64)blockIdx.x * 256 * IN_FLIGHT * VECTOR + threadIdx.x * VECTOR;
+    uint4 words[IN_FLIGHT];
+#pragma unroll
+    for (int k = 0; k < IN_FLIGHT; k++) {
+        const i64 e = begin + k * 256 * VECTOR;
+        if (e + VECTOR <= count) words[k] = *reinterpret_cast<const uint4 *>(theirs + first + e);
+    }
+#pragma unroll
+    for (int k = 0; k < IN_FLIGHT; k++) {
+        const i64 e = begin + k * 256 * VECTOR;
+        if (e + VECTOR <= count) *reinterpret_cast<uint4 *>(x + first + e) = words[k];
+    }
+    const i64 tail = count / VECTOR * VECTOR + threadIdx.x;
+    if (blockIdx.x == 0 && tail < count) x[first + tail] = theirs[first + tail];
 }

@@ -3,6 +3,7 @@ package dev.kindling.exchange;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.collective.Collectives;
+import dev.kindling.device.cuda.collective.Collectives.Beside;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.RankedSum;
 import dev.kindling.nn.Gpt;
@@ -58,13 +59,14 @@ final class DeviceGradientExchange implements GradientExchange {
 
     @Override
     public void lossesReady() {
-        collectives.allReduce(losses.tensor());
+        collectives.allReduce(losses.tensor(), Beside.WORK);
     }
 
     @Override
     public void bucketReady(int bucket, Rounding rounding) {
         switch (rounding) {
-            case NONE -> collectives.allReduce(buckets.get(bucket));
+            case NONE ->
+                collectives.allReduce(buckets.get(bucket), bucket == buckets.size() - 1 ? Beside.NOTHING : Beside.WORK);
             case BF16 -> sums.get(bucket).rounded();
             case SETTLED -> sums.get(bucket).settled();
         }

@@ -3,6 +3,7 @@ package dev.kindling.exchange;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.device.Device;
 import dev.kindling.device.cuda.collective.Collectives;
+import dev.kindling.device.cuda.collective.Collectives.Beside;
 import dev.kindling.model.FlatTarget;
 import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.nn.parameter.Parameters.Range;
@@ -38,7 +39,7 @@ final class DeviceZeroExchange implements ZeroExchange {
 
     @Override
     public void lossesReady() {
-        collectives.allReduce(losses.tensor());
+        collectives.allReduce(losses.tensor(), Beside.WORK);
     }
 
     @Override
@@ -48,10 +49,11 @@ final class DeviceZeroExchange implements ZeroExchange {
                     "cluster.compression is bf16, which does not go from GPU to GPU with train.zero 1");
         }
         Tensor sums = bucket(parameters.gradients(), bucket);
+        Beside beside = bucket == parameters.buckets().size() - 1 ? Beside.NOTHING : Beside.WORK;
         if (parameters.keepsCopies()) {
-            collectives.allReduce(sums);
+            collectives.allReduce(sums, beside);
         } else {
-            collectives.reduceScatter(sums);
+            collectives.reduceScatter(sums, beside);
         }
     }
 

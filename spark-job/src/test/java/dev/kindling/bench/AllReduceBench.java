@@ -22,7 +22,7 @@ import java.util.Optional;
  * Time of an allreduce against its size, per transport, between real executor processes on this host. Prints the
  * median of 9 after 5 warm-up rounds and the payload a rank sends and receives per second, in fp32 and in bf16 with the
  * sums' error feedback, with a line fitted; for two executors also what
- * plain sockets take ({@link SocketYardstick}), and NCCL where there is a GPU for each. Needs the environment of
+ * plain sockets take ({@link SocketYardstick}), and what GPUs take ({@link GpuYardstick}) where there is one for each. Needs the environment of
  * the tests (SPARK_HOME, SPARK_SCALA_VERSION, SPARK_LOCAL_IP). Argument: number of executors (default 2), then
  * "secure" for authentication with encryption.
  */
@@ -62,11 +62,11 @@ public final class AllReduceBench {
                             cluster, coordinator, transport, (member, allReduce) -> time(member, allReduce, rounding)));
                 }
             }
-            Optional<String> refusal = NcclYardstick.whyNot(executors);
+            Optional<String> refusal = GpuYardstick.whyNot(executors);
             System.out.print(
                     refusal.isPresent()
-                            ? "nccl: not timed, " + refusal.get() + System.lineSeparator()
-                            : run(cluster, coordinator, Transport.RING, NcclYardstick::time));
+                            ? "GPUs: not timed, " + refusal.get() + System.lineSeparator()
+                            : run(cluster, coordinator, Transport.RING, GpuYardstick::time));
         }
     }
 

@@ -62,6 +62,39 @@ public final class CudaPeerSums {
         kernel("peer_sum", summands.type(), false).launch(stream, Grid.cover(count, 1024, 256), arguments);
     }
 
+    /**
+     * Elements {@code first .. first + count - 1} of tensors that ranks have at the same place.
+     *
+     * @param tensors address of the addresses of the ranks' tensors, multiples of 16 bytes as those of the first elements are
+     */
+    public record Part(DType type, long tensors, long first, long count) {}
+
+    /** This rank's part = its sum in the order of the ranks, in F32, rounded once, of summands that are read where they lie. */
+    public void reduce(Part part, int rank, int ranks) {
+        LaunchArguments arguments = context.arguments()
+                .add(part.tensors())
+                .add(part.first())
+                .add(rank)
+                .add(ranks)
+                .add(part.count());
+        kernel("peer_reduce", part.type(), false).launch(stream, vectors(part), arguments);
+    }
+
+    /** This rank's part = that of {@code peer}. */
+    public void copy(Part part, int rank, int peer) {
+        LaunchArguments arguments = context.arguments()
+                .add(part.tensors())
+                .add(part.first())
+                .add(rank)
+                .add(peer)
+                .add(part.count());
+        kernel("peer_copy", part.type(), false).launch(stream, vectors(part), arguments);
+    }
+
+    private static Grid vectors(Part part) {
+        return Grid.cover(part.count(), 4 * 256 * 16 / part.type().bytes(), 256);
+    }
+
     private CudaKernel kernel(String name, DType element, boolean largest) {
         return context.module("peer", DType.F32, "ELEMENT", CudaContext.kernelType(element), "MAXIMUM", largest ? 1 : 0)
                 .kernel(name);

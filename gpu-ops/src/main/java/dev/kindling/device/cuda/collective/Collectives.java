@@ -70,14 +70,22 @@ public abstract class Collectives implements AutoCloseable {
      */
     public void share(Tensor whole) {}
 
+    /** What the device does while a collective runs, which decides what the collective may take of it. */
+    public enum Beside {
+        /** Kernels that need their multiprocessors. */
+        WORK,
+        /** Nothing: it waits for the collective. */
+        NOTHING
+    }
+
     /** x = sum over ranks of x, F32 or half precision, once the device has done what it was given so far. */
-    public abstract void allReduce(Tensor x);
+    public abstract void allReduce(Tensor x, Beside beside);
 
     /** x (F32) = the largest over ranks of x, as {@link #allReduce}. */
     public abstract void maximum(Tensor x);
 
     /** This rank's piece of {@code whole} = that piece of the sum over ranks; the other pieces are undefined afterwards. */
-    public abstract void reduceScatter(Tensor whole);
+    public abstract void reduceScatter(Tensor whole, Beside beside);
 
     /** The pieces of {@code whole} = those of the ranks that own them. */
     public abstract void allGather(Tensor whole);

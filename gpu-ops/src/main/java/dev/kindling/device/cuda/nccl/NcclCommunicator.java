@@ -113,7 +113,7 @@ public final class NcclCommunicator extends Collectives {
     }
 
     @Override
-    public void allReduce(Tensor x) {
+    public void allReduce(Tensor x, Beside beside) {
         fork(x);
         long address = CudaBuffer.address(x);
         library.allReduce(lane, address, address, x.count(), x.dtype());
@@ -126,7 +126,7 @@ public final class NcclCommunicator extends Collectives {
     }
 
     @Override
-    public void reduceScatter(Tensor whole) {
+    public void reduceScatter(Tensor whole, Beside beside) {
         long count = piece(whole);
         fork(whole);
         library.reduceScatter(lane, CudaBuffer.address(whole), address(whole, rank()), count, whole.dtype());

@@ -1,12 +1,18 @@
 package dev.kindling.device.cuda.peer;
 
+import dev.kindling.device.cuda.CudaMemory;
 import dev.kindling.device.cuda.collective.RankGroup;
+import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.device.cuda.library.CudaException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
+import jcuda.Pointer;
+import jcuda.driver.JCudaDriver;
 
 /** One range of device memory of each rank of a group, as long on all, mapped into this process. */
 final class MappedMemory implements AutoCloseable {
@@ -16,7 +22,12 @@ final class MappedMemory implements AutoCloseable {
     /** Where the allocations that hold them begin here; 0 for what is not mapped, such as this rank's own. */
     private final long[] bases;
 
-    private MappedMemory(int rank, int worldSize) {
+    private final CudaMemory memory;
+    private final List<CudaMemory.Allocation> tables = new ArrayList<>();
+    private long table;
+
+    private MappedMemory(CudaMemory memory, int rank, int worldSize) {
+        this.memory = memory;
         this.rank = rank;
         addresses = new long[worldSize];
         bases = new long[worldSize];
@@ -25,12 +36,13 @@ final class MappedMemory implements AutoCloseable {
     /**
      * Every rank calls it together.
      *
+     * @param memory of this rank's device
      * @param address of this rank's range
      * @param tellAll gives every rank the bytes of all, by rank
      * @throws PeerAccessException on all ranks alike, if one of them cannot map another's
      */
-    static MappedMemory of(long address, RankGroup group, Function<byte[], byte[][]> tellAll) {
-        MappedMemory mapped = new MappedMemory(group.rank(), group.worldSize());
+    static MappedMemory of(CudaMemory memory, long address, RankGroup group, Function<byte[], byte[][]> tellAll) {
+        MappedMemory mapped = new MappedMemory(memory, group.rank(), group.worldSize());
         mapped.addresses[group.rank()] = address;
         String problem = "";
         byte[] offer = new byte[0];
@@ -55,6 +67,7 @@ final class MappedMemory implements AutoCloseable {
                 throw new PeerAccessException(new String(told, StandardCharsets.UTF_8));
             }
         }
+        mapped.table = mapped.table(0);
         return mapped;
     }
 
@@ -81,11 +94,24 @@ final class MappedMemory implements AutoCloseable {
         return addresses[ofRank];
     }
 
-    long[] addresses() {
-        return addresses.clone();
+    /** The address, on the device, of the addresses of all ranks' ranges. */
+    long table() {
+        return table;
     }
 
-    /** Unmaps the others'. */
+    /** The same, so many bytes into the ranges: a table of its own. */
+    long table(long offset) {
+        long[] values = new long[addresses.length];
+        Arrays.setAll(values, ofRank -> addresses[ofRank] + offset);
+        long bytes = (long) Long.BYTES * values.length;
+        CudaMemory.Allocation table = memory.allocate("addresses of ranks", bytes);
+        tables.add(table);
+        CudaCall.check(
+                JCudaDriver.cuMemcpyHtoD(table.address(), Pointer.to(values), bytes), "upload the addresses of ranks");
+        return table.address().value();
+    }
+
+    /** Unmaps the others', and frees the tables. */
     @Override
     public void close() {
         for (long base : bases) {
@@ -94,5 +120,7 @@ final class MappedMemory implements AutoCloseable {
             }
         }
         Arrays.fill(bases, 0);
+        tables.forEach(memory::free);
+        tables.clear();
     }
 }

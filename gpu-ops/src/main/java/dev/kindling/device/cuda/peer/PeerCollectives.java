@@ -4,7 +4,6 @@ import dev.kindling.device.cuda.CudaBuffer;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.CudaMemory;
 import dev.kindling.device.cuda.CudaPeerSums;
-import dev.kindling.device.cuda.DeviceAddress;
 import dev.kindling.device.cuda.collective.CollectiveException;
 import dev.kindling.device.cuda.collective.Collectives;
 import dev.kindling.device.cuda.collective.RankGroup;
@@ -12,8 +11,6 @@ import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.device.cuda.library.CudaException;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -29,10 +26,11 @@ import jcuda.driver.JCudaDriver;
  * {@link Collectives} between GPUs of one host, one process a GPU, that read each other's memory. A rank only reads its
  * peers' memory and writes its own, so that one that was given up, and whose GPU still works, can spoil nothing.
  *
- * <p>A sum goes in three parts, with a barrier of all ranks before, between and after: each rank copies the other ranks'
- * summands of its own piece to itself and adds them up in the order of the ranks, then copies the others' pieces of the
- * sum. Copies are made by the GPU's copy engines. What is not announced by {@link #share}, or small, goes through a slot
- * of each rank instead. So with any number of ranks all sums have the bits of a plain loop over the ranks.
+ * <p>A sum goes in two parts, with a barrier of all ranks before, between and after: each rank adds up its own piece of all
+ * ranks' summands, then takes the others' pieces of the sum. Beside other work the GPU's copy engines bring what is needed;
+ * where the device waits, kernels read it where it lies. What is not announced by {@link #share}, or is small, goes through
+ * {@link Mailboxes}. Every sum is made in the order of the ranks, so that with any number of them it has the bits of a plain
+ * loop, and of the same sum over the hosts.
  */
 public final class PeerCollectives extends Collectives {
     public static final int MOST_RANKS = CudaPeerSums.MOST_RANKS;
@@ -40,27 +38,18 @@ public final class PeerCollectives extends Collectives {
     private static final Duration CONNECT_PATIENCE = Duration.ofSeconds(60);
     /** Where summands of other ranks wait to be added. */
     private static final long STAGING_BYTES = 64 << 20;
-    /** The count of barriers, then the slot. Of its own size, so that no other memory is shared with it. */
-    private static final long MAILBOX_BYTES = 2 << 20;
-
-    private static final long SLOT = 4096;
-    private static final long SLOT_BYTES = MAILBOX_BYTES - SLOT;
-    /** Smaller tensors go through the slot: one copy and one barrier less. */
+    /** Smaller tensors go through the mailboxes: one copy and one barrier less. */
     private static final long SMALL_BYTES = 256 << 10;
+    /** Of what kernels read where it lies. */
+    private static final int ALIGNMENT = 16;
     /** Pieces of a sum start at multiples of this many elements. */
     private static final int UNIT = 16;
 
     private final Function<byte[], byte[][]> tellAll;
     private final CudaPeerSums kernels;
-    private final List<CudaMemory.Allocation> memory = new ArrayList<>();
     private final Map<String, MappedMemory> shared = new HashMap<>();
-    private final Pointer pinned = new Pointer();
-    private ByteBuffer broken;
-    private long brokenAddress;
-    private long staging;
-    private MappedMemory mailboxes;
-    private long mailboxTable;
-    private long slotTable;
+    private Mailboxes mailboxes;
+    private CudaMemory.Allocation staging;
 
     private PeerCollectives(CudaDevice device, RankGroup group, Function<byte[], byte[][]> tellAll) {
         super(device, group);
@@ -86,42 +75,26 @@ public final class PeerCollectives extends Collectives {
     }
 
     private void connect() {
-        CudaCall.check(
-                JCudaDriver.cuMemHostAlloc(pinned, Integer.BYTES, JCudaDriver.CU_MEMHOSTALLOC_DEVICEMAP),
-                "pin a word of host memory");
-        broken = pinned.getByteBuffer(0, Integer.BYTES).order(ByteOrder.nativeOrder());
-        broken.putInt(0, 0);
-        DeviceAddress device = new DeviceAddress();
-        CudaCall.check(JCudaDriver.cuMemHostGetDevicePointer(device, pinned, 0), "map a word of host memory");
-        brokenAddress = device.value();
-        staging = allocate("summands of other ranks", STAGING_BYTES);
-        long mailbox = allocate("mailbox", MAILBOX_BYTES);
-        CudaCall.check(
-                JCudaDriver.cuMemsetD8Async(pointer(mailbox), (byte) 0, MAILBOX_BYTES, stream()), "clear the mailbox");
+        staging = context().memory().allocate("summands of other ranks", STAGING_BYTES);
+        mailboxes = new Mailboxes(context(), stream(), group());
         awaitStream("clear a mailbox");
-        mailboxes = MappedMemory.of(mailbox, group(), tellAll);
-        mailboxTable = table("mailboxes", 0);
-        slotTable = table("slots", SLOT);
+        mailboxes.map(tellAll);
         exchangeFirst();
         watch(group().liveness());
     }
 
     /** The first exchange: waits for all ranks, bounded, and checks that each reads what the others have written. */
     private void exchangeFirst() {
-        int[] own = {rank() + 1};
-        long numbers = allocate("ranks", (long) Integer.BYTES * worldSize());
-        CudaCall.check(
-                JCudaDriver.cuMemcpyHtoD(
-                        pointer(numbers + (long) Integer.BYTES * rank()), Pointer.to(own), Integer.BYTES),
-                "upload a rank");
-        allGatherBytes(numbers, Integer.BYTES);
+        int[] numbers = new int[worldSize()];
+        numbers[rank()] = rank() + 1;
+        long bytes = (long) Integer.BYTES * numbers.length;
+        CUdeviceptr place = staging.address();
+        CudaCall.check(JCudaDriver.cuMemcpyHtoD(place, Pointer.to(numbers), bytes), "upload a rank");
+        mailboxes.allGather(staging.address().value(), Integer.BYTES);
         awaitStream("answer its peers");
-        int[] all = new int[worldSize()];
-        CudaCall.check(
-                JCudaDriver.cuMemcpyDtoH(Pointer.to(all), pointer(numbers), (long) Integer.BYTES * all.length),
-                "download the ranks");
-        for (int r = 0; r < all.length; r++) {
-            if (all[r] != r + 1) {
+        CudaCall.check(JCudaDriver.cuMemcpyDtoH(Pointer.to(numbers), place, bytes), "download the ranks");
+        for (int r = 0; r < numbers.length; r++) {
+            if (numbers[r] != r + 1) {
                 throw new CollectiveException(String.format(
                         Locale.ROOT,
                         "rank %d does not read what rank %d writes; set cluster.allreduce to nccl or ring",
@@ -147,24 +120,6 @@ public final class PeerCollectives extends Collectives {
         }
     }
 
-    private long allocate(String name, long bytes) {
-        CudaMemory.Allocation allocation = context().memory().allocate(name, bytes);
-        memory.add(allocation);
-        return allocation.address().value();
-    }
-
-    /** The address, on the device, of the ranks' mailboxes, so many bytes into them. */
-    private long table(String name, long offset) {
-        long[] addresses = mailboxes.addresses();
-        for (int r = 0; r < addresses.length; r++) {
-            addresses[r] += offset;
-        }
-        long bytes = (long) Long.BYTES * addresses.length;
-        long table = allocate(name, bytes);
-        CudaCall.check(JCudaDriver.cuMemcpyHtoD(pointer(table), Pointer.to(addresses), bytes), "upload the %s", name);
-        return table;
-    }
-
     @Override
     public String name() {
         return "peer";
@@ -178,44 +133,42 @@ public final class PeerCollectives extends Collectives {
         if (old != null) {
             old.close();
         }
-        shared.put(name, MappedMemory.of(CudaBuffer.address(whole), group(), tellAll));
+        shared.put(name, MappedMemory.of(context().memory(), CudaBuffer.address(whole), group(), tellAll));
     }
 
     @Override
-    public void allReduce(Tensor x) {
+    public void allReduce(Tensor x, Beside beside) {
         fork(x);
-        MappedMemory peers = peers(x);
-        if (peers == null) {
-            throughSlots(x, false);
+        if (shared(x) == null) {
+            mailboxes.combine(x, false);
             return;
         }
-        barrier();
-        sumOwn(x, peers, start(x, rank()), start(x, rank() + 1));
-        barrier();
+        mailboxes.barrier();
+        sumOwn(x, beside, start(x, rank()), start(x, rank() + 1));
+        mailboxes.barrier();
         for (int peer : others()) {
-            pull(x, peers, peer, start(x, peer), start(x, peer + 1));
+            pull(x, beside, peer, start(x, peer), start(x, peer + 1));
         }
-        barrier();
+        mailboxes.barrier();
     }
 
     @Override
     public void maximum(Tensor x) {
         fork(x);
-        throughSlots(x, true);
+        mailboxes.combine(x, true);
     }
 
     @Override
-    public void reduceScatter(Tensor whole) {
+    public void reduceScatter(Tensor whole, Beside beside) {
         long count = piece(whole);
-        MappedMemory peers = peers(whole);
-        if (peers == null) {
-            allReduce(whole);
+        if (shared(whole) == null) {
+            allReduce(whole, beside);
             return;
         }
         fork(whole);
-        barrier();
-        sumOwn(whole, peers, count * rank(), count * (rank() + 1));
-        barrier();
+        mailboxes.barrier();
+        sumOwn(whole, beside, count * rank(), count * (rank() + 1));
+        mailboxes.barrier();
     }
 
     @Override
@@ -231,24 +184,24 @@ public final class PeerCollectives extends Collectives {
     private void gather(Tensor whole, boolean receives) {
         long count = piece(whole);
         fork(whole);
-        MappedMemory peers = peers(whole);
-        if (peers == null) {
-            allGatherBytes(CudaBuffer.address(whole), count * whole.dtype().bytes());
+        if (shared(whole) == null) {
+            mailboxes.allGather(CudaBuffer.address(whole), count * whole.dtype().bytes());
             return;
         }
-        barrier();
+        mailboxes.barrier();
         for (int peer : others()) {
             if (receives) {
-                pull(whole, peers, peer, count * peer, count * (peer + 1));
+                pull(whole, Beside.WORK, peer, count * peer, count * (peer + 1));
             }
         }
-        barrier();
+        mailboxes.barrier();
     }
 
-    /** Where the ranks' tensors lie, or null for what goes through the slots. */
-    private MappedMemory peers(Tensor x) {
-        boolean small = x.dtype() == DType.F32 && x.count() * Float.BYTES < SMALL_BYTES;
-        return small ? null : shared.get(x.buffer().name());
+    /** The tensor that a part belongs to, or null for what goes through the slots. */
+    private MappedMemory shared(Tensor part) {
+        boolean small = part.dtype() == DType.F32 && part.count() * Float.BYTES < SMALL_BYTES;
+        boolean aligned = CudaBuffer.address(part) % ALIGNMENT == 0;
+        return small || !aligned ? null : shared.get(part.buffer().name());
     }
 
     /** Where a rank's part of the sum starts. */
@@ -264,78 +217,63 @@ public final class PeerCollectives extends Collectives {
         return others;
     }
 
-    private void barrier() {
-        kernels.barrier(mailboxTable, brokenAddress, rank(), worldSize());
-    }
-
     /** This rank's elements {@code from .. to - 1} of a shared tensor = their sum over the ranks. */
-    private void sumOwn(Tensor x, MappedMemory peers, long from, long to) {
+    private void sumOwn(Tensor x, Beside beside, long from, long to) {
+        if (beside == Beside.NOTHING) {
+            kernels.reduce(part(x, from, to), rank(), worldSize());
+            return;
+        }
         int size = x.dtype().bytes();
         long stride = STAGING_BYTES / size / (worldSize() - 1) / UNIT * UNIT;
         for (long at = from; at < to; at += stride) {
             long count = Math.min(stride, to - at);
             for (int peer : others()) {
-                long place = staging + (peer < rank() ? peer : peer - 1) * stride * size;
-                copy(place, address(x, peers, peer) + at * size, count * size);
+                long place = staging.address().value() + (peer < rank() ? peer : peer - 1) * stride * size;
+                mailboxes.copy(place, address(x, peer) + at * size, count * size);
             }
             kernels.sum(
                     new CudaPeerSums.Summands(
-                            x.dtype(), CudaBuffer.address(x) + at * size, staging, stride, rank(), worldSize()),
+                            x.dtype(),
+                            CudaBuffer.address(x) + at * size,
+                            staging.address().value(),
+                            stride,
+                            rank(),
+                            worldSize()),
                     count);
         }
     }
 
-    private void pull(Tensor x, MappedMemory peers, int peer, long from, long to) {
-        int size = x.dtype().bytes();
-        copy(CudaBuffer.address(x) + from * size, address(x, peers, peer) + from * size, (to - from) * size);
+    private void pull(Tensor x, Beside beside, int peer, long from, long to) {
+        if (beside == Beside.NOTHING) {
+            kernels.copy(part(x, from, to), rank(), peer);
+        } else {
+            int size = x.dtype().bytes();
+            mailboxes.copy(CudaBuffer.address(x) + from * size, address(x, peer) + from * size, (to - from) * size);
+        }
+    }
+
+    private CudaPeerSums.Part part(Tensor x, long from, long to) {
+        MappedMemory whole = shared(x);
+        long before =
+                (CudaBuffer.address(x) - whole.address(rank())) / x.dtype().bytes();
+        return new CudaPeerSums.Part(x.dtype(), whole.table(), before + from, to - from);
     }
 
     /** Where a part of a shared tensor lies with a peer. */
-    private long address(Tensor part, MappedMemory peers, int peer) {
-        return peers.address(peer) + CudaBuffer.address(part) - peers.address(rank());
-    }
-
-    private void throughSlots(Tensor x, boolean largest) {
-        if (x.dtype() != DType.F32) {
-            throw new IllegalArgumentException(x + " is neither shared nor F32");
-        }
-        long most = SLOT_BYTES / Float.BYTES;
-        for (long at = 0; at < x.count(); at += most) {
-            long count = Math.min(most, x.count() - at);
-            long address = CudaBuffer.address(x) + at * Float.BYTES;
-            copy(mailboxes.address(rank()) + SLOT, address, count * Float.BYTES);
-            barrier();
-            kernels.combine(largest, address, slotTable, worldSize(), count);
-            barrier();
-        }
+    private long address(Tensor part, int peer) {
+        MappedMemory whole = shared(part);
+        return whole.address(peer) + CudaBuffer.address(part) - whole.address(rank());
     }
 
     @Override
     protected void allGatherBytes(long address, long bytes) {
-        for (long at = 0; at < bytes; at += SLOT_BYTES) {
-            long count = Math.min(SLOT_BYTES, bytes - at);
-            copy(mailboxes.address(rank()) + SLOT, address + rank() * bytes + at, count);
-            barrier();
-            for (int peer : others()) {
-                copy(address + peer * bytes + at, mailboxes.address(peer) + SLOT, count);
-            }
-            barrier();
-        }
-    }
-
-    private void copy(long to, long from, long bytes) {
-        if (bytes > 0) {
-            CudaCall.check(
-                    JCudaDriver.cuMemcpyAsync(pointer(to), pointer(from), bytes, stream()),
-                    "copy %,d bytes between ranks",
-                    bytes);
-        }
+        mailboxes.allGather(address, bytes);
     }
 
     @Override
     protected void quit() {
-        if (broken != null) {
-            broken.putInt(0, 1);
+        if (mailboxes != null) {
+            mailboxes.breakUp();
         }
     }
 
@@ -356,13 +294,8 @@ public final class PeerCollectives extends Collectives {
         if (mailboxes != null) {
             mailboxes.close();
         }
-        memory.forEach(context().memory()::free);
-        if (broken != null) {
-            CudaCall.check(JCudaDriver.cuMemFreeHost(pinned), "free pinned memory");
+        if (staging != null) {
+            context().memory().free(staging);
         }
-    }
-
-    private static CUdeviceptr pointer(long address) {
-        return new CUdeviceptr().withByteOffset(address);
     }
 }

@@ -15,10 +15,14 @@ import java.util.List;
  * from the device, summed over the ranks and copied back while others are. So a heap never holds a model's gradients.
  */
 final class HostWindows {
-    /** Floats of a window, 4 MiB: enough that messages cost little beside their bytes. */
-    static final int FLOATS = 1 << 20;
+    /** Floats of a window for each rank, 256 KiB: enough that a message costs little beside its bytes. */
+    private static final int FLOATS_OF_RANK = 1 << 16;
+    /** Between 4 and 64 MiB. */
+    private static final int LEAST_FLOATS = 1 << 20;
+
+    private static final int MOST_FLOATS = 1 << 24;
     /** So that the network has work while windows are copied. */
-    private static final int WINDOWS = 8;
+    private static final int WINDOWS = 4;
 
     /** Begins the sum of a window; what {@link AllReduce#await(long)} takes. */
     interface Submission {
@@ -33,6 +37,7 @@ final class HostWindows {
     /** The positions whose sums are copied back. */
     private final Range wanted;
 
+    private final int floats;
     private final Deque<float[][]> free = new ArrayDeque<>();
     private final Deque<InFlight> inFlight = new ArrayDeque<>();
 
@@ -42,16 +47,21 @@ final class HostWindows {
         this.allReduce = allReduce;
         this.operands = operands;
         this.wanted = wanted;
-        int length = (int) Math.min(FLOATS, operands.get(0).count());
+        floats = (int) Math.min(floats(allReduce.worldSize()), operands.get(0).count());
         for (int i = 0; i < WINDOWS; i++) {
-            free.add(new float[operands.size()][length]);
+            free.add(new float[operands.size()][floats]);
         }
+    }
+
+    /** What a window holds. */
+    static int floats(int worldSize) {
+        return (int) Math.min(MOST_FLOATS, Math.max(LEAST_FLOATS, (long) FLOATS_OF_RANK * worldSize));
     }
 
     /** Copies a range to the host, window after window, and begins its sums; waits for a window where all are in flight. */
     void send(Range range, Submission submission) {
-        for (long at = range.offset(); at < range.end(); at += FLOATS) {
-            Range part = new Range(at, Math.min(FLOATS, range.end() - at));
+        for (long at = range.offset(); at < range.end(); at += floats) {
+            Range part = new Range(at, Math.min(floats, range.end() - at));
             if (free.isEmpty()) {
                 takeBack();
             }

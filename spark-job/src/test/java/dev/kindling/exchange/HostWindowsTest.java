@@ -25,15 +25,16 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 
 /** Gradients of more windows than there are, over real sockets in one process, against a plain loop over the ranks. */
 @Timeout(120)
 class HostWindowsTest {
     private static final int RANKS = 2;
-    private static final int COUNT = 10 * HostWindows.FLOATS + 17;
+    private static final int COUNT = 10 * HostWindows.floats(RANKS) + 17;
     /** In the middle of a window. */
-    private static final Range WANTED = new Range(HostWindows.FLOATS / 2, 7L * HostWindows.FLOATS);
+    private static final Range WANTED = new Range(HostWindows.floats(RANKS) / 2, 7L * HostWindows.floats(RANKS));
 
     @ParameterizedTest
     @EnumSource(
@@ -62,6 +63,12 @@ class HostWindowsTest {
         } finally {
             threads.shutdownNow();
         }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"2, 1048576", "64, 4194304", "10000, 16777216"})
+    void aWindowHoldsAMessageForEachRankAndNeverAModel(int ranks, int floats) {
+        assertThat(HostWindows.floats(ranks)).isEqualTo(floats);
     }
 
     /** Small whole numbers, whose sums bf16 holds. */

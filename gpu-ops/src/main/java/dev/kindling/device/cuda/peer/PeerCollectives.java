@@ -106,11 +106,10 @@ public final class PeerCollectives extends Collectives {
 
     private void awaitStream(String what) {
         long end = System.nanoTime() + CONNECT_PATIENCE.toNanos();
-        boolean done = streamEnds(() -> {
+        if (!streamEnds(() -> {
             group().liveness().run();
             return System.nanoTime() - end > 0;
-        });
-        if (!done) {
+        })) {
             throw new CollectiveException(String.format(
                     Locale.ROOT,
                     "the GPU of rank %d did not %s within %d s; set cluster.allreduce to nccl or ring",
@@ -128,12 +127,12 @@ public final class PeerCollectives extends Collectives {
     @Override
     public void share(Tensor whole) {
         context().bind();
-        String name = whole.buffer().name();
-        MappedMemory old = shared.remove(name);
+        MappedMemory old = shared.remove(whole.buffer().name());
         if (old != null) {
             old.close();
         }
-        shared.put(name, MappedMemory.of(context().memory(), CudaBuffer.address(whole), group(), tellAll));
+        MappedMemory mapped = MappedMemory.of(context().memory(), CudaBuffer.address(whole), group(), tellAll);
+        shared.put(whole.buffer().name(), mapped);
     }
 
     @Override
@@ -197,7 +196,7 @@ public final class PeerCollectives extends Collectives {
         mailboxes.barrier();
     }
 
-    /** The tensor that a part belongs to, or null for what goes through the slots. */
+    /** The tensor that a part belongs to, or null for what goes through the mailboxes. */
     private MappedMemory shared(Tensor part) {
         boolean small = part.dtype() == DType.F32 && part.count() * Float.BYTES < SMALL_BYTES;
         boolean aligned = CudaBuffer.address(part) % ALIGNMENT == 0;

@@ -19,6 +19,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.stream.DoubleStream;
 
 /**
@@ -50,7 +51,11 @@ public final class TrainStep implements AutoCloseable {
      * @param learningRate the one that this step used
      * @param waitedNanos how long the host waited for other ranks
      */
-    public record StepResult(double lossSum, double loss, float gradientNorm, float learningRate, long waitedNanos) {}
+    public record StepResult(double lossSum, double loss, float gradientNorm, float learningRate, long waitedNanos) {
+        StepResult withWaited(long nanos) {
+            return new StepResult(lossSum, loss, gradientNorm, learningRate, nanos);
+        }
+    }
 
     private final Device device;
     private final TrainedModel model;
@@ -111,6 +116,11 @@ public final class TrainStep implements AutoCloseable {
      * @param batches this rank's part of the global batch
      */
     public StepResult run(long step, StepBatches batches) {
+        return run(step, batches, result -> {});
+    }
+
+    /** @param finished told what the step gave as soon as it is finished, whatever becomes of the other ranks */
+    StepResult run(long step, StepBatches batches, Consumer<StepResult> finished) {
         List<? extends MicroBatch> microBatches = batches.microBatches();
         if (microBatches.size() != share.count()) {
             throw new IllegalArgumentException(String.format(
@@ -134,14 +144,16 @@ public final class TrainStep implements AutoCloseable {
         model.changing();
         update.run();
         model.changed(step + 1);
-        exchange.awaitWeights();
         double[] losses = sum.losses().byRank();
-        return new StepResult(
+        StepResult result = new StepResult(
                 losses[rank],
                 DoubleStream.of(losses).sum() / batches.targets(),
                 device.gradientNorm(),
                 learningRate,
                 exchange.waitedNanos());
+        finished.accept(result);
+        exchange.awaitWeights();
+        return result.withWaited(exchange.waitedNanos());
     }
 
     /** What carries the gradients: driver, ring, nccl or peer; single where there is one rank. */

@@ -194,23 +194,13 @@ final class Trainer {
         long began = System.nanoTime();
         StepBatches batches = prefetched.next();
         long drawn = System.nanoTime();
-        TrainStep.StepResult outcome = step.run(number, batches);
-        long ended = System.nanoTime();
         long done = number + 1;
+        TrainStep.StepResult outcome = step.run(
+                number, batches, soFar -> seat.finished(report(done, soFar, batches, new Times(began, drawn))));
         requireFinite(outcome, done);
         padding.add(batches.sequences());
         energy.add(batches.own());
-        StepReport report = new StepReport(
-                done,
-                outcome.loss(),
-                batches.targets(),
-                batches.own(),
-                outcome.learningRate(),
-                outcome.gradientNorm(),
-                (drawn - began) / 1e6,
-                (ended - drawn - outcome.waitedNanos()) / 1e6,
-                outcome.waitedNanos() / 1e6,
-                null);
+        StepReport report = report(done, outcome, batches, new Times(began, drawn));
         seat.finished(report);
         StepReport whole = isEvaluated(done) ? report.evaluated(evaluate(done)) : report;
         seat.told(whole);
@@ -219,6 +209,23 @@ final class Trainer {
         saveIfDue(done);
         boolean checkpoint = done % config.checkpoint().interval() == 0;
         return ends(done) || !checkpoint || !endsForMoreRanks();
+    }
+
+    /** When a step began and when its batches were there, by {@link System#nanoTime}. */
+    private record Times(long began, long drawn) {}
+
+    private static StepReport report(long done, TrainStep.StepResult outcome, StepBatches batches, Times times) {
+        return new StepReport(
+                done,
+                outcome.loss(),
+                batches.targets(),
+                batches.own(),
+                outcome.learningRate(),
+                outcome.gradientNorm(),
+                (times.drawn - times.began) / 1e6,
+                (System.nanoTime() - times.drawn - outcome.waitedNanos()) / 1e6,
+                outcome.waitedNanos() / 1e6,
+                null);
     }
 
     private boolean isEvaluated(long done) {

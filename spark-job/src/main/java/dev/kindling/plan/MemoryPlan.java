@@ -114,7 +114,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         int geluKept = recompute == Recompute.GELU ? 1 : kept;
         long hidden = 4L * kept + 4L * (rank.fp8() ? 1 : geluKept); // in FP8 GELU's results are kept in that alone
         // Two branches; gradients of attention, the stream and, unless in FP8, hidden.
-        long overwritten = (dropout(model) ? 9 : 8) + (rank.fp8() ? 0 : 4);
+        long overwritten = (dropout(model) ? 9L : 8) + (rank.fp8() ? 0 : 4);
         long values = rows * model.width() * (residuals + normsKept + attention + hidden + overwritten);
         long statistics = 4 * rows * 2 * norms;
         long inputs = 4 * (3 * rows + 1 + (rank.shape().packed() ? rank.shape().packedSequences() + 1L : 0));

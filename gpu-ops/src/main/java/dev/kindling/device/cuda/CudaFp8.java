@@ -114,7 +114,7 @@ final class CudaFp8 implements Fp8Ops, AutoCloseable {
                 .set("columns", each(to, y -> y.values().size(1)))
                 .set("blocks", Arrays.copyOf(blocks, KernelStructs.FP8_MATRICES));
         CudaModule module = module(from, type, false, Gelu.Form.ERF);
-        context.launch(module.kernel("fp8_quantize_all"), Grid.of(Math.toIntExact(blocks[x.size()]), 256));
+        context.launch(module.kernel("fp8_quantize_all"), Grid.of(blocks[x.size()], 256));
     }
 
     private static <T> long[] each(List<T> of, ToLongFunction<T> value) {

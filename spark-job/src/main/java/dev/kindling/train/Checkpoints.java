@@ -86,7 +86,7 @@ final class Checkpoints implements AutoCloseable {
                 writer.write(weights.checkpoint(state, memory.orElse(taken.snapshot())));
             }
         } finally {
-            if (memory.isEmpty()) {
+            if (memory.filter(taken.snapshot()::equals).isEmpty()) {
                 taken.snapshot().close();
             }
         }

@@ -6,10 +6,12 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.device.Device;
 import dev.kindling.device.StepInputs;
+import dev.kindling.device.TensorReader;
 import dev.kindling.exchange.GradientExchange;
 import dev.kindling.exchange.GradientSum;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.exchange.RankShare;
+import dev.kindling.exchange.ShardedState;
 import dev.kindling.exchange.ZeroExchange;
 import dev.kindling.model.FlatTarget;
 import dev.kindling.nn.BatchShape;
@@ -134,6 +136,16 @@ public final class Replica {
             // A rank that leaves after its last step would break off what rank 0 still collects.
             ranks.allReduce().barrier();
         }
+    }
+
+    /** The whole {@link #state} of a sharded replica, read where it lies; all ranks take part. */
+    ShardedState shardedState(TensorReader reader) {
+        return new ShardedState(ranks.allReduce(), model.parameters(), state(), reader);
+    }
+
+    /** What rank 0 says, on every rank; all call it together. */
+    boolean rootSays(boolean answer) {
+        return ranks.allReduce().broadcast(new byte[] {(byte) (answer ? 1 : 0)})[0] == 1;
     }
 
     /**

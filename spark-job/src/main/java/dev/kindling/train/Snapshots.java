@@ -2,15 +2,16 @@ package dev.kindling.train;
 
 import dev.kindling.device.Device;
 import dev.kindling.device.TensorReader;
+import dev.kindling.exchange.ShardedState;
 import dev.kindling.model.DeviceFloats;
 import dev.kindling.model.FlatTarget;
+import dev.kindling.model.FlatValues;
 import dev.kindling.model.HostRoom;
 import dev.kindling.model.Snapshot;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
-import dev.kindling.tensor.DeviceMemoryException;
 import dev.kindling.tensor.Tensor;
-import java.util.Locale;
+import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
 
@@ -66,6 +67,9 @@ final class Snapshots implements AutoCloseable {
     Optional<Taken> take(boolean root, boolean everywhere) {
         reader = reader == null ? device.reader() : reader;
         Optional<Taken> taken = root || (everywhere && !replica.sharded()) ? place(root) : Optional.empty();
+        if (replica.sharded() && !replica.rootSays(taken.isPresent())) {
+            return readFromTheRanks(root);
+        }
         try {
             if (replica.sharded()
                     || taken.filter(it -> it.where() != Place.STATE).isPresent()) {
@@ -91,20 +95,28 @@ final class Snapshots implements AutoCloseable {
         if (!root) {
             return Optional.empty();
         }
-        if (replica.sharded()) {
-            throw new DeviceMemoryException(String.format(
-                    Locale.ROOT,
-                    "with train.zero 1 a checkpoint is put together on rank 0, where there is no room for it: %s; give it more"
-                            + " (spark.executor.memoryOverhead, or a larger host), or set train.zero to 0",
-                    whyNotOnHost.get()));
-        }
         if (!told) {
             told = true;
             notices.accept("training waits while a checkpoint is written, as there is no room for a copy: "
                     + whyNotOnHost.get()
                     + "; give it more (spark.executor.memoryOverhead, or a larger host), or raise checkpoint.interval");
         }
+        if (replica.sharded()) {
+            return Optional.empty();
+        }
         return Optional.of(new Taken(replica.model().snapshot(reader), Place.STATE));
+    }
+
+    /** What is sharded is read piece by piece while rank 0 writes it; the other ranks return when it has. */
+    private Optional<Taken> readFromTheRanks(boolean root) {
+        reader.follow();
+        ShardedState state = replica.shardedState(reader);
+        if (!root) {
+            state.serve();
+            return Optional.empty();
+        }
+        List<FlatValues> values = state.values();
+        return Optional.of(new Taken(new Snapshot(values.get(0), values.get(1), values.get(2)), Place.STATE));
     }
 
     /** Whether there is a copy on the device; decided once, when all that a step needs is allocated. */

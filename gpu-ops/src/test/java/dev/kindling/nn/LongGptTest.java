@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.kindling.attention.AttentionBackend.Kind;
+import dev.kindling.attention.Sdpa;
 import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
@@ -11,6 +12,7 @@ import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.nn.parameter.Parameters;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
@@ -67,6 +69,26 @@ class LongGptTest extends GptFixture {
             last += Math.abs(positions[i]);
         }
         assertThat(last).isPositive();
+    }
+
+    @Test
+    void aLongContextIsDecodedAsItIsRead() {
+        int length = 8192;
+        Parameters parameters = parameters(config(length));
+        int[] inputs = random(5, length);
+        Gpt whole = gpt(parameters, BatchShape.dense(1, length), Kind.FLASH);
+        whole.load(inputs, inputs);
+        whole.forward();
+        float[] read = new float[29];
+        device.download(whole.logits().slice(0, length - 1, 1).slice(1, 0, 29), read);
+        GptDecoder decoder = new GptDecoder(
+                parameters, 1, new Sdpa(device, arena, EnumSet.of(Kind.FLASH)), new Gpt.DeviceArena(device, arena));
+        float[] decoded = new float[29];
+        for (int token : inputs) {
+            decoder.next(new int[] {token}, decoded);
+        }
+        assertThat(decoder.room()).isZero();
+        assertThat(decoded).containsExactly(read, within(1e-3f));
     }
 
     @Test

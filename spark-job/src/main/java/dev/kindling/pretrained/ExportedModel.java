@@ -1,5 +1,6 @@
 package dev.kindling.pretrained;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.checkpoint.CheckpointState;
@@ -39,6 +40,11 @@ record ExportedModel(GptConfig model, Tokenizer tokenizer, SortedMap<String, Ten
 
     /** Writes a file of JSON for people and programs. */
     static void writeJson(Storage storage, Path file, JsonNode content) throws IOException {
-        storage.write(file, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(content) + "\n");
+        storage.write(file, out -> {
+            JSON.writerWithDefaultPrettyPrinter()
+                    .without(JsonGenerator.Feature.AUTO_CLOSE_TARGET)
+                    .writeValue(out, content);
+            out.write('\n');
+        });
     }
 }

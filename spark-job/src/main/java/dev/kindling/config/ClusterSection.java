@@ -41,8 +41,8 @@ public record ClusterSection(
         @KeyDoc(
                 defaultValue = "auto",
                 doc =
-                        "what sums the gradients over the ranks; auto takes peer where all ranks have GPUs of one host, nccl"
-                                + " where they have GPUs of several, else ring")
+                        "what sums the gradients over the ranks; auto takes nccl where all have GPUs, else ring; peer is for"
+                                + " GPUs of one host")
         AllReduceChoice allreduce,
 
         @KeyDoc(

@@ -26,8 +26,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Where the ranks of a generation agree how their GPUs exchange gradients, and connect: by reading each other's memory on
- * one host, else by NCCL. What they agree by, NCCL's unique id and the handles of memory travel over the generation's {@link
+ * Where the ranks of a generation agree how their GPUs exchange gradients, and connect: by NCCL or, where that is asked for
+ * and all are on one host, by reading each other's memory. What they agree by, NCCL's unique id and the handles of memory travel over the generation's {@link
  * AllReduce}, which is authenticated where Spark is.
  */
 public final class GpuRendezvous {
@@ -91,46 +91,43 @@ public final class GpuRendezvous {
     }
 
     private Optional<Collectives> open() {
-        AllReduceChoice choice = config.cluster().allreduce();
         Optional<String> neither = noGpus(places).or(() -> refusal(config, control.worldSize()));
-        if (choice != AllReduceChoice.NCCL) {
-            Optional<String> refusal =
-                    neither.or(() -> noPeers(places, config.cluster().compression()));
-            try {
-                if (refusal.isEmpty()) {
-                    return Optional.of(peers());
-                }
-            } catch (PeerAccessException e) {
-                LOG.warn("the GPUs cannot read each other's memory: {}", e.getMessage());
-                refusal = Optional.of(e.getMessage());
-            }
-            refuse(AllReduceChoice.PEER, refusal.get());
+        if (config.cluster().allreduce() == AllReduceChoice.PEER) {
+            return Optional.of(
+                    peers(neither.or(() -> noPeers(places, config.cluster().compression()))));
         }
         Optional<String> refusal = neither.or(
                 () -> noNccl(places, Encryption.setting(SparkEnv.get().conf())));
+        if (refusal.isEmpty()) {
+            return Optional.of(nccl());
+        }
+        if (config.cluster().allreduce() == AllReduceChoice.NCCL) {
+            throw refused(refusal.get());
+        }
+        LOG.warn("cluster.allreduce is auto: {} sums the gradients, since {}", control.name(), refusal.get());
+        return Optional.empty();
+    }
+
+    /** What was asked for by name cannot run. */
+    private FatalJobException refused(String reason) {
+        return new FatalJobException(String.format(
+                Locale.ROOT,
+                "cluster.allreduce is %s, but %s; fix that, or set it to auto or ring",
+                config.cluster().allreduce().name().toLowerCase(Locale.ROOT),
+                reason));
+    }
+
+    private Collectives peers(Optional<String> refusal) {
         if (refusal.isPresent()) {
-            refuse(AllReduceChoice.NCCL, refusal.get());
-            LOG.warn("cluster.allreduce is auto: {} sums the gradients, since {}", control.name(), refusal.get());
-            return Optional.empty();
+            throw refused(refusal.get());
         }
-        return Optional.of(nccl());
-    }
-
-    /** Ends the job if this was asked for by name. */
-    private void refuse(AllReduceChoice choice, String reason) {
-        if (config.cluster().allreduce() == choice) {
-            throw new FatalJobException(String.format(
-                    Locale.ROOT,
-                    "cluster.allreduce is %s, but %s; fix that, or set it to auto or ring",
-                    choice.name().toLowerCase(Locale.ROOT),
-                    reason));
+        try {
+            Collectives peers = PeerCollectives.open((CudaDevice) device, group, control::allGather);
+            LOG.info("{} GPUs sum the gradients, each reading the others' memory", control.worldSize());
+            return peers;
+        } catch (PeerAccessException e) {
+            throw refused("the GPUs cannot read each other's memory: " + e.getMessage());
         }
-    }
-
-    private Collectives peers() {
-        Collectives peers = PeerCollectives.open((CudaDevice) device, group, control::allGather);
-        LOG.info("{} GPUs sum the gradients, each reading the others' memory", control.worldSize());
-        return peers;
     }
 
     private Collectives nccl() {

@@ -75,7 +75,10 @@ public final class ManyShardsBench {
                 .set("spark.ui.enabled", "false");
         try (JavaSparkContext spark = new JavaSparkContext(conf)) {
             ShardPreparation.Request request = new ShardPreparation.Request(
-                    new Named(Named.Option.CORPUS, corpus.toString(), null, null), TokenizerKind.CHAR, Optional.empty(), 0.1);
+                    new Named(Named.Option.CORPUS, corpus.toString(), null, null),
+                    TokenizerKind.CHAR,
+                    Optional.empty(),
+                    0.1);
             ShardSet set = SmallShards.prepare(
                     spark,
                     request,

@@ -14,7 +14,7 @@ $gpt#fiftyStepsInHalfPrecisionAreBitwiseEqual $gpt#fiftyStepsFromOneStateAreBitw
 $gpt#lossAndGradientsAgreeWithDoublePrecision(dev.kindling.device.Gelu\$Form)
 $gpt#packedDocumentsGiveTheGradientOfEachAlone $gpt#packedDocumentsGiveTheLossesOfEachAlone
 $gpt#decodingTokenByTokenGivesTheLogitsOfTheWhole class:$cuda.CudaDeviceTest
-class:$cuda.Fp8OpsTest class:dev.kindling.nn.CudaFp8GptTest"
+class:$cuda.Fp8OpsTest class:$cuda.Fp8FusedOpsTest class:dev.kindling.nn.CudaFp8GptTest"
 java="java -Xmx2g --add-modules jdk.incubator.vector -Dgpu.required=true -Dtest.repeats=2 -cp $classpath \
 org.junit.platform.console.ConsoleLauncher execute --disable-banner --details=testfeed"
 end=$(($(date +%s) + ${LIMIT:-400}))

@@ -11,7 +11,7 @@ import sys
 import torch
 import torch.nn.functional as F
 
-from kernel_driver import Module, Report, attention_factor, micros, pointer, relative, step_state
+from kernel_driver import Module, Report, attention_factor, micros, pointer, relative, step_state, warmed
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 report = Report()
@@ -257,16 +257,6 @@ def torch_runs(q, k, v, dO, causal, p):
     return runs
 
 
-def warmed(run):
-    """Runs once on a stream of its own: autograd chooses the streams of backward then, and a capture must find them chosen."""
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        run()
-    torch.cuda.current_stream().wait_stream(stream)
-    return run
-
-
 def time(directory, paths):
     """Medians of rounds in which ours and PyTorch's take turns, all as replayed graphs: microseconds of forward / forward and
     backward, and TFLOP/s, where backward counts as 2.5 times forward, and of causal scores those that are seen."""
@@ -301,10 +291,9 @@ if __name__ == "__main__":
     print(torch.cuda.get_device_name(), "torch", torch.__version__)
     paths = [path for path in ("mma", "hopper") if path in wanted or not {"mma", "hopper"} & set(wanted)]
     for path in paths:
-        if "check" in wanted:
-            check(where, path)
-        if "small" in wanted:
-            small(where, path)
+        for name, judge in (("check", check), ("small", small)):
+            if name in wanted:
+                judge(where, path)
     if "time" in wanted:
         time(where, paths)
     print("failures:", report.failures)

@@ -187,3 +187,13 @@ class Report:
         if not good:
             print(f"FAIL {what}: {value:.3e} > {limit:.3e}", flush=True)
         return good
+
+
+def warmed(run):
+    """Runs once on a stream of its own: autograd chooses the streams of backward then, and a capture must find them chosen."""
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        run()
+    torch.cuda.current_stream().wait_stream(stream)
+    return run

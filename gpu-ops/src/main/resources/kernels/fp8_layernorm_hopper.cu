@@ -21,7 +21,8 @@ HOST_STRUCT(Fp8LayerNorm, FP8_LAYERNORM)
 // Rows of a block are a word longer in shared memory than in device memory: then 16 of them apart is another half of the banks.
 constexpr int BLOCK_ROWS = 32, HALF_ROWS = 16, PITCH = C / 4 + 1;
 static_assert(HALF_ROWS % ROWS == 0, "a turn is within the rows or beyond them");
-extern "C" __device__ const int fp8_layernorm_shared = BLOCK_ROWS * PITCH * 4, fp8_layernorm_threads = THREADS;
+extern "C" __device__ const int fp8_layernorm_shared = BLOCK_ROWS * PITCH * 4;
+extern "C" __device__ const int fp8_layernorm_threads = THREADS;
 
 // The block's rows, transposed: a thread has 4 columns of 16 rows, beside the one that has the other 16.
 __device__ __forceinline__ void writeTransposed(const Fp8LayerNorm &p, i64 row0, const u32 *tile) {

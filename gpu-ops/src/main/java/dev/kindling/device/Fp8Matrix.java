@@ -12,7 +12,7 @@ import java.util.Locale;
  * @param values (M, K)
  * @param transposed (K, M)
  */
-public record Fp8Matrix(Tensor values, Tensor transposed, Fp8Scale scale) {
+public record Fp8Matrix(Tensor values, Tensor transposed, Scale scale) {
     public Fp8Matrix {
         if (values.shape().rank() != 2
                 || values.dtype() != transposed.dtype()
@@ -26,6 +26,15 @@ public record Fp8Matrix(Tensor values, Tensor transposed, Fp8Scale scale) {
     public Fp8Matrix slice(long from, long rows) {
         return new Fp8Matrix(values.slice(0, from, rows), transposed.slice(1, from, rows), scale);
     }
+
+    /**
+     * How a tensor is scaled into FP8: what is stored is value * scale.
+     *
+     * @param scale (1) F32
+     * @param inverse (1) F32, 1 / scale
+     * @param maximum (1) F32: the largest absolute value so far in this step; from those of past steps the next scale is made
+     */
+    public record Scale(Tensor scale, Tensor inverse, Tensor maximum) {}
 
     /** One operand of a product: a matrix whose rows are summed along, and 1 / scale. */
     public record Operand(Tensor values, Tensor inverseScale) {}

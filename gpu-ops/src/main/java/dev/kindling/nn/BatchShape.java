@@ -26,6 +26,15 @@ public record BatchShape(int batch, int length, int packedSequences) {
         return Math.multiplyExact(batch, length);
     }
 
+    /** (rows) each token's position in its sequence, where sequences are dense. */
+    int[] positions() {
+        int[] all = new int[rows()];
+        for (int i = 0; i < all.length; i++) {
+            all[i] = i % length;
+        }
+        return all;
+    }
+
     public boolean packed() {
         return packedSequences > 0;
     }

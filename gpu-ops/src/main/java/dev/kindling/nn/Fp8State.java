@@ -3,7 +3,6 @@ package dev.kindling.nn;
 import dev.kindling.device.Device;
 import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Fp8Ops;
-import dev.kindling.device.Fp8Scale;
 import dev.kindling.device.Precision;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.nn.parameter.Parameters;
@@ -84,11 +83,11 @@ public final class Fp8State {
     }
 
     /** The scale of one more tensor. */
-    Fp8Scale scale(DType type) {
+    Fp8Matrix.Scale scale(DType type) {
         limits[given] = type == DType.E5M2 ? LARGEST_E5M2 : LARGEST_E4M3;
         device.upload(limits, scales.limit());
         int at = given++;
-        return new Fp8Scale(
+        return new Fp8Matrix.Scale(
                 scales.scale().slice(0, at, 1),
                 scales.inverse().select(1, 0).slice(0, at, 1),
                 scales.maximum().slice(0, at, 1));

@@ -131,7 +131,7 @@ public final class Gpt {
         positions = workspace.tensor("positions", DType.I32, rows);
         targets = workspace.tensor("targets", DType.I32, rows);
         lossSum = workspace.tensor("loss", DType.F32, Shape.of(1));
-        sequences = shape.packed() ? allocateSequences() : null;
+        sequences = shape.packed() ? workspace.sequences(shape) : null;
         BlockContext context =
                 new BlockContext(config, parameters, device, sdpa, shape, sequences, cache, fp8, workspace);
         residual = workspace.input("embedding", "residual", config.width());
@@ -147,7 +147,7 @@ public final class Gpt {
         lastNorm = new LayerNorm(context, "ln_f", stream, pending, LayerNorm.Place.LAST);
         head = new Head(context, targets);
         if (!shape.packed()) {
-            device.upload(densePositions(), positions);
+            device.upload(shape.positions(), positions);
         }
     }
 
@@ -165,19 +165,6 @@ public final class Gpt {
         }
         Workspace own = fp8 == null ? workspace : workspace.evaluating();
         return new Gpt(parameters, config.withoutDropout(), shape, null, sdpa, own, null);
-    }
-
-    private AttentionInputs.Sequences allocateSequences() {
-        Tensor cumulative = workspace.tensor("cumulative lengths", DType.I32, Shape.of(shape.packedSequences() + 1L));
-        return new AttentionInputs.Sequences(cumulative, shape.packedSequences(), shape.length());
-    }
-
-    private int[] densePositions() {
-        int[] all = new int[shape.rows()];
-        for (int i = 0; i < all.length; i++) {
-            all[i] = i % shape.length();
-        }
-        return all;
     }
 
     public BatchShape shape() {

@@ -1,5 +1,6 @@
 package dev.kindling.nn;
 
+import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.Device;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
@@ -106,6 +107,12 @@ final class Workspace {
         }
         boolean again = recompute() == Recompute.LAYER;
         return (again ? module.substring(module.lastIndexOf('.') + 1) : module) + "." + name;
+    }
+
+    /** The boundaries of a pack's sequences. */
+    AttentionInputs.Sequences sequences(BatchShape shape) {
+        Tensor cumulative = tensor("cumulative lengths", DType.I32, Shape.of(shape.packedSequences() + 1L));
+        return new AttentionInputs.Sequences(cumulative, shape.packedSequences(), shape.length());
     }
 
     /** The tensor of a name; asked for again under a smaller shape, it is the beginning of the same memory. */

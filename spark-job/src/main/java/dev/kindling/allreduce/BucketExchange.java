@@ -38,7 +38,7 @@ final class BucketExchange {
     }
 
     private Peer peer(int rank) {
-        return group.peers().get(rank);
+        return group.peer(rank);
     }
 
     /** Queues what this rank contributes to a bucket. */

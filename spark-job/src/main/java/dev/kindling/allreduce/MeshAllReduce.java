@@ -7,7 +7,6 @@ import dev.kindling.allreduce.link.Header;
 import dev.kindling.allreduce.link.Links;
 import dev.kindling.allreduce.link.Mailbox;
 import dev.kindling.allreduce.link.MeshEndpoint;
-import dev.kindling.allreduce.link.Peer;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
 import java.util.Arrays;
@@ -44,9 +43,7 @@ public final class MeshAllReduce implements AllReduce {
     private final Deque<Bucket> unfinished = new ArrayDeque<>();
     /** The rank that the oldest unfinished bucket waits for; this rank itself if it waits for none. */
     private int missing;
-    /**
-     * Why each rank is gone, or null. Read before {@link #missing}: what a lost rank had already sent is not missing.
-     */
+    /** Why each rank is gone, or null; read before {@link #missing}: what a lost rank had sent is not missing. */
     private String[] lost;
 
     private boolean gathering;
@@ -113,14 +110,11 @@ public final class MeshAllReduce implements AllReduce {
         int begin = bounds[0];
         int end = bounds[worldSize()];
         Objects.checkFromToIndex(begin, end, data.length);
+        Operands operands = new Operands(new float[][] {data}, 0);
         Pieces.forEach(
                 end - begin,
                 links.chunkFloats(),
-                (at, count) -> request(
-                        null,
-                        new Operands(new float[][] {data}, 0),
-                        Bucket.within(bounds, begin + at, begin + at + count),
-                        true));
+                (at, count) -> request(null, operands, Bucket.within(bounds, begin + at, begin + at + count), true));
         await(requested());
     }
 
@@ -223,10 +217,6 @@ public final class MeshAllReduce implements AllReduce {
         endpoint.close();
     }
 
-    private Peer peer(int rank) {
-        return group.peers().get(rank);
-    }
-
     private void work() {
         try {
             while (!mailbox.closed()) {
@@ -282,7 +272,7 @@ public final class MeshAllReduce implements AllReduce {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             failure = new AllReduceException(
-                    "interrupted while waiting for " + peer(from).describe(), e);
+                    "interrupted while waiting for " + group.peer(from).describe(), e);
             throw (AllReduceException) failure;
         } catch (RuntimeException e) {
             failure = e;
@@ -297,13 +287,13 @@ public final class MeshAllReduce implements AllReduce {
         // Only the rank that is waited for counts: another one may rightly have finished and closed.
         String loss = lost[from];
         if (loss != null) {
-            throw AllReduceException.lost(peer(from), loss);
+            throw AllReduceException.lost(group.peer(from), loss);
         }
         if (mailbox.closed()) {
             throw new AllReduceException("the allreduce of rank " + rank() + " was closed while it waited");
         }
         if (deadline.passed()) {
-            throw new AllReduceException(peer(from).describe() + " sent nothing for " + deadline.millis()
+            throw new AllReduceException(group.peer(from).describe() + " sent nothing for " + deadline.millis()
                     + " ms while rank " + rank() + " waited for it in allreduce");
         }
     }

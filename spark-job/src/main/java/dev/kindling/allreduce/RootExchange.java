@@ -131,13 +131,7 @@ final class RootExchange {
             int count = count(bounds, rank, at, most);
             if (count > 0) {
                 ByteBuffer bytes = wire.receive(sequence, rank, deadline);
-                Floats.decode(
-                        bytes,
-                        Rounding.NONE,
-                        whole,
-                        bounds[rank] + at,
-                        count,
-                        group.peers().get(rank));
+                Floats.decode(bytes, Rounding.NONE, whole, bounds[rank] + at, count, group.peer(rank));
                 pool.giveBack(bytes);
             }
         }

@@ -100,16 +100,6 @@ public final class PrecisionLosses {
                 }
             }
             double millis = (System.nanoTime() - began) / 1e6 / steps;
-            Gpt evaluation = replica.evaluation();
-            float[] lossSum = new float[1];
-            device.ops().fill(evaluation.lossSum(), 0);
-            for (int i = 0; i < VALIDATION_BATCHES; i++) {
-                Batch batch = batch(trained, ids.length, i);
-                evaluation.load(batch.inputs(), batch.targets());
-                evaluation.forward();
-                evaluation.evaluate();
-            }
-            device.download(evaluation.lossSum(), lossSum);
             System.out.printf(
                     Locale.ROOT,
                     "%s seed %d, %d steps of %.2f ms: %s; validation %.4f%n",
@@ -120,10 +110,22 @@ public final class PrecisionLosses {
                     Arrays.toString(Arrays.stream(sums)
                             .mapToObj(sum -> String.format(Locale.ROOT, "%.4f", sum))
                             .toArray()),
-                    lossSum[0]
-                            / VALIDATION_BATCHES
-                            / batch(trained, ids.length, 0).inputs().length);
+                    validationLoss(replica.evaluation(), device, trained));
         }
+    }
+
+    /** The mean loss of a token in windows of the ids from {@code from} on. */
+    private double validationLoss(Gpt model, Device device, int from) {
+        device.ops().fill(model.lossSum(), 0);
+        for (int i = 0; i < VALIDATION_BATCHES; i++) {
+            Batch batch = batch(from, ids.length, i);
+            model.load(batch.inputs(), batch.targets());
+            model.forward();
+            model.evaluate();
+        }
+        float[] sum = new float[1];
+        device.download(model.lossSum(), sum);
+        return sum[0] / VALIDATION_BATCHES / batch(from, ids.length, 0).inputs().length;
     }
 
     /** Windows of the ids from {@code from} to {@code to}. */

@@ -5,7 +5,6 @@ import dev.kindling.device.Dropout;
 import dev.kindling.device.Fp8Matmul;
 import dev.kindling.device.Fp8Matrix;
 import dev.kindling.device.Fp8Ops;
-import dev.kindling.device.Fp8Scale;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Precision;
@@ -174,7 +173,7 @@ public final class CudaBenchmark {
         return new Fp8Matrix(
                 arena.allocate("values", type, rows, columns),
                 arena.allocate("transposed", type, columns, rows),
-                new Fp8Scale(numbers.slice(0, 0, 1), numbers.slice(0, 4, 1), numbers.slice(0, 8, 1)));
+                new Fp8Matrix.Scale(numbers.slice(0, 0, 1), numbers.slice(0, 4, 1), numbers.slice(0, 8, 1)));
     }
 
     private void attention(int b, int h, int t, int d, DType type, boolean causal) {

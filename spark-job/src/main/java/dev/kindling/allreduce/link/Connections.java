@@ -31,7 +31,7 @@ final class Connections {
         try {
             List<Future<?>> opened = new ArrayList<>();
             for (int rank : ranks) {
-                Peer peer = group.peers().get(rank);
+                Peer peer = group.peer(rank);
                 opened.add(threads.submit(() -> connect.accept(peer)));
             }
             for (Future<?> one : opened) {

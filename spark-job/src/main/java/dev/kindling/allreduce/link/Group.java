@@ -25,6 +25,10 @@ public record Group(int generation, int rank, List<Peer> peers, long timeoutMill
         return peers.size();
     }
 
+    public Peer peer(int ofRank) {
+        return peers.get(ofRank);
+    }
+
     /** All ranks but this one, the next one first. */
     public List<Integer> others() {
         return IntStream.range(1, worldSize())

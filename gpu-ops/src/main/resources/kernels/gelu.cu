@@ -11,6 +11,7 @@
 // gelu_backward  grid (ceil(F / (32 VECTOR)), row groups: any fixed number)   block (32, 8)
 // gelu_reduce    grid (ceil(F / 32))   block (32, 32)
 // VECTOR = 8, 4, 2, 1: the widest that divides F; readable from the module as gelu_vector.
+#include "columns.cuh"
 #include "gelu.cuh"
 
 #ifndef CHANNELS
@@ -40,7 +41,6 @@ extern "C" __global__ void __launch_bounds__(256)
 
 extern "C" __global__ void __launch_bounds__(256) gelu_backward(
     Activation *dx, float *partial, const Activation *dy, const Activation *x, const Activation *bias, int rows) {
-    __shared__ float shared[8][32 * V];
     const int c = (blockIdx.x * 32 + threadIdx.x) * V;
     const int per = (rows + gridDim.y - 1) / gridDim.y, begin = blockIdx.y * per, end = min(rows, begin + per);
     float b[V], sum[V];
@@ -68,30 +68,9 @@ extern "C" __global__ void __launch_bounds__(256) gelu_backward(
                 }
         }
     }
-    if (partial == nullptr) return;
-#pragma unroll
-    for (int j = 0; j < V; j++) shared[threadIdx.y][threadIdx.x * V + j] = sum[j];
-    __syncthreads();
-    for (int i = threadIdx.y * 32 + threadIdx.x; i < 32 * V; i += 256) {
-        const int column = blockIdx.x * 32 * V + i;
-        float total = 0.0f;
-#pragma unroll
-        for (int k = 0; k < 8; k++) total += shared[k][i];
-        if (column < F) partial[(i64)blockIdx.y * F + column] = total;
-    }
+    if (partial != nullptr) storeColumnSums<V>(partial, sum, F);
 }
 
 extern "C" __global__ void __launch_bounds__(1024) gelu_reduce(float *dBias, const float *partial, int groups) {
-    __shared__ float shared[32][33];
-    const int c = blockIdx.x * 32 + threadIdx.x;
-    float sum = 0.0f;
-    if (c < F)
-        for (int g = threadIdx.y; g < groups; g += 32) sum += partial[(i64)g * F + c];
-    shared[threadIdx.y][threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y == 0 && c < F) {
-        float total = 0.0f;
-        for (int i = 0; i < 32; i++) total += shared[i][threadIdx.x];
-        dBias[c] += total;
-    }
+    addColumnSums(dBias, partial, groups, F, F);
 }

@@ -9,6 +9,7 @@
 // residual_layernorm_reduce              grid (ceil(C / 32), 3)    block (32, 32)
 // Readable from the module: THREADS as residual_layernorm_threads, and how many blocks of each kind a multiprocessor runs at
 // once as residual_layernorm_blocks and residual_layernorm_blocks_biases; more would only leave it part idle at the end.
+#include "columns.cuh"
 #include "residual_layernorm.cuh"
 
 #define RESIDUAL_LAYERNORM_BACKWARD(FIELD) \
@@ -196,19 +197,6 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS_BIASES)
 
 extern "C" __global__ void __launch_bounds__(1024)
     residual_layernorm_reduce(float *dWeight, float *dBias, float *dBranchBias, const float *partial, int blocks) {
-    __shared__ float shared[32][33];
     float *to = blockIdx.y == 0 ? dWeight : blockIdx.y == 1 ? dBias : dBranchBias;
-    if (to == nullptr) return;
-    const int c = blockIdx.x * 32 + threadIdx.x;
-    float sum = 0.0f;
-    if (c < C)
-#pragma unroll 8
-        for (int b = threadIdx.y; b < blocks; b += 32) sum += partial[((i64)b * 3 + blockIdx.y) * C + c];
-    shared[threadIdx.y][threadIdx.x] = sum;
-    __syncthreads();
-    if (threadIdx.y == 0 && c < C) {
-        float total = 0.0f;
-        for (int i = 0; i < 32; i++) total += shared[i][threadIdx.x];
-        to[c] += total;
-    }
+    if (to != nullptr) addColumnSums(to, partial + (i64)blockIdx.y * C, blocks, C, 3 * C);
 }

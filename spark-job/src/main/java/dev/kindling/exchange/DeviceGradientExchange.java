@@ -3,7 +3,6 @@ package dev.kindling.exchange;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.collective.Collectives;
-import dev.kindling.device.cuda.collective.Collectives.Beside;
 import dev.kindling.device.cuda.nccl.NcclCommunicator;
 import dev.kindling.device.cuda.nccl.RankedSum;
 import dev.kindling.nn.Gpt;
@@ -13,16 +12,13 @@ import dev.kindling.tensor.Tensor;
 import java.util.List;
 
 /** Sums from GPU to GPU: each bucket as soon as it is complete, beside the backward pass of the blocks below. */
-final class DeviceGradientExchange implements GradientExchange {
-    private final Collectives collectives;
-    private final StepLosses losses;
+final class DeviceGradientExchange extends DeviceExchange {
     private final List<Tensor> buckets;
     private final List<RankedSum> sums;
 
     private DeviceGradientExchange(
             Collectives collectives, Parameters parameters, StepLosses losses, List<RankedSum> sums) {
-        this.collectives = collectives;
-        this.losses = losses;
+        super(collectives, losses);
         this.sums = sums;
         buckets = parameters.buckets().stream()
                 .map(bucket -> parameters.gradients().slice(0, bucket.offset(), bucket.length()))
@@ -53,37 +49,11 @@ final class DeviceGradientExchange implements GradientExchange {
     }
 
     @Override
-    public String transport() {
-        return collectives.name();
-    }
-
-    @Override
-    public void lossesReady() {
-        collectives.allReduce(losses.tensor(), Beside.WORK);
-    }
-
-    @Override
     public void bucketReady(int bucket, Rounding rounding) {
         switch (rounding) {
-            case NONE ->
-                collectives.allReduce(buckets.get(bucket), bucket == buckets.size() - 1 ? Beside.NOTHING : Beside.WORK);
+            case NONE -> collectives.allReduce(buckets.get(bucket), beside(bucket, buckets.size()));
             case BF16 -> sums.get(bucket).rounded();
             case SETTLED -> sums.get(bucket).settled();
         }
-    }
-
-    @Override
-    public void maximaReady(Tensor maxima) {
-        collectives.maximum(maxima);
-    }
-
-    @Override
-    public void joinDevice() {
-        collectives.join();
-    }
-
-    @Override
-    public void awaitDevice() {
-        losses.read();
     }
 }

@@ -17,29 +17,16 @@ import java.util.Optional;
  * and its updated weights all-gathered beside the updates of the buckets that follow. Every rank owns a piece of each
  * bucket ({@link dev.kindling.nn.parameter.OptimizerShard.Cut#BUCKETS}).
  */
-final class DeviceZeroExchange implements ZeroExchange {
-    private final Collectives collectives;
+final class DeviceZeroExchange extends DeviceExchange implements ZeroExchange {
     private final Device device;
     private final Parameters parameters;
-    private final StepLosses losses;
 
     DeviceZeroExchange(Collectives collectives, Device device, Parameters parameters, StepLosses losses) {
-        this.collectives = collectives;
+        super(collectives, losses);
         this.device = device;
         this.parameters = parameters;
-        this.losses = losses;
         collectives.share(parameters.gradients());
         collectives.share(parameters.working());
-    }
-
-    @Override
-    public String transport() {
-        return collectives.name();
-    }
-
-    @Override
-    public void lossesReady() {
-        collectives.allReduce(losses.tensor(), Beside.WORK);
     }
 
     @Override
@@ -49,27 +36,12 @@ final class DeviceZeroExchange implements ZeroExchange {
                     "cluster.compression is bf16, which does not go from GPU to GPU with train.zero 1");
         }
         Tensor sums = bucket(parameters.gradients(), bucket);
-        Beside beside = bucket == parameters.buckets().size() - 1 ? Beside.NOTHING : Beside.WORK;
+        Beside beside = beside(bucket, parameters.buckets().size());
         if (parameters.keepsCopies()) {
             collectives.allReduce(sums, beside);
         } else {
             collectives.reduceScatter(sums, beside);
         }
-    }
-
-    @Override
-    public void maximaReady(Tensor maxima) {
-        collectives.maximum(maxima);
-    }
-
-    @Override
-    public void joinDevice() {
-        collectives.join();
-    }
-
-    @Override
-    public void awaitDevice() {
-        losses.read();
     }
 
     @Override

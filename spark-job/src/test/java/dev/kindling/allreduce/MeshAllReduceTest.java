@@ -11,10 +11,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
@@ -29,21 +25,8 @@ class MeshAllReduceTest {
     /** A rank that has all it needs may close at once: what the others still need from it reaches them. */
     @RepeatedTest(20)
     void aRankThatClosesAtOnceLeavesNobodyWaiting() throws Exception {
-        List<MeshEndpoint> endpoints = endpoints(RANKS, LENGTH);
-        List<Peer> peers = peers(endpoints);
-        ExecutorService ranks = Executors.newFixedThreadPool(RANKS);
-        try {
-            List<Callable<float[]>> bodies = new ArrayList<>();
-            for (int r = 0; r < RANKS; r++) {
-                Group group = new Group(1, r, peers, 10_000, () -> {});
-                MeshEndpoint endpoint = endpoints.get(r);
-                bodies.add(() -> sumThenGather(group, endpoint));
-            }
-            for (Future<float[]> rank : ranks.invokeAll(bodies)) {
-                assertThat(rank.get()).containsOnly(6);
-            }
-        } finally {
-            ranks.shutdownNow();
+        for (float[] sums : SocketRanks.run(RANKS, LENGTH, MeshAllReduceTest::sumThenGather)) {
+            assertThat(sums).containsOnly(6);
         }
     }
 
@@ -101,13 +84,11 @@ class MeshAllReduceTest {
         return peers;
     }
 
-    private static float[] sumThenGather(Group group, MeshEndpoint endpoint) {
+    private static float[] sumThenGather(MeshAllReduce ring) {
         float[] data = new float[LENGTH];
-        Arrays.fill(data, group.rank() + 1);
-        try (MeshAllReduce ring = new MeshAllReduce(group, endpoint)) {
-            RankSum.of(ring, data, 0, LENGTH);
-            ring.broadcast(new byte[] {1});
-        }
+        Arrays.fill(data, ring.rank() + 1);
+        RankSum.of(ring, data, 0, LENGTH);
+        ring.broadcast(new byte[] {1});
         return data;
     }
 }

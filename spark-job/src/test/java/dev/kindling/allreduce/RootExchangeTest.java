@@ -2,21 +2,11 @@ package dev.kindling.allreduce;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.kindling.allreduce.link.Group;
-import dev.kindling.allreduce.link.Handshake;
-import dev.kindling.allreduce.link.MeshEndpoint;
-import dev.kindling.allreduce.link.Peer;
-import dev.kindling.allreduce.link.SocketEndpoint;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
 import java.util.Set;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,39 +15,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Collectives by way of rank 0 among ranks over real sockets, in one process. */
 @Timeout(120)
 class RootExchangeTest {
-    /** What a rank does with its end of the mesh. */
-    private interface Body {
-        byte[] run(MeshAllReduce mesh) throws Exception;
-    }
-
-    private static List<byte[]> run(int ranks, Body body) throws Exception {
-        List<MeshEndpoint> endpoints = new ArrayList<>();
-        List<Peer> peers = new ArrayList<>();
-        for (int rank = 0; rank < ranks; rank++) {
-            MeshEndpoint endpoint = new SocketEndpoint(new Handshake("secret", 1, ranks), "127.0.0.1", 1_000_000);
-            endpoints.add(endpoint);
-            peers.add(new Peer(rank, "127.0.0.1", endpoint.port(), Integer.toString(rank), ""));
-        }
-        ExecutorService threads = Executors.newFixedThreadPool(ranks);
-        try {
-            List<Callable<byte[]>> bodies = new ArrayList<>();
-            for (int rank = 0; rank < ranks; rank++) {
-                Group group = new Group(1, rank, peers, 60_000, () -> {});
-                MeshEndpoint endpoint = endpoints.get(rank);
-                bodies.add(() -> {
-                    try (MeshAllReduce mesh = new MeshAllReduce(group, endpoint)) {
-                        return body.run(mesh);
-                    }
-                });
-            }
-            List<byte[]> results = new ArrayList<>();
-            for (Future<byte[]> result : threads.invokeAll(bodies)) {
-                results.add(result.get());
-            }
-            return results;
-        } finally {
-            threads.shutdownNow();
-        }
+    private static List<byte[]> run(int ranks, SocketRanks.Body<byte[]> body) throws Exception {
+        return SocketRanks.run(ranks, 1_000_000, body);
     }
 
     private static byte[] payload(int rank, int length) {

@@ -3,11 +3,7 @@ package dev.kindling.exchange;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.allreduce.MeshAllReduce;
-import dev.kindling.allreduce.link.Group;
-import dev.kindling.allreduce.link.Handshake;
-import dev.kindling.allreduce.link.MeshEndpoint;
-import dev.kindling.allreduce.link.Peer;
-import dev.kindling.allreduce.link.SocketEndpoint;
+import dev.kindling.allreduce.SocketRanks;
 import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
@@ -22,13 +18,8 @@ import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.nio.FloatBuffer;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -49,35 +40,16 @@ class HeldPartsTest {
     @ParameterizedTest
     @EnumSource(Cut.class)
     void theNextRanksGetAllWeightsAndTheMomentsOfTheirParts(Cut cut) throws Exception {
-        List<MeshEndpoint> endpoints = new ArrayList<>();
-        List<Peer> peers = new ArrayList<>();
-        for (int rank = 0; rank < RANKS; rank++) {
-            MeshEndpoint endpoint = new SocketEndpoint(new Handshake("secret", 1, RANKS), "127.0.0.1", 1 << 20);
-            endpoints.add(endpoint);
-            peers.add(new Peer(rank, "127.0.0.1", endpoint.port(), Integer.toString(rank), ""));
-        }
-        ExecutorService threads = Executors.newFixedThreadPool(RANKS);
-        try {
-            List<Callable<List<Float>>> ranks = new ArrayList<>();
-            for (int r = 0; r < RANKS; r++) {
-                Group group = new Group(1, r, peers, 30_000, () -> {});
-                MeshEndpoint endpoint = endpoints.get(r);
-                ranks.add(() -> takeOver(cut, group, endpoint));
-            }
-            for (Future<List<Float>> rank : threads.invokeAll(ranks)) {
-                assertThat(rank.get()).containsExactly(1f, 0.1f);
-            }
-        } finally {
-            threads.shutdownNow();
+        for (List<Float> history : SocketRanks.run(RANKS, 1 << 20, ring -> takeOver(cut, ring))) {
+            assertThat(history).containsExactly(1f, 0.1f);
         }
     }
 
-    private static List<Float> takeOver(Cut cut, Group group, MeshEndpoint endpoint) {
-        try (MeshAllReduce ring = new MeshAllReduce(group, endpoint);
-                Device device = new CpuDevice(1, Precision.FP32);
+    private static List<Float> takeOver(Cut cut, MeshAllReduce ring) {
+        try (Device device = new CpuDevice(1, Precision.FP32);
                 Arena arena = device.arena("test");
-                HeldParts held = held(device, arena, cut, BEFORE[group.rank()])) {
-            OptimizerShard shard = new OptimizerShard(cut, group.rank(), RANKS, 1);
+                HeldParts held = held(device, arena, cut, BEFORE[ring.rank()])) {
+            OptimizerShard shard = new OptimizerShard(cut, ring.rank(), RANKS, 1);
             Parameters parameters = new Parameters(MODEL, device, arena, DType.F32, shard);
             AdamW adamW = adamW(parameters, device, arena);
             List<Float> history = held.handOver(ring, HOLDERS, parameters, adamW);

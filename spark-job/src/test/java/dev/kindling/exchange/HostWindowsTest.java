@@ -4,12 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.allreduce.MeshAllReduce;
 import dev.kindling.allreduce.Rounding;
+import dev.kindling.allreduce.SocketRanks;
 import dev.kindling.allreduce.SumOrder;
-import dev.kindling.allreduce.link.Group;
-import dev.kindling.allreduce.link.Handshake;
-import dev.kindling.allreduce.link.MeshEndpoint;
-import dev.kindling.allreduce.link.Peer;
-import dev.kindling.allreduce.link.SocketEndpoint;
 import dev.kindling.device.Device;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
@@ -17,12 +13,7 @@ import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -41,27 +32,9 @@ class HostWindowsTest {
             value = Rounding.class,
             names = {"NONE", "BF16"})
     void sumsComeBackToTheirPlacesAndNothingElseChanges(Rounding rounding) throws Exception {
-        List<MeshEndpoint> endpoints = new ArrayList<>();
-        List<Peer> peers = new ArrayList<>();
-        for (int rank = 0; rank < RANKS; rank++) {
-            MeshEndpoint endpoint = new SocketEndpoint(new Handshake("secret", 1, RANKS), "127.0.0.1", COUNT);
-            endpoints.add(endpoint);
-            peers.add(new Peer(rank, "127.0.0.1", endpoint.port(), Integer.toString(rank), ""));
-        }
-        ExecutorService threads = Executors.newFixedThreadPool(RANKS);
-        try {
-            List<Callable<float[]>> ranks = new ArrayList<>();
-            for (int r = 0; r < RANKS; r++) {
-                Group group = new Group(1, r, peers, 30_000, () -> {});
-                MeshEndpoint endpoint = endpoints.get(r);
-                ranks.add(() -> sum(group, endpoint, rounding));
-            }
-            List<Future<float[]>> sums = threads.invokeAll(ranks);
-            for (int r = 0; r < RANKS; r++) {
-                assertThat(firstWrong(sums.get(r).get(), r)).isEqualTo(-1);
-            }
-        } finally {
-            threads.shutdownNow();
+        List<float[]> sums = SocketRanks.run(RANKS, COUNT, ring -> sum(ring, rounding));
+        for (int r = 0; r < RANKS; r++) {
+            assertThat(firstWrong(sums.get(r), r)).isEqualTo(-1);
         }
     }
 
@@ -86,14 +59,13 @@ class HostWindowsTest {
         return -1;
     }
 
-    private static float[] sum(Group group, MeshEndpoint endpoint, Rounding rounding) {
-        try (MeshAllReduce ring = new MeshAllReduce(group, endpoint);
-                Device device = new CpuDevice(1, Precision.FP32);
+    private static float[] sum(MeshAllReduce ring, Rounding rounding) {
+        try (Device device = new CpuDevice(1, Precision.FP32);
                 Arena arena = device.arena("test")) {
             Tensor gradients = arena.allocate("gradients", DType.F32, COUNT);
             float[] values = new float[COUNT];
             for (int i = 0; i < COUNT; i++) {
-                values[i] = value(group.rank(), i);
+                values[i] = value(ring.rank(), i);
             }
             device.upload(values, gradients);
             HostWindows windows = new HostWindows(device, ring, List.of(gradients), WANTED);

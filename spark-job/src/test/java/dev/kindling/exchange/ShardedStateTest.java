@@ -3,11 +3,7 @@ package dev.kindling.exchange;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.allreduce.MeshAllReduce;
-import dev.kindling.allreduce.link.Group;
-import dev.kindling.allreduce.link.Handshake;
-import dev.kindling.allreduce.link.MeshEndpoint;
-import dev.kindling.allreduce.link.Peer;
-import dev.kindling.allreduce.link.SocketEndpoint;
+import dev.kindling.allreduce.SocketRanks;
 import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
@@ -22,12 +18,7 @@ import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.nio.FloatBuffer;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -41,38 +32,20 @@ class ShardedStateTest {
     @ParameterizedTest
     @CsvSource({"SLICES,0", "BUCKETS,0", "SLICES,1", "BUCKETS,1"})
     void rankZeroReadsTheWholeFromThoseThatHaveIt(OptimizerShard.Cut cut, int copies) throws Exception {
-        List<MeshEndpoint> endpoints = new ArrayList<>();
-        List<Peer> peers = new ArrayList<>();
-        for (int rank = 0; rank < RANKS; rank++) {
-            MeshEndpoint endpoint = new SocketEndpoint(new Handshake("secret", 1, RANKS), "127.0.0.1", 1 << 20);
-            endpoints.add(endpoint);
-            peers.add(new Peer(rank, "127.0.0.1", endpoint.port(), Integer.toString(rank), ""));
+        List<float[][]> read =
+                SocketRanks.run(RANKS, 1 << 20, ring -> run(ring, new OptimizerShard(cut, ring.rank(), RANKS, copies)));
+        float[][] whole = read.get(0);
+        for (int i = 0; i < whole[0].length; i++) {
+            assertThat(whole[0][i]).isEqualTo(i);
+            assertThat(whole[1][i]).isEqualTo(-i);
+            assertThat(whole[2][i]).isEqualTo(i % 7);
         }
-        ExecutorService threads = Executors.newFixedThreadPool(RANKS);
-        try {
-            List<Callable<float[][]>> ranks = new ArrayList<>();
-            for (int r = 0; r < RANKS; r++) {
-                Group group = new Group(1, r, peers, 30_000, () -> {});
-                MeshEndpoint endpoint = endpoints.get(r);
-                ranks.add(() -> run(group, endpoint, new OptimizerShard(cut, group.rank(), RANKS, copies)));
-            }
-            List<Future<float[][]>> read = threads.invokeAll(ranks);
-            float[][] whole = read.get(0).get();
-            for (int i = 0; i < whole[0].length; i++) {
-                assertThat(whole[0][i]).isEqualTo(i);
-                assertThat(whole[1][i]).isEqualTo(-i);
-                assertThat(whole[2][i]).isEqualTo(i % 7);
-            }
-            assertThat(read.get(1).get()).isEmpty();
-            assertThat(read.get(2).get()).isEmpty();
-        } finally {
-            threads.shutdownNow();
-        }
+        assertThat(read.get(1)).isEmpty();
+        assertThat(read.get(2)).isEmpty();
     }
 
-    private static float[][] run(Group group, MeshEndpoint endpoint, OptimizerShard shard) {
-        try (MeshAllReduce ring = new MeshAllReduce(group, endpoint);
-                Device device = new CpuDevice(1, Precision.FP32);
+    private static float[][] run(MeshAllReduce ring, OptimizerShard shard) {
+        try (Device device = new CpuDevice(1, Precision.FP32);
                 Arena arena = device.arena("test");
                 TensorReader reader = device.reader()) {
             Parameters parameters = new Parameters(MODEL, device, arena, DType.F32, shard);
@@ -95,7 +68,7 @@ class ShardedStateTest {
             device.upload(everywhere, parameters.working());
             ShardedState state =
                     new ShardedState(ring, parameters, List.of(first, second, parameters.working()), reader);
-            if (group.rank() > 0) {
+            if (ring.rank() > 0) {
                 state.serve();
                 return new float[0][];
             }

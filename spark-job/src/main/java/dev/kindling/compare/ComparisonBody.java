@@ -20,7 +20,6 @@ import dev.kindling.exchange.RankLinks;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.report.RankMeasurement;
-import dev.kindling.storage.PathException;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -74,7 +73,7 @@ public record ComparisonBody(TrainConfig config, ComparisonPlan plan, String sha
                     cases);
             session.request(MEASUREMENT, measurement);
             return new byte[0];
-        } catch (DataException | PathException e) {
+        } catch (DataException e) {
             throw new FatalJobException(e.getMessage(), e);
         } catch (CollectiveException e) {
             // As a rule the consequence of another rank's end.

@@ -2,6 +2,7 @@ package dev.kindling.coordinate;
 
 import dev.kindling.allreduce.ReduceServer;
 import dev.kindling.allreduce.link.Peer;
+import dev.kindling.config.ConfigException;
 import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FirstCause;
@@ -63,6 +64,7 @@ public final class Generations {
     /**
      * Runs the job to its end.
      *
+     * @throws ConfigException if a rank has found the configuration, or a path that the user named, to be at fault
      * @throws FatalJobException an error that no attempt can cure, such as too few slots or one thrown by a rank
      * @throws GenerationFailedException too many attempts without progress; the message is the first cause
      */
@@ -96,7 +98,9 @@ public final class Generations {
             }
             if (ended.failure != null && ended.failure.fatal()) {
                 LOG.warn("Generation {} failed for good: {}", generation.number(), ended.failure.describe());
-                throw new FatalJobException(ended.failure.describe());
+                throw ended.failure.usage()
+                        ? new ConfigException(ended.failure.describe())
+                        : new FatalJobException(ended.failure.describe());
             }
             start = progress.committedStep();
             long furthest = Math.max(start, generation.startStep());

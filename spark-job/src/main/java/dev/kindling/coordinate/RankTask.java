@@ -7,6 +7,7 @@ import dev.kindling.allreduce.SingleRank;
 import dev.kindling.allreduce.link.AllReduceException;
 import dev.kindling.allreduce.link.MeshEndpoint;
 import dev.kindling.allreduce.link.Peer;
+import dev.kindling.config.ConfigException;
 import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FencedException;
@@ -16,6 +17,7 @@ import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.RankMessage;
 import dev.kindling.data.StoreException;
 import dev.kindling.device.cuda.library.CudaException;
+import dev.kindling.storage.PathException;
 import java.io.PrintWriter;
 import java.io.Serializable;
 import java.io.StringWriter;
@@ -59,7 +61,9 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
                 List<byte[]> results = rank != 0 ? List.of() : List.of(result == null ? new byte[0] : result);
                 return CollectionConverters.asScala(results.iterator());
             } catch (Exception | LinkageError | OutOfMemoryError | AssertionError e) {
-                FirstCause cause = new FirstCause(rank, "", oneLine(e), stackOf(e), e instanceof FatalJobException);
+                boolean usage = e instanceof ConfigException || e instanceof PathException;
+                boolean fatal = usage || e instanceof FatalJobException;
+                FirstCause cause = new FirstCause(rank, "", oneLine(e), stackOf(e), fatal, usage);
                 session.failed(
                         cause, origin(e, session, task), e instanceof AllReduceException peer ? peer.lost() : -1);
                 if (CudaException.tellsOfLostContext(e)) {
@@ -123,7 +127,10 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
     }
 
     private static String oneLine(Throwable e) {
-        boolean worded = e instanceof FatalJobException || e instanceof StoreException;
+        boolean worded = e instanceof FatalJobException
+                || e instanceof ConfigException
+                || e instanceof PathException
+                || e instanceof StoreException;
         String text = worded ? e.getMessage() : e.toString();
         return text.lines().findFirst().orElse(text);
     }

@@ -50,6 +50,7 @@ public final class Training {
      *
      * @param owned by this process; kept as soon as the run has done a step
      * @param began when the work began, by {@link System#nanoTime}
+     * @throws dev.kindling.config.ConfigException if a rank finds the configuration, or a path in it, to be at fault
      * @throws dev.kindling.coordinate.message.FatalJobException an error that no attempt can cure
      * @throws dev.kindling.coordinate.message.GenerationFailedException too many attempts without progress
      */

@@ -4,6 +4,7 @@ import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.link.AllReduceException;
 import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.config.ConfigException;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
 import dev.kindling.coordinate.JobPlace;
@@ -50,12 +51,12 @@ public record TrainingBody(TrainConfig config, String run, String shards, String
             TrainResult result = train(member, allReduce, seat, clock);
             leaves = !result.ended();
             return MessageCodec.encode(result);
-        } catch (CheckpointException | DataException | NoSpaceException | PathException | DeviceMemoryException e) {
+        } catch (CheckpointException | DataException | NoSpaceException | DeviceMemoryException e) {
             // What is damaged, or does not fit, will be so at the next attempt.
             leaves = false;
             throw HeapShortage.among(e, SparkEnv.get().conf())
                     .orElseGet(() -> new FatalJobException(e.getMessage(), e));
-        } catch (FatalJobException e) {
+        } catch (FatalJobException | ConfigException | PathException e) {
             leaves = false;
             throw e;
         } catch (OutOfMemoryError e) {

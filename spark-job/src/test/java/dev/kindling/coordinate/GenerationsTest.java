@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.allreduce.RankSum;
+import dev.kindling.config.ConfigException;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.GenerationFailedException;
@@ -160,6 +161,11 @@ class GenerationsTest {
                 .isInstanceOf(FatalJobException.class)
                 .hasMessageContaining("n_embd 10 is not divisible by n_head 3");
         assertThat(attempts).isNotEmpty().allMatch(number -> number == 1);
+        assertThatThrownBy(() -> run(plan(1, Transport.DRIVER), (member, allReduce) -> {
+                    throw new ConfigException("spark.kindling.cpu.threads is 0; set it to 1 or more");
+                }))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("): spark.kindling.cpu.threads is 0; set it to 1 or more");
     }
 
     @Order(4)

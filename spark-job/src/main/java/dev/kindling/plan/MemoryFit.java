@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /** A rank's plan in a device's memory: how its activations are held, whether that fits, and what would. */
 public final class MemoryFit {
@@ -111,20 +112,24 @@ public final class MemoryFit {
     }
 
     /**
-     * A shortage that was met in spite of the plan, as when another process has taken memory since: with the settings that
-     * would leave as much, and what each saves.
+     * A shortage that was met in spite of the plan, as when another process has memory of the device: with the settings
+     * that would leave as much, and what each saves.
+     *
+     * @param reach bytes that this process holds of a GPU or could take; empty where the heap serves
      */
-    public DeviceMemoryException afterAll(DeviceMemoryException met) {
+    public DeviceMemoryException afterAll(DeviceMemoryException met, OptionalLong reach) {
+        // What could not be had is one allocation, of which more may follow.
+        long missing = Math.max(met.missingBytes(), plan.total() + LEAST_RESERVE - reach.orElse(Long.MAX_VALUE));
         DeviceMemoryException told = new DeviceMemoryException(String.format(
                 Locale.ROOT,
-                "%s; %s beyond the plan of %s of %s, at train.micro_batch %d with train.recompute %s: %s",
+                "%s; %s for the plan of %s of %s and what it does not count, at train.micro_batch %d with train.recompute %s: %s",
                 met.shortage(),
-                met.missingBytes() == 0 ? "memory is missing" : size(met.missingBytes()) + " are missing",
+                missing == 0 ? "memory is missing" : size(missing) + " are missing",
                 size(plan.total()),
                 size(available.bytes()),
                 rank.shape().batch(),
                 EnumText.of(activations.recompute()),
-                new MemorySavings(rank, activations, available.raise()).text(met.missingBytes())));
+                new MemorySavings(rank, activations, available.raise()).text(missing)));
         told.initCause(met);
         return told;
     }

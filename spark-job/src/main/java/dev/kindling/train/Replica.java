@@ -60,7 +60,11 @@ public final class Replica {
      * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
      */
     public Replica(TrainConfig config, ModelInputs inputs, RankLinks ranks, Gpt.DeviceArena memory) {
-        this(config, new TrainedModel(config, inputs, shard(config, ranks), ranks.worldSize(), memory), ranks, memory);
+        this(
+                config,
+                TrainedModel.allocate(config, inputs, shard(config, ranks), ranks.worldSize(), memory),
+                ranks,
+                memory);
     }
 
     /**

@@ -154,7 +154,7 @@ final class Seat implements JobPlace.Kept {
         if (model == null || !model.fits(inputs, shard)) {
             dropModel();
             arena = device.arena("training");
-            model = new TrainedModel(config, inputs, shard, worldSize, new Gpt.DeviceArena(device, arena));
+            model = TrainedModel.allocate(config, inputs, shard, worldSize, new Gpt.DeviceArena(device, arena));
         }
         return model;
     }

@@ -22,6 +22,7 @@ import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.optim.AdamW;
 import dev.kindling.plan.MemoryFit;
 import dev.kindling.plan.PlannedRank;
+import dev.kindling.tensor.DeviceMemoryException;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 import java.util.OptionalLong;
@@ -52,21 +53,35 @@ final class TrainedModel {
      *
      * @param shard the part of the weights that this model updates
      * @param worldSize of the ranks that train it first
-     * @throws dev.kindling.tensor.DeviceMemoryException if that does not fit; it says what would
+     * @throws DeviceMemoryException if that does not fit; it says what would
      * @throws UnsupportedOperationException if {@code cluster.attention} cannot run on the device
      */
-    TrainedModel(
+    static TrainedModel allocate(
             TrainConfig config,
             Replica.ModelInputs inputs,
             OptimizerShard shard,
             int worldSize,
             Gpt.DeviceArena memory) {
+        MemoryFit fit = fit(config, inputs, worldSize, memory.device());
+        fit.require();
+        try {
+            return new TrainedModel(config, inputs, shard, fit, memory);
+        } catch (DeviceMemoryException e) {
+            throw afterAll(e, fit, memory.device());
+        }
+    }
+
+    private TrainedModel(
+            TrainConfig config,
+            Replica.ModelInputs inputs,
+            OptimizerShard shard,
+            MemoryFit fit,
+            Gpt.DeviceArena memory) {
         this.inputs = inputs;
         this.shard = shard;
         this.memory = memory;
+        this.fit = fit;
         TrainSection train = config.train();
-        fit = fit(config, worldSize);
-        fit.require();
         sdpa = new Sdpa(
                 memory.device(), memory.arena(), config.cluster().attention().kinds());
         parameters = new Parameters(
@@ -102,8 +117,7 @@ final class TrainedModel {
                 config.train().gradients().dtype());
     }
 
-    private MemoryFit fit(TrainConfig config, int worldSize) {
-        Device device = memory.device();
+    private static MemoryFit fit(TrainConfig config, Replica.ModelInputs inputs, int worldSize, Device device) {
         boolean cuda = device.kind() == Device.Kind.CUDA;
         long total = device.memory().total();
         return new MemoryFit(
@@ -111,6 +125,18 @@ final class TrainedModel {
                 cuda
                         ? MemoryFit.Available.ofGpu(device.description(), total)
                         : MemoryFit.Available.ofHeap(total, HostRoom.ofThisTask()));
+    }
+
+    private static DeviceMemoryException afterAll(DeviceMemoryException met, MemoryFit fit, Device device) {
+        boolean cuda = device.kind() == Device.Kind.CUDA;
+        return fit.afterAll(
+                met,
+                cuda ? OptionalLong.of(device.allocatedBytes() + device.memory().free()) : OptionalLong.empty());
+    }
+
+    /** A shortage that this model's training has met in spite of its plan, with what would leave enough. */
+    DeviceMemoryException afterAll(DeviceMemoryException met) {
+        return afterAll(met, fit, memory.device());
     }
 
     /** What it takes of the device's memory, and what there is. */

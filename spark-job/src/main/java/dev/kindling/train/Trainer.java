@@ -87,12 +87,20 @@ final class Trainer {
     }
 
     private Replica replica(Arena arena) {
+        TrainedModel model = model();
         try {
-            TrainedModel model = seat.model(
+            return new Replica(config, model, rank.ranks(), new Gpt.DeviceArena(device, arena));
+        } catch (DeviceMemoryException e) {
+            throw model.afterAll(e);
+        }
+    }
+
+    private TrainedModel model() {
+        try {
+            return seat.model(
                     new Replica.ModelInputs(rank.shards().tokenizer().vocabSize(), source.shape()),
                     Replica.shard(config, rank.ranks()),
                     rank.ranks().worldSize());
-            return new Replica(config, model, rank.ranks(), new Gpt.DeviceArena(device, arena));
         } catch (UnsupportedOperationException e) { // the attention backends' refusals, which no other attempt changes
             throw new FatalJobException(e.getMessage(), e);
         }
@@ -107,10 +115,10 @@ final class Trainer {
         try {
             return train();
         } catch (DeviceMemoryException e) {
-            throw replica.fit().afterAll(e);
+            throw replica.model().afterAll(e);
         } catch (OutOfMemoryError e) {
             if (device.kind() == Device.Kind.CPU) { // whose memory the heap is
-                throw replica.fit().afterAll(new DeviceMemoryException("out of memory: " + e.getMessage()));
+                throw replica.model().afterAll(new DeviceMemoryException("out of memory: " + e.getMessage()));
             }
             throw e;
         }

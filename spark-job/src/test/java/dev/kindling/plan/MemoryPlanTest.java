@@ -18,6 +18,7 @@ import dev.kindling.tensor.DeviceMemoryException;
 import dev.kindling.train.Replica;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -175,21 +176,36 @@ class MemoryPlanTest {
     void memoryThatRunsOutInSpiteOfThePlanIsToldWithWhatWouldLeaveEnough() {
         DeviceMemoryException met =
                 new DeviceMemoryException("scratch asks for 3 GiB; 1 GiB is free", "lower --batch", 2L << 30);
-        assertThat(fit(80).afterAll(met))
+        assertThat(fit(80).afterAll(met, OptionalLong.of(80L << 30)))
                 .hasCause(met)
                 .hasMessageMatching(
-                        "scratch asks for 3 GiB; 1 GiB is free; 2.00 GiB are missing beyond the plan of 1.*GiB of"
-                                + " 80.00 GiB, at train.micro_batch 32 with train.recompute none: set train.recompute to gelu"
+                        "scratch asks for 3 GiB; 1 GiB is free; 2.00 GiB are missing for the plan of 1.*GiB of"
+                                + " 80.00 GiB and what it does not count, at train.micro_batch 32 with train.recompute none: set train.recompute to gelu"
                                 + " \\(saves 2.*GiB\\), or lower"
                                 + " train.micro_batch to 16 \\(saves 6.*GiB\\), or free the GPU of others.*");
         assertThat(fit(80, "train.micro_batch=1", "train.recompute=layer")
-                        .afterAll(new DeviceMemoryException("no room")))
-                .hasMessageStartingWith("no room; memory is missing beyond the plan of ")
+                        .afterAll(new DeviceMemoryException("no room"), OptionalLong.empty()))
+                .hasMessageStartingWith("no room; memory is missing for the plan of ")
                 .hasMessageContaining("set train.zero to 1 (saves ")
                 .hasMessageContaining("set train.gradients to bf16 (saves ")
                 .hasMessageContaining("set train.moments to bf16 (saves 474")
                 .message()
                 .doesNotContain("train.recompute to", "train.micro_batch to");
+    }
+
+    @Test
+    void ofAGpuThatOthersUseAllThatThePlanLacksIsTold() {
+        MemoryFit fit = fit(80);
+        long total = MemoryPlan.of(fit.rank(), fit.activations()).total();
+        DeviceMemoryException met = new DeviceMemoryException("activation 3 of 9 asks for 1 GiB", "", 1 << 30);
+        assertThat(fit.afterAll(met, OptionalLong.of(total - (4L << 30)))) // and 0.5 for what it does not count
+                .hasMessageContaining("; 4.50 GiB are missing for the plan of ")
+                .hasMessageContaining(": set train.recompute to layer (saves ")
+                .hasMessageContaining("or lower train.micro_batch to 16 (saves 6");
+        assertThat(fit.afterAll(met, OptionalLong.of(total - (7L << 30))))
+                .hasMessageContaining("or lower train.micro_batch to 8 (saves ")
+                .message()
+                .doesNotContain("micro_batch to 16");
     }
 
     @Test

@@ -9,28 +9,29 @@ import dev.kindling.device.cuda.Gpu;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.profile.OperatorTable;
 import dev.kindling.profile.Profiler;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Locale;
 
 /**
- * Milliseconds per training step (forward, backward, clip, AdamW) on the first GPU, eager and compiled, the host's share of
- * an otherwise idle step (enqueueing it), joules for a thousand tokens and watts over three seconds of steps, tokens per
- * second, MFU against 989 TFLOP/s (H100's dense bf16 peak) and peak memory.
+ * Milliseconds per training step (forward, backward, clip, AdamW) on the first GPU, eager and captured, the host's share of
+ * an otherwise idle step (enqueueing it), joules for a thousand tokens and watts over all rounds, tokens per second, MFU
+ * against 989 TFLOP/s (H100's dense bf16 peak) and peak memory. Several precisions take turns, round by round.
  *
  * <p>Arguments: {@code gpt2} (124M, B32 T1024, no dropout, no bias, as nanoGPT trains it), {@code char} (6 layers, width 384,
  * B64 T256, dropout 0.2), or GPT-2's larger sizes with biases at T1024: {@code 350m} (B16), {@code 774m} and {@code 1558m}
  * (B8); then any of a backend or {@code auto}; {@code mma} for the kernels that every GPU from compute capability 8.0 runs;
- * {@code fp8} for that precision, {@code fp8+head} with the classifier in it, too; {@code compiled} for that alone; {@code profile} for a table of an eager step's operators
- * instead.
+ * precisions {@code bf16} (where none is named), {@code fp8}, {@code fp8+head} with the classifier in FP8, too;
+ * {@code compiled} for captured steps alone; {@code profile} for tables of eager steps' operators instead.
  */
 public final class CudaStepBench {
     private static final double PEAK_FLOPS = 989e12;
+    private static final List<String> PRECISIONS = List.of("bf16", "fp8", "fp8+head");
     private static final int WARM_UP = 5;
     private static final int ROUNDS = 5;
-    private static final double ROUND_MILLIS = 1100;
-    private static final double ENERGY_MILLIS = 3000;
+    private static final double ROUND_MILLIS = 600;
     private static final int PROFILED = 5;
     private static final int OPERATORS = 30;
 
@@ -59,45 +60,61 @@ public final class CudaStepBench {
         List<String> words = Arrays.asList(args).subList(1, args.length);
         EnumSet<Kind> backends = EnumSet.allOf(Kind.class);
         for (String word : words) {
-            if (!List.of("auto", "mma", "fp8", "fp8+head", "compiled", "profile")
-                    .contains(word)) {
+            if (!PRECISIONS.contains(word)
+                    && !List.of("auto", "mma", "compiled", "profile").contains(word)) {
                 backends = EnumSet.of(Kind.valueOf(word.toUpperCase(Locale.ROOT)));
             }
         }
-        long opening = System.nanoTime();
-        boolean fp8Head = words.contains("fp8+head");
-        CudaDevice.Options options =
-                CudaDevice.Options.of(fp8Head || words.contains("fp8") ? Precision.FP8 : Precision.BF16);
-        CudaDevice device = CudaDevice.open(0, words.contains("mma") ? Gpu.withoutWgmma(options) : options);
+        List<String> named = words.stream().filter(PRECISIONS::contains).toList();
+        List<String> precisions = named.isEmpty() ? List.of("bf16") : named;
         if (words.contains("profile")) {
-            Profiler profiler = new Profiler(device);
-            try (TrainingStep step =
-                    new TrainingStep(profiler.device(), model.config(), model.batch(), fp8Head, backends)) {
-                profile(args[0], profiler, step);
+            for (String precision : precisions) {
+                Profiler profiler = new Profiler(open(precision, words));
+                try (TrainingStep step = step(profiler.device(), model, precision, backends)) {
+                    profile(args[0] + " " + precision, profiler, step);
+                }
             }
             return;
         }
-        try (TrainingStep step = new TrainingStep(device, model.config(), model.batch(), fp8Head, backends)) {
-            step.run();
-            double first = step.loss();
-            System.out.printf(
-                    "%s: %s, first step done %.2f s after opening, loss %.4f%n",
-                    args[0], device.description(), (System.nanoTime() - opening) / 1e9, first);
-            if (!words.contains("compiled")) {
-                report("eager", model.config(), step);
+        List<Timed> timed = new ArrayList<>();
+        try {
+            for (String precision : precisions) {
+                TrainingStep step = step(open(precision, words), model, precision, backends);
+                step.run();
+                System.out.printf(
+                        "%s %s: %s, first loss %.4f%n",
+                        args[0], precision, step.device().description(), step.loss());
+                step.compile();
+                if (!words.contains("compiled")) {
+                    timed.add(new Timed(precision + " eager", step, step::run));
+                }
+                timed.add(new Timed(precision + " captured", step, step::replay));
             }
-            step.compile();
-            report("compiled", model.config(), step);
-            System.out.printf(
-                    "  loss %.4f after all steps, peak memory %.2f GiB%n",
-                    step.loss(), device.peakBytes() / (double) (1 << 30));
+            timed.forEach(Timed::warmUp);
+            for (int round = 0; round < ROUNDS; round++) {
+                for (Timed each : timed) {
+                    each.round(round);
+                }
+            }
+            timed.forEach(each -> each.print(model.config()));
+        } finally {
+            timed.stream().map(each -> each.step).distinct().forEach(TrainingStep::close);
         }
     }
 
+    private static CudaDevice open(String precision, List<String> words) {
+        CudaDevice.Options options = CudaDevice.Options.of(precision.equals("bf16") ? Precision.BF16 : Precision.FP8);
+        return CudaDevice.open(0, words.contains("mma") ? Gpu.withoutWgmma(options) : options);
+    }
+
+    private static TrainingStep step(Device device, Model model, String precision, EnumSet<Kind> backends) {
+        return new TrainingStep(device, model.config(), model.batch(), precision.equals("fp8+head"), backends);
+    }
+
     private static void profile(String name, Profiler profiler, TrainingStep step) {
-        millis(step, WARM_UP);
+        millis(step.device(), step::run, WARM_UP);
         profiler.read();
-        double millis = millis(step, PROFILED);
+        double millis = millis(step.device(), step::run, PROFILED);
         OperatorTable table = OperatorTable.of(profiler.read());
         System.out.printf(
                 "%s, eager, %d steps: %.2f ms of wall time a step, %.2f ms of operators%n%s",
@@ -105,51 +122,66 @@ public final class CudaStepBench {
     }
 
     /** Milliseconds of each of some steps. */
-    private static double millis(TrainingStep step, int steps) {
+    private static double millis(Device device, Runnable enqueue, int steps) {
         long begin = System.nanoTime();
         for (int i = 0; i < steps; i++) {
-            step.run();
+            enqueue.run();
         }
-        step.device().synchronize();
+        device.synchronize();
         return (System.nanoTime() - begin) / 1e6 / steps;
     }
 
-    private static void report(String name, GptConfig config, TrainingStep step) {
-        step.device().synchronize();
-        millis(step, WARM_UP);
-        int steps = (int) Math.max(1, ROUND_MILLIS / millis(step, WARM_UP));
-        double[] millis = new double[ROUNDS];
-        for (int round = 0; round < ROUNDS; round++) {
-            millis[round] = millis(step, steps);
-        }
-        Arrays.sort(millis);
-        double median = millis[ROUNDS / 2];
-        long begin = System.nanoTime();
-        step.run();
-        double enqueued = (System.nanoTime() - begin) / 1e6;
-        step.device().synchronize();
-        Energy energy = Energy.of(step, (int) (ENERGY_MILLIS / median));
-        System.out.printf(
-                "  %s: %.3f ms a step (%.3f to %.3f), enqueued in %.3f ms, %.4f J per thousand tokens, %.0f W, %,.0f tokens/s, MFU %.1f %%%n",
-                name,
-                median,
-                millis[0],
-                millis[ROUNDS - 1],
-                enqueued,
-                energy.joules() / step.rows() * 1000,
-                energy.watts(),
-                step.rows() / median * 1000,
-                100 * flops(config, step.rows()) / (median / 1000) / PEAK_FLOPS);
-    }
+    /** One way to run a training step, and what its rounds took. */
+    private static final class Timed {
+        final String name;
+        final TrainingStep step;
+        private final Runnable enqueue;
+        private final double[] millis = new double[ROUNDS];
+        private int steps;
+        private double enqueuedMillis;
+        private double joules;
+        private double seconds;
 
-    /** What a step draws. */
-    private record Energy(double joules, double watts) {
-        static Energy of(TrainingStep step, int steps) {
+        Timed(String name, TrainingStep step, Runnable enqueue) {
+            this.name = name;
+            this.step = step;
+            this.enqueue = enqueue;
+        }
+
+        void warmUp() {
+            Device device = step.device();
+            millis(device, enqueue, WARM_UP);
+            steps = (int) Math.max(1, ROUND_MILLIS / millis(device, enqueue, WARM_UP));
+            long begin = System.nanoTime();
+            enqueue.run();
+            enqueuedMillis = (System.nanoTime() - begin) / 1e6;
+            device.synchronize();
+        }
+
+        void round(int round) {
             Device device = step.device();
             double before = device.energyJoules().orElse(Double.NaN);
-            double seconds = steps * millis(step, steps) / 1000;
-            double joules = device.energyJoules().orElse(Double.NaN) - before;
-            return new Energy(joules / steps, joules / seconds);
+            millis[round] = millis(device, enqueue, steps);
+            joules += device.energyJoules().orElse(Double.NaN) - before;
+            seconds += millis[round] * steps / 1000;
+        }
+
+        void print(GptConfig config) {
+            Arrays.sort(millis);
+            double median = millis[ROUNDS / 2];
+            System.out.printf(
+                    "  %s: %.3f ms a step (%.3f to %.3f), enqueued in %.3f ms, %.4f J per thousand tokens, %.0f W, %,.0f tokens/s, MFU %.1f %%, loss %.4f after all steps, peak memory %.2f GiB%n",
+                    name,
+                    median,
+                    millis[0],
+                    millis[ROUNDS - 1],
+                    enqueuedMillis,
+                    joules / (ROUNDS * steps) / step.rows() * 1000,
+                    joules / seconds,
+                    step.rows() / median * 1000,
+                    100 * flops(config, step.rows()) / (median / 1000) / PEAK_FLOPS,
+                    step.loss(),
+                    step.device().peakBytes() / (double) (1 << 30));
         }
     }
 

@@ -65,14 +65,20 @@ final class TrainingStep implements AutoCloseable {
 
     /** Enqueues a step. */
     void run() {
+        begin();
+        enqueue();
+    }
+
+    /** Enqueues a step as captured; call after {@link #compile}. */
+    void replay() {
+        begin();
+        replay.run();
+    }
+
+    private void begin() {
         device.setStep(
                 new StepInputs(1, step, 1e-3f, adamW.beta1Correction(step), adamW.beta2Correction(step), 1f / rows));
         step++;
-        if (replay != null) {
-            replay.run();
-        } else {
-            enqueue();
-        }
     }
 
     private void enqueue() {

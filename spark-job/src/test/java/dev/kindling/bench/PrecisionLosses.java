@@ -13,70 +13,87 @@ import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.exchange.RankLinks;
 import dev.kindling.nn.Gpt;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.Tensor;
 import dev.kindling.train.Replica;
 import dev.kindling.train.StepBatches;
 import dev.kindling.train.TrainStep;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 import java.util.SplittableRandom;
+import java.util.stream.Collectors;
+import java.util.stream.DoubleStream;
 
 /**
- * Losses of the same training in several precisions: the mean over each tenth of the steps, and over the last tenth of the
- * text, which is not trained on, at the end. Arguments: {@code char} (6 layers, width 384, B64 T256) or {@code gpt2} (124M,
- * B32 T1024, no dropout), a file of UTF-8 text, steps, seed, then precisions, of
- * which {@code fp8+head} has the classifier in FP8, too.
+ * Losses of the same training in several precisions, for {@link LossChart}. Arguments: {@code char} (6 layers, width 384, B64
+ * T256, dropout 0.2) or {@code gpt2} (124M, T1024, no dropout), a file of UTF-8 text, steps, the batch, seeds separated by
+ * commas, a CSV file that lines are added to, then precisions, of which {@code fp8+head} has the classifier in FP8, too, and
+ * {@code bf16+chunks} is bf16 with the classifier's sums in another order: how far two runs part by rounding alone.
+ *
+ * <p>A line: model, batch, seed, precision, the mean loss over the last tenth of the text, which is not trained on, after the
+ * steps; then the loss of each step, the mean over its tokens.
  */
 public final class PrecisionLosses {
-    private static final int PARTS = 10;
     private static final int VALIDATION_BATCHES = 20;
+    private static final int LAST = 50;
+    private static final int CHUNK_ROWS = 1024;
 
     private final TrainConfig config;
     private final int vocabulary;
     private final int[] ids;
 
-    private PrecisionLosses(boolean gpt2, String text, String steps, String seed) {
+    private PrecisionLosses(String model, String text, String steps, String batch) {
+        boolean gpt2 = model.equals("gpt2");
         Tokenizer tokenizer = gpt2 ? new BpeTokenizer() : CharTokenizer.of(text.codePoints());
-        config = TrainConfig.defaults()
-                .with(Overrides.set(
-                        gpt2
-                                ? new String[] {
-                                    "model.n_layer=12",
-                                    "model.n_head=12",
-                                    "model.n_embd=768",
-                                    "model.block_size=1024",
-                                    "model.dropout=0",
-                                    "train.global_batch=32",
-                                    "train.micro_batch=32",
-                                    "train.lr=6e-4",
-                                    "train.min_lr=6e-5",
-                                    "train.max_steps=" + steps,
-                                    "train.lr_decay_steps=" + steps,
-                                    "train.warmup_steps=50",
-                                    "train.seed=" + seed
-                                }
-                                : new String[] {"train.seed=" + seed}));
+        TrainConfig config =
+                TrainConfig.defaults().with(Overrides.set("train.global_batch=" + batch, "train.micro_batch=" + batch));
+        this.config = gpt2
+                ? config.with(Overrides.set(
+                        "model.n_layer=12",
+                        "model.n_head=12",
+                        "model.n_embd=768",
+                        "model.block_size=1024",
+                        "model.dropout=0",
+                        "train.lr=6e-4",
+                        "train.min_lr=6e-5",
+                        "train.max_steps=" + steps,
+                        "train.lr_decay_steps=" + steps,
+                        "train.warmup_steps=50"))
+                : config;
         vocabulary = tokenizer.vocabSize();
         ids = tokenizer.encode(text);
     }
 
     public static void main(String[] args) throws IOException {
-        PrecisionLosses losses =
-                new PrecisionLosses(args[0].equals("gpt2"), Files.readString(Path.of(args[1])), args[2], args[3]);
-        for (String precision : Arrays.asList(args).subList(4, args.length)) {
-            losses.train(precision, Integer.parseInt(args[2]));
+        PrecisionLosses losses = new PrecisionLosses(args[0], Files.readString(Path.of(args[1])), args[2], args[3]);
+        int steps = Integer.parseInt(args[2]);
+        Path csv = Path.of(args[5]);
+        for (String seed : args[4].split(",")) {
+            for (String precision : Arrays.asList(args).subList(6, args.length)) {
+                String run = String.join(",", args[0], args[3], seed, precision);
+                Files.writeString(
+                        csv,
+                        run + "," + losses.train(run, seed, precision, steps) + "\n",
+                        StandardOpenOption.CREATE,
+                        StandardOpenOption.APPEND);
+            }
         }
     }
 
-    private void train(String name, int steps) {
-        boolean head = name.equals("fp8+head");
-        Precision precision = head ? Precision.FP8 : Precision.valueOf(name.toUpperCase(Locale.ROOT));
+    /** The losses of a run, after the steps and of each step, separated by commas. */
+    private String train(String run, String seed, String name, int steps) {
+        List<String> words = List.of(name.split("\\+"));
+        Precision precision = Precision.valueOf(words.get(0).toUpperCase(Locale.ROOT));
         TrainConfig config = this.config.with(Overrides.set(
-                "train.precision=" + precision.name().toLowerCase(Locale.ROOT), "train.fp8_head=" + head));
+                "train.precision=" + words.get(0),
+                "train.fp8_head=" + words.contains("head"),
+                "train.head_chunk=" + (words.contains("chunks") ? CHUNK_ROWS : "all"),
+                "train.seed=" + seed));
         boolean cuda = CudaDevice.whyNot().isEmpty();
         try (Device device = cuda ? CudaDevice.open(0, precision) : new CpuDevice(2, precision);
                 Arena arena = device.arena("training")) {
@@ -89,29 +106,41 @@ public final class PrecisionLosses {
             replica.rehearse();
             SplittableRandom random = new SplittableRandom(config.train().seed());
             int trained = ids.length * 9 / 10;
-            double[] sums = new double[PARTS];
+            double[] losses = new double[steps];
             long began = System.nanoTime();
             try (TrainStep step = new TrainStep(replica, true)) {
                 for (int i = 0; i < steps; i++) {
                     Batch batch = batch(0, trained, random.nextLong());
                     StepBatches batches = StepBatches.windows(List.of(batch), replica.share());
-                    sums[i * PARTS / steps] +=
-                            step.run(i, batches).lossSum() / batches.own() / (steps / (double) PARTS);
+                    losses[i] = step.run(i, batches).lossSum() / batches.own();
                 }
             }
             double millis = (System.nanoTime() - began) / 1e6 / steps;
+            double validation = validationLoss(replica.evaluation(), device, trained);
             System.out.printf(
                     Locale.ROOT,
-                    "%s seed %d, %d steps of %.2f ms: %s; validation %.4f%n",
-                    name,
-                    config.train().seed(),
+                    "%s: %d steps of %.2f ms, loss of the last %d %.4f, validation %.4f, hash of the weights %08x%n",
+                    run,
                     steps,
                     millis,
-                    Arrays.toString(Arrays.stream(sums)
-                            .mapToObj(sum -> String.format(Locale.ROOT, "%.4f", sum))
-                            .toArray()),
-                    validationLoss(replica.evaluation(), device, trained));
+                    LAST,
+                    Arrays.stream(losses)
+                            .skip(Math.max(0, steps - LAST))
+                            .average()
+                            .orElseThrow(),
+                    validation,
+                    hash(replica.parameters().master(), device));
+            return DoubleStream.concat(DoubleStream.of(validation), Arrays.stream(losses))
+                    .mapToObj(loss -> String.format(Locale.ROOT, "%.4f", loss))
+                    .collect(Collectors.joining(","));
         }
+    }
+
+    /** Of all bits: equal runs have the same. */
+    private static int hash(Tensor weights, Device device) {
+        float[] values = new float[Math.toIntExact(weights.count())];
+        device.download(weights, values);
+        return Arrays.hashCode(values);
     }
 
     /** The mean loss of a token in windows of the ids from {@code from} on. */

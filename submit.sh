@@ -140,19 +140,30 @@ share_classes() { # OPTION_OF_THE_DRIVER OPTION_OF_THE_EXECUTORS
   SPARK_SUBMIT_OPTS="$1 $quiet $SPARK_SUBMIT_OPTS"
   spark_options=(--conf "spark.kindling.classes=$2 $quiet" "${spark_options[@]}")
 }
+# Nobody waits for it: in the background, by one process at a time, and in place once it is whole.
 make_archive() {
   [ -n "$archive" ] && [ ! -f "$archive" ] && [ -f "$work/driver.classes" ] || return 0
-  echo "kindling: archiving the classes that were loaded, for faster starts (once) ..." >&2
+  exec 9>"$target/archiving.lock"
+  flock -n 9 && [ ! -f "$archive" ] || return 0
+  echo "kindling: archiving the classes that were loaded, in the background, for faster starts (once)" >&2
   # Without the numbers that lists of newer JDKs have, and the classes of other jars.
-  sed -e '/ source: /d' -e 's/ id: .*//' "$work"/*.classes | sort -u >"$work/classes"
-  if "$java" -Xshare:dump -XX:SharedClassListFile="$work/classes" -XX:SharedArchiveFile="$work/classes.jsa" -Xmx1g \
-    -XX:+UseSerialGC --add-modules jdk.incubator.vector -cp "$spark_jars/*" >"$work/archive.log" 2>&1; then
-    mv "$work/classes.jsa" "$archive" 2>/dev/null || true
-  fi
-  local old
-  while IFS= read -r old; do
-    rm -f "$old"
-  done < <(ls -dt "$target"/classes-*.jsa 2>/dev/null | tail -n "+$((kept_archives + 1))")
+  local classes
+  classes="$(sed -e '/ source: /d' -e 's/ id: .*//' "$work"/*.classes | sort -u)"
+  (
+    trap '' HUP INT # of the terminal
+    making="$target/archiving"
+    rm -rf "$making"
+    mkdir "$making"
+    printf '%s\n' "$classes" >"$making/classes"
+    if "$java" -Xshare:dump -XX:SharedClassListFile="$making/classes" -XX:SharedArchiveFile="$making/classes.jsa" \
+      -Xmx1g -XX:+UseSerialGC --add-modules jdk.incubator.vector -cp "$spark_jars/*"; then
+      mv "$making/classes.jsa" "$archive"
+    fi
+    rm -rf "$making"
+    ls -dt "$target"/classes-*.jsa | tail -n "+$((kept_archives + 1))" | while IFS= read -r old; do
+      rm -f "$old"
+    done
+  ) </dev/null >/dev/null 2>&1 &
 }
 
 # Spark's launcher prints the driver's command, its parts and a last exit code between NULs, as for bin/spark-class.

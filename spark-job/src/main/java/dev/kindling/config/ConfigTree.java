@@ -56,7 +56,7 @@ final class ConfigTree {
                     origin,
                     section.getKey());
             for (Map.Entry<String, JsonNode> key : section.getValue().properties()) {
-                set(section.getKey() + "." + key.getKey(), key.getValue());
+                set(section.getKey() + "." + key.getKey(), key.getValue(), origin);
             }
         }
     }
@@ -126,15 +126,17 @@ final class ConfigTree {
                     entry);
             set(
                     entry.substring(0, equals).strip(),
-                    TextNode.valueOf(entry.substring(equals + 1).strip()));
+                    TextNode.valueOf(entry.substring(equals + 1).strip()),
+                    "--set " + entry);
         }
         return this;
     }
 
-    private void set(String key, JsonNode value) {
+    /** @param source that gives the value, for the error message */
+    private void set(String key, JsonNode value, String source) {
         Set<String> known = new TreeSet<>();
         ConfigKey.all().forEach(each -> known.add(each.path()));
-        check(known.contains(key), "%s: unknown key '%s'; did you mean '%s'?", origin, key, nearestKey(key, known));
+        check(known.contains(key), "%s: unknown key '%s'; did you mean '%s'?", source, key, nearestKey(key, known));
         int dot = key.indexOf('.');
         root.withObjectProperty(key.substring(0, dot)).set(key.substring(dot + 1), value);
     }

@@ -130,9 +130,9 @@ public record TrainSection(
         /** Products of the blocks' linear layers in 8 bits, the rest as BF16, for training alone. */
         FP8;
 
-        /** That of evaluating and sampling with a model that was trained in this one. */
-        public PrecisionChoice ofInference() {
-            return this == FP8 ? AUTO : this;
+        /** This or, for AUTO, that in which a model is evaluated and sampled that was trained in {@code trained}. */
+        public PrecisionChoice orThatOf(PrecisionChoice trained) {
+            return this != AUTO || trained == FP8 ? this : trained;
         }
 
         /**
@@ -206,6 +206,11 @@ public record TrainSection(
     /** Micro-batches in a step, over all ranks. */
     public int microBatches() {
         return globalBatch / microBatch;
+    }
+
+    /** The largest micro-batch with which each of so many executors has one, 1 to global_batch of them. */
+    public int largestMicroBatch(int executors) {
+        return largestDivisor(globalBatch, globalBatch / executors);
     }
 
     /**

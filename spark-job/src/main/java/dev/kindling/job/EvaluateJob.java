@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
-import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.evaluate.DocumentScores;
 import dev.kindling.evaluate.Measurements;
 import dev.kindling.evaluate.ScoringSettings;
@@ -144,13 +143,10 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                     block));
         }
         DeviceSettings hardware = options.hardware();
-        PrecisionChoice precision = hardware.precision() == PrecisionChoice.AUTO
-                ? subject.config().train().precision().ofInference()
-                : hardware.precision();
         return new ScoringSettings(
                 subject.directory().toString(),
                 hardware.device(),
-                precision,
+                hardware.precision().orThatOf(subject.config().train().precision()),
                 hardware.attention(),
                 options.batch().orElse(subject.config().train().microBatch()),
                 stride,

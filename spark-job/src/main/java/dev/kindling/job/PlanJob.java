@@ -5,6 +5,7 @@ import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection;
 import dev.kindling.config.DataSection.Packing;
 import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.data.DataException;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.CudaDeviceInfo;
@@ -45,6 +46,12 @@ final class PlanJob implements Job<PlanOptions> {
         TrainingSettings.requireEnoughMicroBatches(config);
         DeviceChoice choice = config.cluster().device();
         boolean cuda = options.deviceMemory().isPresent() ? choice != DeviceChoice.CPU : DriverDevice.isCuda(choice);
+        Optional<Available> asked = options.deviceMemory().map(size -> asked(size, cuda));
+        if (!cuda && config.train().precision() == PrecisionChoice.FP8) {
+            throw new ConfigException(
+                    "train.precision is fp8, which needs a Hopper GPU, and there is none here; plan for"
+                            + " one by --device-memory, or set train.precision to bf16 or fp32");
+        }
         int batch = config.train().microBatch();
         boolean packed = config.data().packing() == Packing.DOCUMENTS;
         int vocabulary = vocabulary(config.data());
@@ -54,11 +61,10 @@ final class PlanJob implements Job<PlanOptions> {
                 new BatchShape(batch, config.model().blockSize(), packed ? batch : 0),
                 cuda,
                 config.cluster().executors());
-        Available available =
-                options.deviceMemory().map(size -> asked(size, cuda)).orElseGet(() -> here(cuda, config));
+        Available available = asked.orElseGet(() -> here(cuda, config));
         MemoryFit fit = new MemoryFit(rank, available);
         out.print(fit.table());
-        if (options.deviceMemory().isEmpty()) { // else it is for another host
+        if (asked.isEmpty()) { // else it is for another host
             out.print(HostPlan.of(rank, room(config)).line());
         }
         fit.requireReserve();
@@ -88,7 +94,7 @@ final class PlanJob implements Job<PlanOptions> {
         long bytes;
         try {
             bytes = JavaUtils.byteStringAsBytes(size);
-        } catch (NumberFormatException e) {
+        } catch (IllegalArgumentException e) { // also of a size beyond 2^63 bytes
             throw new ConfigException(
                     String.format(Locale.ROOT, "--device-memory is '%s'; give it a size like 80g or 500m", size), e);
         }

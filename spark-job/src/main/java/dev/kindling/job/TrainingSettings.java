@@ -1,10 +1,10 @@
 package dev.kindling.job;
 
-import dev.kindling.config.ClusterSection;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigOverrides;
 import dev.kindling.config.ConfigSource;
 import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection;
 import dev.kindling.session.DriverDevice;
 import java.io.IOException;
 import java.util.Locale;
@@ -35,9 +35,11 @@ public final class TrainingSettings {
     /** The GPU configuration, with micro-batches small enough that every executor has one. */
     private static TrainConfig forGpus(ConfigSource source, ConfigOverrides overrides) {
         TrainConfig config = source.builtIn("shakespeare-char", overrides);
-        int share = config.train().globalBatch() / config.cluster().executors();
-        return share < config.train().microBatch() && config.train().globalBatch() % share == 0
-                ? config.withTrain(train -> train.withMicroBatch(share)).with(overrides)
+        int executors = config.cluster().executors();
+        return config.train().microBatches() < executors
+                        && executors <= config.train().globalBatch()
+                ? config.withTrain(train -> train.withMicroBatch(train.largestMicroBatch(executors)))
+                        .with(overrides)
                 : config;
     }
 
@@ -47,15 +49,19 @@ public final class TrainingSettings {
      * @throws ConfigException if there are fewer micro-batches than executors
      */
     public static void requireEnoughMicroBatches(TrainConfig config) {
-        ClusterSection cluster = config.cluster();
-        if (config.train().microBatches() < cluster.executors()) {
+        TrainSection train = config.train();
+        int executors = config.cluster().executors();
+        if (train.microBatches() < executors) {
+            String otherwise = executors <= train.globalBatch()
+                    ? "train.micro_batch to " + train.largestMicroBatch(executors)
+                    : "raise train.global_batch to " + executors + " or more";
             throw new ConfigException(String.format(
                     Locale.ROOT,
-                    "%d executors would share %d micro-batch(es), so some would idle; lower train.micro_batch to %d or less, or --executors to %d",
-                    cluster.executors(),
-                    config.train().microBatches(),
-                    Math.max(1, config.train().globalBatch() / cluster.executors()),
-                    config.train().microBatches()));
+                    "%d executors would share %d micro-batch(es), so some would idle; lower --executors to %d, or %s",
+                    executors,
+                    train.microBatches(),
+                    train.microBatches(),
+                    otherwise));
         }
     }
 }

@@ -1,17 +1,12 @@
 package dev.kindling.ml;
 
 import dev.kindling.checkpoint.CheckpointStore;
-import dev.kindling.config.ClusterSection.AttentionChoice;
-import dev.kindling.config.ClusterSection.DeviceChoice;
-import dev.kindling.config.EnumText;
 import dev.kindling.config.TrainConfig;
-import dev.kindling.config.TrainSection.PrecisionChoice;
 import dev.kindling.evaluate.Measurements;
 import dev.kindling.evaluate.ScoringSettings;
 import dev.kindling.evaluate.TextScores;
 import dev.kindling.generate.GenerationSettings;
 import dev.kindling.generate.TextCompletions;
-import dev.kindling.nn.sample.Sampling;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
@@ -155,6 +150,7 @@ public final class GptModel extends Model<GptModel> implements MLWritable {
 
     @Override
     public StructType transformSchema(StructType schema) {
+        inference.require();
         return columns.added(schema);
     }
 
@@ -191,9 +187,9 @@ public final class GptModel extends Model<GptModel> implements MLWritable {
         TrainConfig config = trained(hadoop);
         return new ScoringSettings(
                 checkpoint(),
-                choice(inference.device, DeviceChoice.class),
-                precision(config),
-                choice(inference.attention, AttentionChoice.class),
+                inference.device(),
+                inference.precision(config),
+                inference.attention(),
                 batch(config),
                 config.model().blockSize(),
                 0,
@@ -203,32 +199,14 @@ public final class GptModel extends Model<GptModel> implements MLWritable {
     private GenerationSettings generation(Configuration hadoop) {
         TrainConfig config = trained(hadoop);
         GenerationSettings.ModelChoice model = new GenerationSettings.ModelChoice(
-                checkpoint(),
-                choice(inference.device, DeviceChoice.class),
-                precision(config),
-                choice(inference.attention, AttentionChoice.class),
-                batch(config));
-        Sampling sampling = new Sampling(
-                inference.real(inference.temperature), inference.whole(inference.topK), inference.real(inference.topP));
+                checkpoint(), inference.device(), inference.precision(config), inference.attention(), batch(config));
         return new GenerationSettings(
                 model,
-                sampling,
+                inference.sampling(),
                 inference.whole(inference.maxTokens),
                 List.of(getOrDefault(inference.stopStrings)),
                 1,
                 (Long) getOrDefault(inference.seed));
-    }
-
-    private <E extends Enum<E>> E choice(Param<String> param, Class<E> type) {
-        String text = getOrDefault(param);
-        return EnumText.parse(text, type)
-                .orElseThrow(() -> new IllegalArgumentException(EnumText.refusal(param.name(), text, type)));
-    }
-
-    private PrecisionChoice precision(TrainConfig config) {
-        PrecisionChoice asked =
-                choice(inference.precision, PrecisionChoice.class).requireInference("precision");
-        return asked == PrecisionChoice.AUTO ? config.train().precision().ofInference() : asked;
     }
 
     private int batch(TrainConfig config) {

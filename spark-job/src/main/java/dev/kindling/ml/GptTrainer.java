@@ -138,7 +138,7 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
         return with("validationIndicatorCol", column);
     }
 
-    /** A table whose text validates; all rows of the table that is fitted train. */
+    /** A table whose text validates; all rows of the table that is fitted train. It is not saved with the trainer. */
     public GptTrainer setEvalDataset(Dataset<?> dataset) {
         evalDataset = dataset.toDF();
         return this;
@@ -200,6 +200,10 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
         if (isSet(validationIndicatorCol)) {
             requireIndicator(schema);
         }
+        if ((isSet(validationIndicatorCol) || evalDataset != null) && isSet(training.of("data.val_fraction"))) {
+            throw new ConfigException("valFraction is set, but setValidationIndicatorCol or setEvalDataset says already"
+                    + " what validates; leave one of them out");
+        }
         return columns.added(schema);
     }
 
@@ -253,8 +257,15 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
         String best = NamedCheckpoint.of(run.path(), WhichCheckpoint.BEST, hadoop)
                 .directory()
                 .toString();
-        GptModel model = new GptModel(uid, best);
-        return copyValues(model, new ParamMap()).setParent(this);
+        return model(best).setParent(this);
+    }
+
+    /** Of a checkpoint, with what is set here for its columns, device, attention, precision and seed. */
+    GptModel model(String checkpoint) {
+        GptModel model = copyValues(new GptModel(uid, checkpoint), new ParamMap());
+        model.clear(
+                model.getParam("precision")); // that of training is in the checkpoint, and FP8 is for training alone
+        return model;
     }
 
     private PreparedCorpus.Tables tables(Dataset<Row> dataset) {

@@ -1,5 +1,12 @@
 package dev.kindling.ml;
 
+import dev.kindling.config.ClusterSection.AttentionChoice;
+import dev.kindling.config.ClusterSection.DeviceChoice;
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.EnumText;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.config.TrainSection.PrecisionChoice;
+import dev.kindling.nn.sample.Sampling;
 import java.util.List;
 import org.apache.spark.ml.param.DoubleParam;
 import org.apache.spark.ml.param.IntParam;
@@ -51,11 +58,62 @@ final class InferenceParams {
         return List.of(device, precision, attention, batchSize, maxTokens, temperature, topK, topP, stopStrings, seed);
     }
 
+    /** @throws ConfigException if a value is out of range or none of the choices */
+    void require() {
+        device();
+        attention();
+        precision();
+        sampling();
+        check(
+                whole(batchSize) >= 0,
+                "batchSize",
+                whole(batchSize),
+                "1 or more, or to 0 for the micro-batch of training");
+        check(whole(maxTokens) >= 1, "maxTokens", whole(maxTokens), "1 or more");
+    }
+
+    private static void check(boolean holds, String name, int value, String allowed) {
+        if (!holds) {
+            throw new ConfigException(name + " is " + value + "; set it to " + allowed);
+        }
+    }
+
+    DeviceChoice device() {
+        return choice(device, DeviceChoice.class);
+    }
+
+    AttentionChoice attention() {
+        return choice(attention, AttentionChoice.class);
+    }
+
+    /** That which is asked for or, for {@code auto}, that of a training. */
+    PrecisionChoice precision(TrainConfig trained) {
+        return precision().orThatOf(trained.train().precision());
+    }
+
+    private PrecisionChoice precision() {
+        return choice(precision, PrecisionChoice.class).requireInference("precision");
+    }
+
+    Sampling sampling() {
+        try {
+            return new Sampling(real(temperature), whole(topK), real(topP));
+        } catch (IllegalArgumentException e) {
+            throw new ConfigException(e.getMessage(), e);
+        }
+    }
+
+    private <E extends Enum<E>> E choice(Param<String> param, Class<E> type) {
+        String text = owner.getOrDefault(param);
+        return EnumText.parse(text, type)
+                .orElseThrow(() -> new ConfigException(EnumText.refusal(param.name(), text, type)));
+    }
+
     int whole(IntParam param) {
         return (Integer) owner.getOrDefault(param);
     }
 
-    float real(DoubleParam param) {
+    private float real(DoubleParam param) {
         return ((Double) owner.getOrDefault(param)).floatValue();
     }
 }

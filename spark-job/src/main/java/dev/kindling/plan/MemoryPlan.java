@@ -60,7 +60,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
 
     /** One of each row, and one of each micro-batch of the step. */
     private static long losses(PlannedRank rank) {
-        return 4L * (rank.shape().rows() + rank.config().train().microBatches());
+        return 4L * rank.shape().rows() + 4L * rank.config().train().microBatches();
     }
 
     private static int paddedVocabulary(PlannedRank rank) {

@@ -88,9 +88,11 @@ public final class RunDirectory {
         return resume ? StartingPoint.ofResumed(this, config, hadoop) : StartingPoint.ofNew(config, hadoop);
     }
 
-    ConfigException occupied() {
-        return new ConfigException(String.format(
-                Locale.ROOT, "%s exists already; add --resume to go on with that run, or choose another --out", path));
+    ConfigException occupied() throws IOException {
+        String what = storage.files().exists(configFile())
+                ? "add --resume to go on with that run, or choose another --out"
+                : "it is no run (no config.yaml), so choose another --out";
+        return new ConfigException(String.format(Locale.ROOT, "%s exists already; %s", path, what));
     }
 
     /**

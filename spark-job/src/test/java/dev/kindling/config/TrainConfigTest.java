@@ -79,7 +79,7 @@ class TrainConfigTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
-            train.learning_rat=1 | unknown key 'train.learning_rat'; did you mean 'train.
+            train.learning_rat=1 | --set train.learning_rat=1: unknown key 'train.learning_rat'; did you mean 'train.
             train.warmup_step=1  | did you mean 'train.warmup_steps'?
             model.lr=1           | did you mean 'train.lr'?
             n_head=3             | did you mean 'model.n_head'?
@@ -241,6 +241,13 @@ class TrainConfigTest {
                 .hasMessage(
                         "%s is not UTF-8 text: line 2 has bytes of another encoding, perhaps Latin-1; save the file as UTF-8",
                         file);
+    }
+
+    @Test
+    void everyExecutorHasOneOfTheLargestMicroBatches() {
+        TrainSection train = TrainConfig.defaults().train();
+        assertThat(List.of(1, 2, 3, 6, 64).stream().map(train::largestMicroBatch))
+                .containsExactly(64, 32, 16, 8, 1);
     }
 
     @Test

@@ -2,6 +2,7 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
@@ -13,6 +14,7 @@ import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.job.options.AttentionOptions;
 import dev.kindling.job.options.PlanOptions;
 import dev.kindling.job.options.ProfileOptions;
+import dev.kindling.session.DriverDevice;
 import dev.kindling.tensor.DType;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -29,6 +31,8 @@ import java.util.OptionalInt;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The commands that need a device and no executors, on the CPU. */
 class DeviceJobsTest {
@@ -149,6 +153,32 @@ class DeviceJobsTest {
                 .startsWith("with a vocabulary of 65, as ")
                 .contains("none")
                 .contains("; train plans with that of its text\nmemory of ");
+    }
+
+    @Test
+    void planRefusesWhatTrainWouldRefuse() {
+        assertThatThrownBy(() -> plan("cluster.executors=3"))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("lower --executors to 1, or train.micro_batch to 16");
+        assertThatThrownBy(() -> plan("cluster.executors=65"))
+                .hasMessageContaining("lower --executors to 1, or raise train.global_batch to 65 or more");
+        ConfigOverrides fp8 = Overrides.set("cluster.executors=1", "train.precision=fp8");
+        assumeThat(DriverDevice.gpus(DeviceChoice.AUTO)).isZero();
+        assertThatThrownBy(() ->
+                        new PlanJob(out).run(new PlanOptions(Optional.of("shakespeare-char"), Optional.empty(), fp8)))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("needs a Hopper GPU");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"80", "-1g", "x", "99999999t"})
+    void planRefusesASizeOfMemoryThatIsNone(String size) {
+        PlanOptions options = new PlanOptions(Optional.of("gpt2-124m"), Optional.of(size), ConfigOverrides.NONE);
+        assertThatThrownBy(() -> new PlanJob(out).run(options))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining(size)
+                .hasMessageContaining("give it a size like 80g or 500m");
+        assertThat(bytes.size()).isZero();
     }
 
     @Test

@@ -81,6 +81,13 @@ class MemoryPlanTest {
 
     /** Of four ranks each has a quarter of the moments and, with redundancy, another one's quarter. */
     @Test
+    void theLossesOfAStepMayTakeMoreThan2GiB() {
+        TrainConfig config = config(SMALL, "train.micro_batch=1", "train.global_batch=" + Integer.MAX_VALUE);
+        PlannedRank rank = new PlannedRank(config, VOCABULARY, new BatchShape(1, 48, 0), false, 1);
+        assertThat(MemoryPlan.of(rank, Activations.WHOLE).head()).isGreaterThan(4L * Integer.MAX_VALUE);
+    }
+
+    @Test
     void redundancyTakesAnotherRanksPart() {
         BatchShape shape = new BatchShape(2, 48, 0);
         long[] moments = Stream.of("0", "1")

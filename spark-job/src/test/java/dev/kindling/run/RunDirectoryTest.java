@@ -73,6 +73,16 @@ class RunDirectoryTest {
                 .hasMessageContainingAll("exists already", "--resume");
     }
 
+    @Test
+    void whatIsNoRunCannotBeResumed() throws IOException {
+        Files.createDirectory(folder.resolve("run"));
+        Files.writeString(file("notes.txt"), "mine");
+        assertThatThrownBy(() -> run("file:").require(false))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("exists already; it is no run (no config.yaml), so choose another --out");
+        assertThat(file("notes.txt")).hasContent("mine");
+    }
+
     @ParameterizedTest
     @ValueSource(strings = {"file:", "remote:"})
     void aResumeWithoutAStepLeavesTheConfigurationAsItWas(String scheme) throws IOException {

@@ -34,10 +34,8 @@ final class ConfigTree {
             .build();
 
     private final ObjectNode root = JsonNodeFactory.instance.objectNode();
-    private final String origin;
 
     ConfigTree(JsonNode tree, String origin) {
-        this.origin = origin;
         if (tree.isMissingNode() || tree.isNull()) {
             return;
         }

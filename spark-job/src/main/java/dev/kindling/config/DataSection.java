@@ -2,6 +2,7 @@ package dev.kindling.config;
 
 import static dev.kindling.config.ConfigException.check;
 
+import dev.kindling.data.token.Tokenizer;
 import java.io.Serializable;
 
 /** {@code data}: where the text comes from, and how it becomes batches. */
@@ -52,6 +53,11 @@ public record DataSection(
 
         TokenizerKind(int usualVocabulary) {
             this.usualVocabulary = usualVocabulary;
+        }
+
+        /** The kind that a tokenizer is of. */
+        public static TokenizerKind of(Tokenizer tokenizer) {
+            return EnumText.parse(tokenizer.id(), TokenizerKind.class).orElseThrow();
         }
 
         /** The size of the vocabulary where no text is read: of tiny Shakespeare's characters, of GPT-2's byte pairs. */

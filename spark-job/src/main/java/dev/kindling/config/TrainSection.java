@@ -208,11 +208,6 @@ public record TrainSection(
         return globalBatch / microBatch;
     }
 
-    /** The largest micro-batch with which each of so many executors has one, 1 to global_batch of them. */
-    public int largestMicroBatch(int executors) {
-        return largestDivisor(globalBatch, globalBatch / executors);
-    }
-
     /**
      * Whether {@code train.patience} ends the run after {@code done} steps: so many evaluations have passed since that of
      * {@code bestStep}, 0 where that is not known, without a lower loss.

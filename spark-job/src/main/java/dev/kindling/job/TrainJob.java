@@ -1,6 +1,8 @@
 package dev.kindling.job;
 
 import dev.kindling.config.ClusterSection;
+import dev.kindling.config.DataSection;
+import dev.kindling.config.EnumText;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.input.Named;
 import dev.kindling.job.command.Job;
@@ -62,6 +64,7 @@ final class TrainJob implements Job<TrainOptions> {
             return;
         }
         start.notice().ifPresent(System.out::println);
+        tellTokenizer(asked.data(), start.config().data());
         ClusterSection cluster = asked.cluster();
         clock.mark("configuration");
         try (OwnedRun owned = run.own(start.config(), resume);
@@ -97,6 +100,16 @@ final class TrainJob implements Job<TrainOptions> {
                 handOut(options, run, tracking, hadoop);
                 owned.keep();
             }
+        }
+    }
+
+    private static void tellTokenizer(DataSection asked, DataSection own) {
+        if (own.tokenizer() != asked.tokenizer()) {
+            System.out.printf(
+                    Locale.ROOT,
+                    "data.tokenizer is %s and not %s, as data.corpus was prepared with it%n",
+                    EnumText.of(own.tokenizer()),
+                    EnumText.of(asked.tokenizer()));
         }
     }
 

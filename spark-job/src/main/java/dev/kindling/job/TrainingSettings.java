@@ -38,7 +38,7 @@ public final class TrainingSettings {
         int executors = config.cluster().executors();
         return config.train().microBatches() < executors
                         && executors <= config.train().globalBatch()
-                ? config.withTrain(train -> train.withMicroBatch(train.largestMicroBatch(executors)))
+                ? config.withTrain(train -> train.withMicroBatch(largestMicroBatch(train, executors)))
                         .with(overrides)
                 : config;
     }
@@ -53,7 +53,7 @@ public final class TrainingSettings {
         int executors = config.cluster().executors();
         if (train.microBatches() < executors) {
             String otherwise = executors <= train.globalBatch()
-                    ? "train.micro_batch to " + train.largestMicroBatch(executors)
+                    ? "train.micro_batch to " + largestMicroBatch(train, executors)
                     : "raise train.global_batch to " + executors + " or more";
             throw new ConfigException(String.format(
                     Locale.ROOT,
@@ -63,5 +63,14 @@ public final class TrainingSettings {
                     train.microBatches(),
                     otherwise));
         }
+    }
+
+    /** With which each of so many executors has one, 1 to global_batch of them. */
+    private static int largestMicroBatch(TrainSection train, int executors) {
+        int sequences = train.globalBatch() / executors;
+        while (train.globalBatch() % sequences != 0) {
+            sequences--;
+        }
+        return sequences;
     }
 }

@@ -117,14 +117,6 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
         return (LongParam) training.of("train.seed");
     }
 
-    public IntParam nLayer() {
-        return (IntParam) training.of("model.n_layer");
-    }
-
-    public IntParam blockSize() {
-        return (IntParam) training.of("model.block_size");
-    }
-
     public String getTextCol() {
         return columns.get(columns.text);
     }
@@ -197,28 +189,29 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
 
     @Override
     public StructType transformSchema(StructType schema) {
-        if (isSet(validationIndicatorCol)) {
-            requireIndicator(schema);
-        }
-        if ((isSet(validationIndicatorCol) || evalDataset != null) && isSet(training.of("data.val_fraction"))) {
-            throw new ConfigException("valFraction is set, but setValidationIndicatorCol or setEvalDataset says already"
-                    + " what validates; leave one of them out");
-        }
+        requireOneDivision(schema);
         return columns.added(schema);
     }
 
-    private void requireIndicator(StructType schema) {
-        String column = getOrDefault(validationIndicatorCol);
-        if (!List.of(schema.fieldNames()).contains(column)
-                || !(schema.apply(column).dataType() instanceof BooleanType)) {
+    private void requireOneDivision(StructType schema) {
+        boolean indicated = isSet(validationIndicatorCol);
+        boolean divided = isSet(training.of("data.val_fraction"));
+        if (Stream.of(indicated, evalDataset != null, divided)
+                        .filter(said -> said)
+                        .count()
+                > 1) {
+            throw new ConfigException(
+                    "of setValidationIndicatorCol, setEvalDataset and valFraction each says what validates;"
+                            + " leave all but one out");
+        }
+        String column = indicated ? getOrDefault(validationIndicatorCol) : null;
+        if (indicated
+                && Stream.of(schema.fields())
+                        .noneMatch(field -> field.name().equals(column) && field.dataType() instanceof BooleanType)) {
             throw new ConfigException(String.format(
                     Locale.ROOT,
                     "validationIndicatorCol is %s, which is no boolean column of the table; name one, or compute it",
                     column));
-        }
-        if (evalDataset != null) {
-            throw new ConfigException(
-                    "setValidationIndicatorCol and setEvalDataset both say what validates; leave one of them out");
         }
     }
 
@@ -269,23 +262,20 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
     }
 
     private PreparedCorpus.Tables tables(Dataset<Row> dataset) {
+        Dataset<Row> train = dataset;
+        Dataset<Row> validation = evalDataset;
         if (evalDataset != null) {
             TableText.requireText(evalDataset.schema(), getTextCol(), "textCol");
-            return tables(dataset, Optional.of(evalDataset));
-        }
-        if (isSet(validationIndicatorCol)) {
+        } else if (isSet(validationIndicatorCol)) {
             var validates =
                     functions.coalesce(TableText.named(getOrDefault(validationIndicatorCol)), functions.lit(false));
-            return tables(dataset.filter(functions.not(validates)), Optional.of(dataset.filter(validates)));
+            train = dataset.filter(functions.not(validates));
+            validation = dataset.filter(validates);
         }
-        return tables(dataset, Optional.empty());
-    }
-
-    private PreparedCorpus.Tables tables(Dataset<Row> train, Optional<Dataset<Row>> validation) {
         boolean skip = !columns.invalid().equals(ColumnParams.ERROR);
         return new PreparedCorpus.Tables(
                 new TableText(train, getTextCol(), skip),
-                validation.map(table -> new TableText(table, getTextCol(), skip)),
+                Optional.ofNullable(validation).map(table -> new TableText(table, getTextCol(), skip)),
                 "column " + getTextCol() + " of the table that was fitted");
     }
 

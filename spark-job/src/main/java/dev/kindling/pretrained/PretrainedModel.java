@@ -9,8 +9,6 @@ import dev.kindling.config.EnumText;
 import dev.kindling.config.ModelSection;
 import dev.kindling.config.ModelSection.Activation;
 import dev.kindling.config.TrainConfig;
-import dev.kindling.data.token.BpeTokenizer;
-import dev.kindling.data.token.CharTokenizer;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.device.Gelu;
 import dev.kindling.interop.HuggingFaceModel;
@@ -74,11 +72,7 @@ public record PretrainedModel(String folder, HuggingFaceModel model, Tokenizer t
 
     /** The value of {@code data.tokenizer} that stands for the folder's. */
     public TokenizerKind tokenizerKind() {
-        return switch (tokenizer.id()) {
-            case CharTokenizer.ID -> TokenizerKind.CHAR;
-            case BpeTokenizer.ID -> TokenizerKind.GPT2;
-            default -> TokenizerKind.BPE;
-        };
+        return TokenizerKind.of(tokenizer);
     }
 
     /**

@@ -29,7 +29,8 @@ import org.apache.hadoop.fs.Path;
  * What a training starts from, found and checked by the driver before anything is written: random weights, the weights of
  * a checkpoint or of a Hugging Face folder that {@code train.init_from} names, or the run's own newest checkpoint.
  *
- * @param config in which {@code data.corpus} is qualified, and {@code train.init_from} the directory of the weights
+ * @param config in which {@code data.corpus} is qualified, {@code data.tokenizer} that of shards where those are the corpus,
+ *     and {@code train.init_from} the directory of the weights
  * @param checkpoint where the weights are from; null for random ones
  * @param state what that checkpoint holds besides tensors; null for random weights
  * @param step optimizer steps that the run has done
@@ -53,12 +54,17 @@ public record StartingPoint(
     /**
      * The start of a new run.
      *
-     * @throws ConfigException if {@code train.init_from} holds no checkpoint, or that of another model
+     * @throws ConfigException if {@code train.init_from} holds no checkpoint, or that of another model, or if the byte
+     *     pairs of one are asked for and it is scratch
      */
     static StartingPoint ofNew(TrainConfig config, Configuration hadoop) throws IOException {
         TrainConfig own = qualified(config, hadoop);
         String location = own.train().initFrom();
         if (location.equals(SCRATCH)) {
+            if (config.data().tokenizer() == TokenizerKind.BPE) {
+                throw new ConfigException(
+                        "data.tokenizer is bpe, the byte pairs of the weights that train.init_from names, but that is scratch; name a Hugging Face folder there, or set data.tokenizer to gpt2");
+            }
             return new StartingPoint(own, null, null, 0, Optional.empty());
         }
         Path named = RunPath.absolute(location, hadoop);
@@ -95,8 +101,12 @@ public record StartingPoint(
         if (!config.data().table().isEmpty()) {
             return config;
         }
-        String corpus = ShardPreparation.qualified(Named.corpus(config.data()), hadoop);
-        return config.withData(data -> data.withCorpus(corpus));
+        Named corpus = Named.corpus(config.data());
+        String location = ShardPreparation.qualified(corpus, hadoop);
+        TokenizerKind tokenizer = ShardPreparation.isPrepared(corpus, hadoop)
+                ? TokenizerKind.of(ShardPreparation.open(location, hadoop).tokenizer())
+                : config.data().tokenizer();
+        return config.withData(data -> data.withCorpus(location).withTokenizer(tokenizer));
     }
 
     /** All of the model section but dropout, which has no weights, and fewer positions, of which the first are taken. */
@@ -222,12 +232,8 @@ public record StartingPoint(
 
     /** The vocabulary to prepare text with, where it is the weights' own, not one that {@code data.tokenizer} names. */
     public Optional<Tokenizer> vocabulary() {
-        boolean bpe = config.data().tokenizer() == TokenizerKind.BPE;
-        if (bpe && state == null) {
-            throw new ConfigException(
-                    "data.tokenizer is bpe, the byte pairs of the weights that train.init_from names, but that is scratch; name a Hugging Face folder there, or set data.tokenizer to gpt2");
-        }
-        return bpe || pretrained.isPresent()
+        boolean own = config.data().tokenizer() == TokenizerKind.BPE && state != null;
+        return own || pretrained.isPresent()
                 ? Optional.of(Tokenizers.fromJson(state.tokenizer(), checkpoint + ": its vocabulary"))
                 : Optional.empty();
     }

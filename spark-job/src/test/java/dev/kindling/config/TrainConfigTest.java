@@ -244,13 +244,6 @@ class TrainConfigTest {
     }
 
     @Test
-    void everyExecutorHasOneOfTheLargestMicroBatches() {
-        TrainSection train = TrainConfig.defaults().train();
-        assertThat(List.of(1, 2, 3, 6, 64).stream().map(train::largestMicroBatch))
-                .containsExactly(64, 32, 16, 8, 1);
-    }
-
-    @Test
     void patienceCountsEvaluationsSinceTheBest() {
         TrainSection train = TrainConfig.defaults()
                 .with(Overrides.set("train.patience=2", "train.eval_interval=250"))

@@ -160,6 +160,7 @@ class DeviceJobsTest {
         assertThatThrownBy(() -> plan("cluster.executors=3"))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageContaining("lower --executors to 1, or train.micro_batch to 16");
+        assertThatThrownBy(() -> plan("cluster.executors=6")).hasMessageContaining("train.micro_batch to 8");
         assertThatThrownBy(() -> plan("cluster.executors=65"))
                 .hasMessageContaining("lower --executors to 1, or raise train.global_batch to 65 or more");
         ConfigOverrides fp8 = Overrides.set("cluster.executors=1", "train.precision=fp8");

@@ -1,0 +1,58 @@
+package dev.kindling.run;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.kindling.config.ConfigException;
+import dev.kindling.config.DataSection.TokenizerKind;
+import dev.kindling.config.Overrides;
+import dev.kindling.config.TrainConfig;
+import dev.kindling.data.corpus.CorpusSplit;
+import dev.kindling.data.shard.LocalShardFolder;
+import dev.kindling.data.shard.ShardInfo;
+import dev.kindling.data.shard.ShardSeries;
+import dev.kindling.data.shard.ShardSet;
+import dev.kindling.data.token.CharTokenizer;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class StartingPointTest {
+    private static final Configuration HADOOP = new Configuration();
+
+    @TempDir
+    private Path folder;
+
+    private static TrainConfig config(String... settings) {
+        return TrainConfig.defaults().with(Overrides.set(settings));
+    }
+
+    @Test
+    void shardsSayTheirTokenizerWhateverTheConfigurationSays() throws IOException {
+        CharTokenizer tokenizer = CharTokenizer.of("to be".codePoints());
+        LocalShardFolder shards = new LocalShardFolder(folder);
+        try (ShardSeries series = new ShardSeries(shards, tokenizer, CorpusSplit.TRAIN, 100)) {
+            series.add("a", "to be");
+            series.endDocument();
+            List<ShardInfo> train = series.finish();
+            ShardSet.commit(shards, "a", tokenizer, Map.of(CorpusSplit.TRAIN, train, CorpusSplit.VAL, train));
+        }
+        for (String asked : List.of("char", "gpt2")) {
+            StartingPoint start =
+                    StartingPoint.ofNew(config("data.corpus=" + folder, "data.tokenizer=" + asked), HADOOP);
+            assertThat(start.config().data().tokenizer()).isEqualTo(TokenizerKind.CHAR);
+            assertThat(start.vocabulary()).isEmpty();
+        }
+    }
+
+    @Test
+    void bytePairsOfWeightsAreRefusedFromScratch() {
+        assertThatThrownBy(() -> StartingPoint.ofNew(config("data.tokenizer=bpe"), HADOOP))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContaining("train.init_from names, but that is scratch");
+    }
+}

@@ -32,13 +32,11 @@ public record Sampling(float temperature, int topK, float topP) implements Seria
 
     /** Draws from the row of {@code vocabulary} logits at {@code offset}; equal random states give equal tokens. */
     public int draw(float[] logits, int offset, int vocabulary, RandomGenerator random) {
-        Integer[] order = new Integer[vocabulary];
-        Arrays.setAll(order, i -> i);
-        Arrays.sort(order, (a, b) -> Float.compare(logits[offset + b], logits[offset + a]));
+        int candidates = temperature == 0 ? 1 : topK > 0 ? Math.min(topK, vocabulary) : vocabulary;
+        int[] order = largest(logits, offset, vocabulary, candidates);
         if (temperature == 0) {
             return order[0];
         }
-        int candidates = topK > 0 ? Math.min(topK, vocabulary) : vocabulary;
         double[] weights = new double[candidates];
         double largest = logits[offset + order[0]];
         double total = 0;
@@ -59,5 +57,50 @@ public record Sampling(float temperature, int topK, float topP) implements Seria
             }
         }
         return order[count - 1];
+    }
+
+    /** The tokens of the {@code count} largest logits, from the largest on; of equal ones the lowest number first. */
+    static int[] largest(float[] logits, int offset, int vocabulary, int count) {
+        long[] heap = new long[count]; // the smallest first, once it is full
+        int held = 0;
+        for (int token = 0; token < vocabulary; token++) {
+            long key = key(logits[offset + token], token);
+            if (held < count) {
+                heap[held++] = key;
+                if (held == count) {
+                    Arrays.sort(heap);
+                }
+            } else if (key > heap[0]) {
+                replaceSmallest(heap, key);
+            }
+        }
+        Arrays.sort(heap);
+        int[] order = new int[count];
+        for (int i = 0; i < count; i++) {
+            order[i] = Integer.MAX_VALUE - (int) heap[count - 1 - i];
+        }
+        return order;
+    }
+
+    /** Keys are ordered as {@link Float#compare} orders logits, and by falling numbers of tokens. */
+    private static long key(float logit, int token) {
+        int bits = Float.floatToIntBits(logit);
+        int ordered = bits ^ (bits >> 31 & Integer.MAX_VALUE);
+        return (long) ordered << 32 | (Integer.MAX_VALUE - token);
+    }
+
+    private static void replaceSmallest(long[] heap, long key) {
+        int at = 0;
+        for (int child = 1; child < heap.length; child = 2 * at + 1) {
+            if (child + 1 < heap.length && heap[child + 1] < heap[child]) {
+                child++;
+            }
+            if (heap[child] >= key) {
+                break;
+            }
+            heap[at] = heap[child];
+            at = child;
+        }
+        heap[at] = key;
     }
 }

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import java.util.List;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 class SamplingTest {
@@ -52,6 +54,32 @@ class SamplingTest {
         double[] frequencies = frequencies(new Sampling(1, 0, 0.7f));
         assertThat(frequencies[0] + frequencies[3]).isZero();
         assertThat(frequencies[2]).isGreaterThan(0.2);
+    }
+
+    /** Against a sort of all tokens, with ties, zeros of both signs and infinities. */
+    @Test
+    void theLargestAreThoseOfASort() {
+        SplittableRandom random = new SplittableRandom(7);
+        float[] special = {0f, -0f, Float.NEGATIVE_INFINITY, Float.POSITIVE_INFINITY, -3};
+        for (int vocabulary : new int[] {1, 2, 3, 200, 1000}) {
+            float[] logits = new float[vocabulary + OFFSET];
+            for (int i = 0; i < logits.length; i++) {
+                logits[i] = random.nextInt(4) == 0 ? special[random.nextInt(5)] : random.nextInt(-20, 20) / 4f;
+            }
+            List<Integer> sorted = IntStream.range(0, vocabulary)
+                    .boxed()
+                    .sorted((a, b) -> Float.compare(logits[OFFSET + b], logits[OFFSET + a]))
+                    .toList();
+            assertThat(new Sampling(0, 0, 1).draw(logits, OFFSET, vocabulary, random))
+                    .isEqualTo(sorted.get(0));
+            for (int k : new int[] {1, 2, 7, 200, 5000}) {
+                assertThat(Sampling.largest(logits, OFFSET, vocabulary, Math.min(k, vocabulary)))
+                        .containsExactly(sorted.stream()
+                                .limit(k)
+                                .mapToInt(Integer::intValue)
+                                .toArray());
+            }
+        }
     }
 
     @Test

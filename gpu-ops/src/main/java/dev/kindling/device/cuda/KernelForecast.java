@@ -52,9 +52,11 @@ public record KernelForecast(
         int inner = 4 * width;
         List<Program> programs = new ArrayList<>();
         if (type != DType.F32) {
-            addAttention(programs, hopper, activation);
+            programs.add(attention("flash_backward", hopper, dropout));
+            programs.add(attention("flash_forward", hopper, dropout));
         }
-        programs.add(Program.of("embedding", "ACTIVATION", activation, "CHANNELS", width, "VOCABULARY", vocabulary));
+        programs.add(
+                Program.of("embedding", "ACTIVATION", activation, "CHANNELS", width, "VOCABULARY", paddedVocabulary));
         for (String stem : List.of("residual_layernorm_backward", "residual_layernorm_forward")) {
             programs.add(Program.of(stem, "ACTIVATION", activation, "CHANNELS", width));
         }
@@ -89,22 +91,23 @@ public record KernelForecast(
         for (String stem : List.of("global_norm", "sum", "step_state")) {
             programs.add(Program.of(stem));
         }
+        if (type != DType.F32 && dropout) { // evaluation drops nothing
+            programs.add(attention("flash_forward", hopper, false));
+        }
         return programs;
     }
 
-    private void addAttention(List<Program> programs, boolean hopper, String activation) {
-        String wgmma = headDim <= 64 ? "_hopper" : headDim == 128 && !dropout ? "_hopper_128" : "";
-        for (String stem : List.of("flash_backward", "flash_forward")) {
-            programs.add(Program.of(
-                    hopper ? stem + wgmma : stem,
-                    "ACTIVATION",
-                    activation,
-                    "HEAD_DIM",
-                    headDim,
-                    "CAUSAL",
-                    1,
-                    "DROPOUT",
-                    dropout ? 1 : 0));
-        }
+    private Program attention(String stem, boolean hopper, boolean drops) {
+        String wgmma = headDim <= 64 ? "_hopper" : headDim == 128 && !drops ? "_hopper_128" : "";
+        return Program.of(
+                hopper ? stem + wgmma : stem,
+                "ACTIVATION",
+                CudaContext.kernelType(type),
+                "HEAD_DIM",
+                headDim,
+                "CAUSAL",
+                1,
+                "DROPOUT",
+                drops ? 1 : 0);
     }
 }

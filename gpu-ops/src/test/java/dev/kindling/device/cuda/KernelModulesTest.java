@@ -60,6 +60,24 @@ class KernelModulesTest {
                 .hasMessageContaining("does not compile");
     }
 
+    /** What a first step and an evaluation on an H200 were seen to ask for (the log names what is compiled, and by whom). */
+    @Test
+    void theTablesPaddingAndEvaluationAreForeseen() {
+        assertThat(CHAR.programs(90))
+                .contains(
+                        Program.of("embedding", "ACTIVATION", "bf16", "CHANNELS", 384, "VOCABULARY", 128),
+                        Program.of(
+                                "flash_forward_hopper",
+                                "ACTIVATION",
+                                "bf16",
+                                "HEAD_DIM",
+                                64,
+                                "CAUSAL",
+                                1,
+                                "DROPOUT",
+                                0));
+    }
+
     @Test
     void everyForeseenProgramIsAKernelFile() {
         for (DType type : List.of(DType.BF16, DType.F16, DType.F32)) {

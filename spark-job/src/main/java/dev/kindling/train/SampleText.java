@@ -17,10 +17,15 @@ import org.apache.hadoop.fs.Path;
 record SampleText(Trainer.Rank rank, Replica replica, ModelWeights weights) {
     private static final int TOKENS = 300;
 
-    /** Loads the best weights of the run, and lets them go on from the first token of the validation split. */
-    String write(long seed) throws IOException {
+    /**
+     * Loads the best weights of the run, unless they are those of the last step, and lets them go on from the first token of
+     * the validation split.
+     *
+     * @param done steps, after which the replica's weights are
+     */
+    String write(long done) throws IOException {
         Optional<Path> checkpoint = rank.store().best();
-        if (checkpoint.isPresent()) {
+        if (checkpoint.isPresent() && rank.seat().best().step() != done) {
             rank.member().enter("loading the best checkpoint for a sample");
             weights.load(target -> rank.store().loadModel(checkpoint.get(), target));
         }
@@ -33,7 +38,10 @@ record SampleText(Trainer.Rank rank, Replica replica, ModelWeights weights) {
             int[] prompt = new int[1];
             rank.shards().tokens(CorpusSplit.VAL).copy(0, 1, prompt, 0);
             generator.generate(
-                    List.of(new TextGenerator.Request(prompt, seed, tokens::add)), TOKENS, new Sampling(0.8f, 200, 1));
+                    List.of(new TextGenerator.Request(
+                            prompt, replica.config().train().seed(), tokens::add)),
+                    TOKENS,
+                    new Sampling(0.8f, 200, 1));
         }
         return rank.shards()
                 .tokenizer()

@@ -167,10 +167,7 @@ final class Trainer {
                 step.transport(),
                 padding.saved(),
                 energy.joulesPerThousandTokens(),
-                more && rank.member().rank() == 0
-                        ? new SampleText(rank, replica, weights)
-                                .write(config.train().seed())
-                        : "");
+                more && rank.member().rank() == 0 ? new SampleText(rank, replica, weights).write(done) : "");
     }
 
     private String memory() {

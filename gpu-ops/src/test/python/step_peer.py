@@ -2,7 +2,8 @@
 
 usage: step_peer.py gpt2|char|350m|774m|1558m, or on several GPUs, a micro-batch each, by DistributedDataParallel:
 torchrun --standalone --nproc-per-node 2 step_peer.py gpt2|char
-STEP_PEER_TURN names a file; where it is set, the timed steps wait for that file, so that models can be compiled before.
+STEP_PEER_TURN names files, separated by colons: where it is set, the steps are timed once for each of them, as soon as it is
+there, so that models can be compiled before and take turns with others.
 """
 import os
 import statistics
@@ -62,20 +63,31 @@ def joules():
     return pynvml.nvmlDeviceGetTotalEnergyConsumption(pynvml.nvmlDeviceGetHandleByIndex(rank)) / 1e3
 
 
-millis(3)
-if turn := os.environ.get("STEP_PEER_TURN"):
+def wait_for(file):
     torch.cuda.empty_cache()
-    while not os.path.exists(turn):
+    print(f"  {name} is compiled and waits for {file}", flush=True)
+    while not os.path.exists(file):
         time.sleep(0.1)
-millis(9)
-steps = max(3, int(1000 / millis(3)))
-before = joules()
-times = [millis(steps) for _ in range(5)]
-drawn = (joules() - before) / (5 * steps * B * T) * 1e3
-median = statistics.median(times)
-if rank == 0:
-    print(f"  PyTorch {torch.__version__} compiled, {name}, {world} GPU(s): {median:.3f} ms a step, "
-          f"{world * B * T / median * 1e3:,.0f} tokens/s, {drawn:.4f} J per thousand tokens, "
-          f"peak memory {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
+
+
+def report():
+    millis(9)
+    steps = max(3, int(1000 / millis(3)))
+    before = joules()
+    times = [millis(steps) for _ in range(5)]
+    drawn = (joules() - before) / (5 * steps * B * T) * 1e3
+    median = statistics.median(times)
+    if rank == 0:
+        print(f"  PyTorch {torch.__version__} compiled, {name}, {world} GPU(s): {median:.3f} ms a step, "
+              f"{world * B * T / median * 1e3:,.0f} tokens/s, {drawn:.4f} J per thousand tokens, "
+              f"peak memory {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB", flush=True)
+
+
+millis(3)
+turns = os.environ.get("STEP_PEER_TURN")
+for turn in turns.split(":") if turns else [None]:
+    if turn:
+        wait_for(turn)
+    report()
 if world > 1:
     torch.distributed.destroy_process_group()

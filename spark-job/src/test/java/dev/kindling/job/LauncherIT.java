@@ -7,7 +7,6 @@ import dev.kindling.config.ConfigKey;
 import dev.kindling.coordinate.EmbeddedCluster;
 import dev.kindling.input.CaseInputs;
 import dev.kindling.job.CommandRuns.Printed;
-import dev.kindling.storage.NameEncoding;
 import dev.kindling.submit.SparkProcesses;
 import java.io.File;
 import java.io.IOException;
@@ -265,30 +264,7 @@ class LauncherIT {
         assertThat(printed).isEqualTo(ConfigKey.table());
     }
 
-    /** The locale of containers: what is not ASCII is lost before any code of ours runs. */
-    @Test
-    void aJvmThatLosesCharactersIsRefused() throws Exception {
-        assertThat(NameEncoding.whyNot("UTF-8")).isEmpty();
-        assertThat(NameEncoding.whyNot("ANSI_X3.4-1968").orElseThrow()).contains("ANSI_X3.4-1968", "LC_ALL=C.UTF-8");
-        ProcessBuilder plain = new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-cp",
-                System.getProperty("java.class.path"),
-                Kindling.class.getName(),
-                "generate",
-                "--checkpoint",
-                "nowhere",
-                "--prompt",
-                "Gr\u00f6\u00dfe");
-        plain.environment().put("LC_ALL", "C");
-        Process refused = plain.redirectErrorStream(true).start();
-        assertThat(new String(refused.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
-                .startsWith("kindling: arguments and file names reach this JVM in ")
-                .hasLineCount(1);
-        assertThat(refused.waitFor()).isEqualTo(2);
-    }
-
-    /** The same on executors, whatever the driver has. */
+    /** As {@link ProcessEndTest} shows of drivers. */
     @Test
     void executorsThatLoseCharactersAreRefused() throws Exception {
         Path empty = Files.createDirectory(folder.resolve("encoding"));

@@ -2,6 +2,8 @@ package dev.kindling.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.kindling.storage.NameEncoding;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -87,5 +89,28 @@ class ProcessEndTest {
                 .isInstanceOfSatisfying(
                         SparkUserAppException.class,
                         exception -> assertThat(exception.exitCode()).isEqualTo(2));
+    }
+
+    /** The locale of containers: what is not ASCII is lost before any code of ours runs. */
+    @Test
+    void aJvmThatLosesCharactersIsRefused() throws Exception {
+        assertThat(NameEncoding.whyNot("UTF-8")).isEmpty();
+        assertThat(NameEncoding.whyNot("ANSI_X3.4-1968").orElseThrow()).contains("ANSI_X3.4-1968", "LC_ALL=C.UTF-8");
+        ProcessBuilder plain = new ProcessBuilder(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-cp",
+                System.getProperty("java.class.path"),
+                Kindling.class.getName(),
+                "generate",
+                "--checkpoint",
+                "nowhere",
+                "--prompt",
+                "Gr\u00f6\u00dfe");
+        plain.environment().put("LC_ALL", "C");
+        Process refused = plain.redirectErrorStream(true).start();
+        assertThat(new String(refused.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+                .startsWith("kindling: arguments and file names reach this JVM in ")
+                .hasLineCount(1);
+        assertThat(refused.waitFor()).isEqualTo(2);
     }
 }

@@ -18,7 +18,10 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Faults of HDFS in the middle of a training: those that pass cost time, and a used-up quota ends it in one line. */
+/**
+ * Faults of HDFS in the middle of a training from YARN's client mode: those that pass cost time, and a used-up quota ends it
+ * in one line.
+ */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(400)
 class HdfsFaultsIT {
@@ -37,6 +40,7 @@ class HdfsFaultsIT {
         cluster = new HadoopCluster(folder);
         cluster.put(CommandRuns.writeCorpus(folder.resolve("corpus.txt")), "/corpus.txt");
         cluster.assertEndsWell("calm", train("calm", "/calm"));
+        assertThat(cluster.out("calm")).content().contains("--- a sample ---", "on 2 executor(s)");
     }
 
     @AfterAll
@@ -56,45 +60,25 @@ class HdfsFaultsIT {
                 CommandRuns.trainArguments(cluster.at(run), cluster.at("/corpus.txt"), options.toArray(String[]::new)));
     }
 
-    private void assertLikeTheCalmRun(String run) throws IOException {
-        assertThat(cluster.losses(run)).isEqualTo(cluster.losses("/calm"));
-        String weights = "/checkpoints/step-000" + STEPS + "/model.safetensors";
-        assertThat(cluster.bytes(run + weights)).isEqualTo(cluster.bytes("/calm" + weights));
-    }
-
     /** Steps that the run's newest checkpoint has done; a run cannot end while none can be written. */
     private boolean hasCheckpointAfter(String run, int step) throws IOException {
         return cluster.newestCheckpoint(run) > step;
     }
 
     @Test
-    void aLostDataNodeAndAnAbsentNameNodeCostTimeOnly() throws Exception {
-        String run = "/disturbed";
-        Process driver = train("disturbed", run);
-        cluster.await("disturbed", () -> hasCheckpointAfter(run, 0));
-        cluster.tell("stop-datanode");
-        int then = cluster.newestCheckpoint(run);
-        cluster.await("disturbed", () -> hasCheckpointAfter(run, then + CHECKPOINTS_APART));
-
-        cluster.tell("stop-namenode");
-        TimeUnit.SECONDS.sleep(NAME_NODE_GONE_SECONDS);
-        cluster.tell("start-namenode");
-        int later = cluster.newestCheckpoint(run);
-        cluster.await("disturbed", () -> hasCheckpointAfter(run, later + CHECKPOINTS_APART));
-
-        cluster.files().setSafeMode(SafeModeAction.ENTER);
-        TimeUnit.SECONDS.sleep(SAFE_MODE_SECONDS);
-        assertThat(driver.isAlive()).isTrue();
-        cluster.files().setSafeMode(SafeModeAction.LEAVE);
-
-        cluster.assertEndsWell("disturbed", driver);
+    void aUsedUpQuotaEndsARunThatResumesThroughALostDataNodeAndAnAbsentNameNode() throws Exception {
+        String run = "/within/run";
+        endByAQuota(run);
+        Process driver = train("resumed", run, "--resume");
+        disturb(run, driver);
+        cluster.assertEndsWell("resumed", driver);
         cluster.tell("start-datanode");
-        assertLikeTheCalmRun(run);
+        assertThat(cluster.losses(run)).isEqualTo(cluster.losses("/calm"));
+        String weights = "/checkpoints/step-000" + STEPS + "/model.safetensors";
+        assertThat(cluster.bytes(run + weights)).isEqualTo(cluster.bytes("/calm" + weights));
     }
 
-    @Test
-    void aUsedUpQuotaIsTheOneLineAndTheRunResumes() throws Exception {
-        String run = "/within/run";
+    private void endByAQuota(String run) throws Exception {
         org.apache.hadoop.fs.Path limited = new org.apache.hadoop.fs.Path("/within");
         Process driver = train("limited", run);
         cluster.await("limited", () -> hasCheckpointAfter(run, 0));
@@ -107,9 +91,25 @@ class HdfsFaultsIT {
                 .last()
                 .asString()
                 .containsIgnoringCase("quota");
-
         cluster.files().setQuota(limited, HdfsConstants.QUOTA_DONT_SET, HdfsConstants.QUOTA_RESET);
-        cluster.assertEndsWell("resumed", train("resumed", run, "--resume"));
-        assertLikeTheCalmRun(run);
+    }
+
+    private void disturb(String run, Process driver) throws Exception {
+        int before = cluster.newestCheckpoint(run);
+        cluster.await("resumed", () -> hasCheckpointAfter(run, before));
+        cluster.tell("stop-datanode");
+        int then = cluster.newestCheckpoint(run);
+        cluster.await("resumed", () -> hasCheckpointAfter(run, then + CHECKPOINTS_APART));
+
+        cluster.tell("stop-namenode");
+        TimeUnit.SECONDS.sleep(NAME_NODE_GONE_SECONDS);
+        cluster.tell("start-namenode");
+        int later = cluster.newestCheckpoint(run);
+        cluster.await("resumed", () -> hasCheckpointAfter(run, later + CHECKPOINTS_APART));
+
+        cluster.files().setSafeMode(SafeModeAction.ENTER);
+        TimeUnit.SECONDS.sleep(SAFE_MODE_SECONDS);
+        assertThat(driver.isAlive()).isTrue();
+        cluster.files().setSafeMode(SafeModeAction.LEAVE);
     }
 }

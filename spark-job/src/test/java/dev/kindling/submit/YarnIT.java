@@ -14,7 +14,7 @@ import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The application jar by plain spark-submit on YARN, in client and in cluster mode, with all its files on HDFS. */
+/** The application jar by plain spark-submit on YARN in cluster mode ({@link HdfsFaultsIT} has client mode), with all its files on HDFS. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @Timeout(400)
 class YarnIT {
@@ -30,7 +30,7 @@ class YarnIT {
     void startClusterAndTrainInClusterMode() throws Exception {
         cluster = new HadoopCluster(folder);
         cluster.put(CommandRuns.writeCorpus(folder.resolve("corpus.txt")), "/corpus.txt");
-        String printed = cluster.assertEndsWell(UNDISTURBED, train(UNDISTURBED, "cluster", STEPS));
+        String printed = cluster.assertEndsWell(UNDISTURBED, train(UNDISTURBED));
         assertThat(printed).contains("--- a sample ---", "on 2 executor(s)");
     }
 
@@ -41,15 +41,15 @@ class YarnIT {
         }
     }
 
-    private Process train(String name, String deployMode, int steps) throws IOException {
+    private Process train(String name) throws IOException {
         return cluster.submit(
                 name,
-                deployMode,
+                "cluster",
                 CommandRuns.trainArguments(
                         cluster.at("/" + name),
                         cluster.at("/corpus.txt"),
                         "--set",
-                        "train.max_steps=" + steps,
+                        "train.max_steps=" + STEPS,
                         "--set",
                         "checkpoint.interval=50"));
     }
@@ -99,17 +99,8 @@ class YarnIT {
     }
 
     @Test
-    void trainsInClientMode() throws Exception {
-        int steps = 100;
-        cluster.assertEndsWell("client", train("client", "client", steps));
-        assertThat(cluster.out("client")).content().contains("--- a sample ---", "on 2 executor(s)");
-        assertThat(cluster.losses("/client"))
-                .isEqualTo(cluster.losses("/undisturbed").subList(0, steps));
-    }
-
-    @Test
     void aSecondAttemptGoesOnFromTheCheckpointOfAKilledApplicationMaster() throws Exception {
-        Process submit = train("killed", "cluster", STEPS);
+        Process submit = train("killed");
         cluster.await("killed", () -> cluster.newestCheckpoint("/killed") > 0);
         List<ProcessHandle> masters = cluster.applicationMasters();
         assertThat(masters).hasSize(1);

@@ -79,7 +79,7 @@ public final class EvaluationData {
     /**
      * The passages to score, each small enough for one task.
      *
-     * @param partitions 0 for as many as suit the data
+     * @param partitions the most tasks, of which none is without a segment; 0 for as many as suit the data
      * @param slots tasks that can run at the same time
      */
     JavaRDD<Passage> passages(SparkSession session, int partitions, int slots) {
@@ -89,9 +89,8 @@ public final class EvaluationData {
     /** Work of a number of segments, divided among tasks. */
     static <T> JavaRDD<T> divided(
             long segments, Division<T> division, SparkSession session, int partitions, int slots) {
-        int tasks = partitions > 0
-                ? partitions
-                : (int) Math.max(1, Math.min(segments, Math.max(slots, segments / segmentsATask(session))));
+        long wanted = partitions > 0 ? partitions : Math.max(slots, segments / segmentsATask(session));
+        int tasks = (int) Math.max(1, Math.min(segments, wanted));
         Iterator<Share<T>> shares = IntStream.range(0, tasks)
                 .mapToObj(task -> division.share(task, tasks))
                 .iterator();

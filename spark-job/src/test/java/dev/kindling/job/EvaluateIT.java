@@ -106,7 +106,7 @@ class EvaluateIT {
     void totalsAndRowsAreTheSameHoweverTheWorkIsDivided() throws Exception {
         JsonNode one = evaluated("one", "--data", texts, "--partitions", 1);
         assertThat(one.get("documents").asInt()).isEqualTo(41);
-        for (int partitions : new int[] {2, 5}) {
+        for (int partitions : new int[] {5, 1_000_000}) { // of the last, most would have nothing
             String name = "in" + partitions;
             assertThat(evaluated(name, "--data", texts, "--partitions", partitions))
                     .isEqualTo(one);

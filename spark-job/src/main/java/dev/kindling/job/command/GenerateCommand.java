@@ -26,7 +26,8 @@ public final class GenerateCommand implements Callable<Integer> {
     @Option(
             names = "--prompts",
             paramLabel = "FILE",
-            description = "Instead: a file of prompts, one a line, or JSON lines (.json, .jsonl) with prompt and id.")
+            description =
+                    "Instead: a file of prompts, one a line, or JSON lines (.json, .jsonl, .ndjson) with prompt and id.")
     private String prompts;
 
     @Option(
@@ -41,31 +42,46 @@ public final class GenerateCommand implements Callable<Integer> {
             description = "With --prompts, of completions/: json (lines) or parquet (json).")
     private String format;
 
-    @Option(names = "--max-tokens", defaultValue = "500", description = "Tokens to add (${DEFAULT-VALUE}).")
+    @Option(
+            names = "--max-tokens",
+            paramLabel = "N",
+            defaultValue = "500",
+            description = "Tokens to add (${DEFAULT-VALUE}).")
     private int maxTokens;
 
     @Option(
             names = "--temperature",
+            paramLabel = "X",
             defaultValue = "0.8",
             description = "Higher is wilder, 0 takes the likeliest token (${DEFAULT-VALUE}).")
     private double temperature;
 
     @Option(
             names = "--top-k",
+            paramLabel = "K",
             defaultValue = "200",
             description = "Sample among the K likeliest tokens, 0 for all (${DEFAULT-VALUE}).")
     private int topK;
 
     @Option(
             names = "--top-p",
+            paramLabel = "P",
             defaultValue = "1.0",
             description = "Sample among the likeliest tokens that make up this probability (${DEFAULT-VALUE}).")
     private double topP;
 
-    @Option(names = "--num-samples", defaultValue = "1", description = "Texts to write (${DEFAULT-VALUE}).")
+    @Option(
+            names = "--num-samples",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Texts to write (${DEFAULT-VALUE}).")
     private int numSamples;
 
-    @Option(names = "--seed", defaultValue = "1337", description = "Same seed, same text (${DEFAULT-VALUE}).")
+    @Option(
+            names = "--seed",
+            paramLabel = "S",
+            defaultValue = "1337",
+            description = "Same seed, same text (${DEFAULT-VALUE}).")
     private long seed;
 
     @Option(

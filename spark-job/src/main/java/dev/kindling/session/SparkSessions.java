@@ -2,6 +2,9 @@ package dev.kindling.session;
 
 import dev.kindling.config.ConfigException;
 import java.util.function.Supplier;
+import org.apache.hadoop.util.ShutdownHookManager;
+import org.apache.logging.log4j.LogManager;
+import org.apache.logging.log4j.core.LoggerContext;
 import org.apache.spark.SparkConf;
 import org.apache.spark.SparkContext;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -17,6 +20,7 @@ import scala.Option;
 public final class SparkSessions {
     private static final Logger LOG = LoggerFactory.getLogger(SparkSessions.class);
     private static final long STOP_MILLIS = 10_000;
+    private static final int BEFORE_SPARKS_HOOKS = 1000;
 
     /**
      * The Spark application that a job runs in.
@@ -82,6 +86,13 @@ public final class SparkSessions {
         return Math.max(registered, spark.getConf().getInt("spark.executor.instances", 1));
     }
 
+    /** When a signal ends the process, the embedded cluster tells at length how it loses its parts, and tries to replace them. */
+    private static void quietConsole() {
+        LoggerContext context = (LoggerContext) LogManager.getContext(false);
+        context.getConfiguration().getRootLogger().removeAppender("console");
+        context.updateLoggers();
+    }
+
     private static Application application(Supplier<SparkConf> conf) {
         Option<SparkSession> running = SparkSession.getDefaultSession();
         if (running.isDefined() && !running.get().sparkContext().isStopped()) {
@@ -92,6 +103,9 @@ public final class SparkSessions {
         SparkConf settled = conf.get();
         OwnSettings.requireKnown(settled);
         StandaloneMaster.requireAnswer(settled);
+        if (settled.getBoolean(SparkSettings.EMBEDDED, false)) {
+            ShutdownHookManager.get().addShutdownHook(SparkSessions::quietConsole, BEFORE_SPARKS_HOOKS);
+        }
         SparkSession session = SparkSession.builder().config(settled).getOrCreate();
         return new Application(session, true);
     }

@@ -12,6 +12,7 @@ import dev.kindling.tensor.DeviceMemoryException;
 import java.io.PrintWriter;
 import java.util.Locale;
 import java.util.Optional;
+import org.apache.hadoop.util.ShutdownHookManager;
 
 /** What a failed command prints, and its exit code. */
 public final class FailureReport {
@@ -19,9 +20,15 @@ public final class FailureReport {
 
     /**
      * Prints one line, or with {@code verbose} the stack trace, and returns the exit code. Spark wraps what a task
-     * throws: if one of the causes is an error that Kindling has worded for the user, the line is that error's.
+     * throws: if one of the causes is an error that Kindling has worded for the user, the line is that error's. While a signal
+     * ends the process, whatever fails does so for that.
      */
     public static int print(Throwable failure, boolean verbose, PrintWriter err) {
+        if (ShutdownHookManager.get().isShutdownInProgress() && !verbose) {
+            err.println("kindling: ended by a signal, before it was done");
+            err.flush();
+            return ExitCode.FAILURE;
+        }
         Throwable told = worded(failure)
                 .or(() -> storeFault(failure))
                 .map(Throwable.class::cast)

@@ -1,0 +1,41 @@
+package dev.kindling.submit;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.job.CommandRuns;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A driver with an embedded cluster that is told to end, as submit.sh does at Ctrl-C. */
+@Timeout(240)
+class SignalIT {
+    private static final int SIGTERM = 143;
+
+    @TempDir
+    private Path folder;
+
+    @Test
+    void theEndOfATrainingIsNotToldAsManyFailures() throws Exception {
+        Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
+        Path run = folder.resolve("run");
+        try (SparkProcesses processes = new SparkProcesses(folder)) {
+            Process driver = processes.submit(
+                    "driver",
+                    List.of("spark.kindling.embedded=true", "spark.executor.memory=512m"),
+                    CommandRuns.trainArguments(run, corpus.toString(), "--set", "train.max_steps=1000000"));
+            CommandRuns.awaitStep(run, 3);
+            driver.destroy();
+            assertThat(driver.waitFor(60, TimeUnit.SECONDS)).isTrue();
+            assertThat(driver.exitValue()).isEqualTo(SIGTERM);
+            assertThat(processes.err("driver"))
+                    .content()
+                    .doesNotContain("Failed to launch executor", "Application has been killed", "Lost executor")
+                    .doesNotContainPattern("kindling: (?!ended by a signal)");
+            assertThat(run.resolve(".owner")).doesNotExist();
+        }
+    }
+}

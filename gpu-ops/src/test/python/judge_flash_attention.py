@@ -74,7 +74,7 @@ class Flash:
         rows = m.constant("flash_attention_forward_rows")
         grid, shared, p = ((self.tq + rows - 1) // rows, self.heads, self.batch), m.constant("flash_attention_forward_shared"), self.params()
         threads = m.constant("flash_attention_forward_threads")
-        return lambda: m.launch("flash_attention_forward", grid, threads, p, shared=shared)
+        return lambda: self.forward_module.launch("flash_attention_forward", grid, threads, p, shared=shared)  # keeps self
 
     def backward(self, dO):
         m, p, h, b = self.backward_module, self.params(dO), self.heads, self.batch
@@ -257,15 +257,14 @@ def torch_runs(q, k, v, dO, causal, p):
     return runs
 
 
-def time(directory, paths):
-    """Medians of rounds in which ours and PyTorch's take turns, all as replayed graphs: microseconds of forward / forward and
-    backward, and TFLOP/s, where backward counts as 2.5 times forward, and of causal scores those that are seen."""
-    for dtype, b, h, t, d, causal in SHAPES:
+def measure(directory, paths, rounds=ROUNDS):
+    """Yields (case, {who: microseconds of (forward, forward and backward)}), case = (*shape, dropout): medians of rounds in which
+    ours and PyTorch's take turns, all as replayed graphs."""
+    for shape in SHAPES:
+        dtype, b, h, t, d, causal = shape
         qkv = torch.randn(b, t, 3, h, d, device="cuda").to(TYPES[dtype])
         q, k, v = (qkv[:, :, i].transpose(1, 2) for i in range(3))
         dO = torch.randn(b, t, h, d, device="cuda").to(TYPES[dtype]).transpose(1, 2)
-        flops = 4 * b * h * t * d * ((t + 1) / 2 if causal else t)
-        print(f"{dtype} B{b} H{h} T{t} D{d} {'causal' if causal else 'full'}:", flush=True)
         for p in (0.0, 0.2) if t <= 1024 else (0.0,):
             runs = {}
             for path in paths:
@@ -275,15 +274,34 @@ def time(directory, paths):
                     runs[path] = flash.forward(), (lambda f=flash.forward(), g=flash.backward(dO): (f(), g()))
             runs |= torch_runs(q, k, v, dO, causal, p)
             times = {name: ([], []) for name in runs}
-            repeats = 20 if flops < 1e11 else 6
-            for _ in range(ROUNDS):
+            repeats = 20 if forward_flops(shape) < 1e11 else 6
+            for _ in range(rounds):
                 for name, pair in runs.items():
                     for way in range(2):
                         times[name][way].append(micros(warmed(pair[way]), repeats, rounds=3))
-            for name, (forward, both) in times.items():
-                f, g = statistics.median(forward), statistics.median(both)
-                rates = f"{flops / f / 1e6:.0f} / {3.5 * flops / g / 1e6:.0f} TFLOP/s"
-                print(f"    dropout {p}  {name:12} {f:8.1f} / {g:8.1f} us  {rates}", flush=True)
+            yield (*shape, p), {name: tuple(map(statistics.median, ways)) for name, ways in times.items()}
+
+
+def forward_flops(shape):
+    """Of causal scores, those that are seen."""
+    _, b, h, t, d, causal = shape[:6]
+    return 4 * b * h * t * d * ((t + 1) / 2 if causal else t)
+
+
+def rates(case, forward, both):
+    """Backward counts as 2.5 times forward."""
+    return f"{forward_flops(case) / forward / 1e6:.0f} / {3.5 * forward_flops(case) / both / 1e6:.0f} TFLOP/s"
+
+
+def named(case):
+    dtype, b, h, t, d, causal, p = case
+    return f"{b},{h},{t},{d} {dtype}{' causal' if causal else ''}{f' dropout {p}' if p else ''}"
+
+
+def time(directory, paths):
+    for case, times in measure(directory, paths):
+        for name, (forward, both) in times.items():
+            print(f"{named(case):36} {name:12} {forward:8.1f} / {both:8.1f} us  {rates(case, forward, both)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -66,8 +66,13 @@ public final class StartClock {
                 Locale.ROOT,
                 "first step %.1f s after submit: %s",
                 phases.stream().mapToDouble(Phase::seconds).sum(),
-                phases.stream()
-                        .map(phase -> String.format(Locale.ROOT, "%s %.2f", phase.name(), phase.seconds()))
-                        .collect(Collectors.joining(", ")));
+                list(phases));
+    }
+
+    /** "device 0.54, shards 0.02"; in seconds. */
+    public static String list(List<Phase> phases) {
+        return phases.stream()
+                .map(phase -> String.format(Locale.ROOT, "%s %.2f", phase.name(), phase.seconds()))
+                .collect(Collectors.joining(", "));
     }
 }

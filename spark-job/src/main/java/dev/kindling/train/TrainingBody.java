@@ -107,6 +107,7 @@ public record TrainingBody(TrainConfig config, String run, String shards, String
         try (Arena arena = seat.device().arena("generation");
                 Collectives gpus = GpuRendezvous.open(config, member, allReduce, seat.device())
                         .orElse(null)) {
+            clock.mark("peers");
             ShardSet set = seat.shards(shards);
             clock.mark("shards");
             RunDirectory directory = RunDirectory.at(run, Storage.settings());

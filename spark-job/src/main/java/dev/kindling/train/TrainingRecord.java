@@ -6,6 +6,7 @@ import dev.kindling.coordinate.TopicHandlers;
 import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.monitor.SparkMonitor;
+import dev.kindling.report.StartClock;
 import dev.kindling.report.MetricsLog;
 import dev.kindling.report.RankCount;
 import dev.kindling.report.RankTimes;
@@ -96,7 +97,7 @@ public final class TrainingRecord implements Progress, AutoCloseable {
     private void rankBegins(Generation from, int rank, RankReport report) {
         places.put(rank, report.where());
         watcher.began(rank, report.phases());
-        LOG.info("{} begins from {}", report.where(), report.restored());
+        LOG.info("{} begins from {}; seconds: {}", report.where(), report.restored(), StartClock.list(report.phases()));
         if (!report.memory().isEmpty() && !memoryTold) { // before the first step, of the first generation
             System.out.print(report.memory());
             memoryTold = true;

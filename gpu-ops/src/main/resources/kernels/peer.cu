@@ -2,8 +2,10 @@
 //
 // peer_barrier   returns when all ranks have reached it: counts this rank's own mailbox up by one, then reads the others'
 //                until they have counted as far. What a rank has written before it, the others see after it.
-//                mailboxes (ranks): where each rank's count lies, its own among them; broken: a word of the host's memory,
-//                not 0 once the group has broken up, which ends the wait
+//                mailboxes (ranks): where each rank's count lies, its own among them, and behind it whether the rank has
+//                left; broken: a word of the host's memory, not 0 once the group has broken up, which ends the wait. A rank
+//                that did not wait to the end has left: what it computes from then on is no sum, so it counts no further,
+//                and nobody takes it for one
 //                grid 1, block 32, ranks <= 32
 // peer_combine   x = ((slot of rank 0 + slot of rank 1) + ...), or the largest with MAXIMUM 1; x (count) f32
 //                slots (ranks): addresses of count f32 each, this rank's own among them
@@ -44,17 +46,23 @@ __device__ __forceinline__ float remote(const float *from) {
 extern "C" __global__ void __launch_bounds__(32)
     peer_barrier(u32 *const *mailboxes, const u32 *broken, int rank, int ranks) {
     const int peer = threadIdx.x;
+    u32 *own = mailboxes[rank];
+    u32 *left = own + 1;
+    if (*left != 0) return;
     u32 turn = 0;
     if (peer == 0) {
-        turn = acquire(mailboxes[rank]) + 1;
+        turn = acquire(own) + 1;
         __threadfence_system();
-        release(mailboxes[rank], turn);
+        release(own, turn);
     }
     turn = __shfl_sync(0xffffffffu, turn, 0);
     if (peer >= ranks || peer == rank) return;
     const u32 *theirs = mailboxes[peer];
     for (int i = 1; (int)(acquire(theirs) - turn) < 0; i++) {
-        if (i % 64 == 0 && acquire(broken) != 0) return; // a read over PCIe, so not each time
+        if (i % 64 == 0 && acquire(broken) != 0) { // a read over PCIe, so not each time
+            *left = 1;
+            return;
+        }
     }
 }
 

@@ -18,9 +18,10 @@ public final class CudaPeerSums {
     }
 
     /**
-     * Goes on when all ranks have reached it, or the group has broken up.
+     * Goes on when all ranks have reached it, or the group has broken up; then this rank counts no further, so that no
+     * other takes for sums what it computes after that.
      *
-     * @param mailboxes address of the addresses of the ranks' counts
+     * @param mailboxes address of the addresses of the ranks' counts, each followed by a word that is 0 at first
      * @param broken address of a word that is not 0 once the group has broken up
      */
     public void barrier(long mailboxes, long broken, int rank, int ranks) {

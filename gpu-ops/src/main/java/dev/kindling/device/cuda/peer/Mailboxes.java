@@ -18,11 +18,11 @@ import jcuda.driver.CUdeviceptr;
 import jcuda.driver.JCudaDriver;
 
 /**
- * A mailbox of each rank, in its GPU's memory, which all ranks read: how many barriers it has reached, and a slot for what
- * is small. Everything is enqueued on one stream, in the same order on every rank.
+ * A mailbox of each rank, in its GPU's memory, which all ranks read: how many barriers it has reached, whether it has left,
+ * and a slot for what is small. Everything is enqueued on one stream, in the same order on every rank.
  */
 final class Mailboxes implements AutoCloseable {
-    /** The count of barriers, then the slot. Of its own size, so that no other memory is shared with it. */
+    /** The count of barriers, whether the rank has left, then the slot. Of its own size, so that no other memory is shared. */
     private static final long BYTES = 2 << 20;
 
     private static final long SLOT = 4096;

@@ -55,20 +55,29 @@ final class MappedMemory implements AutoCloseable {
         } catch (CudaException e) {
             problem = "rank " + group.rank() + " cannot share its memory: " + e.getMessage();
         }
-        byte[][] offers = tellAll.apply(offer);
-        for (int peer = 0; peer < offers.length && problem.isEmpty(); peer++) {
-            if (peer != group.rank()) {
-                problem = mapped.open(peer, offers[peer]);
+        try {
+            mapped.openAll(tellAll.apply(offer), problem, tellAll);
+            mapped.table = mapped.table(0);
+            return mapped;
+        } catch (RuntimeException e) { // else the memory of a rank that is lost would stay taken
+            mapped.close();
+            throw e;
+        }
+    }
+
+    /** @param problem of this rank's own memory, or empty */
+    private void openAll(byte[][] offers, String problem, Function<byte[], byte[][]> tellAll) {
+        String found = problem;
+        for (int peer = 0; peer < offers.length && found.isEmpty(); peer++) {
+            if (peer != rank) {
+                found = open(peer, offers[peer]);
             }
         }
-        for (byte[] told : tellAll.apply(problem.getBytes(StandardCharsets.UTF_8))) {
+        for (byte[] told : tellAll.apply(found.getBytes(StandardCharsets.UTF_8))) {
             if (told.length > 0) {
-                mapped.close();
                 throw new PeerAccessException(new String(told, StandardCharsets.UTF_8));
             }
         }
-        mapped.table = mapped.table(0);
-        return mapped;
     }
 
     /** What went wrong, or an empty text. */

@@ -4,6 +4,7 @@ import dev.kindling.bench.ChaosTraining.Step;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -68,6 +69,7 @@ public final class ChaosBench {
     private int spacing = 200;
     private Random random = new Random(16);
     private final Path folder = Files.createTempDirectory("kindling-chaos");
+    private final Path submit = installed(folder.resolve("app"));
 
     private ChaosBench(String[] arguments) throws IOException {
         for (int i = 0; i < arguments.length; i += 2) {
@@ -121,7 +123,20 @@ public final class ChaosBench {
             options.addAll(List.of("--device", "cpu"));
         }
         options.addAll(trainOptions);
-        return new ChaosTraining(folder.resolve(name), options, settings);
+        return new ChaosTraining(submit, folder.resolve(name), options, settings);
+    }
+
+    /** A copy of the current folder's application whose executors write down their steps; its submit.sh. */
+    private static Path installed(Path app) throws IOException {
+        Path built = Path.of("spark-job/target");
+        Path target = Files.createDirectories(app.resolve(built));
+        ChaosJar.write(built.resolve("kindling.jar"), target.resolve("kindling.jar"));
+        for (Path shared : List.of(Path.of("conf"), built.resolve("spark"))) {
+            if (Files.exists(shared)) {
+                Files.createSymbolicLink(app.resolve(shared), shared.toAbsolutePath());
+            }
+        }
+        return Files.copy(Path.of("submit.sh"), app.resolve("submit.sh"), StandardCopyOption.COPY_ATTRIBUTES);
     }
 
     private String row(Kind kind, byte[] undisturbed) throws Exception {

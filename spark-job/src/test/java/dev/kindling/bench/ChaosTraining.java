@@ -1,8 +1,6 @@
 package dev.kindling.bench;
 
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
 import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -17,15 +15,11 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.concurrent.TimeUnit;
-import java.util.jar.Attributes;
-import java.util.jar.JarEntry;
-import java.util.jar.JarOutputStream;
-import java.util.jar.Manifest;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
-/** One training by {@code ./submit.sh} with {@link ChaosAgent} in its executors, which may be resumed. */
+/** One training by a {@code submit.sh} whose jar is a {@link ChaosJar}; it may be resumed. */
 final class ChaosTraining implements AutoCloseable {
     /** A step that a rank has finished. */
     record Step(long millis, long pid, int generation, long step) {}
@@ -35,6 +29,7 @@ final class ChaosTraining implements AutoCloseable {
     private static final DateTimeFormatter TIME = DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss.SSS");
     private static final long END_SECONDS = 600;
 
+    private final Path submit;
     private final Path folder;
     private final Path run;
     private final List<String> options;
@@ -48,42 +43,24 @@ final class ChaosTraining implements AutoCloseable {
     /**
      * Not started yet.
      *
-     * @param folder new, for the run directory and what the agents write
+     * @param submit the script
+     * @param folder new, for the run directory and what the hooks write
      * @param options of {@code train}
      * @param settings of the configuration
      */
-    ChaosTraining(Path folder, List<String> options, List<String> settings) throws IOException {
+    ChaosTraining(Path submit, Path folder, List<String> options, List<String> settings) throws IOException {
+        this.submit = submit;
         this.folder = Files.createDirectories(folder);
         this.run = folder.resolve("run");
         this.options = options;
         this.settings = settings;
-        writeAgent();
-    }
-
-    private Path agent() {
-        return folder.resolve("agent.jar");
-    }
-
-    private void writeAgent() throws IOException {
-        Manifest manifest = new Manifest();
-        manifest.getMainAttributes().put(Attributes.Name.MANIFEST_VERSION, "1.0");
-        manifest.getMainAttributes().putValue("Premain-Class", ChaosAgent.class.getName());
-        try (OutputStream file = Files.newOutputStream(agent());
-                JarOutputStream jar = new JarOutputStream(file, manifest)) {
-            for (String name : List.of("ChaosAgent", "ChaosAgent$Hooks", "ChaosAgent$Hooks$1", "ChaosAgent$Call")) {
-                try (InputStream bytes = ChaosAgent.class.getResourceAsStream(name + ".class")) {
-                    jar.putNextEntry(new JarEntry("dev/kindling/bench/" + name + ".class"));
-                    bytes.transferTo(jar);
-                }
-            }
-        }
     }
 
     void start(boolean resume) throws IOException {
         List<String> command = new ArrayList<>(List.of(
-                "./submit.sh",
+                submit.toString(),
                 "--conf",
-                "spark.executor.extraJavaOptions=-javaagent:" + agent() + "=" + folder,
+                "spark.executor.extraJavaOptions=-D" + ChaosHooks.FOLDER + "=" + folder,
                 "train",
                 "--out",
                 run.toString()));
@@ -169,7 +146,7 @@ final class ChaosTraining implements AutoCloseable {
                 : 0;
     }
 
-    /** Asks the agent of a process for something. */
+    /** Asks the hooks of a process for something. */
     void ask(long pid, String what) throws IOException {
         Files.createFile(folder.resolve(pid + "." + what));
     }

@@ -5,7 +5,6 @@ import dev.kindling.allreduce.link.Peer;
 import dev.kindling.coordinate.message.DriverReply;
 import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.coordinate.message.FencedException;
-import dev.kindling.coordinate.message.FirstCause;
 import dev.kindling.coordinate.message.Generation;
 import dev.kindling.coordinate.message.HeldState;
 import dev.kindling.coordinate.message.Limits;
@@ -13,15 +12,13 @@ import dev.kindling.coordinate.message.RankMessage;
 import dev.kindling.coordinate.message.Topic;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
+import org.apache.spark.TaskContext;
 
 /**
  * What a rank knows of its generation, and its line to the driver, for as long as its task runs. Used by the rank's thread;
  * {@link #check}, {@link #request} and {@link #endProcess} by others, too. Every wait is bounded.
  */
 public final class RankSession implements AutoCloseable {
-    private static final Logger LOG = LoggerFactory.getLogger(RankSession.class);
     private static final long POLL_MILLIS = 10;
     /** Between two questions whether the driver takes reports again. */
     private static final long BUSY_MILLIS = 100;
@@ -33,6 +30,7 @@ public final class RankSession implements AutoCloseable {
     private final Heartbeat heartbeat;
     private final ReportQueue reports;
     private final AtomicLong requestIds = new AtomicLong();
+    private final RankTask.FailureAccount account;
     private String where = "";
 
     /** Of the rank that the calling thread runs. */
@@ -46,6 +44,7 @@ public final class RankSession implements AutoCloseable {
                 "kindling-reports-" + generation.number() + "-" + rank,
                 ReportQueue.periodMillis(generation.worldSize()),
                 this::send);
+        this.account = new RankTask.FailureAccount(this, TaskContext.get());
     }
 
     /** The generation this rank belongs to. */
@@ -220,26 +219,12 @@ public final class RankSession implements AutoCloseable {
         return heartbeat.mustStop();
     }
 
-    void failed(FirstCause cause, RankMessage.Failed.Origin origin, int lost) {
-        try {
-            // An interrupt that is still pending would break off the message.
-            Thread.interrupted();
-            if (!mustStop()) {
-                flushQuietly();
-            }
-            CoordinatorEndpoint.ask(new RankMessage.Failed(generation.number(), rank, cause, origin, lost));
-        } catch (Exception e) {
-            LOG.error("rank {} could not tell the driver of its failure: {}", rank, cause.what(), e);
-        }
-    }
-
-    /** What led to a failure is worth knowing, though less than the failure. */
-    private void flushQuietly() {
-        try {
-            reports.flush();
-        } catch (RuntimeException | Error e) {
-            LOG.warn("rank {} could not send its last reports: {}", rank, e.toString());
-        }
+    /**
+     * Tells the driver at once why this rank fails, once: call it before what it holds is let go of, which takes its time
+     * with GPUs, so that the others learn of it. A failure that leaves the body is told anyway.
+     */
+    public void failing(Throwable failure) {
+        account.tell(failure);
     }
 
     private DriverReply ask(RankMessage message) {

@@ -25,6 +25,8 @@ import java.util.List;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.TaskContext;
 import org.apache.spark.resource.ResourceInformation;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import scala.collection.Iterator;
 import scala.jdk.javaapi.CollectionConverters;
 import scala.runtime.AbstractFunction1;
@@ -61,15 +63,11 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
                 List<byte[]> results = rank != 0 ? List.of() : List.of(result == null ? new byte[0] : result);
                 return CollectionConverters.asScala(results.iterator());
             } catch (Exception | LinkageError | OutOfMemoryError | AssertionError e) {
-                boolean usage = e instanceof ConfigException || e instanceof PathException;
-                boolean fatal = usage || e instanceof FatalJobException;
-                FirstCause cause = new FirstCause(rank, "", oneLine(e), stackOf(e), fatal, usage);
-                session.failed(
-                        cause, origin(e, session, task), e instanceof AllReduceException peer ? peer.lost() : -1);
+                session.failing(e);
                 if (CudaException.tellsOfLostContext(e)) {
-                    session.endProcess("rank " + rank + " has lost its device: " + oneLine(e));
+                    session.endProcess("rank " + rank + " has lost its device: " + FailureAccount.oneLine(e));
                 }
-                throw new IllegalStateException(oneLine(e), e);
+                throw new IllegalStateException(FailureAccount.oneLine(e), e);
             } finally {
                 ExecutorProcess.ended(session);
             }
@@ -107,37 +105,85 @@ final class RankTask extends AbstractFunction1<Iterator<Integer>, Iterator<byte[
                 : new MeshAllReduce(session.group(roster.peers()), endpoint);
     }
 
-    /** What follows from an interrupt may come as any exception, of a file that was being read for example. */
-    private static RankMessage.Failed.Origin origin(Throwable e, RankSession session, TaskContext task) {
-        if (CudaException.tellsOfLostContext(e)) {
-            return RankMessage.Failed.Origin.DEVICE;
-        }
-        if (e instanceof FencedException
-                || e instanceof InterruptedException
-                || session.mustStop()
-                || task.isInterrupted()) {
-            return RankMessage.Failed.Origin.STOPPED;
-        }
-        return e instanceof AllReduceException ? RankMessage.Failed.Origin.PEER : RankMessage.Failed.Origin.OWN;
-    }
-
     private static String gpuOf(TaskContext task) {
         ResourceInformation gpu = task.resourcesJMap().get("gpu");
         return gpu == null || gpu.addresses().length == 0 ? "" : gpu.addresses()[0];
     }
 
-    private static String oneLine(Throwable e) {
-        boolean worded = e instanceof FatalJobException
-                || e instanceof ConfigException
-                || e instanceof PathException
-                || e instanceof StoreException;
-        String text = worded ? e.getMessage() : e.toString();
-        return text.lines().findFirst().orElse(text);
-    }
+    /** A rank's own account of why it fails, which its driver gets once. Used by the rank's thread. */
+    static final class FailureAccount {
+        private static final Logger LOG = LoggerFactory.getLogger(FailureAccount.class);
 
-    private static String stackOf(Throwable e) {
-        StringWriter text = new StringWriter();
-        e.printStackTrace(new PrintWriter(text));
-        return text.toString();
+        private final RankSession session;
+        private final TaskContext task;
+        private boolean told;
+
+        /** @param task of the rank */
+        FailureAccount(RankSession session, TaskContext task) {
+            this.session = session;
+            this.task = task;
+        }
+
+        /** The first failure counts; what follows is a consequence of it. */
+        void tell(Throwable e) {
+            if (told) {
+                return;
+            }
+            told = true;
+            int rank = session.rank();
+            boolean usage = e instanceof ConfigException || e instanceof PathException;
+            boolean fatal = usage || e instanceof FatalJobException;
+            FirstCause cause = new FirstCause(rank, "", oneLine(e), stackOf(e), fatal, usage);
+            int lost = e instanceof AllReduceException peer ? peer.lost() : -1;
+            try {
+                // An interrupt that is still pending would break off the message.
+                Thread.interrupted();
+                if (!session.mustStop()) {
+                    flushQuietly();
+                }
+                CoordinatorEndpoint.ask(
+                        new RankMessage.Failed(session.generation().number(), rank, cause, origin(e), lost));
+            } catch (Exception problem) {
+                LOG.error("rank {} could not tell the driver of its failure: {}", rank, cause.what(), problem);
+            }
+        }
+
+        /** What led to a failure is worth knowing, though less than the failure. */
+        private void flushQuietly() {
+            try {
+                session.flushReports();
+            } catch (RuntimeException | Error e) {
+                LOG.warn("rank {} could not send its last reports: {}", session.rank(), e.toString());
+            }
+        }
+
+        /** What follows from an interrupt may come as any exception, of a file that was being read for example. */
+        private RankMessage.Failed.Origin origin(Throwable e) {
+            if (CudaException.tellsOfLostContext(e)) {
+                return RankMessage.Failed.Origin.DEVICE;
+            }
+            if (e instanceof FencedException
+                    || e instanceof InterruptedException
+                    || session.mustStop()
+                    || task.isInterrupted()) {
+                return RankMessage.Failed.Origin.STOPPED;
+            }
+            return e instanceof AllReduceException ? RankMessage.Failed.Origin.PEER : RankMessage.Failed.Origin.OWN;
+        }
+
+        static String oneLine(Throwable e) {
+            boolean worded = e instanceof FatalJobException
+                    || e instanceof ConfigException
+                    || e instanceof PathException
+                    || e instanceof StoreException;
+            String text = worded ? e.getMessage() : e.toString();
+            return text.lines().findFirst().orElse(text);
+        }
+
+        private static String stackOf(Throwable e) {
+            StringWriter text = new StringWriter();
+            e.printStackTrace(new PrintWriter(text));
+            return text.toString();
+        }
     }
 }

@@ -51,20 +51,15 @@ public record TrainingBody(TrainConfig config, String run, String shards, String
             TrainResult result = train(member, allReduce, seat, clock);
             leaves = !result.ended();
             return MessageCodec.encode(result);
-        } catch (CheckpointException | DataException | NoSpaceException | DeviceMemoryException e) {
-            // What is damaged, or does not fit, will be so at the next attempt.
-            leaves = false;
-            throw HeapShortage.among(e, SparkEnv.get().conf())
-                    .orElseGet(() -> new FatalJobException(e.getMessage(), e));
-        } catch (FatalJobException | ConfigException | PathException e) {
-            leaves = false;
+        } catch (IOException | RuntimeException | Error e) {
+            Throwable meaning = meaning(e);
+            leaves = !(meaning instanceof FatalJobException
+                    || meaning instanceof ConfigException
+                    || meaning instanceof PathException);
+            if (meaning != e) {
+                throw (RuntimeException) meaning;
+            }
             throw e;
-        } catch (OutOfMemoryError e) {
-            leaves = false;
-            throw HeapShortage.among(e, SparkEnv.get().conf()).orElseThrow();
-        } catch (CollectiveException e) {
-            // As a rule the consequence of another rank's end.
-            throw new AllReduceException(e.getMessage(), e);
         } finally {
             if (leaves) {
                 seat.leave(member.place());
@@ -72,6 +67,23 @@ public record TrainingBody(TrainConfig config, String run, String shards, String
                 seat.close();
             }
         }
+    }
+
+    /** What a failure means for the job: an error that no attempt cures, the end of another rank, or itself. */
+    private static Throwable meaning(Throwable failure) {
+        if (failure instanceof OutOfMemoryError) {
+            return HeapShortage.among(failure, SparkEnv.get().conf()).orElseThrow();
+        }
+        if (failure instanceof CheckpointException
+                || failure instanceof DataException
+                || failure instanceof NoSpaceException
+                || failure instanceof DeviceMemoryException) {
+            // What is damaged, or does not fit, will be so at the next attempt.
+            return HeapShortage.among(failure, SparkEnv.get().conf())
+                    .orElseGet(() -> new FatalJobException(failure.getMessage(), failure));
+        }
+        // Of the exchange between GPUs: as a rule the consequence of another rank's end.
+        return failure instanceof CollectiveException ? new AllReduceException(failure.getMessage(), failure) : failure;
     }
 
     /** Opens device and shards, builds the model and runs a micro-batch, so that kernels are loaded and code is warm. */
@@ -108,19 +120,27 @@ public record TrainingBody(TrainConfig config, String run, String shards, String
                 Collectives gpus = GpuRendezvous.open(config, member, allReduce, seat.device())
                         .orElse(null)) {
             clock.mark("peers");
-            ShardSet set = seat.shards(shards);
-            clock.mark("shards");
-            RunDirectory directory = RunDirectory.at(run, Storage.settings());
-            CheckpointStore store = directory.checkpoints(config.checkpoint().keep());
-            seat.rescue(new Rescue(
-                    store.rescued(),
-                    () -> directory.isOwnedBy(training),
-                    store::newestStep,
-                    member.rank(),
-                    allReduce.worldSize()));
-            Trainer.Rank rank = new Trainer.Rank(
-                    member, new RankLinks(allReduce, Optional.ofNullable(gpus)), seat, set, store, clock);
-            return new Trainer(config, rank, arena).run();
+            try {
+                return train(member, new RankLinks(allReduce, Optional.ofNullable(gpus)), seat, arena, clock);
+            } catch (IOException | RuntimeException | Error e) {
+                member.failing(meaning(e));
+                throw e;
+            }
         }
+    }
+
+    private TrainResult train(RankSession member, RankLinks ranks, Seat seat, Arena arena, StartClock clock)
+            throws IOException {
+        ShardSet set = seat.shards(shards);
+        clock.mark("shards");
+        RunDirectory directory = RunDirectory.at(run, Storage.settings());
+        CheckpointStore store = directory.checkpoints(config.checkpoint().keep());
+        seat.rescue(new Rescue(
+                store.rescued(),
+                () -> directory.isOwnedBy(training),
+                store::newestStep,
+                member.rank(),
+                ranks.worldSize()));
+        return new Trainer(config, new Trainer.Rank(member, ranks, seat, set, store, clock), arena).run();
     }
 }

@@ -91,6 +91,25 @@ class GenerationsTest {
     }
 
     @Order(2)
+    @Test
+    void aRankThatFailsIsNamedBeforeItHasLetGoOfWhatItHolds() {
+        assertThatThrownBy(() -> run(new GenerationPlan(3, 3, Transport.RING, 1000, 1, LIMITS), (member, allReduce) -> {
+                    if (member.rank() == 1) {
+                        member.failing(new java.io.IOException("disk full on rank one"));
+                        while (true) { // lets go of it when it is told to stop
+                            member.check();
+                            Thread.sleep(10);
+                        }
+                    }
+                    allReduce.barrier();
+                    return null;
+                }))
+                .isInstanceOf(GenerationFailedException.class)
+                .hasMessageContaining("rank 1 (executor ")
+                .hasMessageContaining("java.io.IOException: disk full on rank one");
+    }
+
+    @Order(2)
     @ParameterizedTest
     @EnumSource(Transport.class)
     void ranksThatHaveNothingToDoMayLeaveAtOnce(Transport transport) {
@@ -240,7 +259,7 @@ class GenerationsTest {
         assertThatThrownBy(() -> run(plan, (member, allReduce) -> {
                     for (int step = 1; step < 100; step++) {
                         while (member.rank() == 2 && step == 5) {
-                            Thread.onSpinWait();
+                            Thread.sleep(10);
                         }
                         allReduce.barrier();
                         member.stepReached(step);

@@ -5,7 +5,6 @@ import dev.kindling.device.cuda.collective.RankGroup;
 import dev.kindling.device.cuda.library.CudaCall;
 import dev.kindling.device.cuda.library.CudaException;
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -73,11 +72,7 @@ final class MappedMemory implements AutoCloseable {
                 found = open(peer, offers[peer]);
             }
         }
-        for (byte[] told : tellAll.apply(found.getBytes(StandardCharsets.UTF_8))) {
-            if (told.length > 0) {
-                throw new PeerAccessException(new String(told, StandardCharsets.UTF_8));
-            }
-        }
+        PeerAccessException.throwOnAll(found, tellAll);
     }
 
     /** What went wrong, or an empty text. */

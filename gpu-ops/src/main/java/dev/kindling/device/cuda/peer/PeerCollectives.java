@@ -35,7 +35,8 @@ import jcuda.driver.JCudaDriver;
 public final class PeerCollectives extends Collectives {
     public static final int MOST_RANKS = CudaPeerSums.MOST_RANKS;
 
-    private static final Duration CONNECT_PATIENCE = Duration.ofSeconds(60);
+    /** For the first exchange, which begins when all ranks are there. */
+    private static final Duration CONNECT_PATIENCE = Duration.ofSeconds(20);
     /** Where summands of other ranks wait to be added. */
     private static final long STAGING_BYTES = 64 << 20;
     /** Smaller tensors go through the mailboxes: one copy and one barrier less. */
@@ -77,46 +78,42 @@ public final class PeerCollectives extends Collectives {
     private void connect() {
         staging = context().memory().allocate("summands of other ranks", STAGING_BYTES);
         mailboxes = new Mailboxes(context(), stream(), group());
-        awaitStream("clear a mailbox");
+        if (!awaitStream()) {
+            throw new CollectiveException("the GPU of rank " + rank() + " does not even clear its own memory");
+        }
         mailboxes.map(tellAll);
-        exchangeFirst();
+        PeerAccessException.throwOnAll(exchangeFirst(), tellAll);
         watch(group().liveness());
     }
 
-    /** The first exchange: waits for all ranks, bounded, and checks that each reads what the others have written. */
-    private void exchangeFirst() {
+    /** Whether each reads what the others have written: what went wrong, or an empty text. Waits for all ranks, bounded. */
+    private String exchangeFirst() {
         int[] numbers = new int[worldSize()];
         numbers[rank()] = rank() + 1;
         long bytes = (long) Integer.BYTES * numbers.length;
         CUdeviceptr place = staging.address();
         CudaCall.check(JCudaDriver.cuMemcpyHtoD(place, Pointer.to(numbers), bytes), "upload a rank");
         mailboxes.allGather(staging.address().value(), Integer.BYTES);
-        awaitStream("answer its peers");
+        if (!awaitStream()) {
+            return String.format(
+                    Locale.ROOT, "rank %d waited %d s for what the others write", rank(), CONNECT_PATIENCE.toSeconds());
+        }
         CudaCall.check(JCudaDriver.cuMemcpyDtoH(Pointer.to(numbers), place, bytes), "download the ranks");
         for (int r = 0; r < numbers.length; r++) {
             if (numbers[r] != r + 1) {
-                throw new CollectiveException(String.format(
-                        Locale.ROOT,
-                        "rank %d does not read what rank %d writes; set cluster.allreduce to nccl or ring",
-                        rank(),
-                        r));
+                return String.format(Locale.ROOT, "rank %d does not read what rank %d writes", rank(), r);
             }
         }
+        return "";
     }
 
-    private void awaitStream(String what) {
+    /** Whether the stream ends in time. */
+    private boolean awaitStream() {
         long end = System.nanoTime() + CONNECT_PATIENCE.toNanos();
-        if (!streamEnds(() -> {
+        return streamEnds(() -> {
             group().liveness().run();
             return System.nanoTime() - end > 0;
-        })) {
-            throw new CollectiveException(String.format(
-                    Locale.ROOT,
-                    "the GPU of rank %d did not %s within %d s; set cluster.allreduce to nccl or ring",
-                    rank(),
-                    what,
-                    CONNECT_PATIENCE.toSeconds()));
-        }
+        });
     }
 
     @Override

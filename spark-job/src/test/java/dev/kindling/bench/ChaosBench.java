@@ -53,6 +53,7 @@ public final class ChaosBench {
     private static final long PERIOD_MILLIS = 30_000;
     private static final long PATIENCE_MILLIS = 120_000;
     private static final long POLL_MILLIS = 20;
+    private static final long ARCHIVE_MILLIS = 60_000;
     private static final List<String> TINY = List.of(
             "model.n_layer=1",
             "model.n_head=2",
@@ -97,6 +98,7 @@ public final class ChaosBench {
             calm.awaitEnd();
             undisturbed = calm.weights(bench.lastStep());
         }
+        bench.awaitArchive();
         System.out.println(
                 "| fault | runs | finished steps lost, median and worst | cause named after, ms | first new step after,"
                         + " ms | goodput at a fault every 30 s | weights identical |");
@@ -104,6 +106,21 @@ public final class ChaosBench {
         for (Kind kind : bench.kinds) {
             System.out.println(bench.row(kind, undisturbed));
         }
+    }
+
+    /** Waits for what {@code submit.sh} makes of the first training, so that all others start as they do for users. */
+    private void awaitArchive() throws Exception {
+        Path target = submit.resolveSibling("spark-job/target");
+        long end = System.currentTimeMillis() + ARCHIVE_MILLIS;
+        while (System.currentTimeMillis() < end) {
+            try (Stream<Path> archives = Files.list(target)) {
+                if (archives.anyMatch(file -> file.toString().endsWith(".jsa"))) {
+                    return;
+                }
+            }
+            Thread.sleep(POLL_MILLIS);
+        }
+        System.out.println("there is no archive of classes; see " + target);
     }
 
     private int lastStep() {

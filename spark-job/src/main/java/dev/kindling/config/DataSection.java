@@ -37,7 +37,8 @@ public record DataSection(
 
         @KeyDoc(
                 defaultValue = "windows",
-                doc = "random windows of the stream of tokens, or whole documents packed side by side")
+                doc =
+                        "random windows of the stream of tokens, or whole documents packed side by side, whose lengths take an executor 1 to 3 bytes each")
         Packing packing)
         implements Serializable {
 

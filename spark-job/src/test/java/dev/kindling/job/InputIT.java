@@ -185,7 +185,7 @@ class InputIT {
         int cut = (int) (all.length() * 0.9);
         assertThat(set.tokenizer().decode(array(tokens(shards, "train")))).isEqualTo(all.substring(0, cut));
         assertThat(set.tokenizer().decode(array(tokens(shards, "val")))).isEqualTo(all.substring(cut));
-        int documents = set.documents("train").count() + set.documents("val").count();
+        long documents = set.documents("train").count() + set.documents("val").count();
         assertThat(documents).as("one scene lies across the cut").isEqualTo(74 + 1);
         assertThat(set.corpus()).isEqualTo("shakespeare");
     }

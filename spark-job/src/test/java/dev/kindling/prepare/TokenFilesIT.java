@@ -3,7 +3,6 @@ package dev.kindling.prepare;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.data.shard.BegunDocuments;
-import dev.kindling.data.shard.DocumentIndex;
 import dev.kindling.data.shard.LocalShardFolder;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.data.shard.TokenSequence;
@@ -71,11 +70,8 @@ class TokenFilesIT {
     }
 
     private static List<Long> starts(ShardSet set, String split) {
-        DocumentIndex documents = set.documents(split);
         List<Long> starts = new ArrayList<>();
-        for (int i = 0; i < documents.count(); i++) {
-            starts.add(documents.start(i));
-        }
+        set.documents(split).forEach((start, end) -> starts.add(start));
         return starts;
     }
 

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.data.DataException;
-import dev.kindling.data.shard.DocumentIndex;
 import dev.kindling.data.shard.LocalShardFolder;
 import dev.kindling.data.shard.ShardInfo;
 import dev.kindling.data.shard.ShardSeries;
@@ -74,13 +73,12 @@ class TokenFilesTest {
     }
 
     private static List<List<Integer>> documents(ShardSet set) {
-        DocumentIndex index = set.documents("train");
         List<List<Integer>> documents = new ArrayList<>();
-        for (int i = 0; i < index.count(); i++) {
-            int[] ids = new int[(int) (index.end(i) - index.start(i))];
-            set.tokens("train").copy(index.start(i), ids.length, ids, 0);
+        set.documents("train").forEach((start, end) -> {
+            int[] ids = new int[(int) (end - start)];
+            set.tokens("train").copy(start, ids.length, ids, 0);
             documents.add(Arrays.stream(ids).boxed().toList());
-        }
+        });
         return documents;
     }
 

@@ -21,10 +21,14 @@ public final class PackedBatchSampler {
     private final long seed;
     private final int maxSequences;
 
-    /** Where each kept document begins if all kept documents are put one after another, and the end of the last one. */
-    private final long[] starts;
+    /**
+     * For each document that is skipped, ascending, where it would lie if those that are not were put one after another: how
+     * many tokens of theirs are before it.
+     */
+    private final long[] skipped;
 
-    private final int[] numbers;
+    /** Tokens of the documents that are not skipped. */
+    private final long tokens;
 
     /**
      * @param data the split's tokens and documents
@@ -44,41 +48,48 @@ public final class PackedBatchSampler {
         this.size = Math.multiplyExact(B, T);
         this.T = T;
         this.seed = seed;
-        DocumentIndex documents = data.index();
-        long[] ends = new long[documents.count() + 1];
-        int[] kept = new int[documents.count()];
-        int count = 0;
-        for (int document = 0; document < documents.count(); document++) {
-            long length = documents.end(document) - documents.start(document);
-            if (length >= 2) {
-                kept[count] = document;
-                ends[count + 1] = ends[count] + length;
-                count++;
-            }
-        }
-        if (count == 0) {
+        Survey survey = new Survey();
+        data.index().forEach(survey);
+        this.skipped = Arrays.copyOf(survey.skipped, survey.skippedCount);
+        this.tokens = data.index().tokens() - skipped.length;
+        if (tokens == 0) {
             throw new DataException(String.format(
                     Locale.ROOT,
                     "none of the training split's %,d documents has two tokens, so there is nothing to predict; use more text, or data.packing windows",
-                    documents.count()));
+                    data.index().count()));
         }
-        this.numbers = Arrays.copyOf(kept, count);
-        this.starts = Arrays.copyOf(ends, count + 1);
-        this.maxSequences = mostSequences();
+        this.maxSequences = survey.mostSequences();
     }
 
-    /** The bound on sequences per batch: twice the average, but no more than the shortest documents could make. */
-    private int mostSequences() {
-        double tokens = 0;
-        long shortest = T;
-        for (int i = 0; i < numbers.length; i++) {
-            long length = starts[i + 1] - starts[i];
+    /** Goes through all documents once. */
+    private final class Survey implements DocumentIndex.Visitor {
+        private long[] skipped = new long[16];
+        private int skippedCount;
+        private long shortest = T;
+        /** Of a token of a document that is drawn in proportion to its length: the sum of what its document gives. */
+        private double given;
+
+        @Override
+        public void visit(long start, long end) {
+            long length = end - start;
+            if (length < 2) {
+                if (skippedCount == skipped.length) {
+                    skipped = Arrays.copyOf(skipped, 2 * skippedCount);
+                }
+                skipped[skippedCount] = start - skippedCount;
+                skippedCount++;
+                return;
+            }
             shortest = Math.min(shortest, length);
-            tokens += (double) length * Math.min(length, T);
+            given += (double) length * Math.min(length, T);
         }
-        double meanLength = tokens / starts[numbers.length];
-        return (int)
-                Math.min((double) (size / shortest + 2), 2 * Math.ceil((double) size / meanLength) + SPARE_SEQUENCES);
+
+        /** The bound on sequences per batch: twice the average, but no more than the shortest documents could make. */
+        int mostSequences() {
+            double meanLength = given / tokens;
+            return (int) Math.min(
+                    (double) (size / shortest + 2), 2 * Math.ceil((double) size / meanLength) + SPARE_SEQUENCES);
+        }
     }
 
     /** The most sequences in a batch. A model captured for fixed shapes is built for that many. */
@@ -110,9 +121,9 @@ public final class PackedBatchSampler {
         while (pack.room() > 0 && pack.sequences() + pack.restSequences(T) < maxSequences) {
             // Every micro-batch has its own range of draws, more than it can use: two for each sequence.
             long draw = (long) microBatch * 2 * size + 2L * pack.sequences();
-            int document = numbers[drawDocument(step, draw)];
-            long start = data.index().start(document);
-            long end = data.index().end(document);
+            DocumentIndex.Span document = drawDocument(step, draw);
+            long start = document.start();
+            long end = document.end();
             if (end - start > T) {
                 // The token after the window is in the document too, so that every input has a target.
                 start += CounterRandom.below(end - start - T, seed, step, draw + 1);
@@ -122,9 +133,23 @@ public final class PackedBatchSampler {
         return pack;
     }
 
-    private int drawDocument(long step, long draw) {
-        long token = CounterRandom.below(starts[numbers.length], seed, step, draw);
-        int found = Arrays.binarySearch(starts, token);
-        return found >= 0 ? found : -found - 2;
+    private DocumentIndex.Span drawDocument(long step, long draw) {
+        long token = CounterRandom.below(tokens, seed, step, draw);
+        return data.index().at(token + skippedUpTo(token));
+    }
+
+    /** How many skipped documents lie before a token of the others. */
+    private int skippedUpTo(long token) {
+        int from = 0;
+        int to = skipped.length;
+        while (from < to) {
+            int middle = (from + to) >>> 1;
+            if (skipped[middle] <= token) {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        return from;
     }
 }

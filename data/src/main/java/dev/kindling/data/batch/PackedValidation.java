@@ -4,6 +4,7 @@ import dev.kindling.data.DataException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Consumer;
 
 /**
  * A split's documents for evaluation, packed in order. Each document is cut into pieces of at most T tokens; pieces go
@@ -31,39 +32,76 @@ public final class PackedValidation implements ValidationSet {
                     "%d validation batches measure nothing; raise train.eval_batches to at least 1",
                     batches));
         }
-        List<Pack.Piece> pieces = pieces();
-        if (pieces.isEmpty()) {
+        Count all = new Count();
+        forEachPiece(all);
+        if (all.pieces == 0) {
             throw new DataException(
                     "none of the validation documents has two tokens, so there is nothing to predict; raise data.val_fraction, or set data.packing to windows");
         }
-        int size = Math.multiplyExact(B, T);
-        long total = pieces.stream().mapToLong(Pack.Piece::count).sum();
-        long budget = (long) batches * size;
-        int kept = total <= budget ? pieces.size() : (int) Math.max(1, (double) pieces.size() * budget / total);
-        Pack pack = new Pack(size);
-        packs.add(pack);
-        for (int i = 0; i < kept; i++) {
-            Pack.Piece piece = pieces.get((int) ((long) i * pieces.size() / kept));
-            if (piece.count() > pack.room()) {
-                if (packs.size() == batches) {
-                    return;
-                }
-                pack = new Pack(size);
-                packs.add(pack);
+        forEachPiece(new Choice(all, batches, Math.multiplyExact(B, T)));
+    }
+
+    private void forEachPiece(Consumer<Pack.Piece> action) {
+        data.index().forEach((start, end) -> {
+            for (long at = start; at + 1 < end; at += T) {
+                action.accept(Pack.Piece.of(at, end, T));
             }
-            pack.add(piece);
+        });
+    }
+
+    /** Counts pieces. */
+    private static final class Count implements Consumer<Pack.Piece> {
+        private long pieces;
+        private long tokens;
+
+        @Override
+        public void accept(Pack.Piece piece) {
+            pieces++;
+            tokens += piece.count();
         }
     }
 
-    private List<Pack.Piece> pieces() {
-        List<Pack.Piece> pieces = new ArrayList<>();
-        for (int document = 0; document < data.index().count(); document++) {
-            long end = data.index().end(document);
-            for (long start = data.index().start(document); start + 1 < end; start += T) {
-                pieces.add(Pack.Piece.of(start, end, T));
+    /** Packs evenly spaced pieces, as many as fit. */
+    private final class Choice implements Consumer<Pack.Piece> {
+        private final Count all;
+        private final int batches;
+        private final int size;
+        /** How many to take. */
+        private final long wanted;
+
+        private long passed;
+        private long taken;
+        private boolean full;
+
+        Choice(Count all, int batches, int size) {
+            this.all = all;
+            this.batches = batches;
+            this.size = size;
+            long budget = (long) batches * size;
+            wanted = all.tokens <= budget ? all.pieces : (long) Math.max(1, (double) all.pieces * budget / all.tokens);
+        }
+
+        @Override
+        public void accept(Pack.Piece piece) {
+            boolean chosen = !full && passed++ == taken * all.pieces / wanted;
+            if (chosen) {
+                taken++;
+                add(piece);
             }
         }
-        return pieces;
+
+        private void add(Pack.Piece piece) {
+            Pack last = packs.isEmpty() ? null : packs.get(packs.size() - 1);
+            if (last == null || piece.count() > last.room()) {
+                full = packs.size() == batches;
+                if (full) {
+                    return;
+                }
+                last = new Pack(size);
+                packs.add(last);
+            }
+            last.add(piece);
+        }
     }
 
     /** The most sequences in a batch. A model captured for fixed shapes is built for that many. */

@@ -7,7 +7,6 @@ import dev.kindling.data.token.Tokenizer;
 import dev.kindling.data.token.Tokenizers;
 import java.io.IOException;
 import java.io.InputStream;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -198,23 +197,27 @@ public final class ShardSet {
      */
     public DocumentIndex documents(String split) {
         List<Shard> shards = require(split);
-        long most = shards.stream().mapToLong(shard -> shard.info().documents()).sum();
-        long[] all = new long[Math.toIntExact(most)];
-        int count = 0;
-        boolean continues = false;
+        DocumentIndex.Builder index = new DocumentIndex.Builder();
+        long begun = 0; // tokens of a document that goes on in the next shard
         for (int first = 0; first < shards.size(); first += DOCUMENT_LISTS) {
             List<Shard> some = shards.subList(first, Math.min(shards.size(), first + DOCUMENT_LISTS));
             List<int[]> lengths = cache.all(some, this::lengths);
             for (int shard = 0; shard < some.size(); shard++) {
-                for (int length : lengths.get(shard)) {
-                    count += continues ? 0 : 1;
-                    all[count - 1] += length;
-                    continues = false;
+                int[] ofShard = lengths.get(shard);
+                int ended = ofShard.length - (some.get(shard).info().continues() ? 1 : 0);
+                for (int i = 0; i < ofShard.length; i++) {
+                    begun += ofShard[i];
+                    if (i < ended) {
+                        index.add(begun);
+                        begun = 0;
+                    }
                 }
-                continues = some.get(shard).info().continues();
             }
         }
-        return DocumentIndex.ofLengths(Arrays.copyOf(all, count));
+        if (begun > 0) {
+            index.add(begun);
+        }
+        return index.build();
     }
 
     private int[] lengths(Shard shard) {

@@ -4,41 +4,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.kindling.data.DataException;
-import dev.kindling.data.token.CharTokenizer;
-import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** How often a folder is read from, and when. */
-class BlockCacheTest {
-    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij".codePoints());
+class BlockCacheTest extends InShardFolder {
     private static final String TEXT = "abcdefgabcdjihgfedcbaabcdefghijab";
 
-    @TempDir
-    Path folder;
-
-    private ShardFolder store;
-
-    @BeforeEach
-    void makeFolder() {
-        store = new LocalShardFolder(folder);
-    }
-
     private void write(int shardTokens) {
-        try (ShardSeries series = new ShardSeries(store, TOKENIZER, "train", shardTokens)) {
-            series.add("all", TEXT);
-            series.endDocument();
-            ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series.finish()));
-        }
+        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", shardTokens, List.of(TEXT))));
     }
 
     @Test

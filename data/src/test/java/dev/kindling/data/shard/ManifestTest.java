@@ -5,8 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.data.DataException;
-import dev.kindling.data.token.CharTokenizer;
-import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -14,36 +12,14 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
-class ManifestTest {
-    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij".codePoints());
-
-    @TempDir
-    Path temporary;
-
-    private Path folder;
-    private ShardFolder store;
-
-    @BeforeEach
-    void makeFolder() {
-        folder = temporary.resolve("shards");
-        store = new LocalShardFolder(folder);
-    }
-
-    private List<ShardInfo> series(String prefix, int shardTokens) {
-        try (ShardSeries series = new ShardSeries(store, TOKENIZER, prefix, shardTokens)) {
-            series.add("a", "jihgfedcbaabcdefghij");
-            series.endDocument();
-            return series.finish();
-        }
-    }
+class ManifestTest extends InShardFolder {
+    private static final List<String> TEXT = List.of("jihgfedcbaabcdefghij");
 
     @Test
     void findsAnAlteredManifest() throws IOException {
-        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10)));
+        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10, TEXT)));
         Path manifest = folder.resolve("manifest.json");
         byte[] good = Files.readAllBytes(manifest);
         for (int at = 0; at < good.length; at++) {
@@ -67,7 +43,7 @@ class ManifestTest {
     void aManifestMayBeReformattedButNotSaySomethingTwice() throws IOException {
         String corpus = "gr\u00f6\u00dfe \ud83d\ude00 \"quoted\"\n";
         ShardSet written = ShardSet.commit(
-                store, corpus, TOKENIZER, Map.of("train", series("train", 10), "val", series("val", 10)));
+                store, corpus, TOKENIZER, Map.of("train", series("train", 10, TEXT), "val", series("val", 10, TEXT)));
         Path manifest = folder.resolve("manifest.json");
         String compact = Files.readString(manifest);
         Files.writeString(manifest, new JsonMapper().readTree(compact).toPrettyString());

@@ -3,35 +3,19 @@ package dev.kindling.data.shard;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.data.token.BpeTokenizer;
-import dev.kindling.data.token.CharTokenizer;
-import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Path;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Documents across the borders of series, shards and arrays. */
-class ShardSeriesTest {
-    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij".codePoints());
-
-    @TempDir
-    Path folder;
-
-    private ShardFolder store;
-
-    @BeforeEach
-    void makeFolder() {
-        store = new LocalShardFolder(folder);
-    }
-
+class ShardSeriesTest extends InShardFolder {
     @Test
     void endsWholeDocumentsWithEndOfText() {
         BpeTokenizer tokenizer = new BpeTokenizer();
@@ -73,7 +57,7 @@ class ShardSeriesTest {
             }
             ShardSet set = ShardSet.commit(store, "given", TOKENIZER, Map.of("train", shards));
             assertThat(ShardTest.all(set.tokens("train"))).isEqualTo(TOKENIZER.encode("abcdefghija"));
-            assertThat(ShardSetTest.lengths(set.documents("train"))).containsExactly(3L, 7L, 1L);
+            assertThat(DocumentLengths.of(set.documents("train"))).containsExactly(3L, 7L, 1L);
         }
     }
 
@@ -86,6 +70,7 @@ class ShardSeriesTest {
         ShardLayout layout = new ShardLayout(ShardHeader.VERSION, Short.BYTES, 1 << 26, 1);
         ByteBuffer list = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putInt(1 << 26);
         list.putInt(ShardLayout.checksum(list.array(), 0, Integer.BYTES, 0, layout.documentsBlock()));
+        Files.createDirectories(folder);
         for (ShardInfo shard : shards) {
             try (RandomAccessFile sparse =
                     new RandomAccessFile(folder.resolve(shard.name()).toFile(), "rw")) {
@@ -94,6 +79,6 @@ class ShardSeriesTest {
             }
         }
         ShardSet set = ShardSet.commit(store, "given", TOKENIZER, Map.of("train", shards));
-        assertThat(ShardSetTest.lengths(set.documents("train"))).containsExactly(40L << 26);
+        assertThat(DocumentLengths.of(set.documents("train"))).containsExactly(40L << 26);
     }
 }

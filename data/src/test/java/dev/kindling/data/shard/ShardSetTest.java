@@ -6,8 +6,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.kindling.data.DataException;
 import dev.kindling.data.StoreException;
-import dev.kindling.data.token.CharTokenizer;
-import dev.kindling.data.token.Tokenizer;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -19,34 +17,18 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-class ShardSetTest {
-    private static final Tokenizer TOKENIZER = CharTokenizer.of("abcdefghij".codePoints());
+class ShardSetTest extends InShardFolder {
     private static final List<String> TEXTS = List.of("abcdefg", "a", "", "bcd", "jihgfedcbaabcdefghij", "ab");
-
-    @TempDir
-    Path temporary;
-
-    private Path folder;
-    private ShardFolder store;
-
-    @BeforeEach
-    void makeFolder() {
-        folder = temporary.resolve("shards");
-        store = new LocalShardFolder(folder);
-    }
 
     @ParameterizedTest
     @ValueSource(ints = {1, 2, 3, 7, 10, 13, 32, 33, 100})
     void joinsShardsOfAnySize(int shardTokens) {
-        ShardSet written = ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", shardTokens)));
+        ShardSet written = ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", shardTokens, TEXTS)));
         for (ShardSet set : List.of(written, ShardSet.open(store), ShardSet.open(side(8)))) {
             TokenSequence tokens = set.tokens("train");
             int[] expected = TOKENIZER.encode(String.join("", TEXTS));
@@ -58,7 +40,7 @@ class ShardSetTest {
                     assertThat(dst).isEqualTo(Arrays.copyOfRange(expected, offset, offset + length));
                 }
             }
-            assertThat(lengths(set.documents("train"))).containsExactly(7L, 1L, 3L, 20L, 2L);
+            assertThat(DocumentLengths.of(set.documents("train"))).containsExactly(7L, 1L, 3L, 20L, 2L);
             assertThat(set.tokenizer()).isEqualTo(TOKENIZER);
             assertThat(set.shards()).hasSize((expected.length + shardTokens - 1) / shardTokens);
             assertThat(set.isCheckedByBlock()).isTrue();
@@ -66,15 +48,10 @@ class ShardSetTest {
         }
     }
 
-    private static void addDocument(ShardSeries series, String id, String text) {
-        series.add(id, text);
-        series.endDocument();
-    }
-
     @Test
     void putsTheSeriesOfSeveralTasksInOrder() {
-        List<ShardInfo> shards = new ArrayList<>(series("train-00000", 4));
-        shards.addAll(series("train-00001", 5));
+        List<ShardInfo> shards = new ArrayList<>(series("train-00000", 4, TEXTS));
+        shards.addAll(series("train-00001", 5, TEXTS));
         ShardSet set = ShardSet.commit(store, "c", TOKENIZER, Map.of("train", shards));
         String text = String.join("", TEXTS);
         assertThat(ShardTest.all(set.tokens("train"))).isEqualTo(TOKENIZER.encode(text + text));
@@ -83,7 +60,7 @@ class ShardSetTest {
 
     @Test
     void findsDamagedShardsByName() throws IOException {
-        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10)));
+        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10, TEXTS)));
         Path victim = folder.resolve("train-0002.bin");
         byte[] good = Files.readAllBytes(victim);
         Files.delete(victim);
@@ -104,7 +81,7 @@ class ShardSetTest {
         assertThat(set.isCheckedByBlock()).isFalse();
         assertThat(ShardTest.all(set.tokens("train"))).isEqualTo(TOKENIZER.encode(String.join("", TEXTS)));
         assertThat(TOKENIZER.decode(ShardTest.all(set.tokens("val")))).isEqualTo("abcdefg");
-        assertThat(lengths(set.documents("train"))).containsExactly(7L, 1L, 3L, 20L, 2L);
+        assertThat(DocumentLengths.of(set.documents("train"))).containsExactly(7L, 1L, 3L, 20L, 2L);
         verify(set);
 
         Files.createDirectories(folder);
@@ -123,11 +100,11 @@ class ShardSetTest {
 
     @Test
     void refusesAnUnfinishedFolderAndOneThatIsTaken() {
-        series("train", 10);
+        series("train", 10, TEXTS);
         assertThatThrownBy(() -> ShardSet.open(store))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("holds no finished shard set: manifest.json is missing; run prepare");
-        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10)));
+        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10, TEXTS)));
         assertThatThrownBy(() -> ShardSet.requireNew(store))
                 .isInstanceOf(DataException.class)
                 .hasMessageContaining("already holds a shard set; choose another folder");
@@ -176,7 +153,7 @@ class ShardSetTest {
 
     @Test
     void aStoreThatFailsForAWhileIsNoBadShard() {
-        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10)));
+        ShardSet.commit(store, "c", TOKENIZER, Map.of("train", series("train", 10, TEXTS)));
         AtomicBoolean down = new AtomicBoolean(true);
         ShardFolder failing = new ForwardingFolder(store) {
             @Override
@@ -237,19 +214,6 @@ class ShardSetTest {
                 .isInstanceOf(DataException.class)
                 .hasMessageContainingAll(name, whyWhenRead);
         set.tokens("train").copy(0, 10, new int[10], 0);
-    }
-
-    private List<ShardInfo> series(String prefix, int shardTokens) {
-        try (ShardSeries series = new ShardSeries(store, TOKENIZER, prefix, shardTokens)) {
-            TEXTS.forEach(text -> addDocument(series, text, text));
-            return series.finish();
-        }
-    }
-
-    static long[] lengths(DocumentIndex index) {
-        return IntStream.range(0, index.count())
-                .mapToLong(i -> index.end(i) - index.start(i))
-                .toArray();
     }
 
     private List<String> names() {

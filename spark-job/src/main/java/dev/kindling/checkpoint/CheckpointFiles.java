@@ -28,6 +28,7 @@ final class CheckpointFiles {
     static final String MODEL = CheckpointFormat.MODEL;
     static final String OPTIMIZER = "optimizer.safetensors";
     static final String STATE = CheckpointFormat.STATE;
+    private static final String PART = "part";
 
     /** The files with tensors. */
     static final List<String> ALL = List.of(MODEL, OPTIMIZER);
@@ -56,12 +57,18 @@ final class CheckpointFiles {
     }
 
     void write(Place place, Checkpoint checkpoint) throws IOException {
-        write(place, checkpoint, () -> true);
+        write(place, checkpoint, Optional.empty(), () -> true);
     }
 
-    /** The same; without the condition, {@code state.json} is not written, and false returned. */
-    boolean write(Place place, Checkpoint checkpoint, Condition condition) throws IOException {
+    /**
+     * The same; without the condition, {@code state.json} is not written, and false returned.
+     *
+     * @param part what {@code state.json} says of a checkpoint of pieces
+     */
+    boolean write(Place place, Checkpoint checkpoint, Optional<CheckpointPart> part, Condition condition)
+            throws IOException {
         ObjectNode body = checkpoint.state().toJson();
+        part.ifPresent(it -> body.set(PART, it.toJson()));
         ObjectNode files = body.putObject("files");
         files.set(MODEL, writeTensors(new Path(place.tensors, MODEL), model(checkpoint)));
         files.set(OPTIMIZER, writeTensors(new Path(place.tensors, OPTIMIZER), optimizer(checkpoint)));
@@ -134,7 +141,13 @@ final class CheckpointFiles {
         return state.state;
     }
 
-    private record ReadState(CheckpointState state, JsonNode files) {}
+    /** What {@code state.json} says of a checkpoint of pieces; empty for a whole one. */
+    Optional<CheckpointPart> part(Path directory) throws IOException {
+        JsonNode part = readState(directory).part;
+        return part.isMissingNode() ? Optional.empty() : Optional.of(CheckpointPart.fromJson(part));
+    }
+
+    private record ReadState(CheckpointState state, JsonNode files, JsonNode part) {}
 
     private ReadState readState(Path directory) throws IOException {
         Path path = new Path(directory, STATE);
@@ -147,7 +160,7 @@ final class CheckpointFiles {
         } catch (ModelFileException e) {
             throw new CheckpointException(e.getMessage(), e);
         }
-        return new ReadState(CheckpointState.fromJson(body, path.toString()), body.path("files"));
+        return new ReadState(CheckpointState.fromJson(body, path.toString()), body.path("files"), body.path(PART));
     }
 
     private ObjectNode writeTensors(Path path, SafeTensorsFile file) throws IOException {

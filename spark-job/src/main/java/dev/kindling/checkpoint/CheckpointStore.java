@@ -193,8 +193,13 @@ public final class CheckpointStore {
         if (newest.isEmpty()) {
             return OptionalLong.empty();
         }
-        long step = newest.get().state().step();
-        commit(newest.get().path(), step);
+        RescuedCheckpoints.Rescued found = newest.get();
+        long step = found.state().step();
+        if (found.joined().isPresent()) {
+            save(found.joined().get());
+        } else {
+            commit(found.directory(), step);
+        }
         return OptionalLong.of(step);
     }
 

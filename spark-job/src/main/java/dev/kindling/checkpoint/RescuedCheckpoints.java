@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -21,9 +22,10 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Checkpoints that ranks have written by themselves since their driver was gone: {@code
- * checkpoints/.rescued-step-0000257-rank-0/}, whole if it holds {@code state.json}. They are no checkpoints until a driver that
- * owns the run commits them, so there never are two writers of those. Beside them stand the empty folders by which ranks
- * tell each other what they hold, {@code .rescuing-step-0000257-rank-0/}, for as long as they are at it.
+ * checkpoints/.rescued-step-0000257-rank-0/}, whole if it holds {@code state.json}; where a state is divided over the ranks,
+ * one of each rank. They are no checkpoints until a driver that owns the run commits them, so there never are two writers of
+ * those. Beside them stand the empty folders by which ranks tell each other what they hold, {@code
+ * .rescuing-step-0000257-rank-0/}, for as long as they are at it.
  */
 public final class RescuedCheckpoints {
     private static final Logger LOG = LoggerFactory.getLogger(RescuedCheckpoints.class);
@@ -31,11 +33,20 @@ public final class RescuedCheckpoints {
     private static final String RESCUING = ".rescuing-";
     private static final Pattern NAME = Pattern.compile("\\.rescu(?:ed|ing)-step-(\\d+)-rank-(\\d+)");
     private static final long POLL_MILLIS = 100;
+    /** How long ranks that save what they hold may get no further, before training goes on without it. */
+    private static final Duration PATIENCE = Duration.ofSeconds(3);
 
     /** Whether the training that writes still owns the run. */
     public interface Ownership {
         boolean lasts() throws IOException;
     }
+
+    /**
+     * One of the ranks that save a state.
+     *
+     * @param training of all of them
+     */
+    public record Writer(String training, int rank, int ranks) {}
 
     private final Storage storage;
     private final CheckpointStore store;
@@ -68,29 +79,40 @@ public final class RescuedCheckpoints {
         storage.files().delete(path(RESCUING, step, rank), true);
     }
 
-    /** What ranks have announced and not retracted: the step by rank. */
-    public Map<Integer, Long> announced() throws IOException {
+    /** What ranks have announced and not retracted, or have written of {@code step}: the step by rank. */
+    public Map<Integer, Long> announced(long step) throws IOException {
         Map<Integer, Long> steps = new TreeMap<>();
-        for (Path path : all(RESCUING)) {
-            Matcher name = NAME.matcher(path.getName());
-            if (name.matches()) {
+        for (FileStatus status : store.statuses()) {
+            Matcher name = NAME.matcher(status.getPath().getName());
+            if (name.matches() && (isAnnouncement(status.getPath()) || step(status.getPath()) == step)) {
                 steps.put(Integer.parseInt(name.group(2)), Long.parseLong(name.group(1)));
             }
         }
         return steps;
     }
 
+    private static boolean isAnnouncement(Path path) {
+        return path.getName().startsWith(RESCUING);
+    }
+
     /**
      * Writes one, for the next driver.
      *
+     * @param shapes of the whole weights by name, where the checkpoint's tensors are pieces of them, see {@link
+     *     #nameOfPiece}; empty for a whole checkpoint
      * @param ownership asked before it becomes whole; without it nothing is left
      * @return where it is; empty if another training owns the run
      */
-    public Optional<Path> write(Checkpoint checkpoint, int rank, Ownership ownership) throws IOException {
-        Path path = path(RESCUED, checkpoint.state().step(), rank);
+    public Optional<Path> write(
+            Checkpoint checkpoint, Map<String, List<Long>> shapes, Writer writer, Ownership ownership)
+            throws IOException {
+        Path path = path(RESCUED, checkpoint.state().step(), writer.rank);
+        Optional<CheckpointPart> part = shapes.isEmpty()
+                ? Optional.empty()
+                : Optional.of(new CheckpointPart(writer.training, writer.rank, writer.ranks, shapes));
         try {
             storage.files().mkdirs(path);
-            if (files.write(new CheckpointFiles.Place(path, path), checkpoint, ownership::lasts)) {
+            if (files.write(new CheckpointFiles.Place(path, path), checkpoint, part, ownership::lasts)) {
                 return Optional.of(path);
             }
             storage.files().delete(path, true);
@@ -101,34 +123,81 @@ public final class RescuedCheckpoints {
         }
     }
 
-    /** The newest one that is whole and sound, if it is of a later step than {@code committed}. */
+    /** What a checkpoint of pieces calls those elements of a tensor that begin at {@code first}. */
+    public static String nameOfPiece(String tensor, long first) {
+        return CheckpointPart.piece(tensor, first);
+    }
+
+    /** The newest that is whole and sound, if it is of a later step than {@code committed}. */
     Optional<Rescued> newest(long committed) throws IOException {
-        List<Path> whole = new ArrayList<>();
-        for (Path path : all(RESCUED)) {
-            if (step(path) > committed && store.isCommitted(path)) {
-                whole.add(path);
-            }
-        }
-        whole.sort(Comparator.comparingLong(RescuedCheckpoints::step).reversed());
-        for (Path path : whole) {
+        for (List<Path> together : whole(committed)) {
             try {
-                return Optional.of(new Rescued(path, files.verify(path)));
+                return Optional.of(sound(together));
             } catch (CheckpointException e) {
-                LOG.warn("passed over {}: {}", path, e.getMessage());
+                LOG.warn("passed over {}: {}", together, e.getMessage());
             }
         }
         return Optional.empty();
     }
 
-    /** A checkpoint that waits for its commit. */
-    record Rescued(Path path, CheckpointState state) {}
+    private Rescued sound(List<Path> directories) throws IOException {
+        List<CheckpointState> states = new ArrayList<>();
+        for (Path directory : directories) {
+            states.add(files.verify(directory));
+        }
+        Optional<CheckpointPart> part = files.part(directories.get(0));
+        return new Rescued(
+                directories.get(0),
+                states.get(0),
+                part.isPresent()
+                        ? Optional.of(JoinedParts.of(
+                                storage, directories, states.get(0), part.get().shapes()))
+                        : Optional.empty());
+    }
 
-    /** Waits until no rank is at it any more, or none has got any further for {@code patience}. */
-    public void await(Duration patience) throws IOException {
+    /**
+     * A checkpoint that waits for its commit.
+     *
+     * @param directory of the whole, or of the first part
+     * @param joined what all parts make up; empty where there are none
+     */
+    record Rescued(Path directory, CheckpointState state, Optional<Checkpoint> joined) {}
+
+    /** Directories that make up a checkpoint together, one or the parts of all ranks by rank; the newest ones first. */
+    private List<List<Path>> whole(long committed) throws IOException {
+        List<List<Path>> whole = new ArrayList<>();
+        Map<String, SortedMap<Integer, Path>> parts = new HashMap<>();
+        for (Path path : all(RESCUED)) {
+            if (step(path) <= committed || !store.isCommitted(path)) {
+                continue;
+            }
+            try {
+                Optional<CheckpointPart> part = files.part(path);
+                if (part.isEmpty()) {
+                    whole.add(List.of(path));
+                    continue;
+                }
+                SortedMap<Integer, Path> others =
+                        parts.computeIfAbsent(step(path) + " " + part.get().training(), key -> new TreeMap<>());
+                others.put(part.get().rank(), path);
+                if (others.size() == part.get().ranks()) {
+                    whole.add(List.copyOf(others.values()));
+                }
+            } catch (CheckpointException e) {
+                LOG.warn("passed over {}: {}", path, e.getMessage());
+            }
+        }
+        whole.sort(Comparator.<List<Path>>comparingLong(paths -> step(paths.get(0)))
+                .reversed());
+        return whole;
+    }
+
+    /** Waits until no rank is at it any more, or none has got any further for a while. */
+    public void await() throws IOException {
         Map<String, Long> before = Map.of();
         long moved = System.nanoTime();
         Map<String, Long> now = unfinished();
-        while (!now.isEmpty() && System.nanoTime() - moved < patience.toNanos()) {
+        while (!now.isEmpty() && System.nanoTime() - moved < PATIENCE.toNanos()) {
             if (!now.equals(before)) {
                 moved = System.nanoTime();
                 before = now;

@@ -34,25 +34,30 @@ final class SafeTensors {
         } catch (ModelFileException e) {
             throw new CheckpointException(e.getMessage(), e);
         }
-        ByteBuffer piece = ByteBuffer.allocate((int) Math.min(fileBytes, PIECE * Float.BYTES))
-                .order(ByteOrder.LITTLE_ENDIAN);
         for (SafeTensorsHeader.Entry entry : header.tensors()) {
-            boolean half = entry.dtype().equals("BF16");
-            if (!half && !entry.dtype().equals("F32")) {
-                throw new CheckpointException(name + " cannot be read: tensor " + entry.name() + " is " + entry.dtype()
-                        + ", not F32 or BF16; convert it first");
+            copy(in, entry, name, target.begin(entry.name(), entry.shape()));
+        }
+    }
+
+    /** Hands out the elements of a tensor, at whose first byte {@code in} is. */
+    static void copy(InputStream in, SafeTensorsHeader.Entry entry, String name, TensorContent.Sink sink)
+            throws IOException {
+        boolean half = entry.dtype().equals("BF16");
+        if (!half && !entry.dtype().equals("F32")) {
+            throw new CheckpointException(name + " cannot be read: tensor " + entry.name() + " is " + entry.dtype()
+                    + ", not F32 or BF16; convert it first");
+        }
+        long left = entry.end() - entry.begin();
+        ByteBuffer piece =
+                ByteBuffer.allocate((int) Math.min(left, PIECE * Float.BYTES)).order(ByteOrder.LITTLE_ENDIAN);
+        for (; left > 0; left -= piece.limit()) {
+            int bytes = (int) Math.min(left, piece.capacity());
+            if (in.readNBytes(piece.array(), 0, bytes) < bytes) {
+                throw new CheckpointException(
+                        name + " is damaged: it ends within a tensor; use another checkpoint or write this file again");
             }
-            TensorContent.Sink sink = target.begin(entry.name(), entry.shape());
-            for (long left = entry.end() - entry.begin(); left > 0; ) {
-                int bytes = (int) Math.min(left, PIECE * Float.BYTES);
-                if (in.readNBytes(piece.array(), 0, bytes) < bytes) {
-                    throw new CheckpointException(name
-                            + " is damaged: it ends within a tensor; use another checkpoint or write this file again");
-                }
-                piece.clear().limit(bytes);
-                sink.take(half ? widened(piece.asShortBuffer()) : piece.asFloatBuffer());
-                left -= bytes;
-            }
+            piece.clear().limit(bytes);
+            sink.take(half ? widened(piece.asShortBuffer()) : piece.asFloatBuffer());
         }
     }
 

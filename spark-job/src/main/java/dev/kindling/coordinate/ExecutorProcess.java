@@ -82,8 +82,11 @@ public final class ExecutorProcess {
         LOG.warn("ended by driver's loss: this executor saves what its rank holds, where nobody else does");
         try {
             if (rank != null) {
-                rank.stop("its driver is gone");
-                awaitEnd();
+                rank.orphaned();
+                if (!awaitEnd()) {
+                    rank.stop("its driver is gone, and its step takes longer than " + LEAVE_MILLIS + " ms");
+                    awaitEnd();
+                }
             }
             JobPlace.Kept kept = CoordinatorEndpoint.retained().take(job.get());
             if (kept != null) {
@@ -94,11 +97,13 @@ public final class ExecutorProcess {
         }
     }
 
-    private static synchronized void awaitEnd() throws InterruptedException {
+    /** Waits, bounded, until the rank has left; whether it has. */
+    private static synchronized boolean awaitEnd() throws InterruptedException {
         long end = System.nanoTime() + LEAVE_MILLIS * 1_000_000L;
         while (running != null && System.nanoTime() - end < 0) {
             ExecutorProcess.class.wait(POLL_MILLIS);
         }
+        return running == null;
     }
 
     /** Whether the driver of a job answers no more; one that ends together with this process still may for a moment. */

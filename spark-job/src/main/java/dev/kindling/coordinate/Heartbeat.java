@@ -21,6 +21,8 @@ final class Heartbeat implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Heartbeat.class);
     /** Collectives ask every 50 ms while they wait; a rank that has not asked for so long does something else. */
     private static final long WAITING_NANOS = 500_000_000;
+
+    private static final String ORPHANED = "its driver is gone";
     /** Collections, not the cycles of a collector that works beside the program. */
     private static final List<GarbageCollectorMXBean> COLLECTORS =
             ManagementFactory.getGarbageCollectorMXBeans().stream()
@@ -37,6 +39,8 @@ final class Heartbeat implements AutoCloseable {
     private final AtomicLong moves = new AtomicLong();
     private volatile long waitedAt = System.nanoTime() - WAITING_NANOS;
     private volatile String stopReason;
+    private volatile boolean stepsTogether;
+    private volatile boolean orphaned;
     /** Guarded by this: after {@link #close} the owner runs other tasks, which no order to stop may interrupt. */
     private boolean closed;
 
@@ -53,21 +57,27 @@ final class Heartbeat implements AutoCloseable {
         thread.start();
     }
 
-    /** From the owner only. */
+    /** From the owner only; throws as {@link #check}. */
     void stepReached(long step) {
         this.step = step;
         moves.incrementAndGet();
+        if (orphaned) {
+            stop(ORPHANED);
+        }
+        check();
     }
 
-    /** From the owner only. */
+    /** From the owner only; throws as {@link #check}. */
     void enter(String stage) {
         this.stage = stage;
         moves.incrementAndGet();
+        check();
     }
 
-    /** The rank is in a collective and waits for its peers. */
+    /** The rank is in a collective and waits for its peers; throws as {@link #check}. */
     void waitsForPeers() {
         waitedAt = System.nanoTime();
+        check();
     }
 
     /** @throws FencedException when this rank must stop */
@@ -89,6 +99,19 @@ final class Heartbeat implements AutoCloseable {
         if (stopReason == null && !closed) {
             stopReason = "rank " + rank + " of generation " + generation.number() + " must stop: " + reason;
             owner.interrupt();
+        }
+    }
+
+    /** See {@link RankSession#finishesStepsTogether}. */
+    void finishesStepsTogether() {
+        stepsTogether = true;
+    }
+
+    /** See {@link RankSession#orphaned}. */
+    void orphaned() {
+        orphaned = true;
+        if (!stepsTogether) {
+            stop(ORPHANED);
         }
     }
 

@@ -98,7 +98,6 @@ public final class RankSession implements AutoCloseable {
     /** Says that {@code step} is done; the stall watchdog starts anew. Throws as {@link #check()}. Cheap. */
     public void stepReached(long step) {
         heartbeat.stepReached(step);
-        check();
     }
 
     /**
@@ -107,7 +106,6 @@ public final class RankSession implements AutoCloseable {
      */
     public void enter(String stage) {
         heartbeat.enter(stage);
-        check();
     }
 
     /**
@@ -192,12 +190,7 @@ public final class RankSession implements AutoCloseable {
     }
 
     Group group(List<Peer> peers) {
-        return new Group(generation.number(), rank, peers, limits.allReduce(), this::waitForPeers);
-    }
-
-    private void waitForPeers() {
-        heartbeat.waitsForPeers();
-        check();
+        return new Group(generation.number(), rank, peers, limits.allReduce(), heartbeat::waitsForPeers);
     }
 
     /**
@@ -209,7 +202,17 @@ public final class RankSession implements AutoCloseable {
         return ask(new RankMessage.MayEnd(generation.number(), rank)) instanceof DriverReply.Ok;
     }
 
-    /** Has this rank leave, as by an order of the driver's. */
+    /** Says that a finished step is of use only where all ranks have finished it. */
+    public void finishesStepsTogether() {
+        heartbeat.finishesStepsTogether();
+    }
+
+    /** Has this rank leave now that its driver is gone: after its step where ranks finish steps together, else at once. */
+    void orphaned() {
+        heartbeat.orphaned();
+    }
+
+    /** Has this rank leave at once, as by an order of the driver's. */
     void stop(String reason) {
         heartbeat.stop(reason);
     }

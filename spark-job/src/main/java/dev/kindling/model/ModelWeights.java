@@ -3,9 +3,11 @@ package dev.kindling.model;
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointState;
+import dev.kindling.checkpoint.RescuedCheckpoints;
 import dev.kindling.checkpoint.TensorTarget;
 import dev.kindling.interop.TensorContent;
 import dev.kindling.nn.parameter.Parameters;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.optim.AdamW;
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -46,8 +48,42 @@ public final class ModelWeights {
         return contents;
     }
 
+    /** What lies in some ranges of the flat buffers, of which the snapshot has the values, as a checkpoint of pieces. */
+    public Checkpoint pieces(CheckpointState state, Snapshot snapshot, List<Range> ranges) {
+        Map<String, TensorContent> moments = pieces("m.", snapshot.first(), ranges);
+        moments.putAll(pieces("v.", snapshot.second(), ranges));
+        return new Checkpoint(state, pieces("", snapshot.weights(), ranges), moments);
+    }
+
+    private Map<String, TensorContent> pieces(String prefix, FlatValues flat, List<Range> ranges) {
+        Map<String, TensorContent> pieces = new LinkedHashMap<>();
+        for (Parameters.Entry entry : parameters.entries()) {
+            Range saved = new Range(entry.offset(), count(savedShape(entry)));
+            for (Range range : ranges) {
+                Range piece = saved.intersect(range);
+                if (piece.length() > 0) {
+                    pieces.put(
+                            RescuedCheckpoints.nameOfPiece(prefix + entry.name(), piece.offset() - entry.offset()),
+                            content(List.of(piece.length()), piece.offset(), flat));
+                }
+            }
+        }
+        return pieces;
+    }
+
+    /** The shapes of all weights in files, by name. */
+    public Map<String, List<Long>> shapes() {
+        Map<String, List<Long>> shapes = new LinkedHashMap<>();
+        parameters.entries().forEach(entry -> shapes.put(entry.name(), savedShape(entry)));
+        return shapes;
+    }
+
+    private static long count(List<Long> shape) {
+        return shape.stream().reduce(1L, Math::multiplyExact);
+    }
+
     private static TensorContent content(List<Long> shape, long offset, FlatValues flat) {
-        long count = shape.stream().reduce(1L, Math::multiplyExact);
+        long count = count(shape);
         return new TensorContent(shape, sink -> {
             FloatBuffer piece = FloatBuffer.allocate((int) Math.min(PIECE, count));
             for (long at = 0; at < count; at += PIECE) {

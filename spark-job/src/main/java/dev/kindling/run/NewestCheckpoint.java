@@ -6,7 +6,6 @@ import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.DataException;
 import dev.kindling.storage.NoSpaceException;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.Locale;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
@@ -15,9 +14,6 @@ import org.slf4j.LoggerFactory;
 /** The newest checkpoint of a run that is being trained, on its driver, which commits them. Used by one thread at a time. */
 public final class NewestCheckpoint {
     private static final Logger LOG = LoggerFactory.getLogger(NewestCheckpoint.class);
-
-    /** How long ranks that save what they hold may get no further, before training goes on without it. */
-    private static final Duration RESCUE_PATIENCE = Duration.ofSeconds(3);
 
     private final RunDirectory run;
     private final CheckpointStore store;
@@ -67,7 +63,7 @@ public final class NewestCheckpoint {
     /** The step of the newest one that is whole, 0 without one, after reading it through; damaged ones are passed over. */
     public long verified() {
         try {
-            store.rescued().await(RESCUE_PATIENCE);
+            store.rescued().await();
             stepWithRescued();
             CheckpointStore.Recovery recovery = store.latestValid();
             recovery.skipped().forEach(line -> {

@@ -3,6 +3,7 @@ package dev.kindling.train;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.kindling.allreduce.Rounding;
 import dev.kindling.checkpoint.CheckpointState;
+import dev.kindling.checkpoint.RescuedCheckpoints;
 import dev.kindling.config.ClusterSection.Compression;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.JobPlace;
@@ -16,6 +17,7 @@ import dev.kindling.exchange.HeldParts;
 import dev.kindling.exchange.RoundingSchedule;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.model.ModelWeights;
+import dev.kindling.model.Snapshot;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.parameter.OptimizerShard;
 import dev.kindling.prepare.ShardPreparation;
@@ -28,6 +30,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
@@ -116,14 +119,14 @@ final class Seat implements JobPlace.Kept {
 
     /** What this process holds for a generation whose rank here updates {@code shard}. */
     HeldState held(OptimizerShard shard) {
-        if (model == null || !haveSameParts(shard, model.shard())) {
-            return HeldState.NOTHING;
-        }
-        OptionalLong step = model.settled();
-        boolean whole = step.isPresent() && step.getAsLong() > 0 && residualsAreEmpty(step.getAsLong());
-        return whole
-                ? new HeldState(step.getAsLong(), shard.ranks(), model.shard().kept())
-                : HeldState.NOTHING;
+        long step = model != null && haveSameParts(shard, model.shard()) ? finishedStep() : 0;
+        return step > 0 ? new HeldState(step, shard.ranks(), model.shard().kept()) : HeldState.NOTHING;
+    }
+
+    /** The number of steps after which the state here is, 0 where it is that of no step or residuals belong to it. */
+    private long finishedStep() {
+        long step = model.settled().orElse(0);
+        return step > 0 && residualsAreEmpty(step) ? step : 0;
     }
 
     /** Whether what one rank keeps can become what another one does: all of it, or parts of which there are copies. */
@@ -253,11 +256,19 @@ final class Seat implements JobPlace.Kept {
         }
         try (TensorReader reader = device.reader()) {
             reader.follow();
-            long step = held(OptimizerShard.WHOLE).step();
-            rescue.run(
-                    step,
-                    committed -> new ModelWeights(model.parameters())
-                            .checkpoint(state(step, rescue.ranks(), reportsAfter(committed)), model.snapshot(reader)));
+            RescuedCheckpoints.Writer writer = rescue.writer();
+            OptimizerShard shard = model.shard();
+            boolean divided = shard.ranks() > 1;
+            boolean own = !divided || (shard.rank() == writer.rank() && shard.ranks() == writer.ranks());
+            long step = own ? finishedStep() : 0; // else what the rank before has left is of another division
+            ModelWeights weights = new ModelWeights(model.parameters());
+            rescue.run(new Rescue.Held(step, divided ? weights.shapes() : Map.of()), committed -> {
+                CheckpointState state = state(step, writer.ranks(), reportsAfter(committed));
+                Snapshot snapshot = model.snapshot(reader);
+                return divided
+                        ? weights.pieces(state, snapshot, model.parameters().own())
+                        : weights.checkpoint(state, snapshot);
+            });
         } catch (IOException | RuntimeException | Error e) {
             LOG.error("the last finished step could not be saved; the last checkpoint remains", e);
         } catch (InterruptedException e) {

@@ -11,7 +11,7 @@ import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.KernelForecast;
 import dev.kindling.exchange.HeldParts;
 import dev.kindling.exchange.StateHandover;
-import dev.kindling.model.DeviceFloats;
+import dev.kindling.model.FlatValues;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.model.HostRoom;
 import dev.kindling.model.Snapshot;
@@ -19,13 +19,16 @@ import dev.kindling.nn.Gpt;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.nn.parameter.OptimizerShard;
 import dev.kindling.nn.parameter.Parameters;
+import dev.kindling.nn.parameter.Parameters.Range;
 import dev.kindling.optim.AdamW;
 import dev.kindling.plan.MemoryFit;
 import dev.kindling.plan.PlannedRank;
 import dev.kindling.tensor.DeviceMemoryException;
 import dev.kindling.tensor.Tensor;
+import java.nio.FloatBuffer;
 import java.util.List;
 import java.util.OptionalLong;
+import java.util.function.Function;
 import java.util.stream.IntStream;
 
 /**
@@ -195,13 +198,27 @@ final class TrainedModel {
         changed(step);
     }
 
-    /** Weights and moments as they are, for as long as no step changes them: of a model that is not sharded. */
+    /** Weights and moments as they are, for as long as no step changes them: of {@link Parameters#kept}. */
     Snapshot snapshot(TensorReader reader) {
-        Device device = memory.device();
         return new Snapshot(
-                new DeviceFloats(device, parameters.master(), reader),
-                new DeviceFloats(device, adamW.firstMoments(), reader),
-                new DeviceFloats(device, adamW.secondMoments(), reader));
+                new KeptFloats(parameters::master, reader),
+                new KeptFloats(range -> kept(adamW.firstMoments(), range), reader),
+                new KeptFloats(range -> kept(adamW.secondMoments(), range), reader));
+    }
+
+    private Tensor kept(Tensor moments, Range range) {
+        return moments.slice(0, parameters.kept().offset(range), range.length());
+    }
+
+    /** Values of the weights that this rank updates. */
+    private record KeptFloats(Function<Range, Tensor> tensors, TensorReader reader) implements FlatValues {
+        @Override
+        public void read(long offset, FloatBuffer to) {
+            reader.read(tensors.apply(new Range(offset, to.remaining())), to);
+        }
+
+        @Override
+        public void close() {}
     }
 
     /** The history that FP8 makes its scales from, for a checkpoint; empty in other precisions. */

@@ -71,6 +71,9 @@ final class Trainer {
         HeldParts parts = start.holders().isEmpty() ? new HeldParts() : seat.parts(start.step());
         source.readAhead(rank.member().startStep(), Replica.share(config, rank.ranks()));
         replica = replica(arena);
+        if (replica.sharded()) {
+            rank.member().finishesStepsTogether();
+        }
         sdpa = replica.sdpa();
         weights = new ModelWeights(replica.parameters());
         beginning = new Beginning(config, rank, replica, weights, start, parts);

@@ -4,6 +4,7 @@ import dev.kindling.allreduce.AllReduce;
 import dev.kindling.allreduce.link.AllReduceException;
 import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.RescuedCheckpoints;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.GenerationBody;
@@ -139,8 +140,7 @@ public record TrainingBody(TrainConfig config, String run, String shards, String
                 store.rescued(),
                 () -> directory.isOwnedBy(training),
                 store::newestStep,
-                member.rank(),
-                ranks.worldSize()));
+                new RescuedCheckpoints.Writer(training, member.rank(), ranks.worldSize())));
         return new Trainer(config, new Trainer.Rank(member, ranks, seat, set, store, clock), arena).run();
     }
 }

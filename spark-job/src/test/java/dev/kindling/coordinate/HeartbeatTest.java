@@ -28,6 +28,23 @@ class HeartbeatTest {
         }
     }
 
+    @Test
+    void withoutADriverARankLeavesAtOnceOrAfterAStepThatAllFinishTogether() {
+        try (Heartbeat alone = ofThisThread()) {
+            alone.orphaned();
+            assertThat(Thread.interrupted()).isTrue();
+            assertThatThrownBy(alone::check).hasMessageContaining("its driver is gone");
+        }
+        try (Heartbeat together = ofThisThread()) {
+            together.finishesStepsTogether();
+            together.orphaned();
+            together.waitsForPeers();
+            together.check();
+            assertThatThrownBy(() -> together.stepReached(8)).hasMessageContaining("its driver is gone");
+            assertThat(Thread.interrupted()).isTrue();
+        }
+    }
+
     /** A rank's thread that an interrupt reaches a moment after it was sent. */
     private static final class SlowlyInterrupted extends Thread {
         private final CountDownLatch sent = new CountDownLatch(1);

@@ -8,6 +8,7 @@ import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointException;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.RescuedCheckpoints;
 import dev.kindling.device.Device;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Precision;
@@ -82,6 +83,14 @@ class ModelWeightsTest {
                 OptionalLong.empty());
     }
 
+    private static float[] randoms(Random random, long count) {
+        float[] values = new float[(int) count];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = random.nextFloat();
+        }
+        return values;
+    }
+
     @ParameterizedTest
     @EnumSource(names = {"F32", "BF16"})
     void writtenFromMemoryAndLoadedByShardsTheyAreTheSame(DType type) throws IOException {
@@ -89,11 +98,7 @@ class ModelWeightsTest {
             whole.parameters.initialise(3);
             Random random = new Random(5);
             for (Tensor moments : List.of(whole.adamW.firstMoments(), whole.adamW.secondMoments())) {
-                float[] values = new float[(int) moments.count()];
-                for (int i = 0; i < values.length; i++) {
-                    values[i] = random.nextFloat();
-                }
-                whole.device.upload(values, moments);
+                whole.device.upload(randoms(random, moments.count()), moments);
             }
             CheckpointStore store = store();
             try (Snapshot snapshot = Snapshot.onHost(whole.parameters.count())) {
@@ -124,6 +129,36 @@ class ModelWeightsTest {
                 }
             }
         }
+    }
+
+    /** What is written without a driver where the state is divided over three ranks. */
+    @ParameterizedTest
+    @EnumSource
+    void thePiecesOfAllRanksMakeUpTheSameFiles(OptimizerShard.Cut cut) throws IOException {
+        CheckpointStore store = store();
+        for (int r = 0; r < 3; r++) {
+            try (Rank rank = new Rank(MODEL, new OptimizerShard(cut, r, 3), DType.F32);
+                    Snapshot snapshot = Snapshot.onHost(rank.parameters.count())) {
+                float[] values = randoms(new Random(5), rank.parameters.count());
+                snapshot.all().forEach(flat -> ((FlatTarget) flat).take(0, FloatBuffer.wrap(values)));
+                ModelWeights weights = new ModelWeights(rank.parameters);
+                Checkpoint pieces = weights.pieces(state(), snapshot, rank.parameters.own());
+                assertThat(store.commitRescued()).isEmpty();
+                assertThat(store.rescued()
+                                .write(
+                                        pieces,
+                                        weights.shapes(),
+                                        new RescuedCheckpoints.Writer("this", r, 3),
+                                        () -> true))
+                        .isPresent();
+                if (r == 2) {
+                    assertThat(store.commitRescued()).hasValue(7);
+                    Checkpoint whole = weights.checkpoint(state(), snapshot);
+                    assertThat(store.committedAs(whole)).contains(state());
+                }
+            }
+        }
+        assertThat(run.toFile().list()).containsExactly("step-0000007");
     }
 
     @Test

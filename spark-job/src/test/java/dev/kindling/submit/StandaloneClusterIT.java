@@ -60,7 +60,7 @@ class StandaloneClusterIT {
     /**
      * With reduction by a tree the weights do not depend on how many ranks trained, and so not on the fault. The training
      * has no end of its own: it goes on until the third worker's executor has come, however long that takes. Then its driver
-     * is killed, and a resume goes on from the step that its executors have saved.
+     * is killed, and a resume goes on from the step that its executors have saved, each of them its part of it.
      */
     @Test
     void aKilledWorkerCostsARankUntilAnotherOneComes() throws Exception {
@@ -111,6 +111,8 @@ class StandaloneClusterIT {
         List<String> options = new ArrayList<>(List.of(
                 "--set",
                 "train.reduction=tree",
+                "--set",
+                "train.zero=1",
                 "--set",
                 "train.global_batch=64",
                 "--set",

@@ -4,9 +4,11 @@ import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.RescuedCheckpoints;
 import java.io.IOException;
 import java.util.Collections;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
@@ -14,8 +16,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * What a rank does when its driver is gone and its process is about to end. All ranks tell each other, in the folder of the
- * checkpoints, which step they hold; the one with the newest, of several the lowest, writes it there. Only a driver that owns
- * the run makes it a checkpoint.
+ * checkpoints, which step they hold. Where each of them has the whole state, the one with the newest, of several the lowest,
+ * writes it there; where it is divided over them, every rank writes its part, if all have the same step. Only a driver that
+ * owns the run makes it a checkpoint.
  *
  * @param committed the step of the newest checkpoint, which need not be written
  */
@@ -23,11 +26,12 @@ public record Rescue(
         RescuedCheckpoints checkpoints,
         RescuedCheckpoints.Ownership ownership,
         Committed committed,
-        int rank,
-        int ranks) {
+        RescuedCheckpoints.Writer writer) {
     private static final Logger LOG = LoggerFactory.getLogger(Rescue.class);
     /** How long to wait for what the others hold, and as many milliseconds more as there are ranks. */
     private static final long ELECTION_MILLIS = 1_500;
+    /** The same where all are needed, some of which may still be at the end of their step. */
+    private static final long ALL_MILLIS = 10_000;
 
     private static final long POLL_MILLIS = 10;
 
@@ -36,60 +40,82 @@ public record Rescue(
         long step() throws IOException;
     }
 
+    /**
+     * What a rank holds.
+     *
+     * @param step the number of steps done; 0 where nothing of it could be written
+     * @param shapes of the whole weights by name, where the rank has pieces of them; else empty
+     */
+    public record Held(long step, Map<String, List<Long>> shapes) {
+        boolean isPart() {
+            return !shapes.isEmpty();
+        }
+    }
+
     /** Makes what is to be written, when it is known that it is. */
     public interface Source {
         Checkpoint checkpoint(long committed) throws IOException;
     }
 
-    /**
-     * Writes what this rank holds, if it is the one to do so.
-     *
-     * @param step the number of steps done; 0 where it holds nothing that could be written
-     */
-    public void run(long step, Source source) throws IOException, InterruptedException {
-        checkpoints.announce(rank, step);
+    /** Writes what this rank holds, if that is to be. */
+    public void run(Held held, Source source) throws IOException, InterruptedException {
+        checkpoints.announce(writer.rank(), held.step());
         try {
-            Optional<String> whyNot = whyNot(step);
+            Optional<String> whyNot = whyNot(held);
             if (whyNot.isPresent()) {
-                LOG.info("rank {} saves nothing: {}", rank, whyNot.get());
+                LOG.info("rank {} saves nothing: {}", writer.rank(), whyNot.get());
                 return;
             }
-            Optional<Path> written = checkpoints.write(source.checkpoint(committed.step()), rank, ownership);
+            Optional<Path> written =
+                    checkpoints.write(source.checkpoint(committed.step()), held.shapes(), writer, ownership);
             LOG.warn(
                     "rank {}: {}",
-                    rank,
-                    written.map(path -> "step " + step + " is saved in " + path + "; --resume goes on from it")
-                            .orElse("another training owns the run, so step " + step + " is not saved"));
+                    writer.rank(),
+                    written.map(path -> "step " + held.step() + " is saved in " + path + "; --resume goes on from it")
+                            .orElse("another training owns the run, so step " + held.step() + " is not saved"));
         } finally {
-            checkpoints.retract(rank, step);
+            checkpoints.retract(writer.rank(), held.step());
         }
     }
 
-    private Optional<String> whyNot(long step) throws IOException, InterruptedException {
-        Map<Integer, Long> held = everyone(step);
-        long newest = Collections.max(held.values());
-        int chosen = held.entrySet().stream()
-                .filter(each -> each.getValue() == newest)
-                .mapToInt(Map.Entry::getKey)
-                .min()
-                .orElseThrow();
+    private Optional<String> whyNot(Held held) throws IOException, InterruptedException {
+        Map<Integer, Long> steps = everyone(held);
+        long newest = Collections.max(steps.values());
         if (newest == 0) {
             return Optional.of("no rank holds a whole state; the last checkpoint remains");
         }
-        if (chosen != rank) {
-            return Optional.of(String.format(Locale.ROOT, "rank %d saves step %d", chosen, newest));
+        if (held.isPart()) {
+            boolean all =
+                    steps.size() == writer.ranks() && Set.copyOf(steps.values()).size() == 1;
+            if (!all) {
+                return Optional.of(String.format(
+                        Locale.ROOT,
+                        "the parts of all %d ranks after the same step are needed, and there are those after %s by rank; the last checkpoint remains",
+                        writer.ranks(),
+                        steps));
+            }
+        } else {
+            int chosen = steps.entrySet().stream()
+                    .filter(each -> each.getValue() == newest)
+                    .mapToInt(Map.Entry::getKey)
+                    .min()
+                    .orElseThrow();
+            if (chosen != writer.rank()) {
+                return Optional.of(String.format(Locale.ROOT, "rank %d saves step %d", chosen, newest));
+            }
         }
         return newest <= committed.step() ? Optional.of("step " + newest + " is in a checkpoint") : Optional.empty();
     }
 
     /** What the ranks hold, as far as they say so in time; what has been said stays. */
-    private Map<Integer, Long> everyone(long own) throws IOException, InterruptedException {
-        Map<Integer, Long> held = new TreeMap<>(Map.of(rank, own));
-        long end = System.nanoTime() + (ELECTION_MILLIS + ranks) * 1_000_000L;
-        while (held.size() < ranks && System.nanoTime() - end < 0) {
-            Thread.sleep(Math.max(POLL_MILLIS, ranks));
-            held.putAll(checkpoints.announced());
+    private Map<Integer, Long> everyone(Held own) throws IOException, InterruptedException {
+        Map<Integer, Long> steps = new TreeMap<>(Map.of(writer.rank(), own.step()));
+        long millis = (own.isPart() ? ALL_MILLIS : ELECTION_MILLIS) + writer.ranks();
+        long end = System.nanoTime() + millis * 1_000_000L;
+        while (steps.size() < writer.ranks() && System.nanoTime() - end < 0) {
+            Thread.sleep(Math.max(POLL_MILLIS, writer.ranks()));
+            steps.putAll(checkpoints.announced(own.step()));
         }
-        return held;
+        return steps;
     }
 }

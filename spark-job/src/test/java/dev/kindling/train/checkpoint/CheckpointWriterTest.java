@@ -3,24 +3,17 @@ package dev.kindling.train.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import com.fasterxml.jackson.databind.node.JsonNodeFactory;
-import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointException;
-import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.checkpoint.FullDisk;
 import dev.kindling.checkpoint.LoadedTensors;
 import dev.kindling.coordinate.message.Limits;
-import dev.kindling.interop.TensorContent;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Map;
-import java.util.OptionalDouble;
-import java.util.OptionalLong;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
 import org.apache.hadoop.conf.Configuration;
@@ -38,30 +31,12 @@ class CheckpointWriterTest {
     @TempDir
     private Path run;
 
-    private static CheckpointStore store(Path run, Storage storage) {
-        return new CheckpointStore(storage, new org.apache.hadoop.fs.Path(run.resolve("checkpoints") + ""), 3);
-    }
-
     private CheckpointStore store() throws IOException {
-        return store(run, Storage.of(new org.apache.hadoop.fs.Path(run.toString()), HADOOP));
-    }
-
-    static Checkpoint snapshot(long step) {
-        CheckpointState state = new CheckpointState(
-                step,
-                JsonNodeFactory.instance.objectNode(),
-                JsonNodeFactory.instance.objectNode(),
-                7,
-                step * 8,
-                2,
-                OptionalDouble.empty(),
-                OptionalLong.empty());
-        TensorContent tensor = LoadedTensors.tensor(new float[] {step, 2, 3}, 0, 3);
-        return new Checkpoint(state, Map.of("wte.weight", tensor), Map.of("m.wte.weight", tensor));
+        return TestCheckpoints.store(run);
     }
 
     private static void save(CheckpointWriter writer, long step) throws IOException {
-        writer.begin(step, () -> writer.write(snapshot(step)));
+        writer.begin(step, () -> writer.write(TestCheckpoints.snapshot(step)));
     }
 
     private List<String> files() throws IOException {
@@ -142,8 +117,8 @@ class CheckpointWriterTest {
     @Test
     void aFullDiskSurfacesAtTheNextStepAndTheLastGoodCheckpointStays() throws Exception {
         CheckpointStore first = store();
-        first.commit(first.stage(snapshot(10)), 10);
-        CheckpointStore full = store(run, new Storage(new FullDisk(100, HADOOP), HADOOP));
+        first.commit(first.stage(TestCheckpoints.snapshot(10)), 10);
+        CheckpointStore full = TestCheckpoints.store(run, new Storage(new FullDisk(100, HADOOP), HADOOP));
         try (CheckpointWriter writer =
                 new CheckpointWriter(full, (step, staged) -> full.commit(staged, step), () -> {}, LONG)) {
             save(writer, 20);

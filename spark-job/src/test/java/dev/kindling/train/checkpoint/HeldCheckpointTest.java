@@ -6,11 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.model.Snapshot;
-import dev.kindling.storage.Storage;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicReference;
-import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -24,9 +22,7 @@ class HeldCheckpointTest {
 
     @BeforeEach
     void openStore() throws Exception {
-        org.apache.hadoop.fs.Path path = new org.apache.hadoop.fs.Path(run.toString());
-        store = new CheckpointStore(
-                Storage.of(path, new Configuration(false)), new org.apache.hadoop.fs.Path(path, "c"), 3);
+        store = TestCheckpoints.store(run);
     }
 
     private HeldCheckpoint held(boolean on) {
@@ -36,7 +32,7 @@ class HeldCheckpointTest {
     private static Snapshot hold(HeldCheckpoint held, long step) {
         Snapshot memory = Snapshot.onHost(3);
         held.makeRoom();
-        held.hold(CheckpointWriterTest.snapshot(step), memory);
+        held.hold(TestCheckpoints.snapshot(step), memory);
         return memory;
     }
 
@@ -68,7 +64,7 @@ class HeldCheckpointTest {
     @Test
     void theCommittedOneIsFoundWhetherTheOneAfterItWasTakenOrNot() throws Exception {
         HeldCheckpoint held = held(true);
-        Checkpoint committed = CheckpointWriterTest.snapshot(10);
+        Checkpoint committed = TestCheckpoints.snapshot(10);
         store.save(committed);
         Snapshot first = hold(held, 10);
         Snapshot second = hold(held, 20);
@@ -84,7 +80,7 @@ class HeldCheckpointTest {
     @Test
     void nothingIsHeldWhereNothingIsToBe() throws Exception {
         Snapshot memory = hold(held(true), 10);
-        store.save(CheckpointWriterTest.snapshot(10));
+        store.save(TestCheckpoints.snapshot(10));
         assertThat(held(false).committed(10)).isEmpty();
         assertFreed(memory);
         assertThat(place.get()).isNull();

@@ -87,6 +87,7 @@ final class HadoopNodes {
         conf.set("yarn.minicluster.yarn.nodemanager.resource.memory-mb", "" + MEMORY_MEBIBYTES);
         conf.set("yarn.scheduler.minimum-allocation-mb", "128");
         conf.set("yarn.resourcemanager.am.max-attempts", "2");
+        conf.set("yarn.nodemanager.sleep-delay-before-sigkill.ms", "20000"); // executors save their last step
         conf.set("yarn.app.mapreduce.am.staging-dir", folder.resolve("staging").toString());
         // The minicluster's jar has no capacity-scheduler.xml.
         conf.set("yarn.scheduler.capacity.root.queues", "default");

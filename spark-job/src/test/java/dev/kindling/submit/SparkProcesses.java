@@ -42,11 +42,12 @@ public final class SparkProcesses implements AutoCloseable {
     /**
      * A driver that runs one of Kindling's commands.
      *
-     * @param settings Spark's, {@code key=value}
+     * @param settings Spark's, {@code key=value}, and options of spark-submit without a value, {@code --supervise}
      */
     public Process submit(String name, List<String> settings, String... command) throws IOException {
         List<String> submit = new ArrayList<>();
-        settings.forEach(setting -> submit.addAll(List.of("--conf", setting)));
+        settings.forEach(
+                setting -> submit.addAll(setting.startsWith("--") ? List.of(setting) : List.of("--conf", setting)));
         submit.addAll(List.of("--class", "dev.kindling.job.Kindling", System.getProperty("kindling.jar")));
         submit.addAll(List.of(command));
         return start(name, "org.apache.spark.deploy.SparkSubmit", submit.toArray(String[]::new));

@@ -1,5 +1,6 @@
 package dev.kindling.data;
 
+import com.fasterxml.jackson.core.JsonProcessingException;
 import java.io.EOFException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -38,5 +39,12 @@ public final class DataException extends RuntimeException {
         String message = cause.getMessage();
         String type = cause.getClass().getSimpleName();
         return message == null ? type : type + ": " + message.replaceAll("\\s*\\R\\s*", " ");
+    }
+
+    /** What is wrong with text that is no JSON, on one line, without what Jackson says of its own settings. */
+    public static String reason(JsonProcessingException cause) {
+        return cause.getOriginalMessage()
+                .replaceAll("\\s*\\R\\s*", " ")
+                .replaceAll("\\[Source: .*?; line: (\\d+), column: (\\d+)\\]", "line $1, column $2");
     }
 }

@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.kindling.data.DataException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.Locale;
@@ -43,7 +44,7 @@ public interface ModelFolder {
             tree = JSON.readTree(bytes);
         } catch (JsonProcessingException e) {
             throw new ModelFileException(
-                    String.format(Locale.ROOT, "%s is not JSON (%s); restore it", path(file), e.getOriginalMessage()),
+                    String.format(Locale.ROOT, "%s is not JSON (%s); restore it", path(file), DataException.reason(e)),
                     e);
         } catch (IOException e) { // bytes that are no characters
             throw new ModelFileException(

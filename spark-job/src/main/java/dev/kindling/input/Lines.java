@@ -127,7 +127,7 @@ public final class Lines {
             throw new DataException(
                     e.getOriginalMessage().startsWith("Trailing token")
                             ? "has more than one JSON value on its line"
-                            : "is not JSON (" + e.getOriginalMessage() + ")",
+                            : "is not JSON (" + DataException.reason(e) + ")",
                     e);
         }
         if (!node.isObject()) {

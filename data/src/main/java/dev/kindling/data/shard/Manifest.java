@@ -116,7 +116,7 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
                             Locale.ROOT,
                             "%s is truncated or altered (%s); restore it or run prepare again",
                             name,
-                            e.getOriginalMessage().replaceAll("\\s*\\R\\s*", " ")),
+                            DataException.reason(e)),
                     e);
         }
     }

@@ -174,12 +174,7 @@ public final class HuggingFaceTokenizer {
             return JSON.readTree(json);
         } catch (JsonProcessingException e) {
             throw new DataException(
-                    String.format(
-                            Locale.ROOT,
-                            "%s is not JSON (%s); restore it",
-                            name,
-                            e.getOriginalMessage().replaceAll("\\s*\\R\\s*", " ")),
-                    e);
+                    String.format(Locale.ROOT, "%s is not JSON (%s); restore it", name, DataException.reason(e)), e);
         }
     }
 

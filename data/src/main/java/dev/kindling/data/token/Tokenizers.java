@@ -36,7 +36,7 @@ public final class Tokenizers {
                             Locale.ROOT,
                             "%s is not JSON (%s); restore it or run prepare again",
                             name,
-                            e.getOriginalMessage()),
+                            DataException.reason(e)),
                     e);
         }
     }

@@ -4,7 +4,7 @@ import static dev.kindling.config.ConfigException.check;
 
 import java.io.Serializable;
 
-/** {@code checkpoint}: when the state of training is saved, and where. */
+/** {@code checkpoint}: when the state of training is saved, and how long it is kept. */
 public record CheckpointSection(
         @KeyDoc(defaultValue = "250", allowed = "1 or more", doc = "steps between two checkpoints")
         int interval,

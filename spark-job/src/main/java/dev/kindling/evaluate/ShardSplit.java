@@ -49,9 +49,7 @@ record ShardSplit(String folder, String split, int windows, long tokens) impleme
         ShardSet set = open(folder);
         TokenSequence sequence = set.tokens(split);
         return LongStream.range(segments() * task / tasks, segments() * (task + 1) / tasks)
-                .<Passage>mapToObj(number -> windows > 0
-                        ? new Windows(this, sequence, set.tokenizer(), (int) number * SEGMENT_WINDOWS)
-                        : new Segment(this, sequence, set.tokenizer(), number * SEGMENT_TOKENS))
+                .<Passage>mapToObj(number -> new Segment(this, sequence, set.tokenizer(), number))
                 .iterator();
     }
 
@@ -66,8 +64,8 @@ record ShardSplit(String folder, String split, int windows, long tokens) impleme
         }
     }
 
-    /** Consecutive tokens. */
-    private record Segment(ShardSplit of, TokenSequence sequence, Tokenizer tokenizer, long first) implements Passage {
+    /** Consecutive tokens, or windows as {@link ValidationBatches} places them. */
+    private record Segment(ShardSplit of, TokenSequence sequence, Tokenizer tokenizer, long number) implements Passage {
         @Override
         public String key() {
             return of.split();
@@ -86,43 +84,29 @@ record ShardSplit(String folder, String split, int windows, long tokens) impleme
         @Override
         public void read(Tokenizer model, int block, Tokens to) {
             of.requireSame(tokenizer, model);
-            to.begin(tokens(Math.max(0, first - block), first));
-            to.score(tokens(first, Math.min(of.tokens(), first + SEGMENT_TOKENS)));
+            if (of.windows() > 0) {
+                readWindows(block, to);
+            } else {
+                long first = number * SEGMENT_TOKENS;
+                to.begin(tokens(Math.max(0, first - block), first));
+                to.score(tokens(first, Math.min(of.tokens(), first + SEGMENT_TOKENS)));
+            }
+        }
+
+        private void readWindows(int block, Tokens to) {
+            ValidationBatches all = new ValidationBatches(sequence, of.windows(), 1, block);
+            int first = Math.toIntExact(number * SEGMENT_WINDOWS);
+            for (int window = first; window < Math.min(of.windows(), first + SEGMENT_WINDOWS); window++) {
+                Batch batch = all.batch(window);
+                to.begin(Arrays.copyOf(batch.inputs(), 1));
+                to.score(batch.targets());
+            }
         }
 
         private int[] tokens(long from, long to) {
             int[] tokens = new int[(int) (to - from)];
             sequence.copy(from, tokens.length, tokens, 0);
             return tokens;
-        }
-    }
-
-    /** Windows as {@link ValidationBatches} places them. */
-    private record Windows(ShardSplit of, TokenSequence sequence, Tokenizer tokenizer, int first) implements Passage {
-        @Override
-        public String key() {
-            return of.split();
-        }
-
-        @Override
-        public String id() {
-            return of.split();
-        }
-
-        @Override
-        public boolean whole() {
-            return of.segments() == 1;
-        }
-
-        @Override
-        public void read(Tokenizer model, int block, Tokens to) {
-            of.requireSame(tokenizer, model);
-            ValidationBatches all = new ValidationBatches(sequence, of.windows(), 1, block);
-            for (int window = first; window < Math.min(of.windows(), first + SEGMENT_WINDOWS); window++) {
-                Batch batch = all.batch(window);
-                to.begin(Arrays.copyOf(batch.inputs(), 1));
-                to.score(batch.targets());
-            }
         }
     }
 }

@@ -45,6 +45,7 @@ public record DataSection(
     /** The corpus of a configuration that names none. */
     private static final String NO_CORPUS = "shakespeare";
 
+    /** A token a character, GPT-2's byte pairs, or those of the model that training begins with. */
     public enum TokenizerKind {
         CHAR(65),
         GPT2(50_257),

@@ -123,6 +123,7 @@ public record TrainSection(
     /** What auto takes where all positions do not fit: 400 MB of logits with GPT-2's vocabulary in bf16. */
     public static final int AUTO_HEAD_CHUNK = 4096;
 
+    /** What activations and products are computed in; AUTO is bf16 on a GPU and fp32 on the CPU. */
     public enum PrecisionChoice {
         AUTO,
         BF16,

@@ -14,7 +14,10 @@ final class TaskMixin {
             description = "Executors. Default: 2, or one for each GPU of this host.")
     private Integer executors;
 
-    @Option(names = "--partitions", paramLabel = "N", description = "The most tasks. Default: as many as suit the work.")
+    @Option(
+            names = "--partitions",
+            paramLabel = "N",
+            description = "The most tasks. Default: as many as suit the work.")
     private Integer partitions;
 
     @Option(

@@ -4,8 +4,7 @@
 //   begin   scale = the largest power of two with scale x (maximum of history) <= limit; maximum = 0; inverse = 1 / scale,
 //           each SPACING apart. Without a history: for gradients GRADIENT_GUESS / lossScale, for others VALUE_GUESS
 //   end     history (count, HISTORY) forgets its oldest column and gets maximum, unless that is not finite
-//   scale, maximum, limit (count), inverse (count, SPACING) f32; limit is the largest number of the tensor's type, which tells gradients
-//   (e5m2) from others (e4m3)
+//   scale, maximum, limit (count), inverse (count, SPACING) f32; limit is beyond the numbers of e4m3 for gradients (e5m2), not for others
 // -D  HISTORY, SPACING
 // fp8_scales_begin, fp8_scales_end   grid (ceil(count / 128))   block 128
 #include "common.cuh"

@@ -19,8 +19,11 @@ import java.util.Locale;
  * scales and rounded weights are made of it and of the weights anew for each step.
  */
 public final class Fp8State {
-    private static final float LARGEST_E4M3 = 448;
-    private static final float LARGEST_E5M2 = 57344;
+    // What the largest value of past steps becomes at most. Scales are floating, so room for values that grow from one
+    // step to
+    // the next costs no precision, only the smallest numbers; of those e5m2, for gradients, has more to give.
+    private static final float LIMIT_E4M3 = 448f / 2;
+    private static final float LIMIT_E5M2 = 57344f / 16;
     /** Of a block: query, key and value; the projections of attention and feed-forward layer; the latter's first. */
     private static final int LINEAR_LAYERS = 4;
     /** Of a linear layer: input, weight, gradient of the output. */
@@ -84,7 +87,7 @@ public final class Fp8State {
 
     /** The scale of one more tensor. */
     Fp8Matrix.Scale scale(DType type) {
-        limits[given] = type == DType.E5M2 ? LARGEST_E5M2 : LARGEST_E4M3;
+        limits[given] = type == DType.E5M2 ? LIMIT_E5M2 : LIMIT_E4M3;
         device.upload(limits, scales.limit());
         int at = given++;
         return new Fp8Matrix.Scale(

@@ -1,26 +1,31 @@
 // fp8_matmul_gelu_hopper.cu: a product of FP8 matrices and the GELU beside it in one pass, with the result in FP8, beside its
 // transpose, as the products that follow need it. Micikevicius et al., arXiv:2209.05433; Hendrycks and Gimpel, arXiv:1606.08415.
 //
-//   forward   x = a b^T, y = gelu(x + bias)    x (rows, CHANNELS) of ACTIVATION, overwritten; a of e4m3, y to e4m3
-//   backward  dx = (a b^T) gelu'(x + bias)     x read; a b^T is the gradient of gelu's result; a of e5m2, dx to e5m2
+//   forward   x = a b^T, y = gelu(x + bias)    a of e4m3, y to e4m3; kept (rows, CHANNELS) of ACTIVATION, overwritten: gelu'(x +
+//                                              bias), or x itself with KEEPS_X
+//   backward  dx = (a b^T) gelu'(x + bias)     a of e5m2, dx to e5m2; kept: the slopes, read; a b^T is the gradient of gelu's result
 //   a (rows, SUMMED), b (CHANNELS, SUMMED) of e4m3; inverseA, inverseB (1) f32: what they are multiplied by; bias (CHANNELS) or null
 //   values (rows, CHANNELS), transposed (CHANNELS, rows), overwritten: y or dx times scale (1) f32
 //   maximum (1) f32 = max(maximum, |y| or |dx|)
 //   The product is rounded to ACTIVATION before GELU sees it; its sums stay in the tensor cores' accumulators, of about 14 bits.
 //   partial (ceil(rows / 64), CHANNELS) f32, overwritten, by backward: column sums of dx over 64 rows, for gelu.cu's reduce; null:
 //   not made
-// -D  ACTIVATION bf16 | fp16, CHANNELS, SUMMED, GELU_TANH 0 | 1; rows, CHANNELS and SUMMED are multiples of 16
+// -D  ACTIVATION bf16 | fp16, CHANNELS, SUMMED, GELU_TANH 0 | 1, KEEPS_X 0 | 1; rows, CHANNELS and SUMMED are multiples of 16
 // fp8_matmul_gelu_forward, _backward   grid: even, one block a multiprocessor; block 640; shared fp8_matmul_gelu_shared
 // The product is made as matmul_tiles_hopper.cuh says. On other architectures this file is empty.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
-#include "gelu.cuh"
+#include "gelu_coarse.cuh"
 #define TRANSPOSED 1
 #include "matmul_tiles_hopper.cuh"
+
+#ifndef KEEPS_X
+#define KEEPS_X 0
+#endif
 
 extern "C" __device__ const int fp8_matmul_gelu_shared = SHARED_BYTES;
 
 #define FP8_MATMUL_GELU(FIELD)      \
-    FIELD(Activation *, x)          \
+    FIELD(Activation *, kept)       \
     FIELD(u8 *, values)             \
     FIELD(u8 *, transposed)         \
     FIELD(float *, maximum)         \
@@ -68,13 +73,13 @@ __device__ __forceinline__ void finishPart(
     const int rows = column < N ? min(PART_ROWS, p.rows - row0) : 0; // that this lane has: a multiple of 16
     const i64 first = (i64)(row0 + rowOfTurn) * N + column;
     __align__(16) u32 bias[4] = {};
-    if (p.bias != nullptr && column < N)
+    if (!BACKWARD && p.bias != nullptr && column < N)
         *reinterpret_cast<uint4 *>(bias) = *reinterpret_cast<const uint4 *>(p.bias + column);
     float sum[8] = {};
     uint4 ahead[R];
     const auto look = [&](int turn, int r) {
         if (turn * TURN_ROWS < rows)
-            ahead[r] = *reinterpret_cast<const uint4 *>(p.x + first + (i64)(turn * TURN_ROWS + r) * N);
+            ahead[r] = *reinterpret_cast<const uint4 *>(p.kept + first + (i64)(turn * TURN_ROWS + r) * N);
     };
     if (BACKWARD)
 #pragma unroll
@@ -90,27 +95,29 @@ __device__ __forceinline__ void finishPart(
                 const i64 e = first + (i64)(turn * TURN_ROWS + r) * N;
                 const uint4 product = loadShared(result + tileOffset<N_TILE>(row, warp * 8 + columns)), x = ahead[r];
                 if (BACKWARD) look(turn + 1, r);
-                const u32 products[4] = {product.x, product.y, product.z, product.w}, xs[4] = {x.x, x.y, x.z, x.w};
+                const u32 products[4] = {product.x, product.y, product.z, product.w}, slopes[4] = {x.x, x.y, x.z, x.w};
+                u32 kept[4];
                 float v[8];
 #pragma unroll
                 for (int j = 0; j < 4; j++) {
-                    const float2 pair = unpack<Activation>(products[j]), b = unpack<Activation>(bias[j]);
+                    const float2 pair = unpack<Activation>(products[j]);
                     if (BACKWARD) {
-                        const float2 at = unpack<Activation>(xs[j]);
-                        v[2 * j] = pair.x * geluSlopeCoarse(at.x + b.x);
-                        v[2 * j + 1] = pair.y * geluSlopeCoarse(at.y + b.y);
+                        const float2 slope = unpack<Activation>(slopes[j]);
+                        v[2 * j] = pair.x * slope.x;
+                        v[2 * j + 1] = pair.y * slope.y;
                         sum[2 * j] += v[2 * j];
                         sum[2 * j + 1] += v[2 * j + 1];
                     } else {
-                        v[2 * j] = geluCoarse(pair.x + b.x);
-                        v[2 * j + 1] = geluCoarse(pair.y + b.y);
+                        const float2 b = unpack<Activation>(bias[j]);
+                        geluCoarse(pair.x + b.x, pair.y + b.y, v[2 * j], v[2 * j + 1], kept[j]);
+                        if (KEEPS_X) kept[j] = products[j];
                     }
                     most = fmaxf(most, fmaxf(fabsf(v[2 * j]), fabsf(v[2 * j + 1])));
                 }
                 if constexpr (BACKWARD) bytes[r] = packScaled<e5m2>(v, scale);
                 else {
                     bytes[r] = packScaled<e4m3>(v, scale);
-                    stream(p.x + e, product.x, product.y, product.z, product.w);
+                    stream(p.kept + e, kept[0], kept[1], kept[2], kept[3]);
                 }
                 stream(p.values + e, bytes[r]);
             }

@@ -1,7 +1,7 @@
 // fp8_quantize_hopper.cu: a matrix in FP8, beside its transpose, as the two operands of FP8 products need it: tensor cores
 // read 8-bit operands along the summed dimension alone. Micikevicius et al., arXiv:2209.05433.
 //
-//   v = x | gelu(x + bias)    GELU 0 | 1; x (rows, columns), bias (columns) or null
+//   v = x | gelu(x + bias)    GELU 0 | 1; x (rows, columns), with GELU overwritten by gelu'(x + bias); bias (columns) or null
 //   values (rows, columns), transposed (columns, rows) of FP8, overwritten: v scale, to nearest even; what lies beyond the
 //   largest number becomes that, infinities become NaN, so that they are not lost
 //   scale (1) f32, read; maximum (1) f32 = max(maximum, |v|)
@@ -12,7 +12,7 @@
 // On other architectures this file is empty.
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #include "fp8_tile.cuh"
-#include "gelu.cuh"
+#include "gelu_coarse.cuh"
 
 #ifndef FP8
 #define FP8 e4m3
@@ -26,7 +26,7 @@
     FIELD(u8 *, transposed)         \
     FIELD(float *, maximum)         \
     FIELD(const float *, scale)     \
-    FIELD(const Activation *, x)    \
+    FIELD(Activation *, x)          \
     FIELD(const Activation *, bias) \
     FIELD(int, rows)                \
     FIELD(int, columns)
@@ -52,10 +52,14 @@ __device__ __forceinline__ void quantize(const Fp8Quantize &p, int tileX, int ti
     const int column = tileX * COLUMNS + threadIdx.x % 8 * V; // this thread's, in all rows
     float bias[V] = {};
     if (GELU && p.bias != nullptr && column < p.columns) load<Activation, V>(bias, p.bias + column);
-    quantizeTile<FP8>(to, p.x, tileX, tileY, [&](float(&v)[V], int, int) {
-        if (GELU)
+    quantizeTile<FP8>(to, p.x, tileX, tileY, [&](float(&v)[V], int row, int) {
+        if (!GELU) return;
+        u32 slopes[V / 2];
 #pragma unroll
-            for (int j = 0; j < V; j++) v[j] = geluCoarse(v[j] + bias[j]);
+        for (int j = 0; j < V; j += 2)
+            geluCoarse(v[j] + bias[j], v[j + 1] + bias[j + 1], v[j], v[j + 1], slopes[j / 2]);
+        *reinterpret_cast<uint4 *>(p.x + (i64)row * p.columns + column) =
+            make_uint4(slopes[0], slopes[1], slopes[2], slopes[3]);
     });
 }
 
@@ -71,7 +75,7 @@ extern "C" __global__ void __launch_bounds__(256) fp8_quantize_all(const __grid_
     p.transposed = reinterpret_cast<u8 *>(all.transposed[i]);
     p.maximum = reinterpret_cast<float *>(all.maximum[i]);
     p.scale = reinterpret_cast<const float *>(all.scale[i]);
-    p.x = reinterpret_cast<const Activation *>(all.x[i]);
+    p.x = reinterpret_cast<Activation *>(all.x[i]);
     p.bias = nullptr;
     p.rows = (int)all.rows[i];
     p.columns = (int)all.columns[i];

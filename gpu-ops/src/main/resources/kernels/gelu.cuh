@@ -45,24 +45,3 @@ __device__ __forceinline__ float geluSlope(float x) {
     const float below = phi(x, bell);
     return fmaf(x * 0.3989422804014327f, bell, below);
 }
-
-// The same for results of 8 bits, from one instruction: tanh off by 2^-11, and Phi(x) = (1 + tanh(x (a + b x^2 + c x^4))) / 2,
-// for |x| > 4 by the polynomial at 4, which in the erf form makes gelu off by another 3.1e-5 at most.
-constexpr float COARSE_A = GELU_TANH ? SQRT_2_OVER_PI : 0.797626935f,
-                COARSE_B = GELU_TANH ? SQRT_2_OVER_PI * CUBE : 0.0369248982f,
-                COARSE_C = GELU_TANH ? 0.0f : -3.41024947e-4f;
-
-__device__ __forceinline__ float tanhCoarse(float x, float square) {
-    float y;
-    asm("tanh.approx.f32 %0, %1;" : "=f"(y) : "f"(x * fmaf(fmaf(COARSE_C, square, COARSE_B), square, COARSE_A)));
-    return y;
-}
-__device__ __forceinline__ float geluCoarse(float x) {
-    const float half = 0.5f * x;
-    return fmaf(half, tanhCoarse(x, fminf(x * x, 16.0f)), half);
-}
-__device__ __forceinline__ float geluSlopeCoarse(float x) {
-    const float square = fminf(x * x, 16.0f), t = tanhCoarse(x, square);
-    const float slope = fmaf(fmaf(5.0f * COARSE_C, square, 3.0f * COARSE_B), square, COARSE_A);
-    return fmaf(0.5f * x * slope, fmaf(-t, t, 1.0f), fmaf(0.5f, t, 0.5f));
-}

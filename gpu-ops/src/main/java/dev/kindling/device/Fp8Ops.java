@@ -24,7 +24,7 @@ public interface Fp8Ops {
     /** {@link #quantize(Tensor, Fp8Matrix)} of many matrices of one type, each to the one of the same place, in few passes. */
     void quantize(List<Tensor> x, List<Fp8Matrix> to);
 
-    /** y = gelu(x + bias), x (M, K); otherwise as {@link #quantize}. */
+    /** y = gelu(x + bias), x (M, K), which gelu'(x + bias) overwrites; otherwise as {@link #quantize}. */
     void gelu(Gelu op, Tensor x, Fp8Matrix y);
 
     /** {@link Ops#residualLayerNorm} whose y (N, C) E4M3 is made as by {@link #quantize}; that of op is null. */
@@ -38,23 +38,31 @@ public interface Fp8Ops {
      */
     void crossEntropyWithGradient(CrossEntropy op, Fp8Matrix dLogits);
 
+    /** What {@link #matmulGelu} leaves of x for the backward pass: the slope, or x, of which {@link #gelu} makes the slope. */
+    enum Kept {
+        SLOPE,
+        X
+    }
+
     /**
-     * x = a b^T (M, N) in the activation type, overwritten; then y = {@link #gelu} of it. In one pass, with sums as in a {@link
-     * Fp8Matmul#fast} product.
+     * y = gelu(x + bias), where x = a b^T (M, N) is rounded to the activation type; otherwise as {@link #quantize}. In one pass,
+     * with sums as in a {@link Fp8Matmul#fast} product.
      *
      * @param a (M, K) E4M3
      * @param b (N, K) E4M3
+     * @param to (M, N) in the activation type, overwritten: gelu'(x + bias), or x
      */
-    void matmulGelu(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix y);
+    void matmulGelu(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Kept kept, Tensor to, Fp8Matrix y);
 
     /**
-     * dx = dy gelu'(x + bias), x (M, N), where dy = a b^T (M, N) is rounded to the activation type; otherwise as {@link
-     * #quantize}. dBias (N) F32 += or null. In one pass, with sums as in a {@link Fp8Matmul#fast} product.
+     * dx = dy slope (M, N), where dy = a b^T is rounded to the activation type; otherwise as {@link #quantize}. dBias (N) F32 +=
+     * or null. In one pass, with sums as in a {@link Fp8Matmul#fast} product.
      *
      * @param a (M, K) E5M2
      * @param b (N, K) E4M3
+     * @param slope (M, N) in the activation type
      */
-    void matmulGeluBackward(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix dx, Tensor dBias);
+    void matmulGeluBackward(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Tensor slope, Fp8Matrix dx, Tensor dBias);
 
     /**
      * The scales of all FP8 tensors of a model. Those of the coming step are made from {@code history}; a tensor without
@@ -63,7 +71,7 @@ public interface Fp8Ops {
      * @param scale (n) F32
      * @param inverse (n, {@link #SPACING}) F32, of which the first column is used
      * @param maximum (n) F32
-     * @param limit (n) F32: the largest number of each tensor's type
+     * @param limit (n) F32: what the largest value of past steps becomes at most; more than 448 for gradients
      * @param history (n, {@link #HISTORY}) F32: the maxima of the last steps, the newest first; 0 for none
      */
     record Scales(Tensor scale, Tensor inverse, Tensor maximum, Tensor limit, Tensor history) {}

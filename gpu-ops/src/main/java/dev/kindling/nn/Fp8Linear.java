@@ -83,9 +83,9 @@ final class Fp8Linear implements Linear {
         fp8.matmul(new Fp8Matmul(input.rows(), roundedWeight.columns(), y, bias, false, true));
     }
 
-    /** y = gelu(hidden + bias) in FP8, hidden = x W, x (M, K) in {@link #input}; overwrites hidden (M, N) and y. */
-    void forwardGelu(Gelu gelu, Tensor hidden, Fp8Matrix y) {
-        fp8.matmulGelu(input.rows(), roundedWeight.columns(), gelu, hidden, y);
+    /** y = gelu(x W + bias) in FP8, x (M, K) in {@link #input}; overwrites y and to (M, N), which takes what is {@code kept}. */
+    void forwardGelu(Gelu gelu, Fp8Ops.Kept kept, Tensor to, Fp8Matrix y) {
+        fp8.matmulGelu(input.rows(), roundedWeight.columns(), gelu, kept, to, y);
     }
 
     @Override
@@ -98,13 +98,13 @@ final class Fp8Linear implements Linear {
     }
 
     /**
-     * {@link #backward(Tensor, Tensor, Tensor, boolean)} where x = gelu(hidden + bias), without a bias of this layer:
-     * overwrites dHidden (M, K) in FP8; dGeluBias (K) F32 += or null.
+     * {@link #backward(Tensor, Tensor, Tensor, boolean)} where x = gelu(hidden + bias) with these slopes (M, K), without a bias of
+     * this layer: overwrites dHidden (M, K) in FP8; dGeluBias (K) F32 += or null.
      */
-    void backwardGelu(Tensor dy, Gelu gelu, Tensor hidden, Fp8Matrix dHidden, Tensor dGeluBias, boolean accumulate) {
+    void backwardGelu(Tensor dy, Tensor slope, Fp8Matrix dHidden, Tensor dGeluBias, boolean accumulate) {
         fp8.quantize(dy, gradient);
         weightGradient(accumulate);
-        fp8.matmulGeluBackward(gradient.rows(), roundedWeight.rows(), gelu, hidden, dHidden, dGeluBias);
+        fp8.matmulGeluBackward(gradient.rows(), roundedWeight.rows(), slope, dHidden, dGeluBias);
     }
 
     /** Where dy (M, N) is expected by {@link #backward(Tensor, boolean)}. */

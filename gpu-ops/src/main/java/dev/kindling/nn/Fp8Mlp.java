@@ -5,7 +5,7 @@ import dev.kindling.device.Fp8Ops;
 import dev.kindling.device.Gelu;
 import dev.kindling.tensor.Tensor;
 
-/** {@link Mlp} in FP8: the products beside GELU write what the next product reads. */
+/** {@link Mlp} in FP8: the products beside GELU write what the next product reads; forward keeps GELU's slope for backward. */
 final class Fp8Mlp implements FeedForward {
     private final Fp8Ops fp8;
     private final Fp8Linear fc;
@@ -13,6 +13,7 @@ final class Fp8Mlp implements FeedForward {
     private final Gelu gelu;
     private final boolean geluAgain;
     private final Tensor dBias;
+    /** (rows, 4 C): the slope of GELU; where GELU is computed again, what it is computed from until then. */
     private final Tensor hidden;
 
     Fp8Mlp(BlockContext context, String name) {
@@ -41,7 +42,7 @@ final class Fp8Mlp implements FeedForward {
 
     @Override
     public void recompute(Tensor x) {
-        fc.forwardGelu(gelu, hidden, projection.input());
+        fc.forwardGelu(gelu, geluAgain ? Fp8Ops.Kept.X : Fp8Ops.Kept.SLOPE, hidden, projection.input());
     }
 
     @Override
@@ -49,7 +50,7 @@ final class Fp8Mlp implements FeedForward {
         if (geluAgain) {
             fp8.gelu(gelu, hidden, projection.input());
         }
-        projection.backwardGelu(dy, gelu, hidden, fc.gradient(), dBias, accumulate);
+        projection.backwardGelu(dy, hidden, fc.gradient(), dBias, accumulate);
         fc.backward(dx, accumulate);
     }
 }

@@ -43,14 +43,13 @@ record ProfiledFp8(Fp8Ops ops, Profiler profiler) implements Fp8Ops {
     }
 
     @Override
-    public void matmulGelu(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix y) {
-        profiler.time(name("fp8_matmul_gelu", a, b), () -> ops.matmulGelu(a, b, op, x, y));
+    public void matmulGelu(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Kept kept, Tensor to, Fp8Matrix y) {
+        profiler.time(name("fp8_matmul_gelu", a, b), () -> ops.matmulGelu(a, b, op, kept, to, y));
     }
 
     @Override
-    public void matmulGeluBackward(
-            Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix dx, Tensor dBias) {
-        profiler.time(name("fp8_matmul_gelu_backward", a, b), () -> ops.matmulGeluBackward(a, b, op, x, dx, dBias));
+    public void matmulGeluBackward(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Tensor slope, Fp8Matrix dx, Tensor dBias) {
+        profiler.time(name("fp8_matmul_gelu_backward", a, b), () -> ops.matmulGeluBackward(a, b, slope, dx, dBias));
     }
 
     private static String name(String op, Fp8Matrix.Operand a, Fp8Matrix.Operand b) {

@@ -136,10 +136,14 @@ final class HostFp8 implements Fp8Ops {
     @Override
     public void gelu(Gelu op, Tensor x, Fp8Matrix y) {
         float[] values = read(x);
+        float[] slopes = new float[values.length];
         float[] bias = bias(op, x.size(-1));
         for (int i = 0; i < values.length; i++) {
-            values[i] = (float) ReferenceGelu.value(op.form(), values[i] + bias[i % bias.length]);
+            double at = values[i] + bias[i % bias.length];
+            values[i] = (float) ReferenceGelu.value(op.form(), at);
+            slopes[i] = (float) ReferenceGelu.derivative(op.form(), at);
         }
+        device.upload(slopes, x);
         round(values, y);
     }
 
@@ -194,21 +198,23 @@ final class HostFp8 implements Fp8Ops {
     }
 
     @Override
-    public void matmulGelu(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix y) {
-        device.upload(product(a, b), x);
-        gelu(op, x, y);
+    public void matmulGelu(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Kept kept, Tensor to, Fp8Matrix y) {
+        float[] product = product(a, b);
+        device.upload(product, to);
+        gelu(op, to, y);
+        if (kept == Kept.X) {
+            device.upload(product, to);
+        }
     }
 
     @Override
-    public void matmulGeluBackward(
-            Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix dx, Tensor dBias) {
+    public void matmulGeluBackward(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Tensor slope, Fp8Matrix dx, Tensor dBias) {
         float[] gradient = product(a, b);
-        float[] at = read(x);
-        float[] bias = bias(op, x.size(-1));
-        float[] sums = dBias == null ? new float[bias.length] : read(dBias);
-        for (int i = 0; i < at.length; i++) {
-            gradient[i] *= (float) ReferenceGelu.derivative(op.form(), at[i] + bias[i % bias.length]);
-            sums[i % bias.length] += gradient[i];
+        float[] slopes = read(slope);
+        float[] sums = dBias == null ? new float[slope.size(-1)] : read(dBias);
+        for (int i = 0; i < slopes.length; i++) {
+            gradient[i] *= slopes[i];
+            sums[i % sums.length] += gradient[i];
         }
         round(gradient, dx);
         if (dBias != null) {

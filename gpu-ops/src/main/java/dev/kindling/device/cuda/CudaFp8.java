@@ -153,14 +153,13 @@ final class CudaFp8 implements Fp8Ops, AutoCloseable {
     }
 
     @Override
-    public void matmulGelu(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix y) {
-        matmulGelu.forward(a, b, op, x, y);
+    public void matmulGelu(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Kept kept, Tensor to, Fp8Matrix y) {
+        matmulGelu.forward(a, b, op, kept, to, y);
     }
 
     @Override
-    public void matmulGeluBackward(
-            Fp8Matrix.Operand a, Fp8Matrix.Operand b, Gelu op, Tensor x, Fp8Matrix dx, Tensor dBias) {
-        matmulGelu.backward(a, b, op, x, dx, dBias);
+    public void matmulGeluBackward(Fp8Matrix.Operand a, Fp8Matrix.Operand b, Tensor slope, Fp8Matrix dx, Tensor dBias) {
+        matmulGelu.backward(a, b, slope, dx, dBias);
     }
 
     @Override

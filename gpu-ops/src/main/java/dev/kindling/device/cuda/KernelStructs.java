@@ -48,7 +48,7 @@ final class KernelStructs {
             .longArrays(FP8_MATRICES, "values", "transposed", "maximum", "scale", "x", "rows", "columns", "blocks");
 
     static final StructLayout FP8_MATMUL_GELU = StructLayout.of("Fp8MatmulGelu")
-            .longs("x", "values", "transposed", "maximum", "partial", "inverseA", "inverseB", "scale", "bias")
+            .longs("kept", "values", "transposed", "maximum", "partial", "inverseA", "inverseB", "scale", "bias")
             .ints("rows");
 
     static final StructLayout FP8_CROSS_ENTROPY = StructLayout.of("Fp8CrossEntropy")

@@ -144,8 +144,8 @@ public final class CudaBenchmark {
             double castWeight = millis(() -> ops.quantize(w, w8));
             Gelu gelu = new Gelu(Gelu.Form.ERF, null);
             double geluForward = millis(() -> ops.gelu(gelu, x, x8));
-            double fused = millis(() -> ops.matmulGelu(x8.rows(), w8.columns(), gelu, y, z8));
-            double fusedBackward = millis(() -> ops.matmulGeluBackward(dx8.rows(), w8.columns(), gelu, y, y8, null));
+            double fused = millis(() -> ops.matmulGelu(x8.rows(), w8.columns(), gelu, Fp8Ops.Kept.SLOPE, y, z8));
+            double fusedBackward = millis(() -> ops.matmulGeluBackward(dx8.rows(), w8.columns(), y, y8, null));
             double forward = millis(() -> ops.matmul(new Fp8Matmul(x8.rows(), w8.columns(), y, null, false, true)));
             double back = millis(() -> ops.matmul(new Fp8Matmul(y8.rows(), w8.rows(), x, null, false, false)));
             double weight = millis(() -> ops.matmul(new Fp8Matmul(x8.columns(), y8.columns(), dw, null, true, false)));

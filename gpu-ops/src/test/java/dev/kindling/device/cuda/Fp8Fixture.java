@@ -12,12 +12,17 @@ import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Tensor;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 
 /** Matrices in FP8 on a Hopper GPU, what they hold, and how near that is to double precision. Tests are skipped without one. */
 abstract class Fp8Fixture {
+    private static final int MOST_COLUMNS = 1024;
+
+    private final Map<Integer, Fp8Matrix> identities = new HashMap<>(); // by size
     OpsFixture f;
     Arena arena;
     Fp8Ops ops;
@@ -61,12 +66,23 @@ abstract class Fp8Fixture {
         return one;
     }
 
-    /** What an operand holds, divided by its scale: its product with the identity, which rounds nothing. */
+    /** What an operand holds, divided by its scale: its products with identities, which round nothing. */
     double[] read(Fp8Matrix.Operand operand) {
-        Tensor values = operand.values();
-        Tensor c = f.poisoned(DType.F32, values.size(0), values.size(1));
-        ops.matmul(new Fp8Matmul(operand, identity(values.size(1)).rows(), c, null, false, false));
-        return f.read(c);
+        int rows = operand.values().size(0);
+        int columns = operand.values().size(1);
+        double[] all = new double[rows * columns];
+        for (int from = 0; from < columns; from += MOST_COLUMNS) {
+            int n = Math.min(MOST_COLUMNS, columns - from);
+            Tensor c = f.poisoned(DType.F32, rows, n);
+            Fp8Matrix.Operand block = new Fp8Matrix.Operand(operand.values().slice(1, from, n), operand.inverseScale());
+            ops.matmul(new Fp8Matmul(
+                    block, identities.computeIfAbsent(n, this::identity).rows(), c, null, false, false));
+            double[] values = f.read(c);
+            for (int row = 0; row < rows; row++) {
+                System.arraycopy(values, row * n, all, row * columns + from, n);
+            }
+        }
+        return all;
     }
 
     static double[] transposed(double[] x, int rows, int columns) {

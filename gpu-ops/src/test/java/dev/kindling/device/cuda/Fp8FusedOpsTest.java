@@ -6,6 +6,7 @@ import dev.kindling.device.CrossEntropy;
 import dev.kindling.device.Dropout;
 import dev.kindling.device.Fp8Matmul;
 import dev.kindling.device.Fp8Matrix;
+import dev.kindling.device.Fp8Ops;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.OpsFixture;
 import dev.kindling.device.ResidualLayerNorm;
@@ -17,6 +18,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** What writes FP8 operands beside its own work, against double precision: layernorm, GELU, products with GELU, the loss. */
 class Fp8FusedOpsTest extends Fp8Fixture {
+    /** The error of slopes: tanh's 2^-11, which far from 0 counts |x| times, and the rounding to bf16. */
+    private static final double SLOPE = 8e-3;
+
     @ParameterizedTest(name = "({0}, {1}) branch {2} dropout {3}")
     @CsvSource({
         "16, 16, true, 0",
@@ -65,17 +69,23 @@ class Fp8FusedOpsTest extends Fp8Fixture {
     void geluIsQuantizedInOnePass(int rows, int columns, Gelu.Form form, boolean biased) {
         Tensor x = f.gaussian(DType.BF16, 3, rows, columns);
         Gelu op = new Gelu(form, biased ? f.gaussian(DType.BF16, 1, columns) : null);
-        double[] y = gelu(op, f.read(x), columns);
+        double[] y = ofEach(op, f.read(x), columns, ReferenceGelu::value);
+        double[] slope = ofEach(op, f.read(x), columns, ReferenceGelu::derivative);
         Fp8Matrix to = matrix(DType.E4M3, rows, columns, 16);
         ops.gelu(op, x, to);
         assertHolds("y", to, y, 0.04);
+        f.assertClose("slope", x, slope, SLOPE);
     }
 
-    private double[] gelu(Gelu op, double[] x, int columns) {
+    private interface OfGelu {
+        double at(Gelu.Form form, double x);
+    }
+
+    private double[] ofEach(Gelu op, double[] x, int columns, OfGelu function) {
         double[] bias = op.bias() == null ? new double[columns] : f.read(op.bias());
         double[] y = new double[x.length];
         for (int i = 0; i < x.length; i++) {
-            y[i] = ReferenceGelu.value(op.form(), x[i] + bias[i % columns]);
+            y[i] = function.at(op.form(), x[i] + bias[i % columns]);
         }
         return y;
     }
@@ -103,22 +113,28 @@ class Fp8FusedOpsTest extends Fp8Fixture {
         ops.matmul(new Fp8Matmul(a.rows(), b.rows(), product, null, false, false));
         Tensor x = f.poisoned(DType.BF16, rows, columns);
         Fp8Matrix y = matrix(DType.E4M3, rows, columns, 16);
-        ops.matmulGelu(a.rows(), b.rows(), op, x, y);
+        ops.matmulGelu(a.rows(), b.rows(), op, Fp8Ops.Kept.X, x, y);
         f.assertClose("x", x, f.read(product), 4e-3);
-        assertHolds("y", y, gelu(op, f.read(x), columns), 0.04);
+        assertHolds("y", y, ofEach(op, f.read(x), columns, ReferenceGelu::value), 0.04);
+        Tensor slope = f.poisoned(DType.BF16, rows, columns);
+        Fp8Matrix again = matrix(DType.E4M3, rows, columns, 16);
+        ops.matmulGelu(a.rows(), b.rows(), op, Fp8Ops.Kept.SLOPE, slope, again);
+        assertEqual("y beside the slope", read(again.rows()), read(y.rows()));
+        f.assertClose("slope", slope, ofEach(op, f.read(x), columns, ReferenceGelu::derivative), SLOPE);
+        ops.gelu(op, x, again);
+        assertEqual("the slope, and that of x", f.read(slope), f.read(x));
 
         ops.matmul(new Fp8Matmul(da.rows(), b.rows(), product, null, false, false));
         double[] dx = f.read(product);
-        double[] bias = biased ? f.read(op.bias()) : new double[columns];
         Tensor dBias = biased ? f.floats(columns) : null;
         double[] dBiasExpected = biased ? f.read(dBias) : new double[columns];
-        double[] at = f.read(x);
+        double[] slopes = f.read(slope);
         for (int i = 0; i < dx.length; i++) {
-            dx[i] *= ReferenceGelu.derivative(form, at[i] + bias[i % columns]);
+            dx[i] *= slopes[i];
             dBiasExpected[i % columns] += dx[i];
         }
         Fp8Matrix gradient = matrix(DType.E5M2, rows, columns, 1024);
-        ops.matmulGeluBackward(da.rows(), b.rows(), op, x, gradient, dBias);
+        ops.matmulGeluBackward(da.rows(), b.rows(), slope, gradient, dBias);
         assertHolds("dx", gradient, dx, 0.08);
         if (biased) {
             f.assertClose("dBias", dBias, dBiasExpected, 4e-3);

@@ -36,8 +36,9 @@ public final class LossChart {
 
     private LossChart() {}
 
-    /** One training: the loss of each step, and over other text after them. */
-    private record Run(String model, String seed, String precision, double validation, double[] losses) {
+    /** A line of {@link PrecisionLosses}. */
+    private record Run(
+            String model, String seed, String precision, double training, double validation, double[] losses) {
         static Run of(String line) {
             String[] fields = line.split(",");
             double[] numbers = Arrays.stream(fields)
@@ -49,7 +50,8 @@ public final class LossChart {
                     fields[2],
                     fields[3],
                     numbers[0],
-                    Arrays.copyOfRange(numbers, 1, numbers.length));
+                    numbers[1],
+                    Arrays.copyOfRange(numbers, 2, numbers.length));
         }
 
         double last() {
@@ -67,9 +69,9 @@ public final class LossChart {
                 "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%1$d\" height=\"%2$d\" font-family=\"sans-serif\" font-size=\"11\">%n<rect width=\"%1$d\" height=\"%2$d\" fill=\"#ffffff\"/>%n",
                 2 * ACROSS,
                 DOWN * (args.length - 1)));
-        System.out.println(
-                "| model | seed | precision | last " + LAST + " steps | beside bf16 | validation | beside bf16 |");
-        System.out.println("|---|---|---|---|---|---|---|");
+        System.out.println("| model | seed | precision | last " + LAST
+                + " steps | beside bf16 | afterwards | beside bf16 | validation | beside bf16 |");
+        System.out.println("|---|---|---|---|---|---|---|---|---|");
         for (int i = 1; i < args.length; i++) {
             List<Run> runs =
                     Files.readAllLines(Path.of(args[i])).stream().map(Run::of).toList();
@@ -91,12 +93,14 @@ public final class LossChart {
             Run base = bf16(runs, run.seed);
             System.out.printf(
                     Locale.ROOT,
-                    "| %s | %s | %s | %.4f | %s | %.4f | %s |%n",
+                    "| %s | %s | %s | %.4f | %s | %.4f | %s | %.4f | %s |%n",
                     run.model,
                     run.seed,
                     run.precision,
                     run.last(),
                     beside(run, base, run.last(), base.last()),
+                    run.training,
+                    beside(run, base, run.training, base.training),
                     run.validation,
                     beside(run, base, run.validation, base.validation));
         }

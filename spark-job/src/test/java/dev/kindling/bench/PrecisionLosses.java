@@ -35,11 +35,11 @@ import java.util.stream.DoubleStream;
  * commas, a CSV file that lines are added to, then precisions, of which {@code fp8+head} has the classifier in FP8, too, and
  * {@code bf16+chunks} is bf16 with the classifier's sums in another order: how far two runs part by rounding alone.
  *
- * <p>A line: model, batch, seed, precision, the mean loss over the last tenth of the text, which is not trained on, after the
- * steps; then the loss of each step, the mean over its tokens.
+ * <p>A line: model, batch, seed, precision; the mean loss after the steps, without dropout and in bf16, over the text that was
+ * trained on, and over the last tenth of the text, which was not; then the loss of each step, as it was trained.
  */
 public final class PrecisionLosses {
-    private static final int VALIDATION_BATCHES = 20;
+    private static final int BATCHES = 20;
     private static final int LAST = 50;
     private static final int CHUNK_ROWS = 1024;
 
@@ -63,7 +63,7 @@ public final class PrecisionLosses {
                         "train.min_lr=6e-5",
                         "train.max_steps=" + steps,
                         "train.lr_decay_steps=" + steps,
-                        "train.warmup_steps=50"))
+                        "train.warmup_steps=100"))
                 : config;
         vocabulary = tokenizer.vocabSize();
         ids = tokenizer.encode(text);
@@ -116,10 +116,11 @@ public final class PrecisionLosses {
                 }
             }
             double millis = (System.nanoTime() - began) / 1e6 / steps;
-            double validation = validationLoss(replica.evaluation(), device, trained);
+            double validation = loss(replica.evaluation(), device, trained, ids.length);
+            double training = loss(replica.evaluation(), device, 0, trained);
             System.out.printf(
                     Locale.ROOT,
-                    "%s: %d steps of %.2f ms, loss of the last %d %.4f, validation %.4f, hash of the weights %08x%n",
+                    "%s: %d steps of %.2f ms, loss of the last %d %.4f, afterwards %.4f, validation %.4f, hash of the weights %08x%n",
                     run,
                     steps,
                     millis,
@@ -128,9 +129,10 @@ public final class PrecisionLosses {
                             .skip(Math.max(0, steps - LAST))
                             .average()
                             .orElseThrow(),
+                    training,
                     validation,
                     hash(replica.parameters().master(), device));
-            return DoubleStream.concat(DoubleStream.of(validation), Arrays.stream(losses))
+            return DoubleStream.concat(DoubleStream.of(training, validation), Arrays.stream(losses))
                     .mapToObj(loss -> String.format(Locale.ROOT, "%.4f", loss))
                     .collect(Collectors.joining(","));
         }
@@ -143,18 +145,18 @@ public final class PrecisionLosses {
         return Arrays.hashCode(values);
     }
 
-    /** The mean loss of a token in windows of the ids from {@code from} on. */
-    private double validationLoss(Gpt model, Device device, int from) {
+    /** The mean loss of a token in windows of the ids from {@code from} to {@code to}. */
+    private double loss(Gpt model, Device device, int from, int to) {
         device.ops().fill(model.lossSum(), 0);
-        for (int i = 0; i < VALIDATION_BATCHES; i++) {
-            Batch batch = batch(from, ids.length, i);
+        for (int i = 0; i < BATCHES; i++) {
+            Batch batch = batch(from, to, i);
             model.load(batch.inputs(), batch.targets());
             model.forward();
             model.evaluate();
         }
         float[] sum = new float[1];
         device.download(model.lossSum(), sum);
-        return sum[0] / VALIDATION_BATCHES / batch(from, ids.length, 0).inputs().length;
+        return sum[0] / BATCHES / batch(from, to, 0).inputs().length;
     }
 
     /** Windows of the ids from {@code from} to {@code to}. */

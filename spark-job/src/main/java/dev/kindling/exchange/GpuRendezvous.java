@@ -26,8 +26,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Where the ranks of a generation agree how their GPUs exchange gradients, and connect: by NCCL or, where that is asked for
- * and all are on one host, by reading each other's memory. What they agree by, NCCL's unique id and the handles of memory travel over the generation's {@link
+ * Where the ranks of a generation agree how their GPUs exchange gradients, and connect: by reading each other's memory on
+ * one host, else by NCCL. What they agree by, NCCL's unique id and the handles of memory travel over the generation's {@link
  * AllReduce}, which is authenticated where Spark is.
  */
 public final class GpuRendezvous {
@@ -91,43 +91,45 @@ public final class GpuRendezvous {
     }
 
     private Optional<Collectives> open() {
+        AllReduceChoice choice = config.cluster().allreduce();
         Optional<String> neither = noGpus(places).or(() -> refusal(config, control.worldSize()));
-        if (config.cluster().allreduce() == AllReduceChoice.PEER) {
-            return Optional.of(
-                    peers(neither.or(() -> noPeers(places, config.cluster().compression()))));
+        Optional<String> noPeers = neither.or(() -> noPeers(places, config.cluster().compression()));
+        if (choice != AllReduceChoice.NCCL) {
+            try {
+                if (noPeers.isEmpty()) {
+                    return Optional.of(peers());
+                }
+            } catch (PeerAccessException e) { // on all ranks alike
+                noPeers = Optional.of("the GPUs cannot read each other's memory: " + e.getMessage());
+            }
+            refuse(AllReduceChoice.PEER, noPeers.get());
         }
-        Optional<String> refusal = neither.or(
+        Optional<String> noNccl = neither.or(
                 () -> noNccl(places, Encryption.setting(SparkEnv.get().conf())));
-        if (refusal.isEmpty()) {
-            return Optional.of(nccl());
+        if (noNccl.isPresent()) {
+            refuse(AllReduceChoice.NCCL, noNccl.get());
+            LOG.warn("cluster.allreduce is auto: {} sums the gradients, since {}", control.name(), noNccl.get());
+            return Optional.empty();
         }
-        if (config.cluster().allreduce() == AllReduceChoice.NCCL) {
-            throw refused(refusal.get());
-        }
-        LOG.warn("cluster.allreduce is auto: {} sums the gradients, since {}", control.name(), refusal.get());
-        return Optional.empty();
+        noPeers.ifPresent(reason -> LOG.info("not by each other's memory, since {}", reason));
+        return Optional.of(nccl());
     }
 
-    /** What was asked for by name cannot run. */
-    private FatalJobException refused(String reason) {
-        return new FatalJobException(String.format(
-                Locale.ROOT,
-                "cluster.allreduce is %s, but %s; fix that, or set it to auto or ring",
-                config.cluster().allreduce().name().toLowerCase(Locale.ROOT),
-                reason));
+    /** Ends the job if that which cannot run was asked for by name. */
+    private void refuse(AllReduceChoice cannot, String reason) {
+        if (config.cluster().allreduce() == cannot) {
+            throw new FatalJobException(String.format(
+                    Locale.ROOT,
+                    "cluster.allreduce is %s, but %s; fix that, or set it to auto or ring",
+                    cannot.name().toLowerCase(Locale.ROOT),
+                    reason));
+        }
     }
 
-    private Collectives peers(Optional<String> refusal) {
-        if (refusal.isPresent()) {
-            throw refused(refusal.get());
-        }
-        try {
-            Collectives peers = PeerCollectives.open((CudaDevice) device, group, control::allGather);
-            LOG.info("{} GPUs sum the gradients, each reading the others' memory", control.worldSize());
-            return peers;
-        } catch (PeerAccessException e) {
-            throw refused("the GPUs cannot read each other's memory: " + e.getMessage());
-        }
+    private Collectives peers() {
+        Collectives peers = PeerCollectives.open((CudaDevice) device, group, control::allGather);
+        LOG.info("{} GPUs sum the gradients, each reading the others' memory", control.worldSize());
+        return peers;
     }
 
     private Collectives nccl() {

@@ -139,6 +139,7 @@ final class Trainer {
                         new RankReport(
                                 rank.member().where(),
                                 memory,
+                                step.transport(),
                                 restored,
                                 rank.clock().phases()));
         boolean more = true;

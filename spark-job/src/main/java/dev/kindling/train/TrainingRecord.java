@@ -100,6 +100,9 @@ public final class TrainingRecord implements Progress, AutoCloseable {
         LOG.info("{} begins from {}; seconds: {}", report.where(), report.restored(), StartClock.list(report.phases()));
         if (!report.memory().isEmpty() && !memoryTold) { // before the first step, of the first generation
             System.out.print(report.memory());
+            if (from.worldSize() > 1) {
+                System.out.println("allreduce by " + report.transport());
+            }
             memoryTold = true;
         }
     }

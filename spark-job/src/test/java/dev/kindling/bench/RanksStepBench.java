@@ -4,6 +4,7 @@ import dev.kindling.allreduce.AllReduce;
 import dev.kindling.config.ConfigOverrides;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.data.batch.Batch;
+import dev.kindling.device.Device;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cuda.CudaDevice;
 import dev.kindling.device.cuda.collective.Collectives;
@@ -12,6 +13,7 @@ import dev.kindling.exchange.RankLinks;
 import dev.kindling.nn.Gpt;
 import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.Arena;
+import dev.kindling.tensor.Tensor;
 import dev.kindling.train.Replica;
 import dev.kindling.train.StepBatches;
 import dev.kindling.train.TrainStep;
@@ -154,12 +156,12 @@ public final class RanksStepBench {
     private static Replica replica(TrainConfig config, RankLinks links, CudaDevice device, Arena arena) {
         Replica replica = new Replica(
                 config, Replica.ModelInputs.windows(config, 50257), links, new Gpt.DeviceArena(device, arena));
-        initialise(replica.parameters());
+        initialise(replica.parameters(), device);
         return replica;
     }
 
     /** As GPT-2 begins, but with one piece again and again: to draw all of 1558M takes longer than its steps here. */
-    private static void initialise(Parameters parameters) {
+    private static void initialise(Parameters parameters, Device device) {
         Random random = new Random(1);
         float[] drawn = new float[PIECE];
         float[] ones = new float[PIECE];
@@ -167,13 +169,22 @@ public final class RanksStepBench {
             drawn[i] = (float) (0.02 * random.nextGaussian());
             ones[i] = 1;
         }
-        parameters.clear();
+        repeat(drawn, parameters.working(), device);
+        repeat(drawn, parameters.master(), device);
         for (Parameters.Entry entry : parameters.entries()) {
-            float[] piece = entry.decays() ? drawn : ones;
-            for (long at = 0; at < entry.shape().count(); at += PIECE) {
-                int count = (int) Math.min(PIECE, entry.shape().count() - at);
-                parameters.set(entry.offset() + at, FloatBuffer.wrap(piece, 0, count));
+            if (!entry.decays()) {
+                int count = (int) entry.shape().count();
+                parameters.set(entry.offset(), FloatBuffer.wrap(ones, 0, count));
             }
+        }
+    }
+
+    private static void repeat(float[] piece, Tensor flat, Device device) {
+        Tensor first = flat.slice(0, 0, PIECE);
+        device.upload(piece, first);
+        for (long at = PIECE; at < flat.count(); at += PIECE) {
+            long count = Math.min(PIECE, flat.count() - at);
+            device.ops().copy(first.slice(0, 0, count), flat.slice(0, at, count));
         }
     }
 
@@ -240,10 +251,10 @@ public final class RanksStepBench {
         return StepBatches.windows(List.of(new Batch(inputs, targets, batch, length)), replica.share());
     }
 
-    /** Of the first million of each weight by name, without the padding between them, which depends on the case. */
+    /** Of the first values of each weight by name, without the padding between them, which depends on the case. */
     private static long checksum(CudaDevice device, Parameters parameters) {
         CRC32C crc = new CRC32C();
-        float[] piece = new float[1 << 20];
+        float[] piece = new float[1 << 16];
         ByteBuffer bytes = ByteBuffer.allocate(Float.BYTES * piece.length);
         for (Parameters.Entry entry : parameters.entries()) {
             int count = (int) Math.min(piece.length, entry.shape().count());

@@ -93,7 +93,8 @@ public final class GpuRendezvous {
     private Optional<Collectives> open() {
         AllReduceChoice choice = config.cluster().allreduce();
         Optional<String> neither = noGpus(places).or(() -> refusal(config, control.worldSize()));
-        Optional<String> noPeers = neither.or(() -> noPeers(places, config.cluster().compression()));
+        Optional<String> noPeers =
+                neither.or(() -> noPeers(places, config.cluster().compression()));
         if (choice != AllReduceChoice.NCCL) {
             try {
                 if (noPeers.isEmpty()) {

@@ -13,7 +13,8 @@ import java.util.List;
  * @param restored what from: "scratch", "step 40 in memory", "step 40 on disk" ...
  * @param phases what its time has gone to since it began
  */
-public record RankReport(String where, String memory, String transport, String restored, List<StartClock.Phase> phases) {
+public record RankReport(
+        String where, String memory, String transport, String restored, List<StartClock.Phase> phases) {
     public static final Topic<RankReport> TOPIC = new Topic<>("rank", RankReport.class);
 
     /** What a rank tells the user while it trains: what is so, and what would change it. */

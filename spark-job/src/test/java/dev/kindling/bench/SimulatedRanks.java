@@ -71,7 +71,9 @@ public final class SimulatedRanks {
         for (int rank = 0; rank < worldSize; rank++) {
             Peer peer = new Peer(rank, "node" + rank, 40_000, Integer.toString(rank), "0");
             send(new RankMessage.Join(GENERATION, rank, peer));
-            report(rank, List.of(RankReport.TOPIC.wrap(new RankReport(peer.describe(), "", "ring", "scratch", List.of()))));
+            report(
+                    rank,
+                    List.of(RankReport.TOPIC.wrap(new RankReport(peer.describe(), "", "ring", "scratch", List.of()))));
             if (rank % 10 == 9) {
                 Thread.sleep(10_000 / JOINS_A_SECOND);
             }

@@ -8,6 +8,7 @@ import dev.kindling.config.ClusterSection;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigOverrides;
 import dev.kindling.config.DataSection;
+import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.ModelSection;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.coordinate.Coordinator;
@@ -97,6 +98,11 @@ final class CompareJob implements Job<CompareOptions> {
         if (asked.data().packing() != DataSection.Packing.WINDOWS) {
             throw new ConfigException(
                     "data.packing is documents, but compare measures windows of one length; set it to windows");
+        }
+        if (asked.data().tokenizer() == TokenizerKind.BPE
+                && !ShardPreparation.isPrepared(Named.corpus(asked.data()), hadoop)) {
+            throw new ConfigException("data.tokenizer is bpe, the byte pairs of a model, but compare begins with random"
+                    + " weights; set it to gpt2 or char");
         }
         if (asked.cluster().compression() != ClusterSection.Compression.NONE) {
             throw new ConfigException(

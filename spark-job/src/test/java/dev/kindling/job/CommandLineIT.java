@@ -71,6 +71,8 @@ class CommandLineIT {
             new Case("train --out NEW --set data.corpus=NEW", 2, "does not exist"),
             new Case("train --out NEW --resume", 2, "there is no run at"),
             new Case("compare --out NEW --set data.corpus=NEW", 2, "does not exist"),
+            new Case("compare --out NEW --set data.tokenizer=bpe", 2, "compare begins with random weights"),
+            new Case("train --out NEW --set data.tokenizer=bpe", 2, "that is scratch"),
             new Case("compare --out NEW --config NEW", 2, "there is no configuration at"),
             new Case("profile --out NEW --config NEW", 2, "there is no configuration at"),
             new Case("plan --config NEW", 2, "there is no configuration at"),

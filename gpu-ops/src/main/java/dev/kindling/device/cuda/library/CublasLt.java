@@ -104,11 +104,8 @@ public final class CublasLt implements AutoCloseable {
             int m, int n, int k, Operand a, Operand b, int typeD, boolean accumulate, boolean biased, boolean fast) {}
 
     /**
-     * Where the operands of one product are on the device, at multiples of 16 bytes.
-     *
-     * @param scaleA 0 if A is not scaled
-     * @param scaleB 0 if B is not scaled
-     * @param bias 0 without one
+     * Where the operands of one product are on the device, at multiples of 16 bytes; scales and bias are 0 where the product
+     * has none.
      */
     public record Addresses(long a, long scaleA, long b, long scaleB, long d, long bias) {}
 

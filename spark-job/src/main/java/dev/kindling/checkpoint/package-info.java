@@ -6,6 +6,7 @@
  * has one; every length and checksum is verified while it is read, into a {@link dev.kindling.checkpoint.TensorTarget}.
  *
  * <p>Rank 0 stages a checkpoint on an executor and the driver commits it; every rank, and every job that uses a model,
- * reads. Starts no threads; {@code train.CheckpointWriter} calls it on a thread of its own.
+ * reads. Ranks that have lost their driver write what the next one commits ({@link dev.kindling.checkpoint.RescuedCheckpoints}).
+ * Starts no threads; {@code train.checkpoint.CheckpointWriter} calls it on a thread of its own.
  */
 package dev.kindling.checkpoint;

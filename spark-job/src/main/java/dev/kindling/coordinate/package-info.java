@@ -9,9 +9,9 @@
  * <p>A generation is one barrier job. {@link dev.kindling.coordinate.Generations} waits for slots, submits it and watches
  * it; {@code RankTask} is the Spark task of a rank, which joins the rendezvous, gets its allreduce and runs the body with a
  * {@link dev.kindling.coordinate.RankSession}. When a rank fails, hangs or dies, all others are told to stop, and the next
- * generation begins at the step that was last committed. Every message carries the number of its generation, and the
- * driver answers those of another one with "stop" (fencing), so that a process that was frozen cannot disturb its
- * replacement.
+ * generation begins at the newest step that its ranks still hold, or that is committed. Every message carries the number of
+ * its generation, and the driver answers those of another one with "stop" (fencing), so that a process that was frozen cannot
+ * disturb its replacement.
  *
  * <p>Ranks and driver talk over an endpoint of Spark's RPC, without a port of our own, so Spark's security applies.
  *

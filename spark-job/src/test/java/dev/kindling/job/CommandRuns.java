@@ -189,10 +189,11 @@ public final class CommandRuns implements AutoCloseable {
         return Files.writeString(file, text);
     }
 
-    /** What two runs of the same training have in common in metrics.jsonl: all but times. */
+    /** What two runs of the same training have in common in metrics.jsonl: all but times. A last line that is torn does not count. */
     public static List<String> learning(Path run) throws IOException {
         List<String> learned = new ArrayList<>();
-        for (String line : Files.readAllLines(run.resolve("metrics.jsonl"))) {
+        String text = Files.readString(run.resolve("metrics.jsonl"));
+        for (String line : text.substring(0, text.lastIndexOf('\n') + 1).lines().toList()) {
             JsonNode step = JSON.readTree(line);
             learned.add(Stream.of("step", "loss", "lr", "grad_norm")
                     .map(key -> key + " " + step.path(key))

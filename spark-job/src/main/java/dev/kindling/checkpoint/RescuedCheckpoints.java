@@ -24,8 +24,8 @@ import org.slf4j.LoggerFactory;
  * Checkpoints that ranks have written by themselves since their driver was gone: {@code
  * checkpoints/.rescued-step-0000257-rank-0/}, whole if it holds {@code state.json}; where a state is divided over the ranks,
  * one of each rank. They are no checkpoints until a driver that owns the run commits them, so there never are two writers of
- * those. Beside them stand the empty folders by which ranks tell each other what they hold, {@code
- * .rescuing-step-0000257-rank-0/}, for as long as they are at it.
+ * those. Beside them stand, for as long as ranks are at it, the empty folders by which they say so, {@code
+ * .rescuing-rank-0/}, and tell each other what they hold, {@code .rescuing-step-0000257-rank-0/}.
  */
 public final class RescuedCheckpoints {
     private static final Logger LOG = LoggerFactory.getLogger(RescuedCheckpoints.class);
@@ -33,8 +33,11 @@ public final class RescuedCheckpoints {
     private static final String RESCUING = ".rescuing-";
     private static final Pattern NAME = Pattern.compile("\\.rescu(?:ed|ing)-step-(\\d+)-rank-(\\d+)");
     private static final long POLL_MILLIS = 100;
-    /** How long ranks that save what they hold may get no further, before training goes on without it. */
-    private static final Duration PATIENCE = Duration.ofSeconds(3);
+    /**
+     * How long ranks that save what they hold may get no further, before training goes on without it. More than they take to
+     * end their step, or to hear of each other.
+     */
+    private static final Duration PATIENCE = Duration.ofSeconds(8);
 
     /** Whether the training that writes still owns the run. */
     public interface Ownership {
@@ -67,6 +70,20 @@ public final class RescuedCheckpoints {
         return new Path(
                 store.committed(step).getParent(),
                 String.format(Locale.ROOT, "%sstep-%07d-rank-%d", prefix, step, rank));
+    }
+
+    private Path begun(int rank) {
+        return new Path(store.committed(0).getParent(), RESCUING + "rank-" + rank);
+    }
+
+    /** Tells drivers that a rank may have something to save. */
+    public void begin(int rank) throws IOException {
+        storage.files().mkdirs(begun(rank));
+    }
+
+    /** The rank that has begun is done, whatever it did. */
+    public void end(int rank) throws IOException {
+        storage.files().delete(begun(rank), true);
     }
 
     /** Tells the other ranks that this one holds a step; 0 for none. */
@@ -126,6 +143,15 @@ public final class RescuedCheckpoints {
     /** What a checkpoint of pieces calls those elements of a tensor that begin at {@code first}. */
     public static String nameOfPiece(String tensor, long first) {
         return CheckpointPart.piece(tensor, first);
+    }
+
+    /** The newest step that a rank has written; 0 without one. */
+    public long newestStep() throws IOException {
+        long newest = 0;
+        for (Path path : all(RESCUED)) {
+            newest = Math.max(newest, store.isCommitted(path) ? step(path) : 0);
+        }
+        return newest;
     }
 
     /** The newest that is whole and sound, if it is of a later step than {@code committed}. */

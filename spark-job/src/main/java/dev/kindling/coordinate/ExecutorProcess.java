@@ -35,6 +35,7 @@ public final class ExecutorProcess {
 
     private static boolean hooked;
     private static RankSession running;
+    private static JobPlace.Notice notice;
 
     private ExecutorProcess() {}
 
@@ -68,10 +69,16 @@ public final class ExecutorProcess {
         }
     }
 
+    static synchronized void notice(JobPlace.Notice given) {
+        notice = given;
+    }
+
     private static void outliveDriver() {
         RankSession rank;
+        Optional<JobPlace.Notice> others;
         synchronized (ExecutorProcess.class) {
             rank = running;
+            others = Optional.ofNullable(notice);
         }
         Optional<String> job = rank == null
                 ? CoordinatorEndpoint.retained().job()
@@ -80,13 +87,11 @@ public final class ExecutorProcess {
             return;
         }
         LOG.warn("ended by driver's loss: this executor saves what its rank holds, where nobody else does");
+        others.ifPresent(
+                JobPlace.Notice::begin); // before all that takes time, as the next driver may come at any moment
         try {
             if (rank != null) {
-                rank.orphaned();
-                if (!awaitEnd()) {
-                    rank.stop("its driver is gone, and its step takes longer than " + LEAVE_MILLIS + " ms");
-                    awaitEnd();
-                }
+                leave(rank);
             }
             JobPlace.Kept kept = CoordinatorEndpoint.retained().take(job.get());
             if (kept != null) {
@@ -94,6 +99,16 @@ public final class ExecutorProcess {
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        } finally {
+            others.ifPresent(JobPlace.Notice::end);
+        }
+    }
+
+    private static void leave(RankSession rank) throws InterruptedException {
+        rank.orphaned();
+        if (!awaitEnd()) {
+            rank.stop("its driver is gone, and its step takes longer than " + LEAVE_MILLIS + " ms");
+            awaitEnd();
         }
     }
 

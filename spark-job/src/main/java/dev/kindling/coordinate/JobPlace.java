@@ -15,6 +15,20 @@ public record JobPlace(String job) {
         void close();
     }
 
+    /** Tells the next driver that this process has something to save, before it is known what. */
+    public interface Notice {
+        /** The driver of this process is gone. */
+        void begin();
+
+        /** All is saved that could be. */
+        void end();
+    }
+
+    /** What this process gives notice by, from now on. */
+    public void notice(Notice notice) {
+        ExecutorProcess.notice(notice);
+    }
+
     /** What was left here, the caller's from now on; or null. */
     public Kept take() {
         return CoordinatorEndpoint.retained().take(job);

@@ -150,6 +150,12 @@ public final class OwnedRun implements AutoCloseable {
         return new Path(run.path(), ".owner.last");
     }
 
+    /** Whether the last training here has not ended by itself, or may not be the last attempt of its submission. */
+    static boolean isLeft(RunDirectory run) throws IOException {
+        return run.storage().files().exists(marker(run))
+                || run.storage().files().exists(lastMarker(run));
+    }
+
     /** Whether an earlier attempt of the submission that this process belongs to was the last to own the run. */
     static boolean isOfThisSubmission(RunDirectory run) throws IOException {
         return isOfThisSubmission(run.storage(), marker(run)) || isOfThisSubmission(run.storage(), lastMarker(run));

@@ -157,6 +157,13 @@ public final class RunDirectory {
         return MetricsLog.lastStep(storage, metricsFile());
     }
 
+    /** When {@code metrics.jsonl} was written to, in milliseconds since 1970 by the clock of its file system; 0 without it. */
+    long metricsMillis() throws IOException {
+        return storage.files().exists(metricsFile())
+                ? storage.files().getFileStatus(metricsFile()).getModificationTime()
+                : 0;
+    }
+
     private Path metricsFile() {
         return new Path(path, "metrics.jsonl");
     }

@@ -157,7 +157,7 @@ public record StartingPoint(
                     changes));
         });
         CheckpointStore store = run.checkpoints(config.checkpoint().keep());
-        store.rescued().await(); // before this training owns the run, for then they leave nothing
+        FormerRanks.await(run, store, FormerRanks.NOTICE);
         CheckpointStore.Recovery recovery = store.latestValidOrRescued();
         if (recovery.found().isEmpty()) {
             requireNoneYet(run, recovery, recorded);

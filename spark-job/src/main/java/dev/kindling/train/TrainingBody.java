@@ -136,11 +136,13 @@ public record TrainingBody(TrainConfig config, String run, String shards, String
         clock.mark("shards");
         RunDirectory directory = RunDirectory.at(run, Storage.settings());
         CheckpointStore store = directory.checkpoints(config.checkpoint().keep());
-        seat.rescue(new Rescue(
+        Rescue rescue = new Rescue(
                 store.rescued(),
                 () -> directory.isOwnedBy(training),
                 store::newestStep,
-                new RescuedCheckpoints.Writer(training, member.rank(), ranks.worldSize())));
+                new RescuedCheckpoints.Writer(training, member.rank(), ranks.worldSize()));
+        seat.rescue(rescue);
+        member.place().notice(rescue);
         return new Trainer(config, new Trainer.Rank(member, ranks, seat, set, store, clock), arena).run();
     }
 }

@@ -2,6 +2,7 @@ package dev.kindling.train.checkpoint;
 
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.RescuedCheckpoints;
+import dev.kindling.coordinate.JobPlace;
 import java.io.IOException;
 import java.util.Collections;
 import java.util.List;
@@ -26,12 +27,13 @@ public record Rescue(
         RescuedCheckpoints checkpoints,
         RescuedCheckpoints.Ownership ownership,
         Committed committed,
-        RescuedCheckpoints.Writer writer) {
+        RescuedCheckpoints.Writer writer)
+        implements JobPlace.Notice {
     private static final Logger LOG = LoggerFactory.getLogger(Rescue.class);
     /** How long to wait for what the others hold, and as many milliseconds more as there are ranks. */
     private static final long ELECTION_MILLIS = 1_500;
     /** The same where all are needed, some of which may still be at the end of their step. */
-    private static final long ALL_MILLIS = 10_000;
+    private static final long ALL_MILLIS = 6_000;
 
     private static final long POLL_MILLIS = 10;
 
@@ -55,6 +57,25 @@ public record Rescue(
     /** Makes what is to be written, when it is known that it is. */
     public interface Source {
         Checkpoint checkpoint(long committed) throws IOException;
+    }
+
+    /** Tells a new driver of the run to wait for this rank. */
+    @Override
+    public void begin() {
+        try {
+            checkpoints.begin(writer.rank());
+        } catch (IOException | RuntimeException e) {
+            LOG.warn("rank {} could not say that it is about to save its last step", writer.rank(), e);
+        }
+    }
+
+    @Override
+    public void end() {
+        try {
+            checkpoints.end(writer.rank());
+        } catch (IOException | RuntimeException e) {
+            LOG.warn("rank {} could not say that it saves nothing any more", writer.rank(), e);
+        }
     }
 
     /** Writes what this rank holds, if that is to be. */

@@ -104,6 +104,17 @@ class RescueTest {
     }
 
     @Test
+    void aRankSaysThatItIsAtItBeforeItKnowsWhatItHolds() throws Exception {
+        Rescue early = rescue(0, 1, true);
+        early.begin();
+        assertThat(names()).containsExactly(".rescuing-rank-0");
+        assertThat(store.rescued().announced(7)).isEmpty();
+        rescue(1, true, 7);
+        early.end();
+        assertThat(names()).containsExactly(".rescued-step-0000007-rank-0");
+    }
+
+    @Test
     void aRankThatIsGoneIsNotWaitedForLong() throws Exception {
         rescue(2, true, 7);
         assertThat(store.commitRescued()).hasValue(7);

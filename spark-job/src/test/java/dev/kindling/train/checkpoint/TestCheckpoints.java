@@ -15,7 +15,7 @@ import java.util.OptionalLong;
 import org.apache.hadoop.conf.Configuration;
 
 /** Checkpoints of one small tensor, and where they are kept. */
-final class TestCheckpoints {
+public final class TestCheckpoints {
     private TestCheckpoints() {}
 
     static CheckpointStore store(Path run) throws IOException {
@@ -26,7 +26,7 @@ final class TestCheckpoints {
         return new CheckpointStore(storage, new org.apache.hadoop.fs.Path(run.toString(), "checkpoints"), 3);
     }
 
-    static Checkpoint snapshot(long step) {
+    public static Checkpoint snapshot(long step) {
         CheckpointState state = new CheckpointState(
                 step,
                 JsonNodeFactory.instance.objectNode(),

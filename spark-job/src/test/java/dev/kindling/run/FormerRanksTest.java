@@ -1,0 +1,81 @@
+package dev.kindling.run;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.kindling.checkpoint.CheckpointStore;
+import dev.kindling.checkpoint.RescuedCheckpoints;
+import dev.kindling.train.checkpoint.TestCheckpoints;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.apache.hadoop.conf.Configuration;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+class FormerRanksTest {
+    private static final Duration LONG = Duration.ofMinutes(10);
+
+    @TempDir
+    private Path folder;
+
+    private RunDirectory run;
+    private CheckpointStore store;
+
+    /** What a driver leaves that was killed after step 12. */
+    @BeforeEach
+    void leaveRun() throws IOException {
+        run = RunDirectory.at(folder.toString(), new Configuration(false));
+        store = run.checkpoints(1);
+        Files.writeString(folder.resolve(".owner"), "{}");
+        Files.writeString(folder.resolve("metrics.jsonl"), "{\"step\":11,\"loss\":3}\n{\"step\":12,\"loss\":2}\n");
+    }
+
+    private void awaitRanks() throws IOException {
+        FormerRanks.await(run, store, LONG);
+    }
+
+    @Test
+    void aRankThatIsSlowToNoticeIsWaitedFor() throws Exception {
+        store.save(TestCheckpoints.snapshot(10));
+        RescuedCheckpoints.Writer rank = new RescuedCheckpoints.Writer("this training", 0, 1);
+        CompletableFuture<Void> slow = CompletableFuture.runAsync(
+                () -> {
+                    try {
+                        store.rescued().write(TestCheckpoints.snapshot(12), Map.of(), rank, () -> true);
+                    } catch (IOException e) {
+                        throw new IllegalStateException(e);
+                    }
+                },
+                CompletableFuture.delayedExecutor(500, TimeUnit.MILLISECONDS));
+        awaitRanks();
+        assertThat(store.rescued().newestStep()).isEqualTo(12);
+        slow.get();
+    }
+
+    @Test
+    void whatIsSavedIsNotWaitedFor() throws IOException {
+        store.save(TestCheckpoints.snapshot(12));
+        awaitRanks();
+        assertThat(store.newestStep()).isEqualTo(12);
+    }
+
+    @Test
+    void norIsWhatWasLostLongAgoOrEndedByItself() throws IOException {
+        Path metrics = folder.resolve("metrics.jsonl");
+        Files.setLastModifiedTime(metrics, FileTime.from(Instant.now().minus(LONG)));
+        awaitRanks();
+        Files.setLastModifiedTime(metrics, FileTime.from(Instant.now()));
+        Files.delete(folder.resolve(".owner"));
+        awaitRanks();
+        assertThat(store.rescued().newestStep()).isZero();
+    }
+}

@@ -176,7 +176,8 @@ final class Trainer {
 
     private String memory() {
         MemoryFit fit = replica.fit();
-        return fit.table() + HostPlan.of(fit.rank(), HostRoom.ofThisTask()).line();
+        return fit.table()
+                + HostPlan.ofThisProcess(fit.rank(), HostRoom.ofThisTask()).line();
     }
 
     /** What follows the finished step that this generation begins with, as far as an earlier one did not get to it. */

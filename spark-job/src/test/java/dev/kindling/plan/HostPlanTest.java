@@ -54,8 +54,8 @@ class HostPlanTest {
     void checkpointsAreHeldWhereTheyFit() {
         assertThat(HostPlan.of(gpt2(true), room).line())
                 .isEqualTo(
-                        "  host            2.78 GiB  beside the heap, for the two newest checkpoints; the host has 61,440 of"
-                                + " its 65,536 MiB left: fits\n");
+                        "  host            3.42 GiB  beside the heap: 660.0 MiB for its process, the rest for the two newest"
+                                + " checkpoints; the host has 61,440 of its 65,536 MiB left: fits\n");
     }
 
     @Test
@@ -63,10 +63,19 @@ class HostPlanTest {
         limit(2048);
         assertThat(HostPlan.of(gpt2(true), room).line())
                 .contains(
-                        "the container (memory.max) has 1,536 of its 2,048 MiB left: does not fit: give it 1.58 GiB more"
+                        "the container (memory.max) has 1,536 of its 2,048 MiB left: does not fit: give it 2.22 GiB more"
                                 + " (spark.executor.memoryOverhead, or a larger host), or set checkpoint.in_memory to false");
         assertThat(HostPlan.of(gpt2(true, "checkpoint.in_memory=false"), room).line())
-                .contains("1.39 GiB", "give it 194.5 MiB more", "; else training waits while one is written");
+                .contains("2.03 GiB", "give it 854.5 MiB more", "; else training waits while one is written");
+    }
+
+    @Test
+    void whatAProcessHasTakenIsNotMissing() throws IOException {
+        limit(4096);
+        assertThat(HostPlan.of(gpt2(true), room).line()).contains("has 3,584 of its 4,096 MiB left: does not fit");
+        assertThat(HostPlan.ofThisProcess(gpt2(true), room).line())
+                .contains("3.42 GiB", "660.0 MiB for its process", "has 3,584 of its 4,096 MiB left: fits");
+        assertThat(HostPlan.of(gpt2(false), room).line()).contains("160.0 MiB for its process");
     }
 
     @Test

@@ -17,7 +17,7 @@ import java.util.function.Consumer;
  * step waits for the driver. Thread-safe.
  */
 final class ReportQueue implements AutoCloseable {
-    private static final long SHORTEST_PERIOD_MILLIS = 100;
+    private static final long SHORTEST_PERIOD_MILLIS = 200;
     private static final int CAPACITY = 1000;
 
     private final Consumer<List<Topic.Value>> carrier;
@@ -43,7 +43,7 @@ final class ReportQueue implements AutoCloseable {
         thread.scheduleWithFixedDelay(this::send, periodMillis, periodMillis, TimeUnit.MILLISECONDS);
     }
 
-    /** Between two messages of a rank: 0.1 s, and of more than a hundred ranks as long as gives the driver 1,000 a second. */
+    /** Between two messages of a rank: 0.2 s, and of more than two hundred ranks as long as gives the driver 1,000 a second. */
     static long periodMillis(int worldSize) {
         return Math.max(SHORTEST_PERIOD_MILLIS, worldSize);
     }

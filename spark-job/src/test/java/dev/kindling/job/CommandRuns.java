@@ -144,6 +144,17 @@ public final class CommandRuns implements AutoCloseable {
         }
     }
 
+    /** Waits, three minutes at most, until a folder has a file whose name matches. */
+    static void awaitFile(Path folder, String pattern) {
+        long end = System.nanoTime() + Duration.ofMinutes(3).toNanos();
+        while (folder.toFile().list((parent, name) -> name.matches(pattern)).length == 0) {
+            if (System.nanoTime() > end) {
+                throw new AssertionError("no " + pattern + " in " + folder);
+            }
+            LockSupport.parkNanos(10_000_000);
+        }
+    }
+
     private static boolean hasLine(Path file, String part) {
         try {
             return Files.exists(file) && Files.readString(file).contains(part);

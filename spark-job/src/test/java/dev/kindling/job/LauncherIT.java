@@ -91,22 +91,6 @@ class LauncherIT {
                 Files.readString(err, StandardCharsets.UTF_8).replaceAll("WARNING: Using incubator modules.*\n", ""));
     }
 
-    /** The archive of classes that the first training leaves, made beside what follows. */
-    private void awaitArchive() throws Exception {
-        long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(2);
-        while (archives().isEmpty()) {
-            assertThat(System.nanoTime()).as("no archive of classes").isLessThan(end);
-            Thread.sleep(100);
-        }
-    }
-
-    private List<Path> archives() throws IOException {
-        try (Stream<Path> files = Files.list(target)) {
-            return files.filter(file -> file.getFileName().toString().matches("classes-.*\\.jsa"))
-                    .toList();
-        }
-    }
-
     /** Where the last driver has got each of its classes. */
     private static Path loadedClasses() {
         return folder.resolve("loaded.log");
@@ -140,7 +124,7 @@ class LauncherIT {
                         + "configuration [0-9.]+, Spark [0-9.]+, tokens [0-9.]+, executors [0-9.]+, "
                         + "device [0-9.]+, shards [0-9.]+, model [0-9.]+, weights [0-9.]+, first step [0-9.]+\\R");
         assertThat(folder.resolve(run).resolve("summary.json")).exists();
-        awaitArchive();
+        CommandRuns.awaitFile(target, "classes-.*\\.jsa"); // made in the background
         Ended written =
                 submit(locale, "generate", "--checkpoint", run, "--prompt", CaseInputs.LETTERS, "--max-tokens", "3");
         assertThat(written.code()).as(written.toString()).isZero();

@@ -80,14 +80,14 @@ class Flash:
         m, p, h, b = self.backward_module, self.params(dO), self.heads, self.batch
         shared, threads = m.constant("flash_attention_backward_shared"), m.constant("flash_attention_backward_threads")
         tiles = lambda length, tile: (length + tile - 1) // tile
-        keys, draws = m.constant("flash_attention_backward_keys"), 1 if self.kept is None else tiles(self.tk, 128)
+        keys = m.constant("flash_attention_backward_keys")
         if self.without_sums:  # a block has a tile of keys or of rows
             blocks = tiles(self.tk, keys) + tiles(self.tq, keys)
         else:
             blocks, rows = tiles(self.tk, keys) if self.turns else self.splits, m.constant("flash_attention_backward_rows")
 
         def run():
-            m.launch("flash_attention_backward_rows_sum", (tiles(self.tq, 128) * draws, h, b), 256, p)
+            m.launch("flash_attention_backward_rows_sum", (tiles(self.tq, 128), h, b), 256, p)
             m.launch("flash_attention_backward", (blocks, h, b), threads, p, shared=shared)
             if not self.without_sums and (self.splits > 1 or self.turns):
                 m.launch("flash_attention_backward_sum", (tiles(self.tq, rows), h, b), 256, p)

@@ -54,9 +54,12 @@ __device__ __forceinline__ DropoutPlane dropoutPlane(int b, int h, int heads, in
     return plane;
 }
 
+__device__ __forceinline__ u64 dropoutBlock(const DropoutPlane &plane, int row, int group, int q) {
+    return (plane.firstRow + row) * plane.groups * 4 + group * 4 + q;
+}
 __device__ __forceinline__ uint4 attentionDraw(
     const Dropout &drop, const DropoutPlane &plane, int row, int group, int q) {
-    return philox(drop.seed, ((plane.firstRow + row) * plane.groups + group) * 4 + q, drop.site, drop.stream);
+    return philox(drop.seed, dropoutBlock(plane, row, group, q), drop.site, drop.stream);
 }
 
 // Drops scores s[.][nt][half * 2 + e] of row firstRow + half * 8 + g, column column0 + nt * 8 + 2t + e; the factor of

@@ -14,8 +14,9 @@
 //                 of flash_backward_hopper.cu; statsRows = B * roundUp(Tq, 128), packed: roundUp(total + 128 B, 128). With
 //                 turns: splits = 1, and behind it i32 (H, statsRows / BACKWARD_M) and (B, H), which
 //                 flash_attention_backward_rows_sum sets to 0
-//   kept          u32 workspace of flash_backward_hopper.cu with dropout: H statsRows ceil(Tk / 64) * 2
-// Overwritten: o, lse; dq, dk, dv. Nothing is accumulated across calls.
+//   kept          u32 (H, statsRows, ceil(Tk / 64), 2): a bit a score that dropout keeps, which flash_forward_hopper.cu
+//                 writes, unless null, and flash_backward_hopper.cu reads (flash_dropout.cuh)
+// Overwritten: o, lse, kept; dq, dk, dv. Nothing is accumulated across calls.
 // causal is aligned bottom right: column c is seen by row r iff c <= r + Tk - Tq. A row that sees nothing
 // gives o = 0, lse = +inf and zero gradients. Nothing past row Tq or Tk is read.
 // Packed sequences: cuQ, cuK (B + 1) i32 cumulative lengths, B sequences, batch strides unused (also lse.batch: row
@@ -31,7 +32,6 @@
 // -D  ACTIVATION bf16 | fp16, HEAD_DIM 32 | 64 | 128, through mma.sync also 80 | 96 | 256, CAUSAL 0 | 1, DROPOUT 0 | 1
 // flash_attention_forward           grid (ceil(Tq / FORWARD_M), H, B)  block FORWARD_THREADS
 // flash_attention_backward_rows_sum grid (statsTiles, H, B), statsTiles = ceil(Tq / 128)   block 256
-//                                   flash_backward_hopper.cu with dropout: (statsTiles ceil(Tk / 128), H, B)
 // flash_attention_backward          grid (splits, H, B), with turns (ceil(Tk / BACKWARD_N), H, B)   block BACKWARD_THREADS
 //                                   HEAD_DIM 256: (2 splits, H, B), for a block has half of the gradients' columns
 //                                   flash_backward_hopper.cu: (ceil(Tk / 64) + ceil(Tq / 64), H, B)

@@ -8,59 +8,31 @@
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 #include "flash_backward_hopper.cuh"
 
-// The row statistics, by the blocks of the first keys, and with dropout the kept scores of 128 rows and 128 keys.
 extern "C" __global__ void __launch_bounds__(256) flash_attention_backward_rows_sum(const FlashAttention p) {
     const Sequence seq = sequenceOf(p, blockIdx.z);
-    const int rowTiles = (p.queryLength + 127) / 128, keyTile = blockIdx.x / rowTiles;
-    const int row0 = blockIdx.x % rowTiles * 128;
-    if (row0 >= seq.queries) return;
-    if (keyTile == 0) rowSums(p, seq, row0);
-    const int row = row0 + threadIdx.x % 128, key0 = keyTile * 128 + threadIdx.x / 128 * TILE;
-    const auto seenTo = [&](int end) { return CAUSAL ? min(seq.keys, end + seq.offset) : seq.keys; };
-    const int seen = seenTo((row & ~31) + 32); // by the warp's rows; what only others of the tile see is 0
-    if (!DROPOUT || key0 >= seenTo(row / TILE * TILE + TILE)) return;
-    const Dropout drop = dropoutOf(p.state, p.threshold, p.site);
-    const DropoutPlane plane = dropoutPlane(blockIdx.z, blockIdx.y, p.heads, p.queryLength, p.keyLength);
-    const u32 first = key0 < seen ? drawRow(drop, plane, row, key0 / 32) : 0;
-    const u32 second = key0 + 32 < seen ? drawRow(drop, plane, row, key0 / 32 + 1) : 0;
-    *reinterpret_cast<uint2 *>(keptTile(p, seq, row, key0) + row % TILE * 2) = make_uint2(first, second);
+    const int row0 = blockIdx.x * 128;
+    if (row0 < seq.queries) rowSums(p, seq, row0);
 }
 
 // ---- dk and dv of 64 keys: scores are (keys, rows) -------------------------------------------------
 
-// Packed: dropped p, and ds = p (dropped dp - delta). Both at once, so that they take the registers of p and dp. kept: of
-// the lane's first key, a word for 32 rows; its second key is 8 further.
+// Packed: dropped p, and ds = p (dropped dp - delta). Both at once, so that they take the registers of p and dp.
 __device__ __forceinline__ void keyScoreGradient(u32 (&dropped)[NT][2], u32 (&ds)[NT][2], const float (&p)[NT][4],
-    const float (&dp)[NT][4], const float4 *stats, const u32 *kept) {
+    float (&dp)[NT][4], const float4 *stats, KeptOfKeys kept) {
+    if (DROPOUT) kept.drop(dp);
 #pragma unroll
     for (int nt = 0; nt < NT; nt++) {
         const float4 st = stats[nt * 4 + (threadIdx.x & 3)];
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-            const Kept mask = keptOfLane(DROPOUT ? kept[half * 16 + nt / 4] : 0);
             dropped[nt][half] = pack<Activation>(p[nt][half * 2], p[nt][half * 2 + 1]);
-            if (DROPOUT) dropped[nt][half] &= mask.pair(ofColumn(nt % 4));
+            if (DROPOUT) dropped[nt][half] &= kept.pair(nt, half);
             float x[2];
 #pragma unroll
-            for (int e = 0; e < 2; e++) {
-                x[e] = dp[nt][half * 2 + e];
-                if (DROPOUT) x[e] = mask.apply(x[e], ofColumn(nt % 4), e);
-                x[e] = p[nt][half * 2 + e] * (x[e] - (e ? st.w : st.y));
-            }
+            for (int e = 0; e < 2; e++) x[e] = p[nt][half * 2 + e] * (dp[nt][half * 2 + e] - (e ? st.w : st.y));
             ds[nt][half] = pack<Activation>(x[0], x[1]);
         }
     }
-}
-
-// Each warp turns the bits of 32 rows and 32 keys: lane i loads those of row placeOf(i) and stores those of key
-// placeOf(i), as word 2 key + row / 32.
-__device__ __forceinline__ u32 keptByRow(const FlashAttention &p, const Sequence &seq, int key0, int row0) {
-    const int warp = threadIdx.x / 32;
-    return keptTile(p, seq, row0, key0)[(warp % 2 * 32 + placeOf(threadIdx.x & 31)) * 2 + warp / 2];
-}
-__device__ __forceinline__ void storeByKey(u32 *to, u32 byRow) {
-    const int warp = threadIdx.x / 32;
-    to[(warp / 2 * 32 + placeOf(threadIdx.x & 31)) * 2 + warp % 2] = transposeBits(byRow);
 }
 
 __device__ __forceinline__ void keyGradients(const FlashAttention &p, u8 *shared, int key0) {
@@ -68,16 +40,17 @@ __device__ __forceinline__ void keyGradients(const FlashAttention &p, u8 *shared
     const Sequence &seq = head.seq;
     if (key0 >= seq.keys) return;
     const u32 keys = sharedAddress(shared), others = keys + OTHERS_AT;
-    const int warpKey = threadIdx.x / 32 * 16, g = (threadIdx.x & 31) >> 2;
-    u32 *keptStages = reinterpret_cast<u32 *>(shared + KEPT_AT);
+    const int warpKey = threadIdx.x / 32 * 16;
     int row0 = CAUSAL ? max(0, key0 - seq.offset) / TILE * TILE : 0, stage = 0;
+    const u32 *keptNext = DROPOUT ? keptTile(p, seq, row0, key0) : nullptr;
+    const u32 keptStep = (p.keyLength + TILE - 1) / TILE * KEPT_WORDS; // to the next 64 rows
     loadKeys(p, head, keys, key0);
     if (row0 < seq.queries) {
         loadRows(p, head, others, row0);
         loadStats(head, keys + STATS_AT, row0);
+        loadKept(keys + KEPT_AT, keptNext);
     }
     copyAsyncCommit();
-    if (DROPOUT && row0 < seq.queries) storeByKey(keptStages, keptByRow(p, seq, key0, row0));
     float dk[DT][4], dv[DT][4];
     clear(dk);
     clear(dv);
@@ -85,7 +58,6 @@ __device__ __forceinline__ void keyGradients(const FlashAttention &p, u8 *shared
     for (; row0 < seq.queries; row0 += TILE, stage ^= 1) {
         const u32 rows = others + stage * 2 * TILE_BYTES;
         const float4 *stats = reinterpret_cast<const float4 *>(shared + STATS_AT + stage * STATS_BYTES);
-        const u32 *kept = keptStages + stage * KEPT_WORDS + (warpKey + g) * 2;
         copyAsyncWait<0>();
         asyncProxyFence();
         __syncthreads();
@@ -93,13 +65,15 @@ __device__ __forceinline__ void keyGradients(const FlashAttention &p, u8 *shared
         u32 dropped[NT][2], ds[NT][2];
         scores(s, keys, rows);
         scores(dp, keys + TILE_BYTES, rows + TILE_BYTES);
-        u32 keptNext = 0;
         if (row0 + TILE < seq.queries) {
-            if (DROPOUT) keptNext = keptByRow(p, seq, key0, row0 + TILE);
             loadRows(p, head, others + (stage ^ 1) * 2 * TILE_BYTES, row0 + TILE);
             loadStats(head, keys + STATS_AT + (stage ^ 1) * STATS_BYTES, row0 + TILE);
+            keptNext += keptStep;
+            loadKept(keys + KEPT_AT + (stage ^ 1) * KEPT_BYTES, keptNext);
         }
         copyAsyncCommit();
+        KeptOfKeys kept = {0};
+        if (DROPOUT) kept = keptOfKeys(reinterpret_cast<const u32 *>(shared + KEPT_AT + stage * KEPT_BYTES));
         wgmmaWait<1>();
         settle(s);
         keyProbabilities(s, stats, p.scale * LOG2_E);
@@ -110,7 +84,6 @@ __device__ __forceinline__ void keyGradients(const FlashAttention &p, u8 *shared
         keyScoreGradient(dropped, ds, s, dp, stats, kept);
         accumulate(dv, dropped, rows + TILE_BYTES);
         accumulate(dk, ds, rows);
-        if (DROPOUT) storeByKey(keptStages + (stage ^ 1) * KEPT_WORDS, keptNext);
         wgmmaWait<0>();
         settle(dk);
         settle(dv);
@@ -148,20 +121,16 @@ __device__ __forceinline__ void maskRows(float (&p)[NT][4], const Sequence &seq,
 }
 
 // ds = p (dropped dp - delta), packed.
-__device__ __forceinline__ void rowScoreGradient(u32 (&ds)[NT][2], const float (&p)[NT][4], const float (&dp)[NT][4],
-    const float2 (&stats)[2], const uint2 (&kept)[2]) {
+__device__ __forceinline__ void rowScoreGradient(
+    u32 (&ds)[NT][2], const float (&p)[NT][4], float (&dp)[NT][4], const float2 (&stats)[2], Kept kept) {
+    if (DROPOUT) kept.drop(dp);
 #pragma unroll
     for (int nt = 0; nt < NT; nt++)
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-            const Kept mask = keptOfLane(nt < 4 ? kept[half].x : kept[half].y);
             float x[2];
 #pragma unroll
-            for (int e = 0; e < 2; e++) {
-                x[e] = dp[nt][half * 2 + e];
-                if (DROPOUT) x[e] = mask.apply(x[e], ofColumn(nt % 4), e);
-                x[e] = p[nt][half * 2 + e] * (x[e] - stats[half].y);
-            }
+            for (int e = 0; e < 2; e++) x[e] = p[nt][half * 2 + e] * (dp[nt][half * 2 + e] - stats[half].y);
             ds[nt][half] = pack<Activation>(x[0], x[1]);
         }
 }
@@ -177,13 +146,9 @@ __device__ __forceinline__ void rowGradient(const FlashAttention &p, u8 *shared,
     if (seen > 0) loadKeys(p, head, others, 0);
     copyAsyncCommit();
     const float2 stats[2] = {head.stats[warpRow + g], head.stats[warpRow + 8 + g]};
-    const auto loadKept = [&](uint2(&kept)[2], int key0) { // words of the lane's two rows
-        const uint2 *tile = reinterpret_cast<const uint2 *>(keptTile(p, seq, row0, key0)) + warpRow - row0 + g;
-        kept[0] = tile[0];
-        kept[1] = tile[8];
-    };
-    uint2 kept[2] = {}, keptNext[2] = {};
-    if (DROPOUT && seen > 0) loadKept(kept, 0);
+    Kept kept = {}, keptNext = {};
+    const u32 *keptAt = DROPOUT ? keptTile(p, seq, row0, 0) + threadIdx.x : nullptr;
+    if (DROPOUT && seen > 0) kept.bits = *keptAt;
     float dq[DT][4];
     clear(dq);
     int stage = 0;
@@ -198,7 +163,7 @@ __device__ __forceinline__ void rowGradient(const FlashAttention &p, u8 *shared,
         scores(s, rows, keys);
         scores(dp, rows + TILE_BYTES, keys + TILE_BYTES);
         if (key0 + TILE < seen) {
-            if (DROPOUT) loadKept(keptNext, key0 + TILE);
+            if (DROPOUT) keptNext.bits = *(keptAt += KEPT_WORDS);
             loadKeys(p, head, others + (stage ^ 1) * 2 * TILE_BYTES, key0 + TILE);
         }
         copyAsyncCommit();
@@ -212,8 +177,7 @@ __device__ __forceinline__ void rowGradient(const FlashAttention &p, u8 *shared,
         accumulate(dq, ds, keys);
         wgmmaWait<0>();
         settle(dq);
-        kept[0] = keptNext[0];
-        kept[1] = keptNext[1];
+        kept = keptNext;
     }
     copyAsyncWait<0>();
     __syncthreads(); // all warps have read the rows that the gradient replaces

@@ -10,7 +10,7 @@ static_assert(D == 32 || D == 64, "head dimension");
 constexpr int TILE = 64, THREADS = 128, STAGES = 2; // rows and keys of a tile
 constexpr int NT = TILE / 8, DT = D / 8;
 constexpr int ROW_BYTES = D * 2, TILE_BYTES = TILE * ROW_BYTES, STATS_BYTES = TILE * 8;
-constexpr int KEPT_WORDS = TILE * 2, KEPT_BYTES = DROPOUT ? KEPT_WORDS * 4 : 0; // a bit a score
+constexpr int KEPT_BYTES = DROPOUT ? KEPT_WORDS * 4 : 0; // a bit a score
 // own: k and v, or q and dO; others: the tiles walked over, {q, dO} or {k, v}
 constexpr int OTHERS_AT = 2 * TILE_BYTES, STATS_AT = OTHERS_AT + STAGES * 2 * TILE_BYTES;
 constexpr int KEPT_AT = STATS_AT + STAGES * STATS_BYTES, BACKWARD_SHARED = KEPT_AT + STAGES * KEPT_BYTES;
@@ -38,13 +38,6 @@ __device__ __forceinline__ Head headOfBlock(const FlashAttention &p) {
     return head;
 }
 
-// Which scores of a tile of 64 rows and 64 keys are kept, drawn ahead of the loops, which have no time for Philox: word
-// 2 row + key / 32. In the workspace: (H, statsRows / 64, ceil(Tk / 64)) tiles; those that causal hides are never written.
-__device__ __forceinline__ u32 *keptTile(const FlashAttention &p, const Sequence &seq, int row0, int key0) {
-    const i64 row = ((i64)blockIdx.y * p.statsRows + statsStart(p, blockIdx.z, seq) + row0) / TILE;
-    return p.kept + (row * ((p.keyLength + TILE - 1) / TILE) + key0 / TILE) * KEPT_WORDS;
-}
-
 __device__ __forceinline__ void loadRows(const FlashAttention &p, const Head &head, u32 to, int row0) {
     loadTile<TILE, THREADS>(to, head.q, p.qAt.row, row0, head.seq.queries);
     loadTile<TILE, THREADS>(to + TILE_BYTES, head.dO, p.dOAt.row, row0, head.seq.queries);
@@ -57,6 +50,10 @@ __device__ __forceinline__ void loadKeys(const FlashAttention &p, const Head &he
 
 __device__ __forceinline__ void loadStats(const Head &head, u32 to, int row0) {
     if (threadIdx.x < TILE / 2) copyAsync16(to + threadIdx.x * 16, head.stats + row0 + threadIdx.x * 2, true);
+}
+
+__device__ __forceinline__ void loadKept(u32 to, const u32 *tile) {
+    if (DROPOUT && threadIdx.x < KEPT_BYTES / 16) copyAsync16(to + threadIdx.x * 16, tile + threadIdx.x * 4, true);
 }
 
 __device__ __forceinline__ void clear(float (&x)[DT][4]) {

@@ -27,59 +27,68 @@ __device__ __forceinline__ void addBits(u32 &bits, const uint4 &draw, int i, int
 // 8 half + j + 16 e.
 __device__ __forceinline__ u32 drawLane(const Dropout &drop, const DropoutPlane &plane, int row0, int column0) {
     const int g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
+    const u64 first = dropoutBlock(plane, row0 + g, column0 / 32, t), eightRows = (u64)plane.groups * 32;
     u32 bits = noBits(drop);
 #pragma unroll
-    for (int i = 0; i < 4; i++)
-        addBits(bits, attentionDraw(drop, plane, row0 + i / 2 * 8 + g, column0 / 32 + i % 2, t), i * 4, 1, drop);
-    return bits;
-}
-
-// The place in a group of 32 whose decision is bit i: 8 j + 2 t + e at bit 4 j + t + 16 e.
-__device__ __forceinline__ int placeOf(int i) { return (i & 15) * 2 + (i >> 4); }
-
-// Bit j of lane i becomes bit i of lane j.
-__device__ __forceinline__ u32 transposeBits(u32 x) {
-    const u32 lane = threadIdx.x & 31;
-    u32 y = __shfl_xor_sync(0xffffffffu, x, 16);
-    x = __byte_perm(x, y, lane & 16 ? 0x3276 : 0x5410);
-    y = __shfl_xor_sync(0xffffffffu, x, 8);
-    x = __byte_perm(x, y, lane & 8 ? 0x3715 : 0x6240);
-#pragma unroll
-    for (u32 k = 4; k > 0; k /= 2) {
-        const u32 low = k == 4 ? 0x0f0f0f0fu : k == 2 ? 0x33333333u : 0x55555555u;
-        const u32 own = lane & k ? ~low : low;
-        y = __shfl_xor_sync(0xffffffffu, x, k);
-        x = (x & own) | (__funnelshift_l(y, y, lane & k ? 32 - k : k) & ~own);
+    for (int i = 0; i < 4; i++) {
+        const u64 block = first + i / 2 * eightRows + i % 2 * 4;
+        addBits(bits, philox(drop.seed, block, drop.site, drop.stream), i * 4, 1, drop);
     }
-    return x;
-}
-
-// Of a row and a group of 32 keys: bit i of key placeOf(i).
-__device__ __forceinline__ u32 drawRow(const Dropout &drop, const DropoutPlane &plane, int row, int group) {
-    u32 bits = noBits(drop);
-#pragma unroll
-    for (int q = 0; q < 4; q++) addBits(bits, attentionDraw(drop, plane, row, group, q), q, 4, drop);
     return bits;
 }
 
-// Masks made of bits i and 16 + i.
+// Which scores of a tile of 64 rows and 64 columns are kept, drawn by the forward pass for backward, too, as Philox takes
+// longer than the products: the words of drawLane, one a thread of a warpgroup. (H, statsRows / 64, ceil(Tk / 64)) tiles,
+// of which those that causal hides are never written.
+constexpr int KEPT_WORDS = 128;
+__device__ __forceinline__ u32 *keptTile(const FlashAttention &p, const Sequence &seq, int row0, int key0) {
+    const i64 row = ((i64)blockIdx.y * p.statsRows + statsStart(p, blockIdx.z, seq) + row0) / 64;
+    return p.kept + (row * ((p.keyLength + 63) / 64) + key0 / 64) * KEPT_WORDS;
+}
+
+// The bits of one lane as in drawLane: is a value of an accumulator kept?
 struct Kept {
     u32 bits;
 
-    // A selector's digit 8 + b spreads the sign of byte b.
-    __device__ __forceinline__ u32 mask(int i, u32 selector) const {
-        u32 y;
-        asm("prmt.b32 %0, %1, %1, %2;" : "=r"(y) : "r"(bits << (7 - i % 8)), "r"(selector));
-        return y;
+    // A mask of a pair of 16-bit values, those of bits i and 16 + i: each half of the result is the sign of a byte, spread.
+    __device__ __forceinline__ u32 pair(int i) const {
+        u32 mask;
+        asm("prmt.b32 %0, %1, %1, %2;" : "=r"(mask) : "r"(bits << (7 - i % 8)), "r"(i < 8 ? 0xaa88 : 0xbb99));
+        return mask;
     }
-    // Of a pair of 16-bit values.
-    __device__ __forceinline__ u32 pair(int i) const { return mask(i, i < 8 ? 0xaa88 : 0xbb99); }
-    // The value of bit i + 16 e, or 0.
-    __device__ __forceinline__ float apply(float x, int i, int e) const {
-        return __uint_as_float(__float_as_uint(x) & mask(i, (8 + i / 8 + 2 * e) * 0x1111));
+    // What is not kept becomes 0. In the order of the bits, which the compiler then turns into predicates by the byte.
+    __device__ __forceinline__ void drop(float (&x)[8][4]) const {
+#pragma unroll
+        for (int i = 0; i < 32; i++) {
+            float &value = x[i % 8][i / 8 % 2 * 2 + i / 16];
+            value = bits & 1u << i ? value : 0.0f;
+        }
     }
 };
 
-// Of a word with bit i for place placeOf(i), what lane 4g + t needs: column 8j + 2t + e at bit ofColumn(j) + 16 e.
-__device__ __forceinline__ Kept keptOfLane(u32 word) { return Kept{word << (3 - (threadIdx.x & 3))}; }
-__device__ __forceinline__ constexpr int ofColumn(int j) { return j * 4 + 3; }
+// The same of the tile transposed, from its 128 words: a lane 4g + t of warp w has columns 16 w + 8 half + g and rows
+// 8 nt + 2t + e.
+struct KeptOfKeys {
+    u32 bits; // at 8 (nt % 2) + 2 (nt / 2) + half + 16 e
+
+    __device__ __forceinline__ u32 pair(int nt, int half) const { return Kept{bits}.pair(nt % 2 * 8 + nt / 2 * 2 + half); }
+
+    __device__ __forceinline__ void drop(float (&x)[8][4]) const {
+#pragma unroll
+        for (int i = 0; i < 32; i++) {
+            float &value = x[i / 8 % 2 + i % 8 / 2 * 2][i % 2 * 2 + i / 16];
+            value = bits & 1u << i ? value : 0.0f;
+        }
+    }
+};
+
+__device__ __forceinline__ KeptOfKeys keptOfKeys(const u32 *words) {
+    const int warp = threadIdx.x / 32, g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
+    KeptOfKeys kept = {0};
+#pragma unroll
+    for (int i = 0; i < 8; i++) // rows of warp i / 2 of those who drew, e = i % 2
+        kept.bits |= (words[i / 2 * 32 + (2 * t + i % 2) * 4 + g / 2] >> (2 * warp + g % 2 * 16) & 0x0303)
+            << (i / 2 * 2 + i % 2 * 16);
+    asm("" : "+r"(kept.bits)); // else the compiler tests the bits of each word
+    return kept;
+}

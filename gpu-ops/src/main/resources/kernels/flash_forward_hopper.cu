@@ -63,6 +63,7 @@ extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, 5) flash_attention
         loadTile<FORWARD_N, FORWARD_THREADS>(to + KEY_BYTES, v, p.vAt.row, tile * FORWARD_N, seq.keys);
     };
 
+    u32 *keptRow = DROPOUT && p.kept != nullptr ? keptTile(p, seq, row0, 0) + threadIdx.x : nullptr; // for backward
     Rows rows;
     clear(rows);
     int tile = seen > 0 ? (seen - 1) / FORWARD_N : -1; // -1: these rows see nothing
@@ -84,6 +85,7 @@ extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, 5) flash_attention
         const int column0 = tile * FORWARD_N;
         scores(s, qTile, keys);
         const Kept kept = {DROPOUT ? drawLane(drop, plane, warpRow, column0) : 0};
+        if (DROPOUT && keptRow != nullptr) keptRow[tile * KEPT_WORDS] = kept.bits;
         wgmmaWait<0>();
         settle(s);
         const bool moved = tile >= unmasked

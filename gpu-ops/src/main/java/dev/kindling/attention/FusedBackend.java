@@ -4,11 +4,10 @@ import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.FusedAttention;
 import dev.kindling.tensor.DType;
-import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
-/** What the two fused backends share: a device kernel that saves the log-sum-exp (B, H, Tq) F32 of each row. */
+/** What the two fused backends share: a device kernel, which says what it saves. */
 abstract sealed class FusedBackend implements AttentionBackend permits FlashAttention, EfficientAttention {
     private final FusedAttention kernel;
 
@@ -23,8 +22,7 @@ abstract sealed class FusedBackend implements AttentionBackend permits FlashAtte
 
     @Override
     public Saved saved(AttentionInputs inputs) {
-        Shape query = inputs.query().shape();
-        return new Saved(DType.F32, Shape.of(query.extent(0), query.extent(1), query.extent(2)));
+        return new Saved(DType.F32, kernel.saved(inputs));
     }
 
     @Override

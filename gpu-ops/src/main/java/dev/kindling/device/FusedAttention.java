@@ -1,5 +1,6 @@
 package dev.kindling.device;
 
+import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.Locale;
 import java.util.Optional;
@@ -25,13 +26,22 @@ public interface FusedAttention {
     }
 
     /**
-     * Computes the output, and the log-sum-exp that backward needs.
+     * The shape of what forward saves for backward: the log-sum-exp (B, H, Tq), or that and more in one dimension.
+     */
+    default Shape saved(AttentionInputs inputs) {
+        Shape query = inputs.query().shape();
+        return Shape.of(query.extent(0), query.extent(1), query.extent(2));
+    }
+
+    /**
+     * Computes the output, and what backward needs.
      *
      * @param out (B, H, Tq, Dv), overwritten; may be strided
-     * @param logSumExp (B, H, Tq) F32 natural log, overwritten; +infinity for rows that see nothing
+     * @param saved F32, dense, of the shape {@link #saved}, overwritten. It begins with the log-sum-exp (B, H, Tq), natural
+     *     log, +infinity for rows that see nothing
      */
-    void forward(AttentionInputs inputs, Tensor out, Tensor logSumExp);
+    void forward(AttentionInputs inputs, Tensor out, Tensor saved);
 
-    /** Overwrites dQuery, dKey, dValue; deterministic. */
-    void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients);
+    /** Overwrites dQuery, dKey, dValue; deterministic. {@code out} and {@code saved} are those of the forward call. */
+    void backward(AttentionInputs inputs, Tensor out, Tensor saved, AttentionInputs.Gradients gradients);
 }

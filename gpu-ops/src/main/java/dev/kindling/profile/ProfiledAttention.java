@@ -3,6 +3,7 @@ package dev.kindling.profile;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.AttentionShape;
 import dev.kindling.device.FusedAttention;
+import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.Optional;
 
@@ -24,12 +25,17 @@ final class ProfiledAttention implements FusedAttention {
     }
 
     @Override
-    public void forward(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
-        profiler.time(name + " forward", () -> attention.forward(inputs, out, logSumExp));
+    public Shape saved(AttentionInputs inputs) {
+        return attention.saved(inputs);
     }
 
     @Override
-    public void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
-        profiler.time(name + " backward", () -> attention.backward(inputs, out, logSumExp, gradients));
+    public void forward(AttentionInputs inputs, Tensor out, Tensor saved) {
+        profiler.time(name + " forward", () -> attention.forward(inputs, out, saved));
+    }
+
+    @Override
+    public void backward(AttentionInputs inputs, Tensor out, Tensor saved, AttentionInputs.Gradients gradients) {
+        profiler.time(name + " backward", () -> attention.backward(inputs, out, saved, gradients));
     }
 }

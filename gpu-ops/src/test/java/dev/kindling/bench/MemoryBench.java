@@ -24,10 +24,10 @@ import java.util.Locale;
 import java.util.Random;
 
 /**
- * Memory and speed of a captured training step on the first GPU, bf16, T1024, biases, no dropout, by what backward computes
- * again; and the squares of the weights after the steps, which are the same bits for each of them. Arguments: layers, heads,
- * width, batch, then any number of RECOMPUTE:HEADROWS:MOMENTS such as {@code none:0:F32} or {@code layer:4096:BF16}, and :FP8 or
- * :FP8HEAD behind it for training in FP8.
+ * Memory and speed of a captured training step on the first GPU, bf16, T1024, biases, by what backward computes again; and
+ * the squares of the weights after the steps, which are the same bits for each of them. Arguments: layers, heads, width, batch,
+ * then any number of RECOMPUTE:HEADROWS:MOMENTS such as {@code none:0:F32} or {@code layer:4096:BF16}, and :FP8 or
+ * :FP8HEAD behind it for training in FP8, or :DROPOUT for dropout 0.2 in bf16.
  */
 public final class MemoryBench {
     private static final int T = 1024;
@@ -38,15 +38,22 @@ public final class MemoryBench {
     private MemoryBench() {}
 
     public static void main(String[] args) {
-        int layers = Integer.parseInt(args[0]);
-        GptConfig config = new GptConfig(
-                VOCABULARY, T, layers, Integer.parseInt(args[1]), Integer.parseInt(args[2]), 0, true, Gelu.Form.TANH);
         for (int i = 4; i < args.length; i++) {
             String[] way = args[i].split(":");
+            String more = way.length > 3 ? way[3] : "";
+            GptConfig config = new GptConfig(
+                    VOCABULARY,
+                    T,
+                    Integer.parseInt(args[0]),
+                    Integer.parseInt(args[1]),
+                    Integer.parseInt(args[2]),
+                    more.equals("DROPOUT") ? 0.2f : 0,
+                    true,
+                    Gelu.Form.TANH);
             Activations activations =
                     new Activations(Recompute.valueOf(way[0].toUpperCase(Locale.ROOT)), Integer.parseInt(way[1]));
-            boolean fp8 = way.length > 3;
-            Gpt.Training training = new Gpt.Training(activations, fp8 && way[3].equals("FP8HEAD"));
+            boolean fp8 = more.startsWith("FP8");
+            Gpt.Training training = new Gpt.Training(activations, more.equals("FP8HEAD"));
             try (CudaDevice device = CudaDevice.open(0, fp8 ? Precision.FP8 : Precision.BF16);
                     Arena arena = device.arena("benchmark")) {
                 run(config, Integer.parseInt(args[3]), training, DType.valueOf(way[2]), device, arena);

@@ -93,7 +93,11 @@ public final class OpsFixture implements AutoCloseable {
 
     /** Full of NaN, for what an op must overwrite. */
     public Tensor poisoned(DType dtype, long... extents) {
-        Tensor tensor = arena.allocate("poisoned", dtype, extents);
+        return poisoned(dtype, Shape.of(extents));
+    }
+
+    public Tensor poisoned(DType dtype, Shape shape) {
+        Tensor tensor = arena.allocate("poisoned", dtype, shape);
         device.ops().fill(tensor, Float.NaN);
         return tensor;
     }

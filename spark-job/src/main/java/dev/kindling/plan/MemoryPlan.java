@@ -144,14 +144,29 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         return new Dropout(model.dropout(), 0).active();
     }
 
-    /** The log-sum-exp of each row and head; MATH: all probabilities, and the dropped ones. */
+    /**
+     * The log-sum-exp of each row and head, and with dropout FLASH's bit a score where Hopper's kernels save it; MATH: all
+     * probabilities, and the dropped ones.
+     */
     private static long savedByAttention(PlannedRank rank) {
         GptConfig model = rank.model();
         if (!rank.keepsProbabilities()) {
-            return 4L * rank.shape().rows() * model.heads();
+            return 4L * rank.shape().rows() * model.heads() + keptScores(rank);
         }
         long plane = (scores(rank) + 15) / 16 * 16;
         return plane * (dropout(model) ? 2 : 1) * rank.activationBytes();
+    }
+
+    /** 64 bits for each row and 64 keys, up to 256 MiB. */
+    private static long keptScores(PlannedRank rank) {
+        GptConfig model = rank.model();
+        int length = rank.shape().length();
+        long rows = rank.shape().packed()
+                ? (rank.shape().rows() + 128L * (rank.shape().packedSequences() + 1) + 127) / 128 * 128
+                : rank.shape().batch() * ((length + 127L) / 128 * 128);
+        long bytes = 8L * model.heads() * rows * ((length + 63) / 64);
+        boolean saved = rank.cuda() && rank.activationBytes() == 2 && dropout(model) && model.headDim() <= 64;
+        return saved && bytes <= 256L << 20 ? bytes : 0;
     }
 
     /** Of every query against every key, (B, H, T, T); packed: (1, H, rows, rows). */

@@ -34,8 +34,7 @@ final class AlignedViews {
     }
 
     private static long size(Tensor view) {
-        int alignment = CudaMemory.ALIGNMENT;
-        return (view.count() * view.dtype().bytes() + alignment - 1) / alignment * alignment;
+        return CudaMemory.aligned(view.count() * view.dtype().bytes());
     }
 
     private static boolean isAligned(Tensor view) {

@@ -6,6 +6,7 @@ import dev.kindling.device.FusedAttention;
 import dev.kindling.device.TensorChecks;
 import dev.kindling.device.cuda.CudaKernel.Grid;
 import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.List;
 import java.util.Locale;
@@ -15,8 +16,9 @@ import java.util.Optional;
  * FlashAttention-2 on tensor cores, arXiv:2307.08691: flash_forward*.cu and flash_backward*.cu.
  *
  * <p>GPUs of compute capability 9.0 run the wgmma kernels for head dimension 32, 64 and, without dropout, 128; everything else
- * runs the mma.sync kernels. Both draw the same dropout. With dropout the wgmma backward pass keeps one bit for each score in
- * scratch memory; where that would take more than {@value #MOST_KEPT_BYTES} bytes, the mma.sync kernel runs instead.
+ * runs the mma.sync kernels. Both draw the same dropout. With dropout the wgmma forward pass saves one bit for each score, is
+ * it kept, which the wgmma backward pass reads; where that would take more than {@value #MOST_KEPT_BYTES} bytes, backward runs
+ * on mma.sync and draws again.
  */
 final class CudaFlashAttention implements FusedAttention {
     private static final List<Integer> HEAD_DIMS = List.of(32, 64, 80, 96, 128, 256);
@@ -63,14 +65,21 @@ final class CudaFlashAttention implements FusedAttention {
     }
 
     @Override
-    public void forward(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
-        AttentionShape shape = check(inputs, out, logSumExp);
+    public Shape saved(AttentionInputs inputs) {
+        return FlashSaved.shape(inputs, keptBytes(inputs));
+    }
+
+    @Override
+    public void forward(AttentionInputs inputs, Tensor out, Tensor saved) {
+        AttentionShape shape = check(inputs, out, saved);
+        FlashSaved parts = FlashSaved.of(inputs, saved);
         CudaModule module = module("flash_forward", inputs, wgmma);
         context.scratch(AlignedViews.bytes(inputs.query(), inputs.key(), inputs.value(), out));
         AlignedViews views = new AlignedViews(context, elementwise, 0);
         pack(
-                new FusedAttentionArguments(views.in(inputs), views.out(out), logSumExp, null),
-                new BackwardScratch(shape, 0, 0, 0, 0, 0),
+                new FusedAttentionArguments(views.in(inputs), views.out(out), parts.logSumExp(), null),
+                new BackwardScratch(shape, statsRows(inputs), 0, 0, 0),
+                parts.keptScores(),
                 0);
         int rows = module.number("flash_attention_forward_rows");
         context.launch(
@@ -86,9 +95,10 @@ final class CudaFlashAttention implements FusedAttention {
     }
 
     @Override
-    public void backward(AttentionInputs inputs, Tensor out, Tensor logSumExp, AttentionInputs.Gradients gradients) {
-        AttentionShape shape = check(inputs, out, logSumExp);
-        boolean hopper = wgmma && keptBytes(inputs) <= MOST_KEPT_BYTES;
+    public void backward(AttentionInputs inputs, Tensor out, Tensor saved, AttentionInputs.Gradients gradients) {
+        AttentionShape shape = check(inputs, out, saved);
+        FlashSaved parts = FlashSaved.of(inputs, saved);
+        boolean hopper = wgmma && (!inputs.dropout().active() || parts.keptScores() != 0);
         CudaModule module = module("flash_backward", inputs, hopper);
         BackwardScratch work = hopper && narrow(shape) ? withoutSums(inputs, module) : workspace(inputs, module);
         AttentionInputs.Gradients g = gradients;
@@ -97,15 +107,15 @@ final class CudaFlashAttention implements FusedAttention {
         long scratch = context.scratch(work.bytes() + copies);
         AlignedViews views = new AlignedViews(context, elementwise, work.bytes());
         pack(
-                new FusedAttentionArguments(views.in(inputs), views.in(out), logSumExp, views.gradients(g)),
+                new FusedAttentionArguments(views.in(inputs), views.in(out), parts.logSumExp(), views.gradients(g)),
                 work,
+                parts.keptScores(),
                 scratch);
         int heads = shape.heads();
         int batch = shape.batch();
-        int draws = work.keptBytes() > 0 ? tiles(shape.keyLength(), ROWS) : 1;
         context.launch(
                 module.kernel("flash_attention_backward_rows_sum"),
-                new Grid(tiles(shape.queryLength(), ROWS) * draws, heads, batch, 256, 1, 0));
+                new Grid(tiles(shape.queryLength(), ROWS), heads, batch, 256, 1, 0));
         int threads = module.number("flash_attention_backward_threads");
         int shared = module.number("flash_attention_backward_shared");
         context.launch(
@@ -118,29 +128,20 @@ final class CudaFlashAttention implements FusedAttention {
     }
 
     /**
-     * The scratch memory of a backward pass: row statistics, partial sums of the query gradient, kept scores.
+     * The scratch memory of a backward pass: row statistics, and partial sums of the query gradient.
      *
      * @param splits partial sums of a head's query gradient; 0: the kernel sums none in memory
      * @param blocks thread blocks of a head
      * @param countBytes of the counts behind one partial sum, if the blocks add to it in turns
-     * @param keptBytes of a bit a score, if dropout is drawn ahead
      */
-    private record BackwardScratch(
-            AttentionShape shape, long statsRows, int splits, int blocks, long countBytes, long keptBytes) {
+    private record BackwardScratch(AttentionShape shape, long statsRows, int splits, int blocks, long countBytes) {
         long partialAt() {
-            return aligned(8L * shape.heads() * statsRows);
-        }
-
-        long keptAt() {
-            return partialAt() + aligned(4L * splits * shape.heads() * statsRows * tileDepth(shape) + countBytes);
+            return CudaMemory.aligned(8L * shape.heads() * statsRows);
         }
 
         long bytes() {
-            return keptAt() + aligned(keptBytes);
-        }
-
-        private static long aligned(long bytes) {
-            return (bytes + CudaMemory.ALIGNMENT - 1) / CudaMemory.ALIGNMENT * CudaMemory.ALIGNMENT;
+            return partialAt()
+                    + CudaMemory.aligned(4L * splits * shape.heads() * statsRows * tileDepth(shape) + countBytes);
         }
     }
 
@@ -152,11 +153,11 @@ final class CudaFlashAttention implements FusedAttention {
         int tiles = Math.max(1, tiles(shape.keyLength(), keys));
         if (module.number("flash_attention_backward_turns") == 1) {
             long counts = shape.heads() * (rows / module.number("flash_attention_backward_rows") + shape.batch());
-            return new BackwardScratch(shape, rows, 1, tiles, 4 * counts, 0);
+            return new BackwardScratch(shape, rows, 1, tiles, 4 * counts);
         }
         int columnBlocks = shape.headDim() > 128 ? 2 : 1;
         int splits = splits(shape.batch() * shape.heads() * columnBlocks, tiles);
-        return new BackwardScratch(shape, rows, splits, splits * columnBlocks, 0, 0);
+        return new BackwardScratch(shape, rows, splits, splits * columnBlocks, 0);
     }
 
     /** For the kernel that sums no gradient in memory: each block has a tile of keys or a tile of rows. */
@@ -164,7 +165,7 @@ final class CudaFlashAttention implements FusedAttention {
         AttentionShape shape = inputs.shape();
         int keys = module.number("flash_attention_backward_keys");
         int blocks = tiles(shape.keyLength(), keys) + tiles(shape.queryLength(), keys);
-        return new BackwardScratch(shape, statsRows(inputs), 0, blocks, 0, keptBytes(inputs));
+        return new BackwardScratch(shape, statsRows(inputs), 0, blocks, 0);
     }
 
     private static long statsRows(AttentionInputs inputs) {
@@ -176,13 +177,14 @@ final class CudaFlashAttention implements FusedAttention {
         return (total + ROWS - 1) / ROWS * ROWS;
     }
 
-    /** Bytes of the kept scores under dropout: two 32-bit words for each row and 64 keys. */
-    private static long keptBytes(AttentionInputs inputs) {
+    /** Bytes of the kept scores under dropout: two 32-bit words for each row and 64 keys. 0: none are saved. */
+    private long keptBytes(AttentionInputs inputs) {
         AttentionShape shape = inputs.shape();
-        if (!narrow(shape) || !inputs.dropout().active()) {
+        if (!wgmma || !narrow(shape) || !inputs.dropout().active()) {
             return 0;
         }
-        return 8L * shape.heads() * statsRows(inputs) * tiles(shape.keyLength(), 64);
+        long bytes = 8L * shape.heads() * statsRows(inputs) * tiles(shape.keyLength(), 64);
+        return bytes <= MOST_KEPT_BYTES ? bytes : 0;
     }
 
     private static boolean narrow(AttentionShape shape) {
@@ -216,7 +218,7 @@ final class CudaFlashAttention implements FusedAttention {
     }
 
     /** Fills struct FlashAttention. */
-    private void pack(FusedAttentionArguments call, BackwardScratch work, long scratch) {
+    private void pack(FusedAttentionArguments call, BackwardScratch work, long keptScores, long scratch) {
         AttentionInputs.Sequences sequences = call.inputs().sequences();
         long cumulative = sequences == null ? 0 : CudaBuffer.address(sequences.cumulative());
         Tensor logSumExp = call.logSumExp();
@@ -224,7 +226,7 @@ final class CudaFlashAttention implements FusedAttention {
                 .struct(KernelStructs.FLASH_ATTENTION)
                 .set("stats", scratch)
                 .set("partial", scratch + work.partialAt())
-                .set("kept", scratch + work.keptAt())
+                .set("kept", keptScores)
                 .set("cuQ", cumulative)
                 .set("cuK", cumulative)
                 .set("lseAt", new long[] {logSumExp.stride(0), logSumExp.stride(1), 1})
@@ -249,15 +251,16 @@ final class CudaFlashAttention implements FusedAttention {
                 inputs.dropout().active() ? 1 : 0);
     }
 
-    private AttentionShape check(AttentionInputs inputs, Tensor out, Tensor logSumExp) {
+    private AttentionShape check(AttentionInputs inputs, Tensor out, Tensor saved) {
         AttentionShape shape = inputs.shape();
         whyNot(shape).ifPresent(reason -> {
             throw new IllegalArgumentException(
                     String.format(Locale.ROOT, "flash attention cannot take %s: %s", shape, reason));
         });
         TensorChecks.type(shape.dtype(), inputs.key(), inputs.value(), out);
-        TensorChecks.type(DType.F32, logSumExp);
-        TensorChecks.count(out.count() / shape.valueDim(), logSumExp);
+        TensorChecks.type(DType.F32, saved);
+        TensorChecks.dense(saved);
+        TensorChecks.count(saved(inputs).count(), saved);
         TensorChecks.contiguousRows(inputs.query(), inputs.key(), inputs.value(), out);
         return shape;
     }

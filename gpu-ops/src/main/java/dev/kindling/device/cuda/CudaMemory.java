@@ -12,6 +12,10 @@ public final class CudaMemory {
     /** What cuMemAlloc aligns to, and what tensors within one allocation keep. */
     static final int ALIGNMENT = 256;
 
+    static long aligned(long bytes) {
+        return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    }
+
     private final CudaContext context;
     private long allocated;
     private long peak;

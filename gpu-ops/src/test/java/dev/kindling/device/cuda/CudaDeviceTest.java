@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.kindling.device.AttentionInputs;
 import dev.kindling.device.CausalInputs;
 import dev.kindling.device.Dropout;
+import dev.kindling.device.FusedAttention;
 import dev.kindling.device.Gelu;
 import dev.kindling.device.Matmul;
 import dev.kindling.device.Precision;
@@ -144,13 +145,14 @@ class CudaDeviceTest {
     void aReplayedStepGivesTheBitsOfAnEagerOneAndReadsTheNewState() {
         Tensor q = tensor(DType.BF16, 2, 3, 129, 64);
         Tensor out = arena.allocate("out", DType.BF16, 2, 3, 129, 64);
-        Tensor logSumExp = arena.allocate("lse", DType.F32, 2, 3, 129);
         Tensor product = arena.allocate("product", DType.F32, 2 * 3 * 129, 64);
         device.ops().fill(product, Float.NaN);
         Tensor square = tensor(DType.BF16, 64, 64);
         AttentionInputs inputs = CausalInputs.of(q, q, q, new Dropout(0.3f, 5));
+        FusedAttention flash = device.ops().flash();
+        Tensor saved = arena.allocate("saved", DType.F32, flash.saved(inputs));
         Runnable step = () -> {
-            device.ops().flash().forward(inputs, out, logSumExp);
+            flash.forward(inputs, out, saved);
             device.ops().matmul(Matmul.of(out.reshape(2 * 3 * 129, 64), square, product));
         };
         device.setStep(new StepInputs(42, 0, 1, 1, 1, 1));

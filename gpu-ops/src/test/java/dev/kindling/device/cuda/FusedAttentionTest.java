@@ -11,6 +11,7 @@ import dev.kindling.device.Precision;
 import dev.kindling.device.StepInputs;
 import dev.kindling.tensor.Arena;
 import dev.kindling.tensor.DType;
+import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
@@ -90,14 +91,14 @@ class FusedAttentionTest {
                 : device.ops().efficient();
         assertThat(fused.whyNot(inputs.shape())).isEmpty();
         Tensor out = poisoned(type, b, h, tq, dv);
-        Tensor logSumExp = poisoned(DType.F32, b, h, tq);
-        fused.forward(inputs, out, logSumExp);
+        Tensor saved = poisoned(DType.F32, fused.saved(inputs));
+        fused.forward(inputs, out, saved);
         Gradients g = new Gradients(
                 cast(type, dOut),
                 poisoned(type, b, h, tq, d),
                 poisoned(type, b, h, tk, d),
                 poisoned(type, b, h, tk, dv));
-        fused.backward(inputs, out, logSumExp, g);
+        fused.backward(inputs, out, saved, g);
         double limit = type == DType.F32 ? 5e-6 : 1e-2;
         assertClose("out", out, wanted[0], limit);
         assertClose("dQuery", g.dQuery(), wanted[1], 2 * limit);
@@ -130,7 +131,11 @@ class FusedAttentionTest {
     }
 
     private Tensor poisoned(DType type, long... extents) {
-        Tensor x = arena.allocate("poisoned", type, extents);
+        return poisoned(type, Shape.of(extents));
+    }
+
+    private Tensor poisoned(DType type, Shape shape) {
+        Tensor x = arena.allocate("poisoned", type, shape);
         device.ops().fill(x, Float.NaN);
         return x;
     }

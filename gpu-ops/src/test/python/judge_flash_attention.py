@@ -9,8 +9,8 @@ import struct
 import sys
 
 import torch
-import torch.nn.functional as F
 
+from attention_peers import forward_flops, named, rates, torch_runs
 from kernel_driver import Module, Report, attention_factor, micros, pointer, relative, step_state, warmed
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -240,23 +240,6 @@ SHAPES = [("bf16", 32, 12, 1024, 64, True), ("fp16", 32, 32, 1024, 32, False), (
 ROUNDS = 3
 
 
-def torch_runs(q, k, v, dO, causal, p):
-    """PyTorch's forward, and its forward and backward, through FLASH and cuDNN."""
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-    runs = {}
-    for name, backend in (("torch FLASH", SDPBackend.FLASH_ATTENTION), ("cuDNN", SDPBackend.CUDNN_ATTENTION)):
-
-        def forward(backend=backend, inputs=(q, k, v)):
-            with sdpa_kernel(backend):
-                return F.scaled_dot_product_attention(*inputs, dropout_p=p, is_causal=causal)
-
-        def both(forward=forward, inputs=[x.detach().requires_grad_() for x in (q, k, v)]):
-            torch.autograd.grad(forward(inputs=inputs), inputs, dO)
-
-        runs[name] = forward, both
-    return runs
-
-
 def measure(directory, paths, rounds=ROUNDS):
     """Yields (case, {who: microseconds of (forward, forward and backward)}), case = (*shape, dropout): medians of rounds in which
     ours and PyTorch's take turns, all as replayed graphs."""
@@ -280,22 +263,6 @@ def measure(directory, paths, rounds=ROUNDS):
                     for way in range(2):
                         times[name][way].append(micros(warmed(pair[way]), repeats, rounds=3))
             yield (*shape, p), {name: tuple(map(statistics.median, ways)) for name, ways in times.items()}
-
-
-def forward_flops(shape):
-    """Of causal scores, those that are seen."""
-    _, b, h, t, d, causal = shape[:6]
-    return 4 * b * h * t * d * ((t + 1) / 2 if causal else t)
-
-
-def rates(case, forward, both):
-    """Backward counts as 2.5 times forward."""
-    return f"{forward_flops(case) / forward / 1e6:.0f} / {3.5 * forward_flops(case) / both / 1e6:.0f} TFLOP/s"
-
-
-def named(case):
-    dtype, b, h, t, d, causal, p = case
-    return f"{b},{h},{t},{d} {dtype}{' causal' if causal else ''}{f' dropout {p}' if p else ''}"
 
 
 def time(directory, paths):

@@ -125,10 +125,7 @@ public final class PrecisionLosses {
                     steps,
                     millis,
                     LAST,
-                    Arrays.stream(losses)
-                            .skip(Math.max(0, steps - LAST))
-                            .average()
-                            .orElseThrow(),
+                    ofTheLast(losses),
                     training,
                     validation,
                     hash(replica.parameters().master(), device));
@@ -136,6 +133,13 @@ public final class PrecisionLosses {
                     .mapToObj(loss -> String.format(Locale.ROOT, "%.4f", loss))
                     .collect(Collectors.joining(","));
         }
+    }
+
+    private static double ofTheLast(double[] losses) {
+        return Arrays.stream(losses)
+                .skip(Math.max(0, losses.length - LAST))
+                .average()
+                .orElseThrow();
     }
 
     /** Of all bits: equal runs have the same. */

@@ -20,6 +20,19 @@ def torch_runs(q, k, v, dO, causal, p):
     return runs
 
 
+def torch_micros(run, repeats=20):
+    """Mean device time of one run, by events, of what a graph does not take."""
+    for _ in range(3):
+        run()
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    begin.record()
+    for _ in range(repeats):
+        run()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) * 1000 / repeats
+
+
 def forward_flops(shape):
     """Of causal scores, those that are seen."""
     _, b, h, t, d, causal = shape[:6]

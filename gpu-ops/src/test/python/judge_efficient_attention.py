@@ -10,7 +10,7 @@ import sys
 import torch
 import torch.nn.functional as F
 
-from judge_flash_attention import torch_micros
+from attention_peers import torch_micros
 from kernel_driver import Module, Report, attention_factor, micros, pointer, relative, step_state
 
 TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "f32": torch.float32}

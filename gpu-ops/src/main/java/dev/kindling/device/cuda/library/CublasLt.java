@@ -8,6 +8,7 @@ import com.sun.jna.ptr.IntByReference;
 import com.sun.jna.ptr.PointerByReference;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 
 /**
  * cublasLt's matrix products, through JNA: D = op(A) op(B) + beta D, where all matrices lie by columns, as cublasLt sees
@@ -42,8 +43,10 @@ public final class CublasLt implements AutoCloseable {
     private static final int CANDIDATES = 8;
     /** The algorithm of products of 16 and 8 bits on compute capability 9.0, in all its variants. */
     private static final int HOPPER = 66;
-    /** The custom options of HOPPER's variants that are preferred lie below this. */
-    private static final int LARGE_TILES = 4;
+    /** The custom options of HOPPER's variants that are preferred: those of the first group before the others. */
+    private static final List<Set<Integer>> PREFERRED = List.of(Set.of(1, 3), Set.of(2));
+
+    private static final List<Set<Integer>> PREFERRED_IN_FP8 = List.of(Set.of(1, 2, 3));
 
     private static final Memory ONE = memory(Float.BYTES);
     private static final Memory ZERO = memory(Float.BYTES);
@@ -113,11 +116,12 @@ public final class CublasLt implements AutoCloseable {
      * A problem's descriptors and an algorithm for it, which depends on the problem, the library and the kind of GPU alone.
      *
      * <p>It is the one that cublasLt's heuristic ranks first, but for products of half precision, and of FP8 with fast sums, on
-     * Hopper: there the first of its variants with a custom option of 1 to 3 that does not split the sum, among the first
-     * eight, if the one ranked first does not split it either. On an H200 at its power limit such variants, whose tiles are
-     * smaller, are faster than the ones ranked first in 42 of the 60 products of GPT-2's four sizes, by up to 25 percent, and
-     * slower in 5, by up to 4. In FP8 they take 7 to 18 percent less for the forward products of 124M, where sums are fast, and
-     * up to 22 percent more for the gradients.
+     * Hopper: there the first of its variants with a custom option of 1 or 3, or else 2 (FP8: of 1 to 3), that does not split
+     * the sum, among the first eight, if the one ranked first does not split it either. On an H200 at its power limit such
+     * variants, whose tiles are smaller, take together 2 to 8 percent less than the ones ranked first in a step of GPT-2's
+     * larger sizes, and 0 to 2 percent more than the fastest of the eight; those that do not split the sum give the same bits.
+     * In FP8 they take 7 to 18 percent less for the forward products of 124M, where sums are fast, and up to 22 percent more
+     * for the gradients.
      */
     public final class Plan {
         private final Problem problem;
@@ -195,13 +199,14 @@ public final class CublasLt implements AutoCloseable {
 
         private int preferred(Memory results, int found) {
             boolean exactFp8 = problem.a().scaled() && !problem.fast();
-            if (!exactFp8 && number(results, 0, SPLITS) <= 1) {
+            if (exactFp8 || number(results, 0, SPLITS) > 1) {
+                return 0;
+            }
+            for (Set<Integer> options : problem.a().scaled() ? PREFERRED_IN_FP8 : PREFERRED) {
                 for (int i = 0; i < found; i++) {
-                    int option = number(results, i, CUSTOM_OPTION);
                     if (number(results, i, ALGORITHM_ID) == HOPPER
                             && number(results, i, SPLITS) <= 1
-                            && option > 0
-                            && option < LARGE_TILES) {
+                            && options.contains(number(results, i, CUSTOM_OPTION))) {
                         return i;
                     }
                 }

@@ -29,7 +29,7 @@ class LayerNorm:
         self.threads = self.forward_mod.constant("residual_layernorm_threads")
 
     def forward(self):
-        packed = struct.pack("<10Qif2I", *[pointer(x) for x in (self.out, self.y, self.mean, self.rstd, self.res, self.branch, self.bb, self.w, self.b, self.state)], self.rows, 1e-5, self.threshold, self.site)
+        packed = struct.pack("<9Qif2IQ", *[pointer(x) for x in (self.out, self.mean, self.rstd, self.res, self.branch, self.bb, self.w, self.b, self.state)], self.rows, 1e-5, self.threshold, self.site, pointer(self.y))
         grid = -(-self.rows // self.forward_mod.constant("residual_layernorm_rows"))
         return lambda: self.forward_mod.launch("residual_layernorm_forward", grid, self.threads, packed)
 

@@ -37,9 +37,9 @@ public final class CublasLt implements AutoCloseable {
     private static final int ALGORITHM_ID = 0;
     private static final int SPLITS = 2;
     private static final int CUSTOM_OPTION = 5;
-    /** The size of cublasLtMatmulHeuristicResult_t, which begins with the algorithm. */
+    /** The size of cublasLtMatmulHeuristicResult_t, which begins with the algorithm; how many are asked for. */
     private static final int RESULT_BYTES = 96;
-    /** How many algorithms are asked for. */
+
     private static final int CANDIDATES = 8;
     /** The algorithm of products of 16 and 8 bits on compute capability 9.0, in all its variants. */
     private static final int HOPPER = 66;
@@ -117,11 +117,9 @@ public final class CublasLt implements AutoCloseable {
      *
      * <p>It is the one that cublasLt's heuristic ranks first, but for products of half precision, and of FP8 with fast sums, on
      * Hopper: there the first of its variants with a custom option of 1 or 3, or else 2 (FP8: of 1 to 3), that does not split
-     * the sum, among the first eight, if the one ranked first does not split it either. On an H200 at its power limit such
-     * variants, whose tiles are smaller, take together 2 to 8 percent less than the ones ranked first in a step of GPT-2's
-     * larger sizes, and 0 to 2 percent more than the fastest of the eight; those that do not split the sum give the same bits.
-     * In FP8 they take 7 to 18 percent less for the forward products of 124M, where sums are fast, and up to 22 percent more
-     * for the gradients.
+     * the sum, among the first eight, if the one ranked first does not split it either. On an H200 at its power limit these, of
+     * smaller tiles, take together 2 to 8 percent less than those ranked first in a step of GPT-2's larger sizes, with the same
+     * bits; in FP8 7 to 18 percent less for forward products of 124M, and up to 22 percent more for gradients.
      */
     public final class Plan {
         private final Problem problem;
@@ -198,11 +196,11 @@ public final class CublasLt implements AutoCloseable {
         }
 
         private int preferred(Memory results, int found) {
-            boolean exactFp8 = problem.a().scaled() && !problem.fast();
-            if (exactFp8 || number(results, 0, SPLITS) > 1) {
+            boolean fp8 = problem.a().scaled();
+            if ((fp8 && !problem.fast()) || number(results, 0, SPLITS) > 1) {
                 return 0;
             }
-            for (Set<Integer> options : problem.a().scaled() ? PREFERRED_IN_FP8 : PREFERRED) {
+            for (Set<Integer> options : fp8 ? PREFERRED_IN_FP8 : PREFERRED) {
                 for (int i = 0; i < found; i++) {
                     if (number(results, i, ALGORITHM_ID) == HOPPER
                             && number(results, i, SPLITS) <= 1

@@ -15,6 +15,16 @@ final class PyTorch {
         return Engine.getEngine("PyTorch").getVersion();
     }
 
+    /** Whether DJL and its natives are on the class path at all. */
+    static boolean present() {
+        try {
+            Class.forName("ai.djl.pytorch.jni.JniUtils", false, PyTorch.class.getClassLoader());
+            return true;
+        } catch (ClassNotFoundException e) {
+            return false;
+        }
+    }
+
     static NDManager manager() {
         return NDManager.newBaseManager("PyTorch");
     }

@@ -15,15 +15,16 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 
 /**
- * Milliseconds per training step (forward, backward, clip, AdamW) on the CPU, beside PyTorch's in the same run.
- * Candidates take turns within every round; medians are printed, of BF16 where the CPU has it. Arguments: {@code cpu}
- * (4 layers, width 128, block 64, batch 12) or {@code gpu} (6 layers, width 384, block 256, batch 8), then numbers of
- * threads. Each device says by which instruction set it multiplies.
+ * Milliseconds per training step (forward, backward, clip, AdamW) on the CPU, beside PyTorch's in the same run where DJL
+ * is on the class path ({@code cpu_step_peer.py} is the peer elsewhere). Candidates take turns within every round; medians
+ * are printed, of BF16 where the CPU has it. Arguments: {@code cpu} (4 layers, width 128, block 64, batch 12) or {@code
+ * gpu} (6 layers, width 384, block 256, batch 8), then numbers of threads. Each device says by which instruction set it
+ * multiplies.
  *
  * <p>Run with {@code --add-modules=jdk.incubator.vector} and the test class path.
  */
 public final class StepBench {
-    private static final int ROUNDS = 7;
+    private static final int ROUNDS = 5;
 
     private StepBench() {}
 
@@ -33,10 +34,14 @@ public final class StepBench {
         int[] counts = args.length > 1
                 ? Arrays.stream(args).skip(1).mapToInt(Integer::parseInt).toArray()
                 : new int[] {1, 2};
-        int stepsPerRound = config.nEmbd() > 128 ? 2 : 40;
+        int stepsPerRound = config.nEmbd() > 128 ? 1 : 20;
         System.out.printf(
                 "%s; PyTorch %s, JDK %s, %d CPUs; median of %d interleaved rounds, ms per step%n",
-                config, PyTorch.load(), Runtime.version(), Runtime.getRuntime().availableProcessors(), ROUNDS);
+                config,
+                PyTorch.present() ? PyTorch.load() : "absent",
+                Runtime.version(),
+                Runtime.getRuntime().availableProcessors(),
+                ROUNDS);
         for (int threads : counts) {
             measure(config, threads, stepsPerRound);
         }
@@ -46,26 +51,31 @@ public final class StepBench {
     private static void measure(PyTorchPeer.Config config, int threads, int stepsPerRound) throws Exception {
         ExecutorService own = Executors.newSingleThreadExecutor();
         Map<Precision, TrainingStep> steps = new EnumMap<>(Precision.class);
-        try (PyTorchPeer peer = new PyTorchPeer(config, 1337)) {
+        try (PyTorchPeer peer = PyTorch.present() ? new PyTorchPeer(config, 1337) : null) {
             for (Precision precision : precisions()) {
                 steps.put(precision, step(config, threads, precision));
             }
-            peer.threads(threads);
+            if (peer != null) {
+                peer.threads(threads);
+            }
             double[] peerMillis = new double[ROUNDS];
             Map<Precision, double[]> millis = new EnumMap<>(Precision.class);
             steps.keySet().forEach(precision -> millis.put(precision, new double[ROUNDS]));
             for (int round = -2; round < ROUNDS; round++) {
                 int at = Math.max(round, 0); // what the rounds before measured is overwritten
-                peerMillis[at] = meanMillis(peer::stepMillis, stepsPerRound);
+                if (peer != null) {
+                    peerMillis[at] = meanMillis(peer::stepMillis, stepsPerRound);
+                }
                 for (Precision precision : steps.keySet()) {
                     Runnable step = steps.get(precision)::run;
                     millis.get(precision)[at] =
                             own.submit(() -> meanMillis(step, stepsPerRound)).get();
                 }
             }
-            double base = median(peerMillis);
+            double base = peer == null ? Double.NaN : median(peerMillis);
             steps.values().forEach(step -> System.out.println(step.device().description()));
-            System.out.printf("%d threads: PyTorch %.2f, last loss %.4f", threads, base, peer.loss());
+            System.out.printf(
+                    "%d threads: PyTorch %.2f, last loss %.4f", threads, base, peer == null ? Double.NaN : peer.loss());
             for (Precision precision : steps.keySet()) {
                 double median = median(millis.get(precision));
                 System.out.printf(

@@ -116,10 +116,9 @@ public final class CublasLt implements AutoCloseable {
      * A problem's descriptors and an algorithm for it, which depends on the problem, the library and the kind of GPU alone.
      *
      * <p>It is the one that cublasLt's heuristic ranks first, but for products of half precision, and of FP8 with fast sums, on
-     * Hopper: there the first of its variants with a custom option of 1 or 3, or else 2 (FP8: of 1 to 3), that does not split
-     * the sum, among the first eight, if the one ranked first does not split it either. On an H200 at its power limit these, of
-     * smaller tiles, take together 2 to 8 percent less than those ranked first in a step of GPT-2's larger sizes, with the same
-     * bits; in FP8 7 to 18 percent less for forward products of 124M, and up to 22 percent more for gradients.
+     * Hopper: there, if that does not split the sum, the first of the eight that does not, with a custom option of 1 or 3, or
+     * else 2 (FP8: of 1 to 3). On an H200 at its power limit these, of smaller tiles, take together 2 to 8 percent less in a step
+     * of GPT-2's larger sizes; in FP8 7 to 18 percent less for forward products of 124M, and up to 22 more for gradients.
      */
     public final class Plan {
         private final Problem problem;
@@ -214,10 +213,9 @@ public final class CublasLt implements AutoCloseable {
 
         private int number(Memory results, int result, int attribute) {
             Memory value = memory(Integer.BYTES);
-            Pointer algorithm = results.share((long) result * RESULT_BYTES);
             int status = call(
                     "cublasLtMatmulAlgoConfigGetAttribute",
-                    algorithm,
+                    results.share((long) result * RESULT_BYTES),
                     attribute,
                     value,
                     (long) Integer.BYTES,

@@ -32,7 +32,10 @@ public record DataSection(
                 doc = "char: a token a character; gpt2: its 50257 byte pairs; bpe: those of the init_from model")
         TokenizerKind tokenizer,
 
-        @KeyDoc(defaultValue = "0.1", allowed = "(0, 1)", doc = "share of the text, its end, that is for validation")
+        @KeyDoc(
+                defaultValue = "0.1",
+                allowed = "(0, 1)",
+                doc = "share of the text, its end, that is for validation; prepared shards and .bin files have theirs")
         double valFraction,
 
         @KeyDoc(

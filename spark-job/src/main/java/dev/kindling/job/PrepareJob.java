@@ -1,6 +1,5 @@
 package dev.kindling.job;
 
-import dev.kindling.config.TrainConfig;
 import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.input.Named;
@@ -37,7 +36,6 @@ final class PrepareJob implements Job<PrepareOptions> {
         Named corpus = Named.corpusOption(options.corpus(), options.column());
         StagedDirectory results = StagedDirectory.at(options.out(), hadoop);
         ShardPreparation.requireCorpus(corpus, results.out(), hadoop);
-        double valFraction = TrainConfig.defaults().data().valFraction();
         try (results;
                 SparkSessions.Application application = sessions.openWithoutBarriers("prepare", EXECUTORS, 0)) {
             JavaSparkContext spark = application.spark();
@@ -49,7 +47,7 @@ final class PrepareJob implements Job<PrepareOptions> {
                     () -> new ShardPreparation(spark)
                             .prepare(
                                     new ShardPreparation.Request(
-                                            corpus, options.tokenizer(), Optional.empty(), valFraction),
+                                            corpus, options.tokenizer(), Optional.empty(), options.valFraction()),
                                     folder));
             switch (options.format()) {
                 case SHARDS -> {}

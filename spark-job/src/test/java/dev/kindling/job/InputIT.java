@@ -190,6 +190,14 @@ class InputIT {
         assertThat(set.corpus()).isEqualTo("shakespeare");
     }
 
+    @Test
+    void prepareTakesAnotherShareForValidation() throws IOException {
+        Path shards = folder.resolve("quarter");
+        done(prepare(text("quarter.txt", "ab".repeat(50)), shards, "--val-fraction", "0.25"));
+        assertThat(tokens(shards, "train")).hasSize(75);
+        assertThat(tokens(shards, "val")).hasSize(25);
+    }
+
     private static int[] array(List<Integer> tokens) {
         return tokens.stream().mapToInt(i -> i).toArray();
     }

@@ -89,14 +89,19 @@ class KindlingTest {
 
     @Test
     void prepareAndGenerateTakeTheirOptions() {
-        String prepare = "prepare|--corpus|a b.txt|--column|c|--tokenizer|gpt2|--out|d";
+        String prepare = "prepare|--corpus|a b.txt|--column|c|--tokenizer|gpt2|--val-fraction|0.25|--out|d";
         assertThat(run(ran::add, prepare.split("\\|"))).isZero();
         String generate = "generate --checkpoint r --prompt ROMEO: --seed 1 --device cpu --stop \\n\\n --stop X";
         assertThat(run(ran::add, generate.split(" "))).isZero();
         assertThat(ran)
                 .containsExactly(
                         new PrepareOptions(
-                                "a b.txt", Optional.of("c"), TokenizerKind.GPT2, PrepareOptions.Format.SHARDS, "d"),
+                                "a b.txt",
+                                Optional.of("c"),
+                                TokenizerKind.GPT2,
+                                0.25,
+                                PrepareOptions.Format.SHARDS,
+                                "d"),
                         new GenerateOptions(
                                 "r",
                                 WhichCheckpoint.BEST,
@@ -123,6 +128,7 @@ class KindlingTest {
             train --resume              | --resume needs to know which run
             train --out o --resume=maybe | --resume is 'maybe', but it takes no value, or auto
             prepare --corpus x --out y  | --tokenizer
+            prepare --corpus x --out y --tokenizer gpt2 --val-fraction 1 | --val-fraction is 1.0, but both parts need text
             prepare --corpus x --out y --tokenizer gpt | --tokenizer is 'gpt', but it must be one of char, gpt2, bpe; did you mean 'gpt2'?
             generate --checkpoint r     | --prompt
             generate --checkpoint r --prompts p | --prompts FILE and --out DIR go together

@@ -41,7 +41,7 @@ public record CorpusSplit(int part, long codePoint, long trainCodePoints, long v
         if (train == 0 || (valFraction > 0 && train == total)) {
             throw new DataException(String.format(
                     Locale.ROOT,
-                    "a corpus of %,d characters leaves nothing for %s at data.val_fraction %s; use more text or another fraction",
+                    "a corpus of %,d characters leaves nothing for %s where %s of it validates; use more text, or another data.val_fraction (prepare: --val-fraction)",
                     total,
                     train == 0 ? TRAIN : VAL,
                     valFraction));

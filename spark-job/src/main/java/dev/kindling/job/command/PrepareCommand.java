@@ -2,8 +2,11 @@ package dev.kindling.job.command;
 
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
+import dev.kindling.config.TrainConfig;
 import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.job.options.PrepareOptions.Format;
+import java.util.Locale;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -25,6 +28,12 @@ public final class PrepareCommand implements Callable<Integer> {
 
     @Option(names = "--tokenizer", required = true, paramLabel = "NAME", description = "char or gpt2.")
     private String tokenizer;
+
+    @Option(
+            names = "--val-fraction",
+            paramLabel = "F",
+            description = "The share of the text that validates, its end, between 0 and 1 (default: 0.1).")
+    private Double valFraction;
 
     @Option(
             names = "--format",
@@ -50,7 +59,15 @@ public final class PrepareCommand implements Callable<Integer> {
             throw new ConfigException(
                     "--format llmc is of GPT-2's ids alone; use --tokenizer gpt2, or --format nanogpt");
         }
-        job.run(new PrepareOptions(corpus, Optional.ofNullable(column), kind, asked, out));
+        double held = Objects.requireNonNullElseGet(
+                valFraction, () -> TrainConfig.defaults().data().valFraction());
+        if (!(held > 0 && held < 1)) {
+            throw new ConfigException(String.format(
+                    Locale.ROOT,
+                    "--val-fraction is %s, but both parts need text; set it between 0 and 1, for example 0.1",
+                    held));
+        }
+        job.run(new PrepareOptions(corpus, Optional.ofNullable(column), kind, held, asked, out));
         return ExitCode.DONE;
     }
 

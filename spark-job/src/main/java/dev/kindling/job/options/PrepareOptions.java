@@ -8,11 +8,17 @@ import java.util.Optional;
  *
  * @param corpus {@code shakespeare}, or a text file, table, folder or Hadoop path
  * @param column of the text, where the corpus is a table
+ * @param valFraction the share of the text that validates, in (0, 1)
  * @param format of what is written
  * @param out the directory for it, on any Hadoop file system
  */
 public record PrepareOptions(
-        String corpus, Optional<String> column, TokenizerKind tokenizer, Format format, String out) {
+        String corpus,
+        Optional<String> column,
+        TokenizerKind tokenizer,
+        double valFraction,
+        Format format,
+        String out) {
     /** Who reads what is written. */
     public enum Format {
         /** Kindling's own shards, under checksums. */

@@ -41,8 +41,8 @@ public record ClusterSection(
         @KeyDoc(
                 defaultValue = "auto",
                 doc =
-                        "what sums the gradients over the ranks; auto takes peer where all have GPUs of one host that read each"
-                                + " other's memory, nccl where they have other GPUs, else ring")
+                        "what sums the gradients over the ranks; auto takes peer for two GPUs of one host that read each other's"
+                                + " memory, nccl for other GPUs, else ring")
         AllReduceChoice allreduce,
 
         @KeyDoc(

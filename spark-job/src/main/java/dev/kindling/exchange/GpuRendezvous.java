@@ -32,6 +32,8 @@ import org.slf4j.LoggerFactory;
  */
 public final class GpuRendezvous {
     private static final Logger LOG = LoggerFactory.getLogger(GpuRendezvous.class);
+    /** With more GPUs it is tested with the memory of all ranks on one, and has never run with executors that fail. */
+    private static final int MOST_PEERS_BY_AUTO = 2;
 
     private final TrainConfig config;
     private final AllReduce control;
@@ -93,8 +95,9 @@ public final class GpuRendezvous {
     private Optional<Collectives> open() {
         AllReduceChoice choice = config.cluster().allreduce();
         Optional<String> neither = noGpus(places).or(() -> refusal(config, control.worldSize()));
-        Optional<String> noPeers =
-                neither.or(() -> noPeers(places, config.cluster().compression()));
+        Optional<String> noPeers = neither.or(
+                        () -> noPeers(places, config.cluster().compression()))
+                .or(() -> moreThanTried(choice));
         if (choice != AllReduceChoice.NCCL) {
             try {
                 if (noPeers.isEmpty()) {
@@ -114,6 +117,12 @@ public final class GpuRendezvous {
         }
         noPeers.ifPresent(reason -> LOG.info("not by each other's memory, since {}", reason));
         return Optional.of(nccl());
+    }
+
+    private Optional<String> moreThanTried(AllReduceChoice choice) {
+        return choice == AllReduceChoice.AUTO && control.worldSize() > MOST_PEERS_BY_AUTO
+                ? Optional.of("cluster.allreduce is auto, which does so for two GPUs; set it to peer for more")
+                : Optional.empty();
     }
 
     /** Ends the job if that which cannot run was asked for by name. */

@@ -71,7 +71,9 @@ struct Kept {
 struct KeptOfKeys {
     u32 bits; // at 8 (nt % 2) + 2 (nt / 2) + half + 16 e
 
-    __device__ __forceinline__ u32 pair(int nt, int half) const { return Kept{bits}.pair(nt % 2 * 8 + nt / 2 * 2 + half); }
+    __device__ __forceinline__ u32 pair(int nt, int half) const {
+        return Kept{bits}.pair(nt % 2 * 8 + nt / 2 * 2 + half);
+    }
 
     __device__ __forceinline__ void drop(float (&x)[8][4]) const {
 #pragma unroll

@@ -22,6 +22,7 @@ import judge_flash_attention as attention
 HERE = os.path.dirname(os.path.abspath(__file__))
 JAVA = shlex.split(os.environ.get("JAVA", "java")) + ["-Xmx8g", "--add-modules=jdk.incubator.vector"]
 TIMED = re.compile(r"^\s*(.*?): ([0-9.]+) ms a step.*?(?:, ([0-9.]+) J per thousand tokens.*)?$", re.MULTILINE)
+PATIENCE = 900  # seconds for a peer to compile, or to take its turn
 BENCHES = {  # of dev.kindling.bench, by the peer that runs after them: arguments, and the rows that their lines become
     "gpt2": ("CudaStepBench gpt2 auto bf16 fp8 fp8+head compiled", {
         "bf16 captured": "GPT-2 124M, B32 T1024, bf16",
@@ -48,8 +49,9 @@ class Peer:
         self.process = subprocess.Popen(command, env=environment, stdout=open(self.log, "w"), stderr=subprocess.STDOUT)
 
     def wait_for(self, text, times):
+        end = time.monotonic() + PATIENCE
         while True:
-            ended = self.process.poll() is not None
+            ended = self.process.poll() is not None or time.monotonic() > end
             with open(self.log) as log:
                 output = log.read()
             if output.count(text) >= times:

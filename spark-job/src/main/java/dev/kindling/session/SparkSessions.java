@@ -1,6 +1,7 @@
 package dev.kindling.session;
 
 import dev.kindling.config.ConfigException;
+import java.util.ConcurrentModificationException;
 import java.util.function.Supplier;
 import org.apache.hadoop.util.ShutdownHookManager;
 import org.apache.logging.log4j.LogManager;
@@ -106,7 +107,20 @@ public final class SparkSessions {
         if (settled.getBoolean(SparkSettings.EMBEDDED, false)) {
             ShutdownHookManager.get().addShutdownHook(SparkSessions::quietConsole, BEFORE_SPARKS_HOOKS);
         }
-        SparkSession session = SparkSession.builder().config(settled).getOrCreate();
-        return new Application(session, true);
+        return new Application(
+                started(() -> SparkSession.builder().config(settled).getOrCreate()), true);
+    }
+
+    /**
+     * Starts Spark, a second time where it has met itself: in YARN's client mode Spark 4.2 adds YARN's filter to the pages of
+     * its UI on one thread while it attaches them on another.
+     */
+    static SparkSession started(Supplier<SparkSession> start) {
+        try {
+            return start.get();
+        } catch (ConcurrentModificationException e) {
+            LOG.warn("Spark's start has met itself, see the trace; starting it again", e);
+            return start.get();
+        }
     }
 }

@@ -120,9 +120,10 @@ class LauncherIT {
         assertThat(trained.code()).as(trained.toString()).isZero();
         assertThat(trained.out()).contains("file:" + folder + "/" + run);
         assertThat(trained.out())
-                .containsPattern("first step [0-9.]+ s after submit: launcher [0-9.]+, driver's JVM [0-9.]+, "
-                        + "configuration [0-9.]+, Spark [0-9.]+, tokens [0-9.]+, executors [0-9.]+, "
-                        + "device [0-9.]+, peers [0-9.]+, shards [0-9.]+, model [0-9.]+, weights [0-9.]+, first step [0-9.]+\\R");
+                .containsPattern(
+                        "first step [0-9.]+ s after submit: launcher [0-9.]+, driver's JVM [0-9.]+, "
+                                + "configuration [0-9.]+, Spark [0-9.]+, tokens [0-9.]+, executors [0-9.]+, "
+                                + "device [0-9.]+, peers [0-9.]+, shards [0-9.]+, model [0-9.]+, weights [0-9.]+, first step [0-9.]+\\R");
         assertThat(folder.resolve(run).resolve("summary.json")).exists();
         CommandRuns.awaitFile(target, "classes-.*\\.jsa"); // made in the background
         Ended written =

@@ -143,6 +143,10 @@ share_classes() { # OPTION_OF_THE_DRIVER OPTION_OF_THE_EXECUTORS
 # Nobody waits for it: in the background, by one process at a time, and in place once it is whole.
 make_archive() {
   [ -n "$archive" ] && [ ! -f "$archive" ] && [ -f "$work/driver.classes" ] || return 0
+  if ! command -v flock >/dev/null; then
+    echo "kindling: without flock (util-linux) no archive of classes is made, and starts stay slower" >&2
+    return 0
+  fi
   exec 9>"$target/archiving.lock"
   flock -n 9 && [ ! -f "$archive" ] || return 0
   echo "kindling: archiving the classes that were loaded, in the background, for faster starts (once)" >&2

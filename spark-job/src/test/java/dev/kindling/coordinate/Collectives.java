@@ -14,11 +14,16 @@ final class Collectives {
 
     private Collectives() {}
 
+    /** Of both signs and of 32 binary exponents, so that every order of a sum has other bits; by SplitMix64. */
     static float[] values(int rank, int length) {
-        Random random = new Random(31L * rank + length);
+        long state = 31L * rank + length;
         float[] values = new float[length];
         for (int i = 0; i < length; i++) {
-            values[i] = (float) (random.nextGaussian() * Math.exp(4 * random.nextGaussian()));
+            state += 0x9e3779b97f4a7c15L;
+            long bits = (state ^ (state >>> 30)) * 0xbf58476d1ce4e5b9L;
+            bits = (bits ^ (bits >>> 27)) * 0x94d049bb133111ebL;
+            int exponent = 111 + (int) (bits >>> 59);
+            values[i] = Float.intBitsToFloat(((int) bits & 0x807fffff) | (exponent << 23));
         }
         return values;
     }

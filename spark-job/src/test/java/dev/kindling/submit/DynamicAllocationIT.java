@@ -11,7 +11,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -27,14 +26,12 @@ import org.junit.jupiter.api.io.TempDir;
 @Timeout(240)
 class DynamicAllocationIT {
     private static final JsonMapper JSON = new JsonMapper();
-    private static final List<String> EMBEDDED = List.of("spark.kindling.embedded=true", "spark.executor.memory=512m");
-    private static final List<String> DYNAMIC = Stream.concat(
-                    EMBEDDED.stream(),
-                    Stream.of(
-                            "spark.dynamicAllocation.enabled=true",
-                            "spark.dynamicAllocation.shuffleTracking.enabled=true",
-                            "spark.dynamicAllocation.minExecutors=0"))
-            .toList();
+    private static final List<String> DYNAMIC = List.of(
+            "spark.kindling.embedded=true",
+            "spark.executor.memory=512m",
+            "spark.dynamicAllocation.enabled=true",
+            "spark.dynamicAllocation.shuffleTracking.enabled=true",
+            "spark.dynamicAllocation.minExecutors=0");
 
     @TempDir
     private static Path folder;
@@ -42,24 +39,34 @@ class DynamicAllocationIT {
     private SparkProcesses processes;
     private Path corpus;
     private Path trained;
+    private JsonNode totals;
 
+    /** On executors that neither come nor go. */
     @BeforeAll
-    void trainOnce() throws Exception {
+    void trainAndEvaluate() throws Exception {
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
-        processes = new SparkProcesses(folder);
         trained = folder.resolve("trained");
-        String[] train = CommandRuns.trainArguments(
-                trained, corpus.toString(), "--executors", "1", "--set", "train.max_steps=13");
-        assertThat(exitCode("train", EMBEDDED, train)).as(said("train")).isZero();
+        try (CommandRuns runs = new CommandRuns("60s")) {
+            assertDone(runs.train(trained, corpus.toString(), "--set", "train.max_steps=13"));
+            assertDone(runs.run(evaluation("fixed")));
+        }
+        totals = totals("fixed");
+        processes = new SparkProcesses(folder);
     }
 
     @AfterAll
     void stop() {
-        processes.close();
+        if (processes != null) {
+            processes.close();
+        }
     }
 
-    private int exitCode(String name, List<String> settings, String... command) throws Exception {
-        Process driver = processes.submit(name, settings, command);
+    private static void assertDone(CommandRuns.Printed printed) {
+        assertThat(printed.code()).as(printed.err()).isZero();
+    }
+
+    private int exitCode(String name, String... command) throws Exception {
+        Process driver = processes.submit(name, DYNAMIC, command);
         assertThat(driver.waitFor(100, TimeUnit.SECONDS)).as(name).isTrue();
         return driver.exitValue();
     }
@@ -68,21 +75,33 @@ class DynamicAllocationIT {
         return Files.readString(processes.err(name));
     }
 
-    private JsonNode evaluated(String name, List<String> settings) throws Exception {
-        Path out = folder.resolve(name);
-        String[] evaluate = {
-            "evaluate", "--checkpoint", "" + trained, "--data", "" + corpus, "--device", "cpu", "--out", "" + out
+    private String[] evaluation(String out) {
+        return new String[] {
+            "evaluate",
+            "--checkpoint",
+            "" + trained,
+            "--data",
+            "" + corpus,
+            "--device",
+            "cpu",
+            "--out",
+            "" + folder.resolve(out)
         };
-        assertThat(exitCode(name, settings, evaluate)).as(said(name)).isZero();
-        return JSON.readTree(out.resolve("summary.json").toFile()).get("totals");
+    }
+
+    private static JsonNode totals(String out) throws IOException {
+        return JSON.readTree(folder.resolve(out).resolve("summary.json").toFile())
+                .get("totals");
     }
 
     @Test
     void evaluateHasTheSameTotals() throws Exception {
-        JsonNode totals = evaluated("dynamic", DYNAMIC);
         assertThat(totals.get("documents").asInt()).isEqualTo(1);
         assertThat(totals.get("tokens").asLong()).isEqualTo(Files.size(corpus) - 1); // nothing is before the first
-        assertThat(totals).isEqualTo(evaluated("fixed", EMBEDDED));
+        assertThat(exitCode("dynamic", evaluation("dynamic")))
+                .as(said("dynamic"))
+                .isZero();
+        assertThat(totals("dynamic")).isEqualTo(totals);
     }
 
     @Test
@@ -90,11 +109,19 @@ class DynamicAllocationIT {
         Path prompts = Files.write(folder.resolve("prompts.txt"), List.of("the king", "a queen"));
         Path out = folder.resolve("completions");
         String[] generate = {
-            "generate", "--checkpoint", "" + trained, "--prompts", "" + prompts, "--device", "cpu", "--max-tokens", "7"
+            "generate",
+            "--checkpoint",
+            "" + trained,
+            "--prompts",
+            "" + prompts,
+            "--device",
+            "cpu",
+            "--max-tokens",
+            "7",
+            "--out",
+            "" + out
         };
-        String[] more =
-                Stream.concat(Stream.of(generate), Stream.of("--out", "" + out)).toArray(String[]::new);
-        assertThat(exitCode("generate", DYNAMIC, more)).as(said("generate")).isZero();
+        assertThat(exitCode("generate", generate)).as(said("generate")).isZero();
         assertThat(JSON.readTree(out.resolve("summary.json").toFile())
                         .get("texts")
                         .asInt())
@@ -104,18 +131,8 @@ class DynamicAllocationIT {
     @Test
     void prepareWritesShards() throws Exception {
         Path out = folder.resolve("shards");
-        assertThat(exitCode(
-                        "prepare",
-                        DYNAMIC,
-                        "prepare",
-                        "--corpus",
-                        "" + corpus,
-                        "--tokenizer",
-                        "char",
-                        "--out",
-                        "" + out))
-                .as(said("prepare"))
-                .isZero();
+        String[] prepare = {"prepare", "--corpus", "" + corpus, "--tokenizer", "char", "--out", "" + out};
+        assertThat(exitCode("prepare", prepare)).as(said("prepare")).isZero();
         assertThat(out.resolve("manifest.json")).exists();
     }
 
@@ -123,7 +140,7 @@ class DynamicAllocationIT {
     void trainRefusesItWithAWordedUsageError() throws Exception {
         Path run = folder.resolve("refused");
         String[] train = CommandRuns.trainArguments(run, corpus.toString());
-        assertThat(exitCode("refused", DYNAMIC, train)).isEqualTo(ExitCode.USAGE);
+        assertThat(exitCode("refused", train)).isEqualTo(ExitCode.USAGE);
         assertThat(said("refused"))
                 .contains("kindling: spark.dynamicAllocation.enabled=true does not go with a barrier job")
                 .contains("--conf spark.dynamicAllocation.enabled=false");

@@ -1,11 +1,13 @@
 package dev.kindling.data;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.google.errorprone.annotations.FormatMethod;
 import java.io.EOFException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.NoSuchFileException;
+import java.util.Locale;
 
 /**
  * Text, a vocabulary or a shard that cannot be used. The message is one line that says what is
@@ -20,6 +22,18 @@ public final class DataException extends RuntimeException {
 
     public DataException(String message, Throwable cause) {
         super(message, cause);
+    }
+
+    /** With a message made of {@code format}. */
+    @FormatMethod
+    public DataException(String format, Object... args) {
+        super(String.format(Locale.ROOT, format, args));
+    }
+
+    /** With a message made of {@code format}. */
+    @FormatMethod
+    public DataException(Throwable cause, String format, Object... args) {
+        super(String.format(Locale.ROOT, format, args), cause);
     }
 
     /**

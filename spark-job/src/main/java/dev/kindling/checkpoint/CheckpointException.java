@@ -1,6 +1,8 @@
 package dev.kindling.checkpoint;
 
+import com.google.errorprone.annotations.FormatMethod;
 import java.io.IOException;
+import java.util.Locale;
 
 /** A checkpoint that cannot be read or written: what is wrong, why, and what to do, in one line. */
 public final class CheckpointException extends IOException {
@@ -12,5 +14,11 @@ public final class CheckpointException extends IOException {
 
     public CheckpointException(String message, Throwable cause) {
         super(message, cause);
+    }
+
+    /** With a message made of {@code format}. */
+    @FormatMethod
+    public CheckpointException(String format, Object... args) {
+        super(String.format(Locale.ROOT, format, args));
     }
 }

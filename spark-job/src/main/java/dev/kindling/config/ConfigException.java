@@ -1,5 +1,6 @@
 package dev.kindling.config;
 
+import com.google.errorprone.annotations.FormatMethod;
 import java.util.Locale;
 
 /**
@@ -17,10 +18,23 @@ public final class ConfigException extends RuntimeException {
         super(message, cause);
     }
 
+    /** With a message made of {@code format}. */
+    @FormatMethod
+    public ConfigException(String format, Object... args) {
+        super(String.format(Locale.ROOT, format, args));
+    }
+
+    /** With a message made of {@code format}. */
+    @FormatMethod
+    public ConfigException(Throwable cause, String format, Object... args) {
+        super(String.format(Locale.ROOT, format, args), cause);
+    }
+
     /** Throws a ConfigException with the formatted message unless {@code holds}. */
-    static void check(boolean holds, String format, Object... args) {
+    @FormatMethod
+    public static void check(boolean holds, String format, Object... args) {
         if (!holds) {
-            throw new ConfigException(String.format(Locale.ROOT, format, args));
+            throw new ConfigException(format, args);
         }
     }
 }

@@ -11,7 +11,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -100,12 +99,10 @@ public final class ConfigSource {
                             .filter(i -> utf8[i] == '\n')
                             .count();
             throw new ConfigException(
-                    String.format(
-                            Locale.ROOT,
-                            "%s is not UTF-8 text: line %d has bytes of another encoding, perhaps Latin-1; save the file as UTF-8",
-                            origin,
-                            line),
-                    e);
+                    e,
+                    "%s is not UTF-8 text: line %d has bytes of another encoding, perhaps Latin-1; save the file as UTF-8",
+                    origin,
+                    line);
         }
     }
 

@@ -16,7 +16,6 @@ import java.lang.reflect.Constructor;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.RecordComponent;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -71,10 +70,7 @@ final class ConfigTree {
         } catch (JsonProcessingException e) {
             String reason = e.getOriginalMessage().lines().findFirst().orElse("unreadable");
             int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
-            throw new ConfigException(
-                    String.format(
-                            Locale.ROOT, "%s is not valid YAML at line %d: %s; correct the file", origin, line, reason),
-                    e);
+            throw new ConfigException(e, "%s is not valid YAML at line %d: %s; correct the file", origin, line, reason);
         } catch (IOException e) {
             throw new IllegalStateException("a text that is in memory could not be read", e);
         }

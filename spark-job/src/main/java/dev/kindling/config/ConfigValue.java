@@ -3,7 +3,6 @@ package dev.kindling.config;
 import static dev.kindling.config.ConfigException.check;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import java.util.Locale;
 
 /** One value of a configuration, from YAML or --set, as the type of its record component. */
 final class ConfigValue {
@@ -32,8 +31,7 @@ final class ConfigValue {
             }
             return text;
         } catch (NumberFormatException e) {
-            throw new ConfigException(
-                    String.format(Locale.ROOT, "%s is '%s', but it must be %s", key, text, kind(type)), e);
+            throw new ConfigException(e, "%s is '%s', but it must be %s", key, text, kind(type));
         }
     }
 

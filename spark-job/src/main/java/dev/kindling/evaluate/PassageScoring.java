@@ -8,7 +8,6 @@ import java.io.Serializable;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.Iterator;
-import java.util.Locale;
 import scala.Tuple2;
 
 /**
@@ -92,10 +91,9 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
         void finish() {
             windows.finish();
             if (!any && tally.passage().whole()) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "document %s has nothing to predict: it is empty, or a single character; remove it, or pass it over with --on-error skip",
-                        tally.passage().id()));
+                        tally.passage().id());
             }
         }
     }

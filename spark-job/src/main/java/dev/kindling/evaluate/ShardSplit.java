@@ -12,7 +12,6 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.util.Arrays;
 import java.util.Iterator;
-import java.util.Locale;
 import java.util.stream.LongStream;
 
 /**
@@ -55,12 +54,9 @@ record ShardSplit(String folder, String split, int windows, long tokens) impleme
 
     private void requireSame(Tokenizer shards, Tokenizer model) {
         if (!shards.equals(model)) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "the shards in %s are of the tokenizer %s, and the checkpoint's is %s; give the text by --data, or the checkpoint's own run",
-                    folder,
-                    shards,
-                    model));
+                    folder, shards, model);
         }
     }
 

@@ -4,7 +4,6 @@ import dev.kindling.data.DataException;
 import dev.kindling.data.token.Tokenizer;
 import dev.kindling.input.TableRow;
 import dev.kindling.input.TextPieces;
-import java.util.Locale;
 
 /** A row of a table. */
 record TableDocument(TableRow row) implements Passage {
@@ -26,14 +25,13 @@ record TableDocument(TableRow row) implements Passage {
     @Override
     public void read(Tokenizer tokenizer, int block, Tokens to) {
         if (row.problem() != null) {
-            throw new DataException(String.format(
-                    Locale.ROOT, "%s; mend the table, or pass such rows over with --on-error skip", row.problem()));
+            throw new DataException("%s; mend the table, or pass such rows over with --on-error skip", row.problem());
         }
         to.begin(TextSegment.beginning(tokenizer));
         try {
             TextPieces.forEach(row.text(), tokenizer.cuts(), piece -> to.score(tokenizer.encode(piece)));
         } catch (DataException e) {
-            throw new DataException(String.format(Locale.ROOT, "document %s: %s", id(), e.getMessage()), e);
+            throw new DataException(e, "document %s: %s", id(), e.getMessage());
         }
     }
 }

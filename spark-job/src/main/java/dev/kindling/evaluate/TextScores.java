@@ -6,7 +6,6 @@ import dev.kindling.input.TextPieces;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.Iterator;
-import java.util.Locale;
 import scala.Tuple2;
 
 /**
@@ -72,7 +71,7 @@ public record TextScores(ScoringSettings scoring, Measurements measurements) imp
             try {
                 TextPieces.forEach(text, tokenizer.cuts(), piece -> to.score(tokenizer.encode(piece)));
             } catch (DataException e) {
-                throw new DataException(String.format(Locale.ROOT, "a text cannot be scored: %s", e.getMessage()), e);
+                throw new DataException(e, "a text cannot be scored: %s", e.getMessage());
             }
         }
     }

@@ -8,7 +8,6 @@ import dev.kindling.input.TextFile;
 import dev.kindling.input.TextPieces;
 import java.io.IOException;
 import java.util.Arrays;
-import java.util.Locale;
 
 /**
  * A segment of a text file: from the first cut at or after its beginning to the first at or after its end, so that segments
@@ -87,9 +86,7 @@ record TextSegment(InputFile file, long number) implements Passage {
         try {
             return tokenizer.encode(text);
         } catch (DataException e) {
-            throw new DataException(
-                    String.format(Locale.ROOT, "document %s, from byte %,d on: %s", file.name(), from, e.getMessage()),
-                    e);
+            throw new DataException(e, "document %s, from byte %,d on: %s", file.name(), from, e.getMessage());
         }
     }
 }

@@ -6,7 +6,6 @@ import dev.kindling.data.batch.StridedWindows;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * Windows side by side for one forward pass: packed without gaps, or one per row of T tokens. The unused rest is filled
@@ -133,11 +132,9 @@ final class WindowBatch {
                 sum += losses[row];
             }
             if (!Double.isFinite(sum)) {
-                throw new FatalJobException(String.format(
-                        Locale.ROOT,
+                throw new FatalJobException(
                         "the loss of %s is %s, so the checkpoint's weights are not finite or its training diverged; use another checkpoint",
-                        entry.tally().subject(),
-                        sum));
+                        entry.tally().subject(), sum);
             }
             entry.tally().add(sum, entry.scored());
         }

@@ -13,7 +13,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 
 /**
@@ -35,10 +34,8 @@ public final class Prompts {
             throws IOException {
         InputFile file = InputFile.single(Named.prompts(location), hadoop);
         if (file.format() == Format.PARQUET) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
-                    "%s is a Parquet table; give a file with a prompt a line, or JSON lines",
-                    file.named()));
+            throw new ConfigException(
+                    "%s is a Parquet table; give a file with a prompt a line, or JSON lines", file.named());
         }
         List<Prompt> prompts = new ArrayList<>();
         try (InputStream in = file.content(hadoop)) {
@@ -49,12 +46,9 @@ public final class Prompts {
                 }
                 Prompt prompt = prompt(prompts.size(), lines, file.format() == Format.JSON, tokenizer);
                 if (prompt.problem() != null && !skipBad) {
-                    throw new DataException(String.format(
-                            Locale.ROOT,
+                    throw new DataException(
                             "line %,d of %s: %s; mend it, or pass it over with --on-error skip",
-                            number,
-                            file.named(),
-                            prompt.problem()));
+                            number, file.named(), prompt.problem());
                 }
                 prompts.add(prompt);
             }
@@ -62,13 +56,12 @@ public final class Prompts {
             throw file.unreadable(e);
         }
         if (prompts.stream().allMatch(prompt -> prompt.problem() != null)) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s has no prompt that can be continued%s",
                     file.named(),
                     prompts.isEmpty()
                             ? ": it is empty"
-                            : ", the first because: " + prompts.get(0).problem()));
+                            : ", the first because: " + prompts.get(0).problem());
         }
         return prompts;
     }

@@ -18,7 +18,6 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -139,8 +138,7 @@ final class FileWalk {
         boolean link = attributes.isSymbolicLink();
         if (link) {
             if (!Files.exists(entry)) {
-                throw new DataException(String.format(
-                        Locale.ROOT, "%s of %s is a link to nothing; mend it, or remove it", name, named));
+                throw new DataException("%s of %s is a link to nothing; mend it, or remove it", name, named);
             }
             real = entry.toRealPath();
             attributes = Files.readAttributes(entry, BasicFileAttributes.class);
@@ -166,31 +164,23 @@ final class FileWalk {
 
     private void refuseTwice(String before, String name) {
         if (before != null) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s and %s of %s are one, by a link, and would be read twice; remove the link",
-                    before,
-                    name,
-                    named));
+                    before, name, named);
         }
     }
 
     private void add(java.nio.file.Path entry, String name, BasicFileAttributes attributes) {
         if (!attributes.isRegularFile()) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s of %s is a pipe or a device, which only one process could read, and only once; write it to a file",
-                    name,
-                    named));
+                    name, named);
         }
         Path path = new Path("file", null, entry.toAbsolutePath().toString());
         if (!name.chars().allMatch(c -> c < 0x80) && !new File(path.toUri().getPath()).exists()) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s of %s has a name that this process cannot express in %s; set LC_ALL=C.UTF-8, or rename the file",
-                    name,
-                    named,
-                    System.getProperty("sun.jnu.encoding")));
+                    name, named, System.getProperty("sun.jnu.encoding"));
         }
         found.add(name, attributes.size());
     }
@@ -222,11 +212,8 @@ final class FileWalk {
     }
 
     private static void refuse(Named named, String folder, String what) {
-        throw new DataException(String.format(
-                Locale.ROOT,
+        throw new DataException(
                 "%s of %s is a %s of Kindling's, which is no text; move it, or name the text alone",
-                folder.isEmpty() ? "the folder" : folder,
-                named,
-                what));
+                folder.isEmpty() ? "the folder" : folder, named, what);
     }
 }

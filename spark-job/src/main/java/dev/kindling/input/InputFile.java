@@ -9,7 +9,6 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Serializable;
-import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
@@ -54,7 +53,7 @@ public record InputFile(Named named, Format format, String name, String uri, lon
             throw named.missing(e);
         }
         if (found.size() != 1 || !found.get(0).uri().equals(path.toString())) {
-            throw new ConfigException(String.format(Locale.ROOT, "%s is a folder; name the file", named));
+            throw new ConfigException("%s is a folder; name the file", named);
         }
         return found.get(0);
     }
@@ -81,12 +80,10 @@ public record InputFile(Named named, Format format, String name, String uri, lon
             }
         }
         return new DataException(
-                String.format(
-                        Locale.ROOT,
-                        "cannot read %s of %s (%s); check that it exists, is whole, and may be read",
-                        name,
-                        named,
-                        DataException.reason(cause)),
-                cause);
+                cause,
+                "cannot read %s of %s (%s); check that it exists, is whole, and may be read",
+                name,
+                named,
+                DataException.reason(cause));
     }
 }

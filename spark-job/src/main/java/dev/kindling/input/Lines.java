@@ -99,12 +99,9 @@ public final class Lines {
      */
     public String text() {
         if (bytes > longest) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "is a line of %,d bytes, where this process, with %,d MiB of memory, reads at most %,d",
-                    bytes,
-                    Runtime.getRuntime().maxMemory() >> 20,
-                    longest));
+                    bytes, Runtime.getRuntime().maxMemory() >> 20, longest);
         }
         try {
             String text = Utf8Decoder.decode(line.toByteArray(), begin);
@@ -148,8 +145,7 @@ public final class Lines {
                 .filter(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE)
                 .findFirst()
                 .ifPresent(half -> {
-                    throw new DataException(String.format(
-                            Locale.ROOT, "has half of a surrogate pair, \\u%04X, which is no character", half));
+                    throw new DataException("has half of a surrogate pair, \\u%04X, which is no character", half);
                 });
         return text;
     }

@@ -7,7 +7,6 @@ import dev.kindling.storage.Storage;
 import java.io.File;
 import java.io.IOException;
 import java.io.Serializable;
-import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -89,7 +88,7 @@ public record Named(Option option, String path, String column, String idColumn) 
     }
 
     PathException missing(Exception cause) {
-        return new PathException(String.format(Locale.ROOT, "%s does not exist; %s", this, option.advice), cause);
+        return new PathException(cause, "%s does not exist; %s", this, option.advice);
     }
 
     /**
@@ -105,11 +104,8 @@ public record Named(Option option, String path, String column, String idColumn) 
         }
         for (Path folder = out; folder != null; folder = folder.getParent()) {
             if (folder.equals(root)) {
-                throw new ConfigException(String.format(
-                        Locale.ROOT,
-                        "%s is inside %s, which would be read the next time; choose another --out",
-                        out,
-                        this));
+                throw new ConfigException(
+                        "%s is inside %s, which would be read the next time; choose another --out", out, this);
             }
         }
     }

@@ -97,25 +97,18 @@ final class ParquetRows implements TableRows {
         Named named = file.named();
         Type text = column(named, named.columnOption(), named.column(), schema);
         if (!isText(text)) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "column '%s' of %s is %s, not text; name another with %s",
-                    named.column(),
-                    named,
-                    words(text),
-                    named.columnOption()));
+                    named.column(), named, words(text), named.columnOption());
         }
         if (named.idColumn() == null || named.idColumn().equals(named.column())) {
             return new MessageType(schema.getName(), text);
         }
         Type id = column(named, "--id-column", named.idColumn(), schema);
         if (!id.isPrimitive() || id.isRepetition(Type.Repetition.REPEATED)) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "column '%s' of %s is %s, and an id is one value; name another with --id-column",
-                    named.idColumn(),
-                    named,
-                    words(id)));
+                    named.idColumn(), named, words(id));
         }
         return new MessageType(schema.getName(), text, id);
     }
@@ -123,13 +116,9 @@ final class ParquetRows implements TableRows {
     private static Type column(Named named, String option, String name, MessageType schema) {
         if (!schema.containsField(name)) {
             List<String> names = schema.getFields().stream().map(Type::getName).toList();
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%s has no column '%s', only %s; name one of them with %s",
-                    named,
-                    name,
-                    String.join(", ", names),
-                    option));
+                    named, name, String.join(", ", names), option);
         }
         return schema.getType(name);
     }

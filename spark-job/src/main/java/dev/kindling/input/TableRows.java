@@ -3,7 +3,6 @@ package dev.kindling.input;
 import dev.kindling.config.ConfigException;
 import dev.kindling.data.DataException;
 import java.io.IOException;
-import java.util.Locale;
 
 /** The rows of a range of a table, in order. Reading ends with {@link #close}. */
 public interface TableRows extends AutoCloseable {
@@ -16,7 +15,7 @@ public interface TableRows extends AutoCloseable {
         try {
             return file.format() == Format.PARQUET ? new ParquetRows(file, begin, end) : new JsonRows(file, begin, end);
         } catch (ConfigException e) { // the table's first file had the columns
-            throw new DataException(String.format(Locale.ROOT, "%s: %s", file.name(), e.getMessage()), e);
+            throw new DataException(e, "%s: %s", file.name(), e.getMessage());
         } catch (IOException | RuntimeException e) { // Parquet's, for a damaged file
             throw file.unreadable(e);
         }

@@ -44,13 +44,11 @@ public final class TextFile implements AutoCloseable {
             use.of(text);
         } catch (NotTextException e) {
             throw new DataException(
-                    String.format(
-                            Locale.ROOT,
-                            "%s of %s %s; convert it, for example with iconv -t UTF-8, or leave it out",
-                            file.name(),
-                            file.named(),
-                            e.getMessage()),
-                    e);
+                    e,
+                    "%s of %s %s; convert it, for example with iconv -t UTF-8, or leave it out",
+                    file.name(),
+                    file.named(),
+                    e.getMessage());
         } catch (IOException e) {
             throw file.unreadable(e);
         }

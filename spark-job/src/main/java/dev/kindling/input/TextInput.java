@@ -6,7 +6,6 @@ import dev.kindling.data.StoreException;
 import dev.kindling.storage.PathException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.util.Locale;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -40,18 +39,11 @@ public record TextInput(Named named, Format format, FileList files) {
             throw e;
         } catch (IOException | java.io.UncheckedIOException e) {
             throw new DataException(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot list %s (%s); check the path and its permissions",
-                            named,
-                            DataException.reason(e)),
-                    e);
+                    e, "cannot list %s (%s); check the path and its permissions", named, DataException.reason(e));
         }
         if (found.isEmpty()) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s holds no files (names that begin with . or _ are passed over); give text or a table",
-                    named));
+            throw new DataException(
+                    "%s holds no files (names that begin with . or _ are passed over); give text or a table", named);
         }
         TextInput input = named.column() == null ? text(named, found) : table(named, found);
         if (input.format() == Format.PARQUET) {
@@ -62,23 +54,18 @@ public record TextInput(Named named, Format format, FileList files) {
 
     private static TextInput text(Named named, FileList found) {
         if (named.idColumn() != null) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "--id-column names a column of a table, whose text is in another; name that with %s",
-                    named.columnOption()));
+                    named.columnOption());
         }
         boolean onlyJson = names(found).allMatch(name -> Format.of(name) == Format.JSON);
         names(found)
                 .filter(name -> Format.of(name) == Format.PARQUET || Format.isJsonLines(name) || onlyJson)
                 .findFirst()
                 .ifPresent(name -> {
-                    throw new ConfigException(String.format(
-                            Locale.ROOT,
+                    throw new ConfigException(
                             "%s of %s is a %s table; name its column of text with %s",
-                            name,
-                            named,
-                            Format.of(name),
-                            named.columnOption()));
+                            name, named, Format.of(name), named.columnOption());
                 });
         return of(named, Format.TEXT, found);
     }
@@ -92,19 +79,16 @@ public record TextInput(Named named, Format format, FileList files) {
         boolean parquet = names(found).anyMatch(name -> Format.of(name) == Format.PARQUET);
         boolean lines = names(found).anyMatch(Format::isJsonLines);
         if (parquet && lines) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT, "%s holds Parquet and JSON lines, which are two tables; name one of them", named));
+            throw new ConfigException("%s holds Parquet and JSON lines, which are two tables; name one of them", named);
         }
         Format format = parquet ? Format.PARQUET : Format.JSON;
         Predicate<String> belongs =
                 name -> Format.of(name) == format && (parquet || !lines || Format.isJsonLines(name));
         FileList chosen = found.filter(belongs);
         if (chosen.isEmpty()) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%s is text, without columns; drop %s, or give a Parquet or JSON lines table",
-                    named,
-                    named.columnOption()));
+                    named, named.columnOption());
         }
         names(found)
                 .filter(belongs.negate())
@@ -121,12 +105,9 @@ public record TextInput(Named named, Format format, FileList files) {
     private static TextInput of(Named named, Format format, FileList found) {
         names(found)
                 .forEach(name -> FileCompression.of(name).unreadable(name).ifPresent(ending -> {
-                    throw new DataException(String.format(
-                            Locale.ROOT,
+                    throw new DataException(
                             "%s of %s: %s files are not read; unpack it, or compress it by gzip, bzip2 or zstd",
-                            name,
-                            named,
-                            ending));
+                            name, named, ending);
                 }));
         return new TextInput(named, format, found.as(format));
     }

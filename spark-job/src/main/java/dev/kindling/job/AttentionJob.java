@@ -67,11 +67,9 @@ final class AttentionJob implements Job<AttentionOptions> {
             }
         }
         if (!disagreeing.isEmpty()) {
-            throw new FatalJobException(String.format(
-                    Locale.ROOT,
+            throw new FatalJobException(
                     "these backends disagree with MATH in fp32 by more than %s: %s; do not use them",
-                    tolerance(type),
-                    String.join(", ", disagreeing)));
+                    tolerance(type), String.join(", ", disagreeing));
         }
     }
 

@@ -181,11 +181,9 @@ final class CompareJob implements Job<CompareOptions> {
         long tokens = shards.tokens(CorpusSplit.TRAIN).length();
         int longest = Collections.max(plan.lengths());
         if (longest >= tokens) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "sequences of %d tokens do not fit the corpus, whose training split has %d; lower --lengths, or set data.corpus to a longer text",
-                    longest,
-                    tokens));
+                    longest, tokens);
         }
     }
 

@@ -54,11 +54,8 @@ final class DoctorJob implements Job<DoctorOptions> {
         print(findings);
         long failed = findings.stream().filter(f -> f.verdict() == Verdict.FAIL).count();
         if (failed > 0) {
-            throw new FatalJobException(String.format(
-                    Locale.ROOT,
-                    "%d of %d checks failed; do what the table says and run doctor again",
-                    failed,
-                    findings.size()));
+            throw new FatalJobException(
+                    "%d of %d checks failed; do what the table says and run doctor again", failed, findings.size());
         }
     }
 

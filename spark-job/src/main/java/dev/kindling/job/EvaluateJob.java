@@ -50,7 +50,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 : DocumentEvaluation.of(options, subject, results.out(), hadoop);
         ScoringSettings scoring = scoring(options, subject, evaluation);
         int gpus = DriverDevice.gpus(options.hardware().device());
-        int executors = options.elastic().executors(gpus);
+        int executors = options.tasks().executors(gpus);
         Work work = new Work(options, subject, scoring, evaluation, executors);
         try (results;
                 SparkSessions.Application application = sessions.openWithoutBarriers("evaluate", executors, gpus)) {
@@ -73,7 +73,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         DocumentScores.Tasks tasks = new DocumentScores.Tasks(
                 work.scoring(),
                 measurements,
-                work.options().elastic().partitions().orElse(0),
+                work.options().tasks().partitions().orElse(0),
                 slots);
         Evaluation evaluation = work.evaluation();
         String table = results.path(evaluation.table()).toString();
@@ -135,12 +135,9 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         int block = subject.config().model().blockSize();
         int stride = options.stride().orElse(block);
         if (stride > block) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "--stride is %d, but windows are block_size %d long; set it between 1 and %d",
-                    stride,
-                    block,
-                    block));
+                    stride, block, block);
         }
         DeviceSettings hardware = options.hardware();
         return new ScoringSettings(
@@ -152,7 +149,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 stride,
                 evaluation.windowTokens(
                         block, bytesPerToken(subject.config().data().tokenizer())),
-                options.elastic().skipBad());
+                options.tasks().skipBad());
     }
 
     /** The approximate number of bytes of English text per token. */

@@ -10,7 +10,6 @@ import dev.kindling.job.options.EvaluateOptions;
 import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.run.RunPath;
 import java.io.IOException;
-import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
@@ -36,10 +35,8 @@ record EvaluatedCheckpoint(Path directory, CheckpointState state, TrainConfig co
         if (ShardPreparation.isPrepared(corpus, hadoop)) {
             return corpus.resolve(hadoop).toString();
         }
-        throw new ConfigException(String.format(
-                Locale.ROOT,
+        throw new ConfigException(
                 "--split needs the shards of the checkpoint's run, and neither %s nor data.corpus %s holds any; give the text by --data",
-                own,
-                config.data().corpus()));
+                own, config.data().corpus());
     }
 }

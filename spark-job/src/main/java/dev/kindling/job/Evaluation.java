@@ -5,7 +5,6 @@ import dev.kindling.data.DataException;
 import dev.kindling.evaluate.DocumentScores;
 import java.io.IOException;
 import java.util.List;
-import java.util.Locale;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
@@ -47,12 +46,9 @@ interface Evaluation {
 
     /** What is wrong where nothing of {@code skipped} things, such as documents, has a score. */
     static DataException nothingScored(String things, long skipped, Dataset<Row> written) {
-        return new DataException(String.format(
-                Locale.ROOT,
+        return new DataException(
                 "none of the %,d %s could be scored, the first because: %s",
-                skipped,
-                things,
-                problems(written).get(0)));
+                skipped, things, problems(written).get(0));
     }
 
     /** Why some of what was passed over was. */

@@ -109,14 +109,13 @@ final class GenerateJob implements Job<GenerateOptions> {
         Path checkpoint = new Path(writing.model().checkpoint());
         CheckpointState state = CheckpointStore.around(checkpoint, hadoop).loadState(checkpoint);
         Tokenizer tokenizer = Tokenizers.fromJson(state.tokenizer(), checkpoint + "/state.json");
-        List<Prompt> prompts =
-                Prompts.read(file.path(), tokenizer, file.elastic().skipBad(), hadoop);
+        List<Prompt> prompts = Prompts.read(file.path(), tokenizer, file.tasks().skipBad(), hadoop);
         int gpus = DriverDevice.gpus(options.hardware().device());
-        int executors = file.elastic().executors(gpus);
+        int executors = file.tasks().executors(gpus);
         try (results;
                 SparkSessions.Application application = sessions.openWithoutBarriers("generate", executors, gpus)) {
             int slots = Math.max(executors, application.spark().defaultParallelism());
-            int tasks = Math.min(prompts.size(), file.elastic().partitions().orElse(slots));
+            int tasks = Math.min(prompts.size(), file.tasks().partitions().orElse(slots));
             Output output = new Output(application.session(), results);
             JobWatch.over(
                     application.spark().sc(),

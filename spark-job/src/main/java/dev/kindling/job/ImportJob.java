@@ -30,8 +30,7 @@ final class ImportJob implements Job<ImportOptions> {
         Configuration hadoop = Storage.settings();
         Path from = RunPath.absolute(options.from(), hadoop);
         if (!Storage.of(from, hadoop).files().exists(from)) {
-            throw new PathException(
-                    String.format(Locale.ROOT, "--from %s does not exist; give a folder of transformers", from));
+            throw new PathException("--from %s does not exist; give a folder of transformers", from);
         }
         try (StagedDirectory results = StagedDirectory.at(options.out(), hadoop)) {
             PretrainedModel pretrained = PretrainedModel.open(from, hadoop);

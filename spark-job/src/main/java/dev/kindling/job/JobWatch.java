@@ -8,7 +8,6 @@ import dev.kindling.session.RetryPause;
 import dev.kindling.storage.NoSpaceException;
 import java.io.IOException;
 import java.util.HashSet;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
@@ -92,12 +91,9 @@ final class JobWatch extends SparkListener {
                 if (spark.maxNumConcurrentTasks(spark.resourceProfileManager().defaultResourceProfile()) > 0) {
                     seen = System.nanoTime();
                 } else if (System.nanoTime() - seen > bound * 1_000_000L) {
-                    end(new FatalJobException(String.format(
-                            Locale.ROOT,
+                    end(new FatalJobException(
                             "the cluster %s has given no executor for %d ms (%s is the bound); start workers, free busy ones, or ask for less (--executors, spark.executor.memory, spark.executor.cores)",
-                            spark.master(),
-                            bound,
-                            Limits.SLOTS)));
+                            spark.master(), bound, Limits.SLOTS));
                 }
                 Thread.sleep(POLL_MILLIS);
             }

@@ -95,12 +95,10 @@ final class PlanJob implements Job<PlanOptions> {
         try {
             bytes = JavaUtils.byteStringAsBytes(size);
         } catch (IllegalArgumentException e) { // also of a size beyond 2^63 bytes
-            throw new ConfigException(
-                    String.format(Locale.ROOT, "--device-memory is '%s'; give it a size like 80g or 500m", size), e);
+            throw new ConfigException(e, "--device-memory is '%s'; give it a size like 80g or 500m", size);
         }
         if (bytes < 1 << 20) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT, "--device-memory %s is %,d bytes; give it a size like 80g or 500m", size, bytes));
+            throw new ConfigException("--device-memory %s is %,d bytes; give it a size like 80g or 500m", size, bytes);
         }
         return cuda
                 ? Available.ofGpu("a GPU", bytes)

@@ -9,7 +9,6 @@ import dev.kindling.prepare.ShardPreparation;
 import dev.kindling.prepare.TableText;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
-import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
@@ -69,12 +68,10 @@ public record PreparedCorpus(Path folder, ShardSet shards) {
             table = SparkSession.active().table(data.table());
         } catch (Exception e) { // AnalysisException, a checked one of Scala
             throw new ConfigException(
-                    String.format(
-                            Locale.ROOT,
-                            "data.table %s cannot be read (%s); name a table of the catalog, or format.`path`",
-                            data.table(),
-                            String.valueOf(e.getMessage()).lines().findFirst().orElse("")),
-                    e);
+                    e,
+                    "data.table %s cannot be read (%s); name a table of the catalog, or format.`path`",
+                    data.table(),
+                    String.valueOf(e.getMessage()).lines().findFirst().orElse(""));
         }
         TableText.requireText(table.schema(), data.column(), "data.column");
         return new TableText(table, data.column(), false);

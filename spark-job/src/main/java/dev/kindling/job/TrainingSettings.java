@@ -7,7 +7,6 @@ import dev.kindling.config.TrainConfig;
 import dev.kindling.config.TrainSection;
 import dev.kindling.session.DriverDevice;
 import java.io.IOException;
-import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 
@@ -55,13 +54,9 @@ public final class TrainingSettings {
             String otherwise = executors <= train.globalBatch()
                     ? "train.micro_batch to " + largestMicroBatch(train, executors)
                     : "raise train.global_batch to " + executors + " or more";
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%d executors would share %d micro-batch(es), so some would idle; lower --executors to %d, or %s",
-                    executors,
-                    train.microBatches(),
-                    train.microBatches(),
-                    otherwise));
+                    executors, train.microBatches(), train.microBatches(), otherwise);
         }
     }
 

@@ -16,7 +16,6 @@ import dev.kindling.session.SparkSessions;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.stream.Stream;
@@ -208,10 +207,9 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
         if (indicated
                 && Stream.of(schema.fields())
                         .noneMatch(field -> field.name().equals(column) && field.dataType() instanceof BooleanType)) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "validationIndicatorCol is %s, which is no boolean column of the table; name one, or compute it",
-                    column));
+                    column);
         }
     }
 

@@ -1,5 +1,7 @@
 package dev.kindling.ml;
 
+import static dev.kindling.config.ConfigException.check;
+
 import dev.kindling.config.ClusterSection.AttentionChoice;
 import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.ConfigException;
@@ -66,16 +68,9 @@ final class InferenceParams {
         sampling();
         check(
                 whole(batchSize) >= 0,
-                "batchSize",
-                whole(batchSize),
-                "1 or more, or to 0 for the micro-batch of training");
-        check(whole(maxTokens) >= 1, "maxTokens", whole(maxTokens), "1 or more");
-    }
-
-    private static void check(boolean holds, String name, int value, String allowed) {
-        if (!holds) {
-            throw new ConfigException(name + " is " + value + "; set it to " + allowed);
-        }
+                "batchSize is %d; set it to 1 or more, or to 0 for the micro-batch of training",
+                whole(batchSize));
+        check(whole(maxTokens) >= 1, "maxTokens is %d; set it to 1 or more", whole(maxTokens));
     }
 
     DeviceChoice device() {

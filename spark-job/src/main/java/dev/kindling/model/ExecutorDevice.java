@@ -10,7 +10,6 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.device.cuda.CudaDevice;
-import java.util.Locale;
 import java.util.Optional;
 import org.apache.spark.SparkConf;
 import org.apache.spark.SparkEnv;
@@ -67,8 +66,8 @@ public final class ExecutorDevice {
         }
         Optional<String> reason = CudaDevice.whyNot();
         if (reason.isPresent()) {
-            throw new FatalJobException(String.format(
-                    Locale.ROOT, "cannot use GPU %s: %s; fix that, or use --device cpu", gpu.get(), reason.get()));
+            throw new FatalJobException(
+                    "cannot use GPU %s: %s; fix that, or use --device cpu", gpu.get(), reason.get());
         }
         Precision chosen = precision.or(Precision.BF16);
         CudaDevice.whyNot(gpu.get(), chosen).ifPresent(refusal -> {
@@ -87,8 +86,7 @@ public final class ExecutorDevice {
     public static int cpuThreads(SparkConf conf) {
         int threads = conf.getInt(CPU_THREADS, conf.getInt("spark.executor.cores", 1));
         if (threads < 1) {
-            throw new ConfigException(
-                    String.format(Locale.ROOT, "%s is %d; set it to 1 or more", CPU_THREADS, threads));
+            throw new ConfigException("%s is %d; set it to 1 or more", CPU_THREADS, threads);
         }
         return threads;
     }

@@ -6,7 +6,6 @@ import dev.kindling.config.ModelSection.Activation;
 import dev.kindling.device.Gelu;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.nn.parameter.Parameters;
-import java.util.Locale;
 
 /** From the {@code model} section of a configuration to the model's own {@link GptConfig}. */
 public final class GptConfigs {
@@ -25,14 +24,9 @@ public final class GptConfigs {
                 section.activation() == Activation.GELU_TANH ? Gelu.Form.TANH : Gelu.Form.ERF);
         long weights = Parameters.count(config);
         if (weights > Integer.MAX_VALUE) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "model.n_layer %d, n_embd %d and block_size %d with a vocabulary of %,d make %,d weights, and a model has fewer than 2^31 (2,147,483,648); lower model.n_embd or model.n_layer",
-                    section.nLayer(),
-                    section.nEmbd(),
-                    section.blockSize(),
-                    vocabulary,
-                    weights));
+                    section.nLayer(), section.nEmbd(), section.blockSize(), vocabulary, weights);
         }
         return config;
     }

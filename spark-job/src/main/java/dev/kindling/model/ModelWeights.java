@@ -15,7 +15,6 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.stream.LongStream;
 
@@ -181,12 +180,9 @@ public final class ModelWeights {
         }
 
         private CheckpointException misfit(String name, String found, Place place) {
-            return new CheckpointException(String.format(
-                    Locale.ROOT,
+            return new CheckpointException(
                     "the checkpoint's tensor %s is %s, and the model needs %s; use the model section it was trained with",
-                    name,
-                    found,
-                    place.shape()));
+                    name, found, place.shape());
         }
     }
 }

@@ -10,7 +10,6 @@ import dev.kindling.input.TableRows;
 import dev.kindling.input.TextFile;
 import dev.kindling.input.TextPieces;
 import java.io.Serializable;
-import java.util.Locale;
 
 /** What a task reads of a corpus at a time: a scene, or a range of a file. */
 sealed interface CorpusPart extends Serializable {
@@ -88,7 +87,7 @@ sealed interface CorpusPart extends Serializable {
             try (TableRows rows = TableRows.of(file, begin, end)) {
                 for (TableRow row = rows.next(); row != null; row = rows.next()) {
                     if (row.problem() != null) {
-                        throw new DataException(String.format(Locale.ROOT, "%s; mend the table", row.problem()));
+                        throw new DataException("%s; mend the table", row.problem());
                     }
                     String id = row.id();
                     TextPieces.forEach(row.text(), cuts, piece -> to.text(id, piece));

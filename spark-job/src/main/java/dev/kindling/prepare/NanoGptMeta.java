@@ -11,7 +11,6 @@ import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.HashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import net.razorvine.pickle.Pickler;
@@ -63,9 +62,7 @@ final class NanoGptMeta {
     }
 
     private static DataException damaged(Path path, String why, Exception cause) {
-        return new DataException(
-                String.format(Locale.ROOT, "%s is not nanoGPT's description of characters (%s); restore it", path, why),
-                cause);
+        return new DataException(cause, "%s is not nanoGPT's description of characters (%s); restore it", path, why);
     }
 
     /** The file's content. */

@@ -26,7 +26,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -127,8 +126,7 @@ public final class ShardPreparation {
             TextInput.of(corpus, hadoop);
             corpus.requireOutside(out, hadoop);
         } else if (corpus.column() != null) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT, "%s is no table, so it has no columns; drop %s", corpus, corpus.columnOption()));
+            throw new ConfigException("%s is no table, so it has no columns; drop %s", corpus, corpus.columnOption());
         }
     }
 
@@ -242,8 +240,7 @@ public final class ShardPreparation {
         Survey survey = stages.survey(byCharacter);
         long[] lengths = survey.codePoints();
         if (Arrays.stream(lengths).sum() == 0) {
-            throw new DataException(String.format(
-                    Locale.ROOT, "%s is empty; give a corpus that has text, or shakespeare", request.corpus()));
+            throw new DataException("%s is empty; give a corpus that has text, or shakespeare", request.corpus());
         }
         Tokenizer tokenizer = request.vocabulary()
                 .orElseGet(() -> byCharacter ? CharTokenizer.of(survey.characters().stream()) : new BpeTokenizer());

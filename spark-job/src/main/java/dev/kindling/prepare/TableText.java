@@ -8,7 +8,6 @@ import java.io.Serializable;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.StreamSupport;
 import org.apache.hadoop.fs.Path;
@@ -42,22 +41,18 @@ public record TableText(Dataset<Row> table, String column, boolean skipNulls) {
     public static void requireText(StructType schema, String column, String option) {
         List<String> names = Arrays.asList(schema.fieldNames());
         if (!names.contains(column)) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%s is %s, but the table has no such column%s",
                     option,
                     column,
                     NearestName.of(column, names)
                             .map(nearest -> "; did you mean " + nearest + "?")
-                            .orElse("")));
+                            .orElse(""));
         }
         if (!(schema.apply(column).dataType() instanceof StringType)) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%s is %s, a column of %s, but text is needed; name a column of strings",
-                    option,
-                    column,
-                    schema.apply(column).dataType().simpleString()));
+                    option, column, schema.apply(column).dataType().simpleString());
         }
     }
 
@@ -93,11 +88,9 @@ public record TableText(Dataset<Row> table, String column, boolean skipNulls) {
 
         private boolean holdsText(String text) {
             if (text == null && !skipNulls) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "column %s holds a null, which is no text; filter such rows out (%s is not null)",
-                        column,
-                        column));
+                        column, column);
             }
             return text != null;
         }

@@ -14,7 +14,6 @@ import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
@@ -86,11 +85,9 @@ record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
             }
         }
         if (ranges.isEmpty()) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s has no .bin file with '%s' in its name that holds a token; give the folder that nanoGPT's or llm.c's script wrote",
-                    corpus,
-                    split));
+                    corpus, split);
         }
         return ranges;
     }
@@ -146,17 +143,13 @@ record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
             return asked == null ? new BpeTokenizer() : asked;
         }
         Tokenizer own = NanoGptMeta.read(folder, hadoop)
-                .orElseThrow(() -> new DataException(String.format(
-                        Locale.ROOT,
+                .orElseThrow(() -> new DataException(
                         "%s holds files of ids and no meta.pkl, which would say of which characters; add nanoGPT's, or use tokenizer gpt2 if they are GPT-2's",
-                        corpus)));
+                        corpus));
         if (asked != null && !asked.equals(own)) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s has %s by its meta.pkl, and the model has %s; prepare the text with the model's",
-                    corpus,
-                    own,
-                    asked));
+                    corpus, own, asked);
         }
         return own;
     }

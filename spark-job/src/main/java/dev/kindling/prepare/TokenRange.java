@@ -10,7 +10,6 @@ import java.io.Serializable;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
-import java.util.Locale;
 import java.util.OptionalInt;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
@@ -61,14 +60,9 @@ record TokenRange(String file, long dataStart, long first, long count, boolean b
 
     private void requireKnown(int id, long position, Tokenizer tokenizer) {
         if (id >= tokenizer.vocabSize()) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s holds id %,d at position %,d, outside the %s vocabulary of %,d ids; give the tokenizer it was written with",
-                    file,
-                    id,
-                    position,
-                    tokenizer.id(),
-                    tokenizer.vocabSize()));
+                    file, id, position, tokenizer.id(), tokenizer.vocabSize());
         }
     }
 

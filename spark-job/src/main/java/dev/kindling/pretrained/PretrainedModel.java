@@ -19,7 +19,6 @@ import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.storage.HadoopModelFolder;
 import java.io.IOException;
-import java.util.Locale;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
@@ -90,20 +89,16 @@ public record PretrainedModel(String folder, HuggingFaceModel model, Tokenizer t
         requireSame("model.activation", EnumText.of(asked.activation()), EnumText.of(activation));
         requireSame("data.tokenizer", EnumText.of(config.data().tokenizer()), EnumText.of(tokenizerKind()));
         if (asked.blockSize() > own.blockSize()) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "model.block_size is %d, but train.init_from %s has %d positions, and others were never trained; set it to %d or less",
-                    asked.blockSize(),
-                    folder,
-                    own.blockSize(),
-                    own.blockSize()));
+                    asked.blockSize(), folder, own.blockSize(), own.blockSize());
         }
     }
 
     private void requireSame(String key, Object asked, Object own) {
         if (!asked.equals(own)) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT, "%s is %s, but train.init_from %s has %s; set it to that", key, asked, folder, own));
+            throw new ConfigException(
+                    "%s is %s, but train.init_from %s has %s; set it to that", key, asked, folder, own);
         }
     }
 

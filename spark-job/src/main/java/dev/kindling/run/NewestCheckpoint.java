@@ -6,7 +6,6 @@ import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.DataException;
 import dev.kindling.storage.NoSpaceException;
 import java.io.IOException;
-import java.util.Locale;
 import org.apache.hadoop.fs.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -71,10 +70,8 @@ public final class NewestCheckpoint {
                 System.err.println("kindling: " + line);
             });
             if (recovery.found().isEmpty() && !recovery.skipped().isEmpty()) {
-                throw new FatalJobException(String.format(
-                        Locale.ROOT,
-                        "no checkpoint of %s can be read; restore one, or train anew in another --out",
-                        run));
+                throw new FatalJobException(
+                        "no checkpoint of %s can be read; restore one, or train anew in another --out", run);
             }
             step = recovery.found().map(CheckpointState::step).orElse(0L);
             return step;
@@ -85,11 +82,6 @@ public final class NewestCheckpoint {
 
     private FatalJobException unreadable(IOException e) {
         return new FatalJobException(
-                String.format(
-                        Locale.ROOT,
-                        "cannot look for checkpoints in %s (%s); check that it can be read",
-                        run,
-                        DataException.reason(e)),
-                e);
+                e, "cannot look for checkpoints in %s (%s); check that it can be read", run, DataException.reason(e));
     }
 }

@@ -55,12 +55,10 @@ public final class OwnedRun implements AutoCloseable {
             throw e;
         } catch (IOException e) {
             throw new ConfigException(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot write to %s (%s); check its permissions, or choose another --out",
-                            run.path(),
-                            e.getMessage()),
-                    e);
+                    e,
+                    "cannot write to %s (%s); check its permissions, or choose another --out",
+                    run.path(),
+                    e.getMessage());
         }
         try {
             owned.begin(config, resume);
@@ -111,12 +109,8 @@ public final class OwnedRun implements AutoCloseable {
         } catch (IOException e) { // it has just ended, or just begun
             who = "another process";
         }
-        return new ConfigException(String.format(
-                Locale.ROOT,
-                "another training is writing to %s: %s; %s, or choose another --out",
-                run.path(),
-                who,
-                remedy));
+        return new ConfigException(
+                "another training is writing to %s: %s; %s, or choose another --out", run.path(), who, remedy);
     }
 
     private static Path marker(RunDirectory run) {

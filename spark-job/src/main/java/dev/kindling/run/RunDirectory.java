@@ -9,7 +9,6 @@ import dev.kindling.report.TensorBoard;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.time.Clock;
-import java.util.Locale;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
@@ -71,10 +70,8 @@ public final class RunDirectory {
             throw occupied();
         }
         if (resume && !storage.files().exists(configFile())) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
-                    "there is no run at %s to resume (no config.yaml); check --out, or leave out --resume",
-                    path));
+            throw new ConfigException(
+                    "there is no run at %s to resume (no config.yaml); check --out, or leave out --resume", path);
         }
     }
 
@@ -92,7 +89,7 @@ public final class RunDirectory {
         String what = storage.files().exists(configFile())
                 ? "add --resume to go on with that run, or choose another --out"
                 : "it is no run (no config.yaml), so choose another --out";
-        return new ConfigException(String.format(Locale.ROOT, "%s exists already; %s", path, what));
+        return new ConfigException("%s exists already; %s", path, what);
     }
 
     /**

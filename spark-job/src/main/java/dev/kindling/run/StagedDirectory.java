@@ -5,7 +5,6 @@ import dev.kindling.data.StoreException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
-import java.util.Locale;
 import java.util.Optional;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
@@ -46,12 +45,11 @@ public final class StagedDirectory implements AutoCloseable {
         Storage storage = Storage.of(out, hadoop);
         try {
             if (storage.files().exists(out)) {
-                throw new ConfigException(String.format(Locale.ROOT, "%s exists already; choose another --out", out));
+                throw new ConfigException("%s exists already; choose another --out", out);
             }
             requireFolderAbove(out, storage.files());
         } catch (IOException e) {
-            throw new ConfigException(
-                    String.format(Locale.ROOT, "cannot look at %s (%s); choose another --out", out, e.getMessage()), e);
+            throw new ConfigException(e, "cannot look at %s (%s); choose another --out", out, e.getMessage());
         }
         StagedDirectory directory = new StagedDirectory(out, storage);
         directory.sweep();
@@ -86,8 +84,7 @@ public final class StagedDirectory implements AutoCloseable {
             above = above.getParent();
         }
         if (above != null && !files.getFileStatus(above).isDirectory()) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT, "cannot make %s, because %s is no directory; choose another --out", out, above));
+            throw new ConfigException("cannot make %s, because %s is no directory; choose another --out", out, above);
         }
     }
 
@@ -136,10 +133,9 @@ public final class StagedDirectory implements AutoCloseable {
     public void publish() throws IOException {
         published = storage.publish(staged, out);
         if (!published) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%s has appeared while its results were being made, as of a second command with the same --out; it stays as it is, and these results are dropped: choose another --out",
-                    out));
+                    out);
         }
     }
 

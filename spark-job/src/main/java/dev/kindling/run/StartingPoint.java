@@ -114,22 +114,16 @@ public record StartingPoint(
         TrainConfig trained = TrainConfig.fromTree(state.config(), checkpoint + "/state.json");
         int positions = trained.model().blockSize();
         if (config.model().blockSize() > positions) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "model.block_size is %d, but train.init_from %s has %d positions, and others were never trained; set it to %d or less",
-                    config.model().blockSize(),
-                    checkpoint,
-                    positions,
-                    positions));
+                    config.model().blockSize(), checkpoint, positions, positions);
         }
         Set<String> free = Set.of("model.dropout", "model.block_size");
         Changes.between(trained, config, key -> key.startsWith("model.") && !free.contains(key))
                 .ifPresent(changes -> {
-                    throw new ConfigException(String.format(
-                            Locale.ROOT,
+                    throw new ConfigException(
                             "train.init_from %s is another model: %s; use its values, or another checkpoint",
-                            checkpoint,
-                            changes));
+                            checkpoint, changes);
                 });
     }
 
@@ -150,11 +144,9 @@ public record StartingPoint(
                 ? own.withTrain(train -> train.withInitFrom(origin))
                 : own;
         Changes.between(recorded, config, StartingPoint::stays).ifPresent(changes -> {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "a resume goes on with the same training, but of %s %s; leave that as it was, or begin another run with another --out (train.init_from takes over weights)",
-                    run,
-                    changes));
+                    run, changes);
         });
         CheckpointStore store = run.checkpoints(config.checkpoint().keep());
         FormerRanks.await(run, store, FormerRanks.NOTICE);
@@ -171,12 +163,9 @@ public record StartingPoint(
         }
         CheckpointState state = recovery.found().get();
         if (config.train().maxSteps() < state.step()) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "train.max_steps is %d, but %s has done %d steps; set it to more to go on",
-                    config.train().maxSteps(),
-                    run,
-                    state.step()));
+                    config.train().maxSteps(), run, state.step());
         }
         return new StartingPoint(config, store.committed(state.step()), state, state.step(), Optional.empty());
     }
@@ -200,19 +189,15 @@ public record StartingPoint(
     private static void requireNoneYet(RunDirectory run, CheckpointStore.Recovery recovery, TrainConfig recorded)
             throws IOException {
         if (!recovery.skipped().isEmpty()) {
-            throw new CheckpointException(String.format(
-                    Locale.ROOT,
+            throw new CheckpointException(
                     "no checkpoint of %s can be read: %s; restore one, or train anew in another --out",
-                    run,
-                    String.join("; ", recovery.skipped())));
+                    run, String.join("; ", recovery.skipped()));
         }
         long done = run.metricsStep();
         if (done >= Math.min(recorded.checkpoint().interval(), recorded.train().maxSteps())) {
-            throw new CheckpointException(String.format(
-                    Locale.ROOT,
+            throw new CheckpointException(
                     "%s has done %d steps, as metrics.jsonl says, but holds no checkpoint; restore its checkpoints folder, or train anew in another --out",
-                    run,
-                    done));
+                    run, done);
         }
     }
 
@@ -247,12 +232,9 @@ public record StartingPoint(
      */
     public void requireVocabulary(JsonNode tokenizer) {
         if (state != null && !state.tokenizer().equals(tokenizer)) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%s was trained with another vocabulary than data.corpus %s has (%s); set data.corpus to shards that were prepared with the checkpoint's, or train from scratch",
-                    checkpoint,
-                    config.data().corpus(),
-                    VocabularyDifference.describe(state.tokenizer(), tokenizer)));
+                    checkpoint, config.data().corpus(), VocabularyDifference.describe(state.tokenizer(), tokenizer));
         }
     }
 

@@ -8,7 +8,6 @@ import dev.kindling.device.Device;
 import dev.kindling.device.Precision;
 import dev.kindling.device.cpu.CpuDevice;
 import dev.kindling.device.cuda.CudaDevice;
-import java.util.Locale;
 import java.util.Optional;
 
 /** What a command without executors computes on: the first usable GPU, or all cores of this machine. */
@@ -22,8 +21,7 @@ public final class DriverDevice {
         }
         Optional<String> reason = CudaDevice.whyNot();
         if (choice == DeviceChoice.CUDA && reason.isPresent()) {
-            throw new FatalJobException(
-                    String.format(Locale.ROOT, "cannot run on a GPU as --device cuda asks: %s", reason.get()));
+            throw new FatalJobException("cannot run on a GPU as --device cuda asks: %s", reason.get());
         }
         return reason.isEmpty();
     }

@@ -2,7 +2,6 @@ package dev.kindling.session;
 
 import dev.kindling.config.ConfigException;
 import java.nio.ByteBuffer;
-import java.util.Locale;
 import org.apache.spark.launcher.JavaModuleOptions;
 import org.apache.spark.serializer.KryoSerializer;
 
@@ -21,10 +20,9 @@ final class DriverModules {
                 .getModule()
                 .isOpen(ByteBuffer.class.getPackageName(), KryoSerializer.class.getModule());
         if (!open) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "the driver's JVM was started without Spark's --add-opens, which a standalone master adds only to what comes through its REST port; submit there (spark.master.rest.enabled=true at the master, --master spark://HOST:6066), or add --conf \"spark.driver.extraJavaOptions=%s\"",
-                    JavaModuleOptions.defaultModuleOptions()));
+                    JavaModuleOptions.defaultModuleOptions());
         }
     }
 }

@@ -6,7 +6,6 @@ import dev.kindling.coordinate.message.Limits;
 import dev.kindling.model.ExecutorDevice;
 import dev.kindling.run.Submission;
 import dev.kindling.storage.Retry;
-import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.apache.spark.SparkConf;
@@ -40,11 +39,9 @@ final class OwnSettings {
                 .filter(name -> name.startsWith(PREFIX) && !name.startsWith(CONNECTIONS) && !KNOWN.contains(name))
                 .findFirst()
                 .ifPresent(name -> {
-                    throw new ConfigException(String.format(
-                            Locale.ROOT,
+                    throw new ConfigException(
                             "unknown setting '%s'; did you mean '%s'? Keys of a configuration, such as cluster.silence_seconds, go with --set",
-                            name,
-                            NearestName.of(name, KNOWN).orElseThrow()));
+                            name, NearestName.of(name, KNOWN).orElseThrow());
                 });
     }
 }

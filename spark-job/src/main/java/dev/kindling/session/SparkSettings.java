@@ -98,11 +98,9 @@ public final class SparkSettings {
     /** @throws ConfigException where executors may come and go in the middle of a barrier job */
     static void requireFixedExecutors(SparkConf conf) {
         if (conf.getBoolean(DYNAMIC_ALLOCATION, false)) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%s=true does not go with a barrier job, which needs all its executors at once; add --conf %s=false",
-                    DYNAMIC_ALLOCATION,
-                    DYNAMIC_ALLOCATION));
+                    DYNAMIC_ALLOCATION, DYNAMIC_ALLOCATION);
         }
     }
 
@@ -116,15 +114,9 @@ public final class SparkSettings {
         int cpus = conf.getInt(TASK_CPUS, 1);
         int ranks = cpus < 1 ? 0 : cores / cpus;
         if (ranks != 1) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%s=%d and %s=%d leave room for %d ranks on an executor, where there must be one; set both to the same, or leave out %s",
-                    EXECUTOR_CORES,
-                    cores,
-                    TASK_CPUS,
-                    cpus,
-                    ranks,
-                    TASK_CPUS));
+                    EXECUTOR_CORES, cores, TASK_CPUS, cpus, ranks, TASK_CPUS);
         }
     }
 
@@ -208,12 +200,9 @@ public final class SparkSettings {
             return;
         }
         if (executors > gpus) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
+            throw new ConfigException(
                     "%d executors need a GPU each, and this host has %d; use --executors %d, or --device cpu",
-                    executors,
-                    gpus,
-                    gpus));
+                    executors, gpus, gpus);
         }
         conf.setMaster(String.format(Locale.ROOT, "local-cluster[1,%d,%d]", executors * cores, executors * memory));
         conf.set("spark.worker.resource.gpu.amount", Integer.toString(executors));

@@ -4,7 +4,6 @@ import dev.kindling.coordinate.message.FatalJobException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import org.apache.spark.SecurityManager;
 import org.apache.spark.SparkConf;
 import org.apache.spark.internal.config.package$;
@@ -55,11 +54,9 @@ final class StandaloneMaster {
                     reasons.add(address + ": " + rootOf(e));
                 }
             }
-            throw new FatalJobException(String.format(
-                    Locale.ROOT,
+            throw new FatalJobException(
                     "no master answers at %s (%s); start it, check --master, and give this application the spark.authenticate and spark.network.crypto settings of the cluster",
-                    master,
-                    String.join("; ", reasons)));
+                    master, String.join("; ", reasons));
         } finally {
             rpc.shutdown();
             rpc.awaitTermination();

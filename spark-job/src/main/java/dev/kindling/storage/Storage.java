@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.Locale;
 import java.util.Set;
 import java.util.UUID;
 import org.apache.hadoop.conf.Configuration;
@@ -75,13 +74,11 @@ public final class Storage {
 
     private static PathException without(Path path, Exception cause) {
         return new PathException(
-                String.format(
-                        Locale.ROOT,
-                        "%s: there is no file system for %s: on Spark's class path; correct the path, or add the jar that brings it (for s3a: --conf spark.jars.packages=org.apache.hadoop:hadoop-aws:%s)",
-                        path,
-                        path.toUri().getScheme(),
-                        VersionInfo.getVersion()),
-                cause);
+                cause,
+                "%s: there is no file system for %s: on Spark's class path; correct the path, or add the jar that brings it (for s3a: --conf spark.jars.packages=org.apache.hadoop:hadoop-aws:%s)",
+                path,
+                path.toUri().getScheme(),
+                VersionInfo.getVersion());
     }
 
     /**

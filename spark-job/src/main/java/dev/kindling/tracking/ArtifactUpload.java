@@ -15,7 +15,6 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Base64;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -94,8 +93,7 @@ final class ArtifactUpload {
         try {
             HttpResponse<String> answer = http.send(request.build(), BodyHandlers.ofString());
             if (answer.statusCode() / 100 != 2) {
-                throw new DataException(String.format(
-                        Locale.ROOT, "PUT %s was answered %d %s", to, answer.statusCode(), answer.body()));
+                throw new DataException("PUT %s was answered %d %s", to, answer.statusCode(), answer.body());
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

@@ -3,7 +3,6 @@ package dev.kindling.data.batch;
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.DocumentIndex;
 import java.util.Arrays;
-import java.util.Locale;
 
 /**
  * Packs random documents into batches of B * T tokens. A document is drawn with a probability in proportion to its
@@ -38,11 +37,9 @@ public final class PackedBatchSampler {
      */
     public PackedBatchSampler(Documents data, int B, int T, long seed) {
         if (B < 1 || T < 1) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "a batch of %d x %d tokens holds nothing; raise train.micro_batch and model.block_size to at least 1",
-                    B,
-                    T));
+                    B, T);
         }
         this.data = data;
         this.size = Math.multiplyExact(B, T);
@@ -53,10 +50,9 @@ public final class PackedBatchSampler {
         this.skipped = Arrays.copyOf(survey.skipped, survey.skippedCount);
         this.tokens = data.index().tokens() - skipped.length;
         if (tokens == 0) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "none of the training split's %,d documents has two tokens, so there is nothing to predict; use more text, or data.packing windows",
-                    data.index().count()));
+                    data.index().count());
         }
         this.maxSequences = survey.mostSequences();
     }

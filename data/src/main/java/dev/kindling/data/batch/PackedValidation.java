@@ -3,7 +3,6 @@ package dev.kindling.data.batch;
 import dev.kindling.data.DataException;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.function.Consumer;
 
 /**
@@ -27,10 +26,8 @@ public final class PackedValidation implements ValidationSet {
         this.data = data;
         this.T = T;
         if (batches < 1) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%d validation batches measure nothing; raise train.eval_batches to at least 1",
-                    batches));
+            throw new DataException(
+                    "%d validation batches measure nothing; raise train.eval_batches to at least 1", batches);
         }
         Count all = new Count();
         forEachPiece(all);

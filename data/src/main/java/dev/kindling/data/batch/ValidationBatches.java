@@ -2,7 +2,6 @@ package dev.kindling.data.batch;
 
 import dev.kindling.data.DataException;
 import dev.kindling.data.shard.TokenSequence;
-import java.util.Locale;
 import java.util.Objects;
 
 /**
@@ -25,10 +24,8 @@ public final class ValidationBatches implements ValidationSet {
         this.windows = new Windows(tokens, B, T);
         this.batches = batches;
         if (batches < 1) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%d validation batches measure nothing; raise train.eval_batches to at least 1",
-                    batches));
+            throw new DataException(
+                    "%d validation batches measure nothing; raise train.eval_batches to at least 1", batches);
         }
     }
 

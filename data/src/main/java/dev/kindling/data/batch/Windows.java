@@ -4,25 +4,19 @@ import dev.kindling.data.DataException;
 import dev.kindling.data.shard.TokenSequence;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 
 /** Cuts windows of T + 1 tokens out of a split: T inputs and, shifted by one, T targets. */
 record Windows(TokenSequence tokens, int B, int T) {
     Windows {
         if (B < 1 || T < 1) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "a batch of %d sequences of %d tokens holds nothing; raise train.micro_batch and model.block_size to at least 1",
-                    B,
-                    T));
+                    B, T);
         }
         if (tokens.length() < T + 1L) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s has %,d tokens, fewer than one window of block_size + 1 = %,d; use more text, another data.val_fraction, or a smaller model.block_size",
-                    tokens.name(),
-                    tokens.length(),
-                    T + 1L));
+                    tokens.name(), tokens.length(), T + 1L);
         }
     }
 

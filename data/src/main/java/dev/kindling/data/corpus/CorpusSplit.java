@@ -2,7 +2,6 @@ package dev.kindling.data.corpus;
 
 import dev.kindling.data.DataException;
 import java.util.Arrays;
-import java.util.Locale;
 
 /**
  * nanoGPT's split: the first {@code floor(n (1 - valFraction))} of the corpus's n code points
@@ -27,10 +26,8 @@ public record CorpusSplit(int part, long codePoint, long trainCodePoints, long v
      */
     public static CorpusSplit of(long[] codePoints, double valFraction) {
         if (!(valFraction >= 0 && valFraction < 1)) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "data.val_fraction %s is not in [0, 1); 0.1 keeps the last tenth for validation",
-                    valFraction));
+            throw new DataException(
+                    "data.val_fraction %s is not in [0, 1); 0.1 keeps the last tenth for validation", valFraction);
         }
         long total = 0;
         for (long length : codePoints) {
@@ -39,12 +36,9 @@ public record CorpusSplit(int part, long codePoint, long trainCodePoints, long v
         // The same double product as nanoGPT's int(n * 0.9), so that the cut falls on the same character.
         long train = (long) (total * (1 - valFraction));
         if (train == 0 || (valFraction > 0 && train == total)) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "a corpus of %,d characters leaves nothing for %s where %s of it validates; use more text, or another data.val_fraction (prepare: --val-fraction)",
-                    total,
-                    train == 0 ? TRAIN : VAL,
-                    valFraction));
+                    total, train == 0 ? TRAIN : VAL, valFraction);
         }
         long before = 0;
         int part = 0;
@@ -65,11 +59,9 @@ public record CorpusSplit(int part, long codePoint, long trainCodePoints, long v
         long train = Arrays.stream(codePoints, 0, trainParts).sum();
         long val = Arrays.stream(codePoints, trainParts, codePoints.length).sum();
         if (train == 0 || val == 0) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "there is no text for %s: all of it is for %s; divide the rows otherwise",
-                    train == 0 ? TRAIN : VAL,
-                    train == 0 ? VAL : TRAIN));
+                    train == 0 ? TRAIN : VAL, train == 0 ? VAL : TRAIN);
         }
         return new CorpusSplit(trainParts, 0, train, val);
     }

@@ -4,7 +4,6 @@ import dev.kindling.data.DataException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.util.List;
-import java.util.Locale;
 import java.util.stream.Stream;
 import javax.xml.stream.XMLStreamException;
 
@@ -30,20 +29,14 @@ public final class ShakespeareCorpus {
         String resource = FOLDER + play + ".xml";
         try (InputStream in = ShakespeareCorpus.class.getResourceAsStream(resource)) {
             if (in == null) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "%s is not on the classpath; add org.exist-db:exist-samples:6.2.0, or set data.corpus to a text file",
-                        resource));
+                        resource);
             }
             return PlayReader.scenes(play, in);
         } catch (IOException | XMLStreamException e) {
             throw new DataException(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot read %s (%s); replace the damaged exist-samples jar",
-                            resource,
-                            DataException.reason(e)),
-                    e);
+                    e, "cannot read %s (%s); replace the damaged exist-samples jar", resource, DataException.reason(e));
         }
     }
 }

@@ -86,24 +86,18 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
             ManifestReader read = ManifestReader.read(in, JSON);
             ObjectNode head = read.head();
             if (!FORMAT.equals(head.path("format").asText())) {
-                throw new DataException(String.format(
-                        Locale.ROOT, "%s is not the manifest of a shard set; restore it or run prepare again", name));
+                throw new DataException("%s is not the manifest of a shard set; restore it or run prepare again", name);
             }
             int version = head.path("version").asInt();
             if (version != VERSION && version != WITH_DOCUMENTS) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "%s is a manifest of version %d, where this Kindling reads versions %d and %d; run prepare again, or use the Kindling that wrote it",
-                        name,
-                        version,
-                        WITH_DOCUMENTS,
-                        VERSION));
+                        name, version, WITH_DOCUMENTS, VERSION);
             }
             if (!read.isIntact()) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "%s was altered: it does not have the checksum it was written with; restore it or run prepare again",
-                        name));
+                        name);
             }
             Manifest manifest = new Manifest(head.path("corpus").asText(), head.path("tokenizer"), read.splits());
             return new Decoded(
@@ -112,12 +106,10 @@ record Manifest(String corpus, JsonNode tokenizer, Map<String, List<ShardInfo>> 
                     read.documents());
         } catch (JsonProcessingException e) {
             throw new DataException(
-                    String.format(
-                            Locale.ROOT,
-                            "%s is truncated or altered (%s); restore it or run prepare again",
-                            name,
-                            DataException.reason(e)),
-                    e);
+                    e,
+                    "%s is truncated or altered (%s); restore it or run prepare again",
+                    name,
+                    DataException.reason(e));
         }
     }
 }

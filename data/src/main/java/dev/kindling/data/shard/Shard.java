@@ -60,12 +60,9 @@ record Shard(ShardFolder folder, ShardInfo info, ShardLayout layout) {
         if (layout.checked() && !isIntact(stored, number)) {
             read(position, stored, part);
             if (!isIntact(stored, number)) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "%s was altered, or is another shard: %s does not have the checksum it was written with; %s",
-                        name(),
-                        part,
-                        REMEDY));
+                        name(), part, REMEDY);
             }
         }
         return stored;
@@ -75,9 +72,7 @@ record Shard(ShardFolder folder, ShardInfo info, ShardLayout layout) {
         try {
             folder.read(info.name(), layout.fileBytes(), position, bytes);
         } catch (EOFException e) {
-            throw new DataException(
-                    String.format(Locale.ROOT, "%s is truncated: it ends before or in %s; %s", name(), part, REMEDY),
-                    e);
+            throw new DataException(e, "%s is truncated: it ends before or in %s; %s", name(), part, REMEDY);
         } catch (IOException e) {
             throw unreadable(e);
         }
@@ -113,11 +108,8 @@ record Shard(ShardFolder folder, ShardInfo info, ShardLayout layout) {
     private void verify(InputStream in, Tokenizer tokenizer) throws IOException {
         byte[] head = in.readNBytes(ShardHeader.BYTES);
         if (!ShardHeader.hasMagic(head)) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s is not a shard: it does not begin with Kindling's magic number; %s",
-                    name(),
-                    REMEDY));
+            throw new DataException(
+                    "%s is not a shard: it does not begin with Kindling's magic number; %s", name(), REMEDY);
         }
         ShardHeader header = ShardHeader.decode(head, name());
         requireVocabulary(header, tokenizer);
@@ -134,34 +126,29 @@ record Shard(ShardFolder folder, ShardInfo info, ShardLayout layout) {
         requireWhole(documents.length == layout.documentBytes(), layout.endOfBlocks() + documents.length);
         requireIntact(!layout.checked() || isIntact(documents, layout.documentsBlock()), "the list of its documents");
         if (in.read() >= 0) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s was altered: it goes on after the %,d bytes that its header promises; %s",
-                    name(),
-                    layout.fileBytes(),
-                    REMEDY));
+                    name(), layout.fileBytes(), REMEDY);
         }
     }
 
     private void requireVocabulary(ShardHeader header, Tokenizer tokenizer) {
         if (header.vocabularyHash() != tokenizer.vocabularyHash()) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s was written with another vocabulary (%s, %,d ids, hash %016x) than %s (hash %016x); run prepare again with one tokenizer",
                     name(),
                     header.tokenizer(),
                     header.vocabSize(),
                     header.vocabularyHash(),
                     tokenizer,
-                    tokenizer.vocabularyHash()));
+                    tokenizer.vocabularyHash());
         }
     }
 
     private void requireNamed(ShardHeader header) {
         String crc32c = String.format(Locale.ROOT, "%08x", header.crc32c());
         if (!header.layout().equals(layout) || !crc32c.equals(info.crc32c())) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s is not the shard that the manifest names: version %d, %,d tokens with CRC32C %s, not version %d, %,d with %s; %s",
                     name(),
                     header.version(),
@@ -170,30 +157,22 @@ record Shard(ShardFolder folder, ShardInfo info, ShardLayout layout) {
                     layout.version(),
                     info.tokens(),
                     info.crc32c(),
-                    REMEDY));
+                    REMEDY);
         }
     }
 
     private void requireWhole(boolean whole, long end) {
         if (!whole) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s is truncated: %,d bytes where its header promises %,d; %s",
-                    name(),
-                    end,
-                    layout.fileBytes(),
-                    REMEDY));
+                    name(), end, layout.fileBytes(), REMEDY);
         }
     }
 
     private void requireIntact(boolean intact, String part) {
         if (!intact) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s was altered: %s does not have the checksum it was written with; %s",
-                    name(),
-                    part,
-                    REMEDY));
+            throw new DataException(
+                    "%s was altered: %s does not have the checksum it was written with; %s", name(), part, REMEDY);
         }
     }
 }

@@ -6,7 +6,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.Locale;
 import java.util.zip.CRC32C;
 
 /**
@@ -70,30 +69,22 @@ record ShardHeader(
     /** Expects the magic to be there. */
     static ShardHeader decode(byte[] head, String name) {
         if (head.length < BYTES) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s is truncated: %d bytes of a header of %d; restore it or run prepare again",
-                    name,
-                    head.length,
-                    BYTES));
+                    name, head.length, BYTES);
         }
         ByteBuffer bytes = ByteBuffer.wrap(head).order(ByteOrder.LITTLE_ENDIAN).position(MAGIC.length);
         int version = bytes.getInt();
         boolean intact = bytes.getInt(CHECKED_BYTES) == crc(head);
         if (version != VERSION && version != WITHOUT_BLOCKS && intact) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s is a shard of version %d, where this Kindling reads versions %d and %d; run prepare again, or use the Kindling that wrote it",
-                    name,
-                    version,
-                    WITHOUT_BLOCKS,
-                    VERSION));
+                    name, version, WITHOUT_BLOCKS, VERSION);
         }
         if (!intact) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s was altered: its header does not have the checksum it was written with; restore it or run prepare again",
-                    name));
+                    name);
         }
         bytes.getInt(); // the width follows from the vocabulary size
         long tokens = bytes.getLong();

@@ -41,8 +41,7 @@ public final class ShardSeries implements AutoCloseable {
      */
     public ShardSeries(ShardFolder folder, Tokenizer tokenizer, String prefix, int shardTokens) {
         if (shardTokens < 1) {
-            throw new DataException(
-                    String.format(Locale.ROOT, "a shard of %d tokens holds nothing; give at least 1", shardTokens));
+            throw new DataException("a shard of %d tokens holds nothing; give at least 1", shardTokens);
         }
         this.folder = folder;
         this.tokenizer = tokenizer;
@@ -108,13 +107,11 @@ public final class ShardSeries implements AutoCloseable {
             folder.write(name, out -> crc32c[0] = writer.write(out, Arrays.copyOf(lengths, documents)));
         } catch (IOException e) {
             throw new DataException(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot write %s/%s (%s); free space or choose another folder",
-                            folder.name(),
-                            name,
-                            DataException.reason(e)),
-                    e);
+                    e,
+                    "cannot write %s/%s (%s); free space or choose another folder",
+                    folder.name(),
+                    name,
+                    DataException.reason(e));
         }
         shards.add(new ShardInfo(
                 name, writer.tokens(), String.format(Locale.ROOT, "%08x", crc32c[0]), documents, documentContinues));
@@ -147,7 +144,7 @@ public final class ShardSeries implements AutoCloseable {
         try {
             return tokenizer.encode(text);
         } catch (DataException e) {
-            throw new DataException(String.format(Locale.ROOT, "document %s: %s", id, e.getMessage()), e);
+            throw new DataException(e, "document %s: %s", id, e.getMessage());
         }
     }
 }

@@ -58,10 +58,9 @@ public final class ShardSet {
         String name = folder.name() + "/" + Manifest.FILE;
         try {
             if (!folder.exists(Manifest.FILE)) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "%s holds no finished shard set: manifest.json is missing; run prepare (into a new folder, if this one was cut short)",
-                        folder.name()));
+                        folder.name());
             }
             try (InputStream in = folder.open(Manifest.FILE)) {
                 return new ShardSet(folder, Manifest.decode(in, name));
@@ -85,12 +84,10 @@ public final class ShardSet {
             }
         } catch (IOException e) {
             throw new DataException(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot remove the unfinished shards from %s (%s); delete the folder",
-                            folder.name(),
-                            DataException.reason(e)),
-                    e);
+                    e,
+                    "cannot remove the unfinished shards from %s (%s); delete the folder",
+                    folder.name(),
+                    DataException.reason(e));
         }
     }
 
@@ -102,10 +99,8 @@ public final class ShardSet {
     public static void requireNew(ShardFolder folder) {
         try {
             if (folder.exists(Manifest.FILE)) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
-                        "%s already holds a shard set; choose another folder, or delete this one",
-                        folder.name()));
+                throw new DataException(
+                        "%s already holds a shard set; choose another folder, or delete this one", folder.name());
             }
         } catch (IOException e) {
             throw DataException.of(
@@ -131,13 +126,11 @@ public final class ShardSet {
             folder.write(Manifest.FILE, manifest::writeTo);
         } catch (IOException e) {
             throw new DataException(
-                    String.format(
-                            Locale.ROOT,
-                            "cannot write %s/%s (%s); free space or choose another folder",
-                            folder.name(),
-                            Manifest.FILE,
-                            DataException.reason(e)),
-                    e);
+                    e,
+                    "cannot write %s/%s (%s); free space or choose another folder",
+                    folder.name(),
+                    Manifest.FILE,
+                    DataException.reason(e));
         }
         return new ShardSet(folder, new Manifest.Decoded(manifest, ShardHeader.VERSION, Map.of()));
     }
@@ -179,12 +172,8 @@ public final class ShardSet {
     private List<Shard> require(String split) {
         List<Shard> found = splits.get(split);
         if (found == null) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s has no split '%s', only %s; run prepare again",
-                    folder.name(),
-                    split,
-                    splits.keySet()));
+            throw new DataException(
+                    "%s has no split '%s', only %s; run prepare again", folder.name(), split, splits.keySet());
         }
         return found;
     }

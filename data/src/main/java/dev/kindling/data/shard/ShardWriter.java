@@ -8,7 +8,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.zip.CRC32C;
 
@@ -46,13 +45,9 @@ final class ShardWriter {
         for (int i = offset; i < offset + length; i++) {
             int id = ids[i];
             if (id < 0 || id >= tokenizer.vocabSize()) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "cannot write id %,d at position %,d: the %s vocabulary has %,d ids; encode with the tokenizer that the shard is written for",
-                        id,
-                        i,
-                        tokenizer.id(),
-                        tokenizer.vocabSize()));
+                        id, i, tokenizer.id(), tokenizer.vocabSize());
             }
             ByteBuffer chunk = chunk();
             if (bytesPerToken == Short.BYTES) {

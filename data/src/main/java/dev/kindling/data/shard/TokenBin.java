@@ -6,7 +6,6 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Locale;
 
 /**
  * A file of token ids as nanoGPT's or llm.c's scripts write it: uint16, little-endian, and nothing else, or behind a header
@@ -45,30 +44,21 @@ public record TokenBin(long dataStart, long tokens) {
         }
         if (magic != LLM_C_MAGIC) {
             if (bytes % Short.BYTES != 0) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
-                        "%s holds %,d bytes, which is no sequence of uint16 ids; write it again",
-                        name,
-                        bytes));
+                throw new DataException(
+                        "%s holds %,d bytes, which is no sequence of uint16 ids; write it again", name, bytes);
             }
             return new TokenBin(0, bytes / Short.BYTES);
         }
         int version = start.getInt();
         if (version != 1) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s is an llm.c file of version %d, where 1 is known; write it again as version 1",
-                    name,
-                    version));
+            throw new DataException(
+                    "%s is an llm.c file of version %d, where 1 is known; write it again as version 1", name, version);
         }
         int tokens = start.getInt();
         if (tokens < 0 || LLM_C_HEADER_BYTES + (long) tokens * Short.BYTES != bytes) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s was truncated or altered: its header promises %,d ids, and %,d bytes are no such file; write it again",
-                    name,
-                    tokens,
-                    bytes));
+                    name, tokens, bytes);
         }
         return new TokenBin(LLM_C_HEADER_BYTES, tokens);
     }
@@ -76,11 +66,9 @@ public record TokenBin(long dataStart, long tokens) {
     /** Fails if ids of a vocabulary do not fit in 16 bits. */
     public static void requireUint16(int vocabSize) {
         if (vocabSize > MOST_IDS) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "the vocabulary has %,d ids, and nanoGPT's and llm.c's files hold uint16; use one of %,d or less",
-                    vocabSize,
-                    MOST_IDS));
+                    vocabSize, MOST_IDS);
         }
     }
 

@@ -7,7 +7,6 @@ import com.knuddels.jtokkit.api.Encoding;
 import com.knuddels.jtokkit.api.EncodingType;
 import com.knuddels.jtokkit.api.IntArrayList;
 import dev.kindling.data.DataException;
-import java.util.Locale;
 import java.util.OptionalInt;
 
 /**
@@ -89,12 +88,9 @@ public final class BpeTokenizer implements Tokenizer {
     static BpeTokenizer fromJson(JsonNode json, String name) {
         int vocabSize = json.path("vocab_size").asInt();
         if (vocabSize != VOCAB_SIZE) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s: a gpt2 vocabulary of %,d ids, where %,d are known; the file was altered or written by another version: restore it or run prepare again",
-                    name,
-                    vocabSize,
-                    VOCAB_SIZE));
+                    name, vocabSize, VOCAB_SIZE);
         }
         return new BpeTokenizer();
     }

@@ -112,7 +112,7 @@ public final class ByteLevelBpeTokenizer implements Tokenizer {
     }
 
     private static DataException damaged(String name, String why) {
-        return new DataException(String.format(Locale.ROOT, "%s: %s; restore the vocabulary", name, why));
+        return new DataException("%s: %s; restore the vocabulary", name, why);
     }
 
     private static long key(int left, int right) {
@@ -167,10 +167,9 @@ public final class ByteLevelBpeTokenizer implements Tokenizer {
         for (int i = 0; i < ids.length; i++) {
             ids[i] = byteIds[utf8[i] & 0xff];
             if (ids[i] < 0) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "byte 0x%02x is not in the vocabulary; remove the text that has it, or use a vocabulary with all 256 bytes",
-                        utf8[i]));
+                        utf8[i]);
             }
         }
         new WordMerger(ids, (left, right) -> {

@@ -53,10 +53,9 @@ public final class CharTokenizer implements Tokenizer {
      */
     static String whole(int codePoint) {
         if (Character.getType(codePoint) == Character.SURROGATE) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "the vocabulary has half a character (U+%04X), which no UTF-8 file can hold; train on text that is whole",
-                    codePoint));
+                    codePoint);
         }
         return Character.toString(codePoint);
     }
@@ -89,13 +88,9 @@ public final class CharTokenizer implements Tokenizer {
             int codePoint = text.codePointAt(at);
             int id = codePoint < ascii.length ? ascii[codePoint] : Arrays.binarySearch(codePoints, codePoint);
             if (id < 0) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "character %s (U+%04X) at position %,d is not among the %,d of the char vocabulary; remove it from the text, or use a model trained on text that has it or with data.tokenizer gpt2",
-                        quote(codePoint),
-                        codePoint,
-                        position,
-                        codePoints.length));
+                        quote(codePoint), codePoint, position, codePoints.length);
             }
             ids[position] = id;
             at += Character.charCount(codePoint);
@@ -146,19 +141,16 @@ public final class CharTokenizer implements Tokenizer {
             String character = characters.get(id).asText();
             boolean one = character.length() > 0 && character.codePointCount(0, character.length()) == 1;
             if (!one || (id > 0 && character.codePointAt(0) <= codePoints[id - 1])) {
-                throw new DataException(String.format(
-                        Locale.ROOT,
+                throw new DataException(
                         "%s: character %d of the vocabulary is not one character above its predecessor, so the file was altered; restore it or run prepare again",
-                        name,
-                        id));
+                        name, id);
             }
             codePoints[id] = character.codePointAt(0);
         }
         if (codePoints.length == 0) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s: the char vocabulary has no characters, so the file was altered; restore it or run prepare again",
-                    name));
+                    name);
         }
         return new CharTokenizer(codePoints);
     }

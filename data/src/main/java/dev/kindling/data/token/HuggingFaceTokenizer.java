@@ -12,7 +12,6 @@ import dev.kindling.data.DataException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -125,11 +124,8 @@ public final class HuggingFaceTokenizer {
         }
         int size = (int) Stream.of(tokens).takeWhile(token -> token != null).count();
         if (size == 0 || Stream.of(tokens).skip(size).anyMatch(token -> token != null)) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
-                    "%s: no token has id %d, though others have higher ones; restore the vocabulary",
-                    name,
-                    size));
+            throw new DataException(
+                    "%s: no token has id %d, though others have higher ones; restore the vocabulary", name, size);
         }
         ByteLevelBpeTokenizer tokenizer =
                 ByteLevelBpeTokenizer.of(Arrays.asList(tokens).subList(0, size), merges, special, end, name);
@@ -139,13 +135,9 @@ public final class HuggingFaceTokenizer {
     private static void place(String[] tokens, String token, JsonNode node, String name) {
         int id = node.isInt() ? node.intValue() : -1;
         if (id < 0 || id >= tokens.length || (tokens[id] != null && !tokens[id].equals(token))) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "%s: token %s has id %s, which is no id from 0 to %d of its own; restore the vocabulary",
-                    name,
-                    JsonNodeFactory.instance.textNode(token),
-                    node,
-                    tokens.length - 1));
+                    name, JsonNodeFactory.instance.textNode(token), node, tokens.length - 1);
         }
         tokens[id] = token;
     }
@@ -173,8 +165,7 @@ public final class HuggingFaceTokenizer {
         try {
             return JSON.readTree(json);
         } catch (JsonProcessingException e) {
-            throw new DataException(
-                    String.format(Locale.ROOT, "%s is not JSON (%s); restore it", name, DataException.reason(e)), e);
+            throw new DataException(e, "%s is not JSON (%s); restore it", name, DataException.reason(e));
         }
     }
 
@@ -192,11 +183,9 @@ public final class HuggingFaceTokenizer {
     }
 
     private static DataException unsupported(String name, String what) {
-        return new DataException(String.format(
-                Locale.ROOT,
+        return new DataException(
                 "%s: %s is not supported; supported is byte-level BPE as GPT-2 has it (pre_tokenizer ByteLevel without a prefix space, no normalizer)",
-                name,
-                what));
+                name, what);
     }
 
     /** The content of {@code tokenizer.json}, which gives the ids of this tokenizer. */

@@ -8,7 +8,6 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.util.Locale;
 
 /** Makes tokenizers, by their configured name or from a saved vocabulary. */
 public final class Tokenizers {
@@ -32,12 +31,7 @@ public final class Tokenizers {
             return fromJson(JSON.readTree(json), name);
         } catch (JsonProcessingException e) {
             throw new DataException(
-                    String.format(
-                            Locale.ROOT,
-                            "%s is not JSON (%s); restore it or run prepare again",
-                            name,
-                            DataException.reason(e)),
-                    e);
+                    e, "%s is not JSON (%s); restore it or run prepare again", name, DataException.reason(e));
         }
     }
 
@@ -53,24 +47,15 @@ public final class Tokenizers {
     }
 
     private static DataException unknown(String where, String id) {
-        return new DataException(String.format(
-                Locale.ROOT,
-                "%s: no tokenizer is called '%s'; use %s or %s",
-                where,
-                id,
-                CharTokenizer.ID,
-                BpeTokenizer.ID));
+        return new DataException(
+                "%s: no tokenizer is called '%s'; use %s or %s", where, id, CharTokenizer.ID, BpeTokenizer.ID);
     }
 
     static int checkId(Tokenizer tokenizer, int id, int position) {
         if (id < 0 || id >= tokenizer.vocabSize()) {
-            throw new DataException(String.format(
-                    Locale.ROOT,
+            throw new DataException(
                     "id %,d at position %,d is outside the %s vocabulary of %,d ids; the model and the tokenizer do not belong together",
-                    id,
-                    position,
-                    tokenizer.id(),
-                    tokenizer.vocabSize()));
+                    id, position, tokenizer.id(), tokenizer.vocabSize());
         }
         return id;
     }

@@ -5,7 +5,6 @@ import dev.kindling.data.token.Tokenizer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 
 /**
  * The tokens that a model sees of an ending: those of its context, then its own. They are those of the whole text, and the
@@ -63,8 +62,8 @@ public record EndingTokens(int[] tokens, int scored, boolean truncated) {
             throw new DataException("an ending has no token of its own after its context");
         }
         if (ending.length > block) {
-            throw new DataException(String.format(
-                    Locale.ROOT, "an ending has %d tokens, more than the model's block_size %d", ending.length, block));
+            throw new DataException(
+                    "an ending has %d tokens, more than the model's block_size %d", ending.length, block);
         }
         int kept = Math.min(context.length, block + 1 - ending.length);
         int[] tokens =

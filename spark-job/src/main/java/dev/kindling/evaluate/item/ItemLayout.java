@@ -168,10 +168,8 @@ public enum ItemLayout {
                 return label;
             }
         }
-        throw new DataException(String.format(
-                Locale.ROOT,
+        throw new DataException(
                 "has %s in 'label', which has to be the right ending's index, 0 to %d",
-                value.isMissingNode() ? "nothing" : value,
-                endings - 1));
+                value.isMissingNode() ? "nothing" : value, endings - 1);
     }
 }

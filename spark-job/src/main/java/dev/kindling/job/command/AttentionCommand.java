@@ -1,5 +1,7 @@
 package dev.kindling.job.command;
 
+import static dev.kindling.config.ConfigException.check;
+
 import dev.kindling.config.ClusterSection.DeviceChoice;
 import dev.kindling.config.ConfigException;
 import dev.kindling.job.options.AttentionOptions;
@@ -7,7 +9,6 @@ import dev.kindling.tensor.DType;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.Callable;
@@ -84,15 +85,13 @@ public final class AttentionCommand implements Callable<Integer> {
         for (int each : all) {
             check(
                     (double) batch * heads * each * headDim <= Integer.MAX_VALUE - 8,
-                    String.format(
-                            Locale.ROOT,
-                            "--batch %d x --heads %d x length %d x --head-dim %d is more than 2^31 elements; lower one of them",
-                            batch,
-                            heads,
-                            each,
-                            headDim));
+                    "--batch %d x --heads %d x length %d x --head-dim %d is more than 2^31 elements; lower one of them",
+                    batch,
+                    heads,
+                    each,
+                    headDim);
         }
-        check(dropout >= 0 && dropout < 1, "--dropout is " + dropout + ", but it is a probability; set it in [0, 1)");
+        check(dropout >= 0 && dropout < 1, "--dropout is %s, but it is a probability; set it in [0, 1)", dropout);
         if (packed != null) {
             checkPacked(all);
         }
@@ -117,8 +116,9 @@ public final class AttentionCommand implements Callable<Integer> {
         int shortest = Collections.min(all);
         check(
                 packed <= shortest,
-                "--packed " + packed + " is longer than sequences of at most " + shortest
-                        + " tokens; lower it, or raise --length");
+                "--packed %d is longer than sequences of at most %d tokens; lower it, or raise --length",
+                packed,
+                shortest);
     }
 
     private Optional<DType> type() {
@@ -136,12 +136,6 @@ public final class AttentionCommand implements Callable<Integer> {
     }
 
     private static void positive(String option, int value) {
-        check(value >= 1, option + " is " + value + "; set it to 1 or more");
-    }
-
-    private static void check(boolean holds, String message) {
-        if (!holds) {
-            throw new ConfigException(message);
-        }
+        check(value >= 1, "%s is %d; set it to 1 or more", option, value);
     }
 }

@@ -1,6 +1,7 @@
 package dev.kindling.job.command;
 
-import dev.kindling.config.ConfigException;
+import static dev.kindling.config.ConfigException.check;
+
 import dev.kindling.job.options.EvaluateOptions;
 import java.util.Objects;
 import java.util.Optional;
@@ -75,7 +76,7 @@ public final class EvaluateCommand implements Callable<Integer> {
     private Integer batch;
 
     @Mixin
-    private TaskMixin elastic;
+    private TaskMixin tasks;
 
     private final Job<EvaluateOptions> job;
 
@@ -90,11 +91,12 @@ public final class EvaluateCommand implements Callable<Integer> {
                 "give either --data PATH or --split val or --task FILE, to say what to evaluate");
         check(
                 split == null || split.equals("val") || split.equals("train"),
-                "--split is '" + split + "'; it may be train or val");
+                "--split is '%s'; it may be train or val",
+                split);
         check(
                 data != null || (column == null && idColumn == null),
-                "--column and --id-column name a table's columns, and " + (split == null ? "--task" : "--split")
-                        + " has none; drop them");
+                "--column and --id-column name a table's columns, and %s has none; drop them",
+                split == null ? "--task" : "--split");
         check(task == null || stride == null, "--stride is for documents, and --task has none; drop it");
         job.run(new EvaluateOptions(
                 model.checkpoint(),
@@ -107,15 +109,9 @@ public final class EvaluateCommand implements Callable<Integer> {
                         Optional.ofNullable(split),
                         Optional.ofNullable(task)),
                 out,
-                elastic.elastic(),
+                tasks.settings(),
                 OptionValues.upTo(OptionValues.MOST_SEQUENCES, "--batch", batch),
                 OptionValues.upTo(Integer.MAX_VALUE, "--stride", stride)));
         return ExitCode.DONE;
-    }
-
-    private static void check(boolean holds, String message) {
-        if (!holds) {
-            throw new ConfigException(message);
-        }
     }
 }

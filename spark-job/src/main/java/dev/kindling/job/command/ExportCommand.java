@@ -5,7 +5,6 @@ import dev.kindling.config.EnumText;
 import dev.kindling.interop.WeightType;
 import dev.kindling.job.options.ExportOptions;
 import dev.kindling.job.options.ExportOptions.Format;
-import java.util.Locale;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
@@ -55,11 +54,8 @@ public final class ExportCommand implements Callable<Integer> {
         return asked.types().stream()
                 .filter(type -> EnumText.of(type).equals(dtype))
                 .findFirst()
-                .orElseThrow(() -> new ConfigException(String.format(
-                        Locale.ROOT,
+                .orElseThrow(() -> new ConfigException(
                         "--dtype is '%s', but for --format %s it must be %s",
-                        dtype,
-                        format,
-                        asked.types().stream().map(EnumText::of).collect(Collectors.joining(" or ")))));
+                        dtype, format, asked.types().stream().map(EnumText::of).collect(Collectors.joining(" or "))));
     }
 }

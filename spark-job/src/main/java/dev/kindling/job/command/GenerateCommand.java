@@ -1,6 +1,7 @@
 package dev.kindling.job.command;
 
-import dev.kindling.config.ConfigException;
+import static dev.kindling.config.ConfigException.check;
+
 import dev.kindling.job.options.GenerateOptions;
 import java.util.ArrayList;
 import java.util.List;
@@ -97,7 +98,7 @@ public final class GenerateCommand implements Callable<Integer> {
     private Integer batch;
 
     @Mixin
-    private TaskMixin elastic;
+    private TaskMixin tasks;
 
     private final Job<GenerateOptions> job;
 
@@ -111,18 +112,20 @@ public final class GenerateCommand implements Callable<Integer> {
                 (prompt == null) != (prompts == null),
                 "give either --prompt TEXT or --prompts FILE, to say what to continue");
         check((prompts == null) == (out == null), "--prompts FILE and --out DIR go together; give both or neither");
-        check(maxTokens >= 1, "--max-tokens is " + maxTokens + "; set it to 1 or more");
+        check(maxTokens >= 1, "--max-tokens is %d; set it to 1 or more", maxTokens);
         check(
                 temperature >= 0 && Double.isFinite(temperature),
-                "--temperature is " + temperature + "; set it to 0 or more");
-        check(topK >= 0, "--top-k is " + topK + "; set it to 1 or more, or to 0 for all tokens");
-        check(topP > 0 && topP <= 1, "--top-p is " + topP + ", but it is a probability; set it in (0, 1]");
+                "--temperature is %s; set it to 0 or more",
+                temperature);
+        check(topK >= 0, "--top-k is %d; set it to 1 or more, or to 0 for all tokens", topK);
+        check(topP > 0 && topP <= 1, "--top-p is %s, but it is a probability; set it in (0, 1]", topP);
         OptionValues.requireWithin(1, OptionValues.MOST, "--num-samples", numSamples);
         check(
                 format == null || format.equals("json") || format.equals("parquet"),
-                "--format is '" + format + "'; it may be json or parquet");
-        String idle = format != null ? "--format" : batch != null ? "--batch" : elastic.given();
-        check(prompts != null || idle == null, idle + " goes with --prompts FILE; drop it, or give such a file");
+                "--format is '%s'; it may be json or parquet",
+                format);
+        String idle = format != null ? "--format" : batch != null ? "--batch" : tasks.given();
+        check(prompts != null || idle == null, "%s goes with --prompts FILE; drop it, or give such a file", idle);
         List<String> unescaped =
                 stops.stream().map(stop -> stop.replace("\\n", "\n")).toList();
         job.run(new GenerateOptions(
@@ -140,13 +143,7 @@ public final class GenerateCommand implements Callable<Integer> {
                 path,
                 out,
                 format == null ? "json" : format,
-                elastic.elastic(),
+                tasks.settings(),
                 OptionValues.upTo(OptionValues.MOST_SEQUENCES, "--batch", batch).orElse(DEFAULT_BATCH));
-    }
-
-    private static void check(boolean holds, String message) {
-        if (!holds) {
-            throw new ConfigException(message);
-        }
     }
 }

@@ -1,8 +1,9 @@
 package dev.kindling.job.command;
 
+import static dev.kindling.config.ConfigException.check;
+
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.EnumText;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalInt;
 
@@ -45,9 +46,6 @@ final class OptionValues {
 
     /** @throws ConfigException if {@code value} is not in [least, most] */
     static void requireWithin(int least, int most, String option, int value) {
-        if (value < least || value > most) {
-            throw new ConfigException(
-                    String.format(Locale.ROOT, "%s is %d; set it to %d or more, up to %d", option, value, least, most));
-        }
+        check(value >= least && value <= most, "%s is %d; set it to %d or more, up to %d", option, value, least, most);
     }
 }

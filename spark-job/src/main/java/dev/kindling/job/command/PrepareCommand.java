@@ -5,7 +5,6 @@ import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.job.options.PrepareOptions.Format;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.Callable;
@@ -62,10 +61,8 @@ public final class PrepareCommand implements Callable<Integer> {
         double held = Objects.requireNonNullElseGet(
                 valFraction, () -> TrainConfig.defaults().data().valFraction());
         if (!(held > 0 && held < 1)) {
-            throw new ConfigException(String.format(
-                    Locale.ROOT,
-                    "--val-fraction is %s, but both parts need text; set it between 0 and 1, for example 0.1",
-                    held));
+            throw new ConfigException(
+                    "--val-fraction is %s, but both parts need text; set it between 0 and 1, for example 0.1", held);
         }
         job.run(new PrepareOptions(corpus, Optional.ofNullable(column), kind, held, asked, out));
         return ExitCode.DONE;

@@ -34,7 +34,7 @@ final class TaskMixin {
         return partitions != null ? "--partitions" : onError != null ? "--on-error" : null;
     }
 
-    TaskSettings elastic() {
+    TaskSettings settings() {
         return new TaskSettings(
                 OptionValues.upTo(ClusterSection.MOST_EXECUTORS, "--executors", executors),
                 OptionValues.upTo(OptionValues.MOST, "--partitions", partitions),

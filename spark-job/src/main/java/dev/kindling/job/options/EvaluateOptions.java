@@ -19,7 +19,7 @@ public record EvaluateOptions(
         DeviceSettings hardware,
         Data data,
         String out,
-        TaskSettings elastic,
+        TaskSettings tasks,
         OptionalInt batch,
         OptionalInt stride) {
 

@@ -39,5 +39,5 @@ public record GenerateOptions(
      * @param format {@code json} or {@code parquet}
      * @param batch texts written side by side
      */
-    public record PromptFile(String path, String out, String format, TaskSettings elastic, int batch) {}
+    public record PromptFile(String path, String out, String format, TaskSettings tasks, int batch) {}
 }

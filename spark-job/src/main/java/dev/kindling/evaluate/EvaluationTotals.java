@@ -5,8 +5,6 @@ import static org.apache.spark.sql.functions.count;
 import static org.apache.spark.sql.functions.lit;
 import static org.apache.spark.sql.functions.sum;
 
-import java.math.BigDecimal;
-import java.math.MathContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 
@@ -29,16 +27,14 @@ public record EvaluationTotals(long documents, long skipped, long tokens, long b
                         sum(DocumentScores.TOKENS),
                         sum(DocumentScores.BYTES),
                         sum(col(DocumentScores.NATS)
-                                .multiply(lit(PassageLoss.UNITS))
+                                .multiply(lit(PassageScore.UNITS))
                                 .cast("decimal(28,0)")))
                 .first();
         if (row.getLong(0) == 0) {
             return new EvaluationTotals(0, row.getLong(1), 0, 0, 0);
         }
-        BigDecimal units = row.getDecimal(4);
-        double nats = units.divide(BigDecimal.valueOf((long) PassageLoss.UNITS), MathContext.DECIMAL128)
-                .doubleValue();
-        return new EvaluationTotals(row.getLong(0), row.getLong(1), row.getLong(2), row.getLong(3), nats);
+        return new EvaluationTotals(
+                row.getLong(0), row.getLong(1), row.getLong(2), row.getLong(3), PassageScore.nats(row.getDecimal(4)));
     }
 
     /** Mean loss, in nats per token. */

@@ -8,7 +8,6 @@ import static org.apache.spark.sql.functions.lit;
 import static org.apache.spark.sql.functions.sum;
 
 import java.math.BigDecimal;
-import java.math.MathContext;
 import org.apache.spark.sql.Column;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
@@ -45,7 +44,7 @@ public record ItemTotals(
                         total(col(ItemScores.ACC)),
                         total(col(ItemScores.ACC_NORM)),
                         total(col(ItemScores.ACC_BYTES)),
-                        sum(first.multiply(lit(PassageLoss.UNITS)).cast("decimal(28,0)")))
+                        sum(first.multiply(lit(PassageScore.UNITS)).cast("decimal(28,0)")))
                 .first();
         BigDecimal units = row.isNullAt(7) ? BigDecimal.ZERO : row.getDecimal(7);
         return new ItemTotals(
@@ -56,8 +55,7 @@ public record ItemTotals(
                 row.getLong(4),
                 row.getLong(5),
                 row.getLong(6),
-                units.divide(BigDecimal.valueOf((long) PassageLoss.UNITS), MathContext.DECIMAL128)
-                        .doubleValue());
+                PassageScore.nats(units));
     }
 
     private static Column total(Column values) {

@@ -5,7 +5,9 @@ import dev.kindling.data.token.Tokenizer;
 /** Consecutive tokens of one document, scored by one task. */
 interface Passage {
     /** A key that identifies the document. */
-    String key();
+    default String key() {
+        return id();
+    }
 
     /** The id of the document in the results. */
     String id();

@@ -1,25 +1,15 @@
 package dev.kindling.evaluate;
 
-/**
- * The score of one passage while it is being computed. Losses are added up as whole units of 2^-32 nats, to which the
- * sum over a window is rounded. Integers give the same sum in any order, so totals depend neither on partitions nor on
- * retries.
- */
+/** The score of one passage while its windows are being computed. */
 final class PassageLoss implements WindowBatch.Tally {
-    /** Units per nat. */
-    static final double UNITS = 0x1p32;
-
     private final Passage passage;
-    private long tokens;
-    private long bytes;
-    private long nats;
-    private long units;
+    private PassageScore score;
     private int outstanding;
     private boolean read;
-    private String problem;
 
     PassageLoss(Passage passage) {
         this.passage = passage;
+        score = PassageScore.none(passage.id());
     }
 
     Passage passage() {
@@ -39,15 +29,12 @@ final class PassageLoss implements WindowBatch.Tally {
     @Override
     public void add(double loss, int scored) {
         outstanding--;
-        // Whole nats apart, as PassageScore has them: a compressed file of a billion tokens is one passage.
-        units += Math.round(loss * UNITS);
-        nats += units / (long) UNITS;
-        units %= (long) UNITS;
-        tokens += scored;
+        score = score.plus(PassageScore.of(passage.id(), loss, scored));
     }
 
-    void addBytes(long more) {
-        bytes += more;
+    /** Counts bytes of UTF-8 of the tokens that are scored. */
+    void addBytes(long bytes) {
+        score = score.plus(new PassageScore(passage.id(), 0, bytes, 0, 0, null));
     }
 
     /** Says that no further window will be announced. */
@@ -57,34 +44,15 @@ final class PassageLoss implements WindowBatch.Tally {
 
     /** Records why the document cannot be scored. */
     void spoil(String reason) {
-        problem = reason;
+        score = score.plus(new PassageScore(passage.id(), 0, 0, 0, 0, reason));
     }
 
     boolean done() {
         return read && outstanding == 0;
     }
 
-    long tokens() {
-        return tokens;
-    }
-
-    /** Bytes of UTF-8 of the tokens scored. */
-    long bytes() {
-        return bytes;
-    }
-
-    /** Whole nats of loss. */
-    long nats() {
-        return nats;
-    }
-
-    /** Units of loss beside them, less than a nat. */
-    long units() {
-        return units;
-    }
-
-    /** Why the document cannot be scored; null if it can. */
-    String problem() {
-        return problem;
+    /** What has been computed so far. */
+    PassageScore score() {
+        return score;
     }
 }

@@ -37,7 +37,7 @@ record PassageScoring(ScoringSettings scoring, Measurements measurements) implem
 
         @Override
         Tuple2<String, PassageScore> result(PassageLoss tally) {
-            return new Tuple2<>(tally.passage().key(), PassageScore.of(tally));
+            return new Tuple2<>(tally.passage().key(), tally.score());
         }
 
         @Override

@@ -63,11 +63,6 @@ record ShardSplit(String folder, String split, int windows, long tokens) impleme
     /** Consecutive tokens, or windows as {@link ValidationBatches} places them. */
     private record Segment(ShardSplit of, TokenSequence sequence, Tokenizer tokenizer, long number) implements Passage {
         @Override
-        public String key() {
-            return of.split();
-        }
-
-        @Override
         public String id() {
             return of.split();
         }

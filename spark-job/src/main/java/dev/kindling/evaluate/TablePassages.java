@@ -38,7 +38,7 @@ final class TablePassages implements Iterator<Passage> {
         }
         TableRow row = next;
         next = null;
-        return new TableDocument(row);
+        return TextDocument.of(row);
     }
 
     /** Ends reading. */

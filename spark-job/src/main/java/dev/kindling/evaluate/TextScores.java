@@ -1,8 +1,5 @@
 package dev.kindling.evaluate;
 
-import dev.kindling.data.DataException;
-import dev.kindling.data.token.Tokenizer;
-import dev.kindling.input.TextPieces;
 import java.io.IOException;
 import java.io.Serializable;
 import java.util.Iterator;
@@ -28,7 +25,7 @@ public record TextScores(ScoringSettings scoring, Measurements measurements) imp
 
             @Override
             public Passage next() {
-                return new Text(number++, texts.next());
+                return TextDocument.of(number++, texts.next());
             }
         };
         Iterator<Tuple2<String, PassageScore>> scores = new PassageScoring(scoring, measurements).scores(passages);
@@ -43,36 +40,5 @@ public record TextScores(ScoringSettings scoring, Measurements measurements) imp
                 return scores.next()._2();
             }
         };
-    }
-
-    /** @param number of the row in its task */
-    private record Text(long number, String text) implements Passage {
-        @Override
-        public String key() {
-            return id();
-        }
-
-        @Override
-        public String id() {
-            return "row " + number;
-        }
-
-        @Override
-        public boolean whole() {
-            return true;
-        }
-
-        @Override
-        public void read(Tokenizer tokenizer, int block, Tokens to) {
-            if (text == null) {
-                throw new DataException("the text is null; filter such rows out, or set handleInvalid to keep or skip");
-            }
-            to.begin(TextSegment.beginning(tokenizer));
-            try {
-                TextPieces.forEach(text, tokenizer.cuts(), piece -> to.score(tokenizer.encode(piece)));
-            } catch (DataException e) {
-                throw new DataException(e, "a text cannot be scored: %s", e.getMessage());
-            }
-        }
     }
 }

@@ -18,11 +18,6 @@ record TextSegment(InputFile file, long number) implements Passage {
     private static final int STEP_BYTES = 1 << 12;
 
     @Override
-    public String key() {
-        return file.name();
-    }
-
-    @Override
     public String id() {
         return file.name();
     }

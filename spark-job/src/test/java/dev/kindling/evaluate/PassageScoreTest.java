@@ -2,7 +2,6 @@ package dev.kindling.evaluate;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.kindling.data.token.Tokenizer;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.ArrayList;
@@ -23,10 +22,10 @@ class PassageScoreTest {
         BigInteger units = passages.stream().map(PassageScoreTest::units).reduce(BigInteger.ZERO, BigInteger::add);
         assertThat(units.bitLength()).isGreaterThan(63);
         double exact = new BigDecimal(units)
-                .divide(BigDecimal.valueOf((long) PassageLoss.UNITS))
+                .divide(BigDecimal.valueOf((long) PassageScore.UNITS))
                 .doubleValue();
         List<PassageScore> scores =
-                new ArrayList<>(passages.stream().map(PassageScore::of).toList());
+                new ArrayList<>(passages.stream().map(PassageLoss::score).toList());
         for (int order = 0; order < 3; order++) {
             PassageScore sum = scores.stream().reduce(PassageScore::plus).orElseThrow();
             assertThat(sum.loss()).isEqualTo(exact);
@@ -38,7 +37,7 @@ class PassageScoreTest {
     /** A compressed file is one passage, however long: a hundred million windows' losses go to one sum. */
     @Test
     void aPassageOfTenBillionTokensDoesNotOverflow() {
-        PassageLoss one = new PassageLoss(new Text());
+        PassageLoss one = new PassageLoss(TextDocument.of(0, "text"));
         BigInteger units = BigInteger.ZERO;
         for (int i = 0; i < 100; i++) {
             PassageLoss part = scored(3.3e8 + i / 7.0);
@@ -48,45 +47,22 @@ class PassageScoreTest {
         }
         assertThat(units.bitLength()).isGreaterThan(63);
         assertThat(units(one)).isEqualTo(units);
-        PassageScore score = PassageScore.of(one);
+        PassageScore score = one.score();
         assertThat(score.tokens()).isEqualTo(10_000_000_000L);
         assertThat(score.loss())
                 .isEqualTo(new BigDecimal(units)
-                        .divide(BigDecimal.valueOf((long) PassageLoss.UNITS))
+                        .divide(BigDecimal.valueOf((long) PassageScore.UNITS))
                         .doubleValue());
     }
 
     private static BigInteger units(PassageLoss passage) {
-        return BigInteger.valueOf(passage.nats())
-                .multiply(BigInteger.valueOf((long) PassageLoss.UNITS))
-                .add(BigInteger.valueOf(passage.units()));
-    }
-
-    /** A passage of which only the name counts here. */
-    private record Text() implements Passage {
-        @Override
-        public String key() {
-            return id();
-        }
-
-        @Override
-        public String id() {
-            return "corpus.txt";
-        }
-
-        @Override
-        public boolean whole() {
-            return false;
-        }
-
-        @Override
-        public void read(Tokenizer tokenizer, int block, Tokens to) {
-            throw new UnsupportedOperationException();
-        }
+        return BigInteger.valueOf(passage.score().nats())
+                .multiply(BigInteger.valueOf((long) PassageScore.UNITS))
+                .add(BigInteger.valueOf(passage.score().units()));
     }
 
     private static PassageLoss scored(double nats) {
-        PassageLoss loss = new PassageLoss(new Text());
+        PassageLoss loss = new PassageLoss(TextDocument.of(0, "text"));
         loss.expect();
         loss.add(nats, 1000);
         return loss;

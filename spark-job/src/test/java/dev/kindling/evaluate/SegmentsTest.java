@@ -92,7 +92,7 @@ class SegmentsTest {
         assertThat(tokenizer.utf8Length(joined.tokens)).isEqualTo(Files.size(file));
 
         Joined row = new Joined();
-        new TableDocument(new TableRow("k", "i", text, null)).read(tokenizer, BLOCK, row);
+        TextDocument.of(new TableRow("k", "i", text, null)).read(tokenizer, BLOCK, row);
         assertThat(row.tokens).isEqualTo(joined.tokens);
     }
 

@@ -15,7 +15,7 @@ class WindowBatchTest {
             WindowBatch batch = new WindowBatch(new Extents(BATCH, BLOCK, WindowBatch.leastSequences(BATCH)));
             assertThat(batch.takes(length)).isTrue();
 
-            batch.add(new int[length + 1], length, new PassageLoss(null));
+            batch.add(new int[length + 1], length, new PassageLoss(TextDocument.of(0, "text")));
 
             int[] cumulative = batch.cumulativeLengths();
             assertThat(cumulative).isSorted().hasSizeLessThanOrEqualTo(WindowBatch.leastSequences(BATCH) + 1);
@@ -29,7 +29,7 @@ class WindowBatchTest {
         WindowBatch batch = new WindowBatch(new Extents(BATCH, BLOCK, 5));
         int windows = 0;
         while (batch.takes(1)) {
-            batch.add(new int[2], 1, new PassageLoss(null));
+            batch.add(new int[2], 1, new PassageLoss(TextDocument.of(0, "text")));
             windows++;
         }
         assertThat(windows).isEqualTo(2); // and three fillers for the ten rows that are left
@@ -40,8 +40,8 @@ class WindowBatchTest {
     @Test
     void lossesGoToTheirDocuments() {
         WindowBatch batch = new WindowBatch(new Extents(BATCH, BLOCK, 5));
-        PassageLoss first = new PassageLoss(null);
-        PassageLoss second = new PassageLoss(null);
+        PassageLoss first = new PassageLoss(TextDocument.of(0, "text"));
+        PassageLoss second = new PassageLoss(TextDocument.of(0, "text"));
         first.expect();
         second.expect();
         batch.add(new int[] {1, 2, 3}, 2, first);
@@ -49,11 +49,11 @@ class WindowBatchTest {
 
         batch.distribute(new float[] {0.5f, 0.25f, 9, 9, 2, 9, 9, 9, 9, 9, 9, 9});
 
-        assertThat(first.nats()).isZero();
-        assertThat(first.units()).isEqualTo((long) (0.75 * PassageLoss.UNITS));
-        assertThat(first.tokens()).isEqualTo(2);
-        assertThat(second.nats()).isEqualTo(2);
-        assertThat(second.units()).isZero();
-        assertThat(second.tokens()).isEqualTo(1);
+        assertThat(first.score().nats()).isZero();
+        assertThat(first.score().units()).isEqualTo((long) (0.75 * PassageScore.UNITS));
+        assertThat(first.score().tokens()).isEqualTo(2);
+        assertThat(second.score().nats()).isEqualTo(2);
+        assertThat(second.score().units()).isZero();
+        assertThat(second.score().tokens()).isEqualTo(1);
     }
 }

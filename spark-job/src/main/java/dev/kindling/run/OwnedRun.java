@@ -105,7 +105,9 @@ public final class OwnedRun implements AutoCloseable {
     private static ConfigException owned(RunDirectory run, String remedy) {
         String who;
         try {
-            who = OwnerMarker.describe(run.storage().read(marker(run)));
+            who = OwnerMarker.parse(run.storage().read(marker(run)))
+                    .map(OwnerMarker::describe)
+                    .orElse("an owner that its .owner does not name");
         } catch (IOException e) { // it has just ended, or just begun
             who = "another process";
         }
@@ -130,7 +132,9 @@ public final class OwnedRun implements AutoCloseable {
         Storage storage = run.storage();
         Path marker = storage.files().exists(marker(run)) ? marker(run) : lastMarker(run);
         try {
-            return OwnerMarker.id(storage.read(marker)).equals(Optional.of(training));
+            return OwnerMarker.parse(storage.read(marker))
+                    .filter(owner -> owner.id().equals(training))
+                    .isPresent();
         } catch (FileNotFoundException e) {
             return false;
         }
@@ -159,7 +163,9 @@ public final class OwnedRun implements AutoCloseable {
         Optional<String> own = Submission.ofThisProcess();
         try {
             return own.isPresent()
-                    && OwnerMarker.submission(storage.read(marker)).equals(own);
+                    && OwnerMarker.parse(storage.read(marker))
+                            .map(OwnerMarker::submission)
+                            .equals(own);
         } catch (FileNotFoundException e) {
             return false;
         }

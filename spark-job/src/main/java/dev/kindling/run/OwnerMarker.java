@@ -3,8 +3,6 @@ package dev.kindling.run;
 import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.net.InetAddress;
-import java.net.UnknownHostException;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Locale;
@@ -27,18 +25,10 @@ record OwnerMarker(String id, String user, String host, long process, String sin
         return new OwnerMarker(
                 UUID.randomUUID().toString(),
                 System.getProperty("user.name"),
-                hostName(),
+                StagingName.hostName(),
                 ProcessHandle.current().pid(),
                 Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
                 Submission.ofThisProcess().orElse(null));
-    }
-
-    private static String hostName() {
-        try {
-            return InetAddress.getLocalHost().getHostName();
-        } catch (UnknownHostException e) { // a host that does not know itself
-            return "unknown host";
-        }
     }
 
     /** Whether {@code text} is a marker of this training. */
@@ -46,20 +36,11 @@ record OwnerMarker(String id, String user, String host, long process, String sin
         return text.equals(toJson());
     }
 
-    /** The id of the training that has left the marker {@code text}; empty where a crash has torn it. */
-    static Optional<String> id(String text) {
+    /** The marker that {@code text} is; empty where a crash has torn it. */
+    static Optional<OwnerMarker> parse(String text) {
         try {
-            return Optional.of(JSON.readValue(text, OwnerMarker.class).id);
+            return Optional.of(JSON.readValue(text, OwnerMarker.class));
         } catch (JsonProcessingException e) {
-            return Optional.empty();
-        }
-    }
-
-    /** The submission whose driver has left the marker {@code text}; empty for a driver that is started once. */
-    static Optional<String> submission(String text) {
-        try {
-            return Optional.ofNullable(JSON.readValue(text, OwnerMarker.class).submission);
-        } catch (JsonProcessingException e) { // torn by a crash
             return Optional.empty();
         }
     }
@@ -72,14 +53,8 @@ record OwnerMarker(String id, String user, String host, long process, String sin
         }
     }
 
-    /** The owner that {@code text} names, for people: "process 4711 of anna on node7 since 2026-11-29T19:45:07Z". */
-    static String describe(String text) {
-        try {
-            OwnerMarker owner = JSON.readValue(text, OwnerMarker.class);
-            return String.format(
-                    Locale.ROOT, "process %d of %s on %s since %s", owner.process, owner.user, owner.host, owner.since);
-        } catch (JsonProcessingException e) { // torn by a crash
-            return "an owner that its .owner does not name";
-        }
+    /** The owner for people: "process 4711 of anna on node7 since 2026-11-29T19:45:07Z". */
+    String describe() {
+        return String.format(Locale.ROOT, "process %d of %s on %s since %s", process, user, host, since);
     }
 }

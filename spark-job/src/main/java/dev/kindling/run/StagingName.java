@@ -57,11 +57,12 @@ record StagingName(long process, long startMillis, String host) {
         return process.info().startInstant().map(Instant::toEpochMilli).orElse(0L);
     }
 
-    private static String hostName() {
+    /** The name of this host, as it knows itself. */
+    static String hostName() {
         try {
             return InetAddress.getLocalHost().getHostName();
         } catch (UnknownHostException e) { // a host that does not know itself
-            return "unknown";
+            return "unknown host";
         }
     }
 }

@@ -25,7 +25,7 @@ sealed interface CorpusPart extends Serializable {
         void text(String document, String piece);
 
         /** The document that is being read has ended; one that has not goes on in the next part. */
-        void endDocument();
+        default void endDocument() {}
     }
 
     /** Of reading it, in bytes. */

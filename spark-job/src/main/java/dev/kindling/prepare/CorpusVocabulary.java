@@ -48,15 +48,8 @@ public final class CorpusVocabulary {
         }
         BitSet characters = new BitSet();
         text.parts()
-                .forEach(part -> part.read(new CorpusPart.Sink() {
-                    @Override
-                    public void text(String document, String piece) {
-                        piece.codePoints().forEach(characters::set);
-                    }
-
-                    @Override
-                    public void endDocument() {}
-                }));
+                .forEach(part ->
+                        part.read((document, piece) -> piece.codePoints().forEach(characters::set)));
         return OptionalInt.of(CharTokenizer.of(characters.stream()).vocabSize());
     }
 }

@@ -29,17 +29,11 @@ record Survey(long[] codePoints, BitSet characters) {
             long[] codePoints = new long[tasks];
             BitSet characters = new BitSet();
             parts.parts()
-                    .forEach(part -> part.read(new CorpusPart.Sink() {
-                        @Override
-                        public void text(String document, String piece) {
-                            codePoints[task] += piece.codePointCount(0, piece.length());
-                            if (vocabulary) {
-                                piece.codePoints().forEach(characters::set);
-                            }
+                    .forEach(part -> part.read((document, piece) -> {
+                        codePoints[task] += piece.codePointCount(0, piece.length());
+                        if (vocabulary) {
+                            piece.codePoints().forEach(characters::set);
                         }
-
-                        @Override
-                        public void endDocument() {}
                     }));
             return LongStream.concat(Arrays.stream(codePoints), Arrays.stream(characters.toLongArray()))
                     .toArray();

@@ -9,6 +9,7 @@ import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Serializable;
+import org.apache.commons.lang3.exception.ExceptionUtils;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
@@ -74,10 +75,9 @@ public record InputFile(Named named, Format format, String name, String uri, lon
      * StoreException} that the store's own fault has led to.
      */
     public RuntimeException unreadable(Exception cause) {
-        for (Throwable reason = cause; reason != null; reason = reason.getCause()) {
-            if (reason instanceof StoreException fault) {
-                return fault;
-            }
+        StoreException fault = ExceptionUtils.throwableOfType(cause, StoreException.class);
+        if (fault != null) {
+            return fault;
         }
         return new DataException(
                 cause,

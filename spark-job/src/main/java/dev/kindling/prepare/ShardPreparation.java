@@ -31,6 +31,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.apache.commons.lang3.exception.ExceptionUtils;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
@@ -283,10 +284,9 @@ public final class ShardPreparation {
 
     /** A task's failure as the driver sees it holds the task's stack trace; the user wants what the task said. */
     private static RuntimeException causeOf(Exception failure) {
-        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
-            if (cause instanceof DataException data) {
-                return data;
-            }
+        DataException data = ExceptionUtils.throwableOfType(failure, DataException.class);
+        if (data != null) {
+            return data;
         }
         return failure instanceof RuntimeException unchecked
                 ? unchecked

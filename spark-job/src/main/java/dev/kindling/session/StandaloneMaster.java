@@ -4,6 +4,7 @@ import dev.kindling.coordinate.message.FatalJobException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.commons.lang3.exception.ExceptionUtils;
 import org.apache.spark.SecurityManager;
 import org.apache.spark.SparkConf;
 import org.apache.spark.internal.config.package$;
@@ -64,10 +65,7 @@ final class StandaloneMaster {
     }
 
     private static String rootOf(Throwable failure) {
-        Throwable root = failure;
-        while (root.getCause() != null) {
-            root = root.getCause();
-        }
+        Throwable root = ExceptionUtils.getRootCause(failure);
         return String.valueOf(root.getMessage()).lines().findFirst().orElse(root.toString());
     }
 }

@@ -12,6 +12,7 @@ import dev.kindling.tensor.DeviceMemoryException;
 import java.io.PrintWriter;
 import java.util.Locale;
 import java.util.Optional;
+import org.apache.commons.lang3.exception.ExceptionUtils;
 import org.apache.hadoop.util.ShutdownHookManager;
 
 /** What a failed command prints, and its exit code. */
@@ -30,7 +31,7 @@ public final class FailureReport {
             return ExitCode.FAILURE;
         }
         Throwable told = worded(failure)
-                .or(() -> storeFault(failure))
+                .or(() -> Optional.ofNullable(ExceptionUtils.throwableOfType(failure, StoreException.class)))
                 .map(Throwable.class::cast)
                 .orElse(failure);
         boolean bug = told instanceof RuntimeException
@@ -53,16 +54,6 @@ public final class FailureReport {
         }
         err.flush();
         return told instanceof ConfigException || told instanceof PathException ? ExitCode.USAGE : ExitCode.FAILURE;
-    }
-
-    /** A store's fault among the causes, which another attempt may not meet. */
-    private static Optional<Exception> storeFault(Throwable failure) {
-        for (Throwable cause = failure; cause != null; cause = cause.getCause()) {
-            if (cause instanceof StoreException fault) {
-                return Optional.of(fault);
-            }
-        }
-        return Optional.empty();
     }
 
     /** The first of the causes that Kindling has worded for the user; another attempt would meet it again. */

@@ -70,7 +70,7 @@ final class CompareJob implements Job<CompareOptions> {
                     sessions.openForBarriers("compare", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
                 BackendReport report = measure(comparison, results, application.spark());
                 out.print(BackendTable.format(report));
-                results.write("report.json", BackendJson.format(report));
+                results.write("report.json", BackendJson.of(report));
                 results.write("report.html", BackendPage.format(report));
                 results.delete(SHARDS);
                 results.publish();

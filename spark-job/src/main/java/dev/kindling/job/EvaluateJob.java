@@ -1,6 +1,6 @@
 package dev.kindling.job;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
@@ -92,9 +92,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
                 .put("device", measurements.devices())
                 .put("attention", measurements.attention())
                 .put("batch", work.scoring().batch());
-        results.write(
-                "summary.json",
-                JsonMapper.builder().build().writerWithDefaultPrettyPrinter().writeValueAsString(summary) + "\n");
+        results.write("summary.json", summary);
         System.out.println(totals.line());
         System.out.println(speed(seconds, totals.tokens(), measurements));
         if (!problems.isEmpty()) {
@@ -120,7 +118,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
      * The content of summary.json. Everything but the duration is the same for the same checkpoint, data and options.
      */
     private static ObjectNode summary(Work work, Evaluation.Totals totals, List<String> problems) {
-        ObjectNode summary = JsonMapper.builder().build().createObjectNode();
+        ObjectNode summary = JsonNodeFactory.instance.objectNode();
         summary.put("checkpoint", work.subject().directory().toString())
                 .put("step", work.subject().state().step())
                 .put("block_size", work.subject().config().model().blockSize())

@@ -1,6 +1,6 @@
 package dev.kindling.job;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
@@ -142,7 +142,7 @@ final class GenerateJob implements Job<GenerateOptions> {
         Row counts = written.selectExpr("count(text)", "count(skipped)", "coalesce(sum(tokens), 0)")
                 .first();
         long tokens = counts.getLong(2);
-        ObjectNode summary = JsonMapper.builder().build().createObjectNode();
+        ObjectNode summary = JsonNodeFactory.instance.objectNode();
         summary.put("checkpoint", completions.writing().model().checkpoint())
                 .put("prompts", file.path())
                 .put("texts", counts.getLong(0))
@@ -151,13 +151,7 @@ final class GenerateJob implements Job<GenerateOptions> {
                 .put("seed", completions.writing().seed())
                 .put("seconds", seconds)
                 .put("tokens_per_second", tokens / seconds);
-        output.results()
-                .write(
-                        "summary.json",
-                        JsonMapper.builder()
-                                        .build()
-                                        .writerWithDefaultPrettyPrinter()
-                                        .writeValueAsString(summary) + "\n");
+        output.results().write("summary.json", summary);
         System.out.printf(
                 Locale.ROOT,
                 "wrote %,d text(s), %,d tokens in %.1f s, %,.0f tokens/s%n",

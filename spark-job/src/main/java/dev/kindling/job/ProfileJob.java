@@ -1,7 +1,7 @@
 package dev.kindling.job;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.kindling.config.ConfigSource;
 import dev.kindling.config.TrainConfig;
@@ -28,7 +28,6 @@ import org.apache.hadoop.conf.Configuration;
 final class ProfileJob implements Job<ProfileOptions> {
     private static final ProfiledTraining.WarmUp WARM_UP = new ProfiledTraining.WarmUp(3, Duration.ofSeconds(5));
     private static final int TOP = 20;
-    private static final ObjectMapper JSON = new ObjectMapper();
 
     private final PrintStream out;
 
@@ -52,10 +51,7 @@ final class ProfileJob implements Job<ProfileOptions> {
             StringBuilder trace = new StringBuilder();
             new ChromeTrace(device.description(), outcome.spans()).writeTo(trace);
             results.write("trace.json", trace.toString());
-            results.write(
-                    "operators.json",
-                    JSON.writerWithDefaultPrettyPrinter()
-                            .writeValueAsString(operators(options, device, outcome, table)));
+            results.write("operators.json", operators(options, device, outcome, table));
             results.publish();
             out.printf(
                     Locale.ROOT,
@@ -109,7 +105,8 @@ final class ProfileJob implements Job<ProfileOptions> {
 
     private static ObjectNode operators(
             ProfileOptions options, Device device, ProfiledTraining.ProfiledRun outcome, OperatorTable table) {
-        ObjectNode root = JSON.createObjectNode()
+        ObjectNode root = JsonNodeFactory.instance
+                .objectNode()
                 .put("device", device.description())
                 .put("precision", device.precision().name())
                 .put("attention", outcome.attention())

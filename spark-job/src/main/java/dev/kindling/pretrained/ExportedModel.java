@@ -1,8 +1,5 @@
 package dev.kindling.pretrained;
 
-import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
@@ -13,7 +10,6 @@ import dev.kindling.interop.TensorContent;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.storage.HadoopModelFolder;
-import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.SortedMap;
 import org.apache.hadoop.conf.Configuration;
@@ -25,8 +21,6 @@ import org.apache.hadoop.fs.Path;
  * @param weights by Kindling's names; they stream from the checkpoint
  */
 record ExportedModel(GptConfig model, Tokenizer tokenizer, SortedMap<String, TensorContent> weights) {
-    private static final JsonMapper JSON = JsonMapper.builder().build();
-
     /** Opens a checkpoint, after every byte of its model has been verified. */
     static ExportedModel open(Path checkpoint, Configuration hadoop) throws IOException {
         CheckpointState state = CheckpointStore.around(checkpoint, hadoop).verifyModel(checkpoint);
@@ -36,15 +30,5 @@ record ExportedModel(GptConfig model, Tokenizer tokenizer, SortedMap<String, Ten
                 GptConfigs.of(TrainConfig.fromTree(state.config(), origin).model(), tokenizer.vocabSize());
         return new ExportedModel(
                 model, tokenizer, HuggingFaceModel.ofCheckpoint(HadoopModelFolder.at(checkpoint, hadoop), model));
-    }
-
-    /** Writes a file of JSON for people and programs. */
-    static void writeJson(Storage storage, Path file, JsonNode content) throws IOException {
-        storage.write(file, out -> {
-            JSON.writerWithDefaultPrettyPrinter()
-                    .without(JsonGenerator.Feature.AUTO_CLOSE_TARGET)
-                    .writeValue(out, content);
-            out.write('\n');
-        });
     }
 }

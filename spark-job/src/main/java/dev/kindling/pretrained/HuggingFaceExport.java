@@ -35,15 +35,11 @@ public final class HuggingFaceExport {
         Tokenizer tokenizer = exported.tokenizer();
         SafeTensorsFile weights = HuggingFaceModel.toFile(exported.weights(), model, type);
         Storage storage = Storage.of(folder, hadoop);
-        ExportedModel.writeJson(
-                storage, new Path(folder, "config.json"), HuggingFaceConfig.toJson(model, tokenizer.endOfText(), type));
-        ExportedModel.writeJson(
-                storage,
-                new Path(folder, "generation_config.json"),
-                HuggingFaceConfig.generationJson(tokenizer.endOfText()));
-        ExportedModel.writeJson(storage, new Path(folder, "tokenizer.json"), HuggingFaceTokenizer.toJson(tokenizer));
-        ExportedModel.writeJson(
-                storage,
+        storage.write(new Path(folder, "config.json"), HuggingFaceConfig.toJson(model, tokenizer.endOfText(), type));
+        storage.write(
+                new Path(folder, "generation_config.json"), HuggingFaceConfig.generationJson(tokenizer.endOfText()));
+        storage.write(new Path(folder, "tokenizer.json"), HuggingFaceTokenizer.toJson(tokenizer));
+        storage.write(
                 new Path(folder, "tokenizer_config.json"),
                 HuggingFaceTokenizer.configJson(tokenizer, model.blockSize()));
         storage.create(new Path(folder, "model.safetensors"), weights::writeTo);

@@ -26,7 +26,7 @@ public final class NanoGptExport {
             throws IOException {
         ExportedModel exported = ExportedModel.open(checkpoint, hadoop);
         Storage storage = Storage.of(folder, hadoop);
-        ExportedModel.writeJson(storage, new Path(folder, "model_args.json"), NanoGptModel.arguments(exported.model()));
+        storage.write(new Path(folder, "model_args.json"), NanoGptModel.arguments(exported.model()));
         storage.create(new Path(folder, "model.safetensors"), NanoGptModel.toFile(exported.weights(), type)::writeTo);
         List<String> notes = new ArrayList<>();
         if (exported.model().activation() == Gelu.Form.TANH) {

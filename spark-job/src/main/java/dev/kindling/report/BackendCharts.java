@@ -58,6 +58,10 @@ final class BackendCharts {
         return rows.stream().filter(which).findFirst();
     }
 
+    private static Predicate<Row> at(int length, String mode, int executors) {
+        return row -> row.length() == length && row.mode().equals(mode) && row.executors() == executors;
+    }
+
     /** One series per backend: {@code pick} selects the row of a category, {@code value} its number. */
     private <C> List<Series> series(
             List<C> categories, Function<C, Predicate<Row>> pick, Function<Row, Estimate> value) {
@@ -83,8 +87,7 @@ final class BackendCharts {
                 modes,
                 series(
                         modes,
-                        each -> row ->
-                                row.mode().equals(each) && row.length() == length && row.executors() == executors,
+                        each -> at(length, each, executors),
                         row -> timing.apply(row).tokensPerSecond()));
     }
 
@@ -102,10 +105,8 @@ final class BackendCharts {
             series.add(new Series(
                     "rank " + rank,
                     backends.stream()
-                            .map(backend -> row(row -> row.backend().equals(backend)
-                                            && row.length() == length
-                                            && row.mode().equals(mode)
-                                            && row.executors() == executors)
+                            .map(backend -> row(at(length, mode, executors)
+                                            .and(row -> row.backend().equals(backend)))
                                     .map(row -> row.ranks().get(rank).forward().tokensPerSecond()))
                             .toList(),
                     false));
@@ -129,7 +130,7 @@ final class BackendCharts {
                 lengths.stream().map(String::valueOf).toList(),
                 series(
                         lengths,
-                        each -> row -> row.length() == each && row.mode().equals(mode) && row.executors() == executors,
+                        each -> at(each, mode, executors),
                         row -> Estimate.of(List.of(row.bytes() / (double) (1 << 20)))));
     }
 
@@ -146,7 +147,7 @@ final class BackendCharts {
                 lengths.stream().map(String::valueOf).toList(),
                 series(
                         lengths,
-                        each -> row -> row.length() == each && row.mode().equals(mode) && row.executors() == executors,
+                        each -> at(each, mode, executors),
                         row -> row.step().tokensPerSecond()));
     }
 
@@ -155,10 +156,8 @@ final class BackendCharts {
         if (worlds.size() < 2) {
             return null;
         }
-        List<Series> series = new ArrayList<>(series(
-                worlds,
-                each -> row -> row.executors() == each && row.mode().equals(mode) && row.length() == length,
-                row -> row.step().tokensPerSecond()));
+        List<Series> series = new ArrayList<>(
+                series(worlds, each -> at(length, mode, each), row -> row.step().tokensPerSecond()));
         double least = series.stream()
                 .flatMap(one -> one.values().get(0).stream())
                 .mapToDouble(Estimate::mean)

@@ -1,6 +1,5 @@
 package dev.kindling.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -14,7 +13,7 @@ public final class BackendJson {
 
     private BackendJson() {}
 
-    public static String format(BackendReport report) {
+    public static ObjectNode of(BackendReport report) {
         ObjectNode root = JSON.createObjectNode();
         BackendReport.About about = report.about();
         root.put("title", about.title()).put("created", about.created());
@@ -29,11 +28,7 @@ public final class BackendJson {
         root.put("config", about.config());
         ArrayNode rows = root.putArray("results");
         report.rows().forEach(row -> write(row, rows.addObject()));
-        try {
-            return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(root) + "\n";
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("text and numbers can always be written", e);
-        }
+        return root;
     }
 
     private static void write(Row row, ObjectNode node) {

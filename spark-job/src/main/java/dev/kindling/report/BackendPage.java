@@ -1,5 +1,6 @@
 package dev.kindling.report;
 
+import static dev.kindling.report.BackendTable.number;
 import static dev.kindling.report.LineChart.escape;
 
 import dev.kindling.report.BackendReport.RankRow;
@@ -281,9 +282,5 @@ public final class BackendPage {
 
     private static String interval(Estimate estimate, String format) {
         return BackendTable.interval(estimate, format).replace(" ±", " ± ");
-    }
-
-    private static String number(String format, double value) {
-        return String.format(Locale.ROOT, format, value);
     }
 }

@@ -49,8 +49,8 @@ public record RunSummary(
         }
     }
 
-    /** The text of the file. */
-    String toJson() throws JsonProcessingException {
+    /** The content of the file. */
+    ObjectNode toJson() {
         ObjectNode node = JSON.createObjectNode();
         node.put("steps", steps);
         trainLoss.ifPresent(loss -> node.put("train_loss", loss));
@@ -63,6 +63,6 @@ public record RunSummary(
         stragglers.slowest().ifPresent(slowest -> node.put("straggler", slowest));
         paddingSaved.ifPresent(share -> node.put("padding_saved", share));
         new TreeMap<>(ran).forEach(node::put);
-        return JSON.writerWithDefaultPrettyPrinter().writeValueAsString(node) + "\n";
+        return node;
     }
 }

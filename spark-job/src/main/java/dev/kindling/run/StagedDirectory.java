@@ -1,5 +1,6 @@
 package dev.kindling.run;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.kindling.config.ConfigException;
 import dev.kindling.data.StoreException;
 import dev.kindling.storage.Storage;
@@ -118,6 +119,11 @@ public final class StagedDirectory implements AutoCloseable {
     /** Writes one of the results. */
     public void write(String name, String text) throws IOException {
         storage.write(path(name), text);
+    }
+
+    /** Writes one of the results as JSON for people and programs. */
+    public void write(String name, JsonNode content) throws IOException {
+        storage.write(path(name), content);
     }
 
     /** Deletes an intermediate file or folder. */

@@ -1,5 +1,6 @@
 package dev.kindling.storage;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -220,6 +221,11 @@ public final class Storage {
 
     public void write(Path path, String text) throws IOException {
         write(path, out -> out.write(text.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    /** Writes {@code path} as JSON for people and programs. */
+    public void write(Path path, JsonNode content) throws IOException {
+        write(path, content.toPrettyString() + "\n");
     }
 
     public String read(Path path) throws IOException {

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.report.BackendReport.Row;
 import dev.kindling.report.CategoryChart.Look;
 import dev.kindling.report.RankMeasurement.Case;
@@ -70,7 +69,7 @@ class BackendReportTest {
         BackendReport report = withEnergy(2.0, 1.0);
         assertThat(report.rows().get(0).joulesPerThousandTokens().orElseThrow()).isEqualTo(1.25, within(1e-12));
         assertThat(BackendTable.format(report)).contains("J/1k tok", "1.25");
-        JsonNode rows = new JsonMapper().readTree(BackendJson.format(report)).get("results");
+        JsonNode rows = BackendJson.of(report).get("results");
         assertThat(rows.get(0).get("joules_per_thousand_tokens").asDouble()).isEqualTo(1.25, within(1e-12));
         assertThat(rows.get(0)
                         .get("ranks")
@@ -85,10 +84,7 @@ class BackendReportTest {
     void energyOfWhichARankKnowsNothingIsLeftOut() throws Exception {
         BackendReport report = withEnergy(2.0, null);
         assertThat(report.rows().get(0).joulesPerThousandTokens()).isEmpty();
-        JsonNode row = new JsonMapper()
-                .readTree(BackendJson.format(report))
-                .get("results")
-                .get(0);
+        JsonNode row = BackendJson.of(report).get("results").get(0);
         assertThat(row.has("joules_per_thousand_tokens")).isFalse();
         assertThat(row.get("ranks").get(1).has("joules_per_thousand_tokens")).isFalse();
     }
@@ -139,7 +135,8 @@ class BackendReportTest {
         BackendReport report = report(1e9, 2.01);
         assertThat(BackendTable.format(report))
                 .contains("efficient  eager     cannot run: needs <CUDA> & more", "DISAGREES", "2.30x");
-        assertThat(BackendJson.format(report)).contains("\"refusal\" : \"needs <CUDA> & more\"", "\"holds\" : false");
+        assertThat(BackendJson.of(report).toPrettyString())
+                .contains("\"refusal\" : \"needs <CUDA> & more\"", "\"holds\" : false");
         assertThat(BackendPage.format(report))
                 .contains("needs &lt;CUDA&gt; &amp; more", "DISAGREE")
                 .doesNotContain("<CUDA>");
@@ -156,7 +153,7 @@ class BackendReportTest {
         List<Supplier<String>> texts = List.of(
                 () -> BackendPage.format(report),
                 () -> BackendTable.format(report),
-                () -> BackendJson.format(report),
+                () -> BackendJson.of(report).toPrettyString(),
                 chart::toSvg);
         Locale own = Locale.getDefault();
         try {

@@ -14,10 +14,6 @@ public final class PathException extends RuntimeException {
         super(message);
     }
 
-    public PathException(String message, Throwable cause) {
-        super(message, cause);
-    }
-
     /** With a message made of {@code format}. */
     @FormatMethod
     public PathException(String format, Object... args) {

@@ -42,21 +42,6 @@ class StandaloneClusterIT {
         cluster.close();
     }
 
-    @Test
-    void plainSparkSubmitTrainsOnTwoWorkers() throws Exception {
-        Path run = folder.resolve("run");
-        cluster.assertEndsWell(
-                "driver", cluster.train("driver", run, corpus, List.of(), "--set", "train.max_steps=13"));
-        assertThat(cluster.out("driver")).content().contains("--- a sample ---", "on 2 executor(s)");
-        assertThat(run.resolve("metrics.jsonl")).content().hasLineCount(13);
-        assertThat(CommandRuns.weights(run, 13)).hasSizeGreaterThan(10_000);
-        for (String worker : List.of("worker-1", "worker-2")) {
-            try (Stream<Path> applications = Files.list(folder.resolve(worker))) {
-                assertThat(applications).as("applications on " + worker).hasSize(1);
-            }
-        }
-    }
-
     /**
      * With reduction by a tree the weights do not depend on how many ranks trained, and so not on the fault. The training
      * has no end of its own: it goes on until the third worker's executor has come, however long that takes. Then its driver
@@ -67,6 +52,11 @@ class StandaloneClusterIT {
         Path run = folder.resolve("run");
         Process driver = train("driver", run, 2, 1_000_000);
         CommandRuns.awaitCheckpoint(run, 40);
+        for (String worker : List.of("worker-1", "worker-2")) {
+            try (Stream<Path> applications = Files.list(folder.resolve(worker))) {
+                assertThat(applications).as("applications on " + worker).hasSize(1);
+            }
+        }
         firstWorker.destroyForcibly();
         Path said = cluster.err("driver");
         awaitText(said, "going on with 1 of 2 executors from step ");
@@ -82,6 +72,7 @@ class StandaloneClusterIT {
 
         int steps = told + 60;
         cluster.assertEndsWell("resumed", train("resumed", run, 2, steps, "--resume"));
+        assertThat(cluster.out("resumed")).content().contains("--- a sample ---", "on 2 executor(s)");
         assertThat(savedByExecutors("resumed").orElse(committed)).isGreaterThanOrEqualTo(told);
         Path undisturbed = folder.resolve("undisturbed");
         cluster.assertEndsWell("again", train("again", undisturbed, 1, steps));

@@ -30,6 +30,17 @@ public record AttentionShape(
         ADDITIVE
     }
 
+    /**
+     * Self-attention of heads of one width, without a mask.
+     *
+     * @param length T; the longest when packed
+     */
+    public static AttentionShape self(
+            int batch, int heads, int length, int headDim, DType dtype, boolean causal, float dropout, boolean packed) {
+        return new AttentionShape(
+                batch, heads, length, length, headDim, headDim, dtype, causal, MaskKind.NONE, dropout, packed);
+    }
+
     @Override
     public String toString() {
         return String.format(

@@ -105,16 +105,13 @@ abstract class GptFixture {
     /** The backends that can run the test model's attention on this device. */
     List<Kind> usable(BatchShape shape, float dropout) {
         Sdpa sdpa = new Sdpa(device, arena, EnumSet.allOf(Kind.class));
-        AttentionShape attention = new AttentionShape(
+        AttentionShape attention = AttentionShape.self(
                 shape.packed() ? shape.packedSequences() : shape.batch(),
                 2,
                 shape.length(),
-                shape.length(),
-                32,
                 32,
                 device.activationType(),
                 true,
-                AttentionShape.MaskKind.NONE,
                 dropout,
                 shape.packed());
         return Stream.of(Kind.values())

@@ -144,17 +144,13 @@ final class BackendComparison {
 
     private AttentionShape shape(TrainConfig config) {
         ModelSection model = config.model();
-        int headDim = model.nEmbd() / model.nHead();
-        return new AttentionShape(
+        return AttentionShape.self(
                 config.train().microBatch(),
                 model.nHead(),
                 model.blockSize(),
-                model.blockSize(),
-                headDim,
-                headDim,
+                model.nEmbd() / model.nHead(),
                 device.activationType(),
                 true,
-                AttentionShape.MaskKind.NONE,
                 (float) model.dropout(),
                 false);
     }

@@ -113,16 +113,13 @@ final class LoadedScorer implements ExecutorModels.DeviceModel {
                 ? Math.multiplyExact(batch, block)
                 : sequencesOnGpu(scoring, block);
         int sequences = Math.max(WindowBatch.leastSequences(batch), expected);
-        AttentionShape packed = new AttentionShape(
+        AttentionShape packed = AttentionShape.self(
                 sequences,
                 config.heads(),
                 block,
-                block,
-                config.headDim(),
                 config.headDim(),
                 model.device().activationType(),
                 true,
-                AttentionShape.MaskKind.NONE,
                 0,
                 true);
         boolean flash = scoring.attention().kinds().contains(Kind.FLASH)

@@ -181,16 +181,13 @@ final class AttentionJob implements Job<AttentionOptions> {
     }
 
     private static AttentionShape shape(Problem problem) {
-        return new AttentionShape(
+        return AttentionShape.self(
                 problem.batch(),
                 problem.heads(),
                 problem.length(),
-                problem.length(),
-                problem.headDim(),
                 problem.headDim(),
                 problem.dtype(),
                 problem.causal(),
-                AttentionShape.MaskKind.NONE,
                 problem.dropout(),
                 false);
     }

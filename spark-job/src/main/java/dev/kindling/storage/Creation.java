@@ -24,11 +24,7 @@ final class Creation {
         this.store = store;
     }
 
-    /**
-     * Creates a file; returns false, and changes nothing, if it exists. Of several writers at once, one succeeds.
-     *
-     * @param text different for each writer
-     */
+    /** See {@link Storage#writeNew}. */
     boolean writeNew(Path path, String text) throws IOException {
         byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
         try {
@@ -72,10 +68,7 @@ final class Creation {
         }
     }
 
-    /**
-     * Creates a directory and its parents; returns false if it exists. Of several at once, one succeeds on a local
-     * disk.
-     */
+    /** See {@link Storage#makeNew}. */
     boolean makeNew(Path directory) throws IOException {
         if (!storage.isLocal()) {
             return !storage.files().exists(directory) && storage.files().mkdirs(directory);

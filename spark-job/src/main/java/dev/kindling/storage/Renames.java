@@ -30,10 +30,7 @@ final class Renames {
         this.retry = retry;
     }
 
-    /**
-     * Renames a directory to a name that does not exist; returns false, and changes nothing, if it does. Of several at
-     * once, one succeeds.
-     */
+    /** See {@link Storage#publish}. */
     boolean publish(Path from, Path to) throws IOException {
         if (storage.isLocal()) { // a rename of Hadoop's would copy into a directory that is there
             try {

@@ -42,10 +42,13 @@ final class PlanJob implements Job<PlanOptions> {
 
     @Override
     public void run(PlanOptions options) throws IOException {
-        TrainConfig config = TrainingSettings.resolve(options.config(), options.overrides(), Storage.settings());
-        TrainingSettings.requireEnoughMicroBatches(config);
-        DeviceChoice choice = config.cluster().device();
+        TrainConfig here = TrainingSettings.resolve(options.config(), options.overrides(), Storage.settings());
+        DeviceChoice choice = here.cluster().device();
         boolean cuda = options.deviceMemory().isPresent() ? choice != DeviceChoice.CPU : DriverDevice.isCuda(choice);
+        TrainConfig config = cuda // on a GPU that need not be of this host
+                ? TrainingSettings.resolveForGpus(options.config(), options.overrides(), Storage.settings())
+                : here;
+        TrainingSettings.requireEnoughMicroBatches(config);
         Optional<Available> asked = options.deviceMemory().map(size -> asked(size, cuda));
         if (!cuda && config.train().precision() == PrecisionChoice.FP8) {
             throw new ConfigException(

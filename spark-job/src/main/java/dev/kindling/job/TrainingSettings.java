@@ -31,6 +31,13 @@ public final class TrainingSettings {
         return DriverDevice.gpus(cpu.cluster().device()) == 0 ? cpu : forGpus(source, overrides);
     }
 
+    /** The same for GPUs, whether this host has some or not. */
+    static TrainConfig resolveForGpus(Optional<String> location, ConfigOverrides overrides, Configuration hadoop)
+            throws IOException {
+        ConfigSource source = new ConfigSource(hadoop, DriverDevice.defaultsForGpus());
+        return location.isPresent() ? source.load(location.get(), overrides) : forGpus(source, overrides);
+    }
+
     /** The GPU configuration, with micro-batches small enough that every executor has one. */
     private static TrainConfig forGpus(ConfigSource source, ConfigOverrides overrides) {
         TrainConfig config = source.builtIn("shakespeare-char", overrides);

@@ -41,9 +41,12 @@ public final class DriverDevice {
 
     /** The defaults of a configuration here: with GPUs an executor for each of this host. */
     public static TrainConfig defaults() {
-        int gpus = gpus(DeviceChoice.AUTO);
-        return gpus == 0
-                ? TrainConfig.defaults()
-                : TrainConfig.defaults().withCluster(cluster -> cluster.withExecutors(gpus));
+        return gpus(DeviceChoice.AUTO) == 0 ? TrainConfig.defaults() : defaultsForGpus();
+    }
+
+    /** Those with GPUs, of which a host without one is taken to have one. */
+    public static TrainConfig defaultsForGpus() {
+        int gpus = Math.max(1, gpus(DeviceChoice.AUTO));
+        return TrainConfig.defaults().withCluster(cluster -> cluster.withExecutors(gpus));
     }
 }

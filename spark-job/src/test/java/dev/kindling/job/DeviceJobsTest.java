@@ -156,6 +156,16 @@ class DeviceJobsTest {
     }
 
     @Test
+    void planForAGpuNeedsNoneHere() throws IOException {
+        assumeThat(DriverDevice.gpus(DeviceChoice.AUTO)).isZero();
+        for (Optional<String> config : List.of(Optional.of("shakespeare-char"), Optional.<String>empty())) {
+            bytes.reset();
+            new PlanJob(out).run(new PlanOptions(config, Optional.of("80g"), ConfigOverrides.NONE));
+            assertThat(bytes.toString(StandardCharsets.UTF_8)).isEqualTo(plan());
+        }
+    }
+
+    @Test
     void planRefusesWhatTrainWouldRefuse() {
         assertThatThrownBy(() -> plan("cluster.executors=3"))
                 .isInstanceOf(ConfigException.class)

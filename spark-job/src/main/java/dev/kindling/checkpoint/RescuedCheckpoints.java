@@ -2,7 +2,6 @@ package dev.kindling.checkpoint;
 
 import dev.kindling.storage.Storage;
 import java.io.IOException;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -24,20 +23,14 @@ import org.slf4j.LoggerFactory;
  * Checkpoints that ranks have written by themselves since their driver was gone: {@code
  * checkpoints/.rescued-step-0000257-rank-0/}, whole if it holds {@code state.json}; where a state is divided over the ranks,
  * one of each rank. They are no checkpoints until a driver that owns the run commits them, so there never are two writers of
- * those. Beside them stand, for as long as ranks are at it, the empty folders by which they say so, {@code
- * .rescuing-rank-0/}, and tell each other what they hold, {@code .rescuing-step-0000257-rank-0/}.
+ * those. Beside them stand, for as long as ranks are at it, the files of {@link SavingRanks} and the empty folders by which
+ * they tell each other what they hold, {@code .rescuing-step-0000257-rank-0/}.
  */
 public final class RescuedCheckpoints {
     private static final Logger LOG = LoggerFactory.getLogger(RescuedCheckpoints.class);
     private static final String RESCUED = ".rescued-";
-    private static final String RESCUING = ".rescuing-";
+    static final String RESCUING = ".rescuing-";
     private static final Pattern NAME = Pattern.compile("\\.rescu(?:ed|ing)-step-(\\d+)-rank-(\\d+)");
-    private static final long POLL_MILLIS = 100;
-    /**
-     * How long ranks that save what they hold may get no further, before training goes on without it. More than they take to
-     * end their step, or to hear of each other.
-     */
-    private static final Duration PATIENCE = Duration.ofSeconds(8);
 
     /** Whether the training that writes still owns the run. */
     public interface Ownership {
@@ -63,7 +56,8 @@ public final class RescuedCheckpoints {
 
     /** Whether a directory of the store is one of these. */
     static boolean isOne(Path directory) {
-        return directory.getName().startsWith(RESCUED) || directory.getName().startsWith(RESCUING);
+        return Stream.of(RESCUED, RESCUING, SavingRanks.PROBE)
+                .anyMatch(prefix -> directory.getName().startsWith(prefix));
     }
 
     private Path path(String prefix, long step, int rank) {
@@ -72,18 +66,9 @@ public final class RescuedCheckpoints {
                 String.format(Locale.ROOT, "%sstep-%07d-rank-%d", prefix, step, rank));
     }
 
-    private Path begun(int rank) {
-        return new Path(store.committed(0).getParent(), RESCUING + "rank-" + rank);
-    }
-
-    /** Tells drivers that a rank may have something to save. */
-    public void begin(int rank) throws IOException {
-        storage.files().mkdirs(begun(rank));
-    }
-
-    /** The rank that has begun is done, whatever it did. */
-    public void end(int rank) throws IOException {
-        storage.files().delete(begun(rank), true);
+    /** The ranks that are at it. */
+    public SavingRanks ranks() {
+        return new SavingRanks(storage, store.committed(0).getParent());
     }
 
     /** Tells the other ranks that this one holds a step; 0 for none. */
@@ -218,39 +203,18 @@ public final class RescuedCheckpoints {
         return whole;
     }
 
-    /** Waits until no rank is at it any more, or none has got any further for a while. */
-    public void await() throws IOException {
-        Map<String, Long> before = Map.of();
-        long moved = System.nanoTime();
-        Map<String, Long> now = unfinished();
-        while (!now.isEmpty() && System.nanoTime() - moved < PATIENCE.toNanos()) {
-            if (!now.equals(before)) {
-                moved = System.nanoTime();
-                before = now;
-            }
-            try {
-                Thread.sleep(POLL_MILLIS);
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                return;
-            }
-            now = unfinished();
-        }
-    }
-
-    /** The length of all files of what is being written, and what is announced. */
-    private Map<String, Long> unfinished() throws IOException {
-        Map<String, Long> lengths = new HashMap<>();
-        for (Path path : all(RESCUING)) {
-            lengths.put(path.getName(), 0L);
-        }
-        for (Path path : all(RESCUED)) {
-            if (!lengths.isEmpty() && !store.isCommitted(path)) {
-                lengths.put(
-                        path.getName(), storage.files().getContentSummary(path).getLength());
+    /**
+     * Deletes what ranks have left that were killed while they were at it: they would be taken for ranks that hold something.
+     * For the owner of the run, after
+     * {@link SavingRanks#await}.
+     */
+    public void sweep() throws IOException {
+        for (FileStatus status : store.statuses()) {
+            Path path = status.getPath();
+            if (isOne(path) && !store.isCommitted(path)) {
+                storage.deleteAtOnce(path);
             }
         }
-        return lengths;
     }
 
     private List<Path> all(String prefix) throws IOException {

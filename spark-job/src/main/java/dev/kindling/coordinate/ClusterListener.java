@@ -3,6 +3,7 @@ package dev.kindling.coordinate;
 import java.util.HashSet;
 import java.util.Properties;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.apache.spark.scheduler.SparkListener;
 import org.apache.spark.scheduler.SparkListenerExecutorRemoved;
@@ -18,10 +19,13 @@ final class ClusterListener extends SparkListener {
     static final String GENERATION = "spark.kindling.generation";
 
     private final Supplier<GenerationState> open;
+    private final Consumer<String> lost;
     private final Set<Integer> stages = new HashSet<>();
 
-    ClusterListener(Supplier<GenerationState> open) {
+    /** @param lost told of each executor that is gone */
+    ClusterListener(Supplier<GenerationState> open, Consumer<String> lost) {
         this.open = open;
+        this.lost = lost;
     }
 
     @Override
@@ -55,6 +59,7 @@ final class ClusterListener extends SparkListener {
 
     @Override
     public void onExecutorRemoved(SparkListenerExecutorRemoved removed) {
+        lost.accept(removed.executorId());
         GenerationState state = open.get();
         if (state != null) {
             state.executorLost(removed.executorId(), removed.reason());

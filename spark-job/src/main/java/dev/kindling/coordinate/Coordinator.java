@@ -11,6 +11,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -18,6 +20,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.hadoop.util.ShutdownHookManager;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.scheduler.SparkListener;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The driver's side of the control plane: one open generation at a time, whose ranks it hears, watches and stops.
@@ -25,8 +29,17 @@ import org.apache.spark.scheduler.SparkListener;
  * blocks; the {@link TopicHandlers} have a thread of their own.
  */
 public final class Coordinator implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Coordinator.class);
     /** Reports that wait for their handler, some 100 MB; more come when there are fewer. */
     private static final int MOST_WAITING = 50_000;
+    /** Of the shutdown hook, before those of Spark, which end the executors. */
+    private static final int HOOK_PRIORITY = 500;
+    /** How long the process's end waits for executors at most; the cluster may kill it earlier. */
+    private static final long HOOK_SECONDS = 120;
+    /** How long it takes a process that holds something to ask the driver for news. */
+    private static final long ASK_MILLIS = 1_500;
+
+    private static final long POLL_MILLIS = 20;
 
     private record RequestId(int generation, int rank, long id) {}
 
@@ -43,12 +56,17 @@ public final class Coordinator implements AutoCloseable {
     private volatile GenerationState open;
     private volatile Handling handling;
     private final AtomicInteger waiting = new AtomicInteger();
+    /** Whether an executor, by its id, is still saving what it holds before the driver's process ends. */
+    private final Map<String, Boolean> saving = new ConcurrentHashMap<>();
+
+    private final CountDownLatch saved = new CountDownLatch(1);
+    private final Runnable onShutdown = this::awaitSaving;
 
     /** Registers with the endpoint that ranks ask; one Coordinator may be open per driver. */
     public Coordinator(JavaSparkContext sc, TopicHandlers handlers) {
         this.sc = sc;
         this.handlers = handlers;
-        this.listener = new ClusterListener(() -> open);
+        this.listener = new ClusterListener(() -> open, executor -> saving.replace(executor, false));
         this.handlersThread = Executors.newSingleThreadExecutor(task -> {
             Thread thread = new Thread(task, "kindling-topic-handlers");
             thread.setDaemon(true);
@@ -56,6 +74,43 @@ public final class Coordinator implements AutoCloseable {
         });
         sc.sc().addSparkListener(listener);
         CoordinatorEndpoint.connect(this);
+        ShutdownHookManager.get().addShutdownHook(onShutdown, HOOK_PRIORITY, HOOK_SECONDS, TimeUnit.SECONDS);
+    }
+
+    /** Has all executors save what they hold at once, and waits for them: Spark would end them in the middle of a step. */
+    private void awaitSaving() {
+        long began = System.nanoTime();
+        try {
+            while (mayStillSave(Watchdog.millisSince(began))) {
+                Thread.sleep(POLL_MILLIS);
+            }
+        } catch (InterruptedException e) { // it has taken too long
+            Thread.currentThread().interrupt();
+        } finally {
+            saved.countDown();
+        }
+    }
+
+    private boolean mayStillSave(long millis) {
+        GenerationState current = open;
+        return saving.containsValue(true)
+                || (current != null && current.someBeat())
+                || (saving.isEmpty() && millis < ASK_MILLIS);
+    }
+
+    /** Whether the driver's process is about to end. If so, returns when the executors have saved what they hold. */
+    boolean isEnding() {
+        if (!ShutdownHookManager.get().isShutdownInProgress()) {
+            return false;
+        }
+        try {
+            if (!saved.await(HOOK_SECONDS, TimeUnit.SECONDS)) {
+                LOG.warn("the executors have not saved what they hold within {} s", HOOK_SECONDS);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        return true;
     }
 
     void open(GenerationState next) {
@@ -85,6 +140,10 @@ public final class Coordinator implements AutoCloseable {
         if (message instanceof RankMessage.Retains question) {
             return retains(question);
         }
+        if (message instanceof RankMessage.Saves saves) {
+            saving.put(saves.executor(), !saves.done());
+            return new DriverReply.Ok();
+        }
         GenerationState current = open;
         if (current == null) {
             return new DriverReply.Stop("no generation is running");
@@ -93,7 +152,9 @@ public final class Coordinator implements AutoCloseable {
         if (!(reply instanceof DriverReply.Ok)) {
             return reply;
         }
-        if (message instanceof RankMessage.Request request) {
+        if (message instanceof RankMessage.Heartbeat) {
+            return unlessEnding();
+        } else if (message instanceof RankMessage.Request request) {
             handlersThread.execute(() -> handle(current, request));
         } else if (message instanceof RankMessage.Reports reports) {
             return queue(current, reports);
@@ -107,6 +168,10 @@ public final class Coordinator implements AutoCloseable {
         if (!question.job().equals(job)) {
             return new DriverReply.Stop("another job runs");
         }
+        return unlessEnding();
+    }
+
+    private static DriverReply unlessEnding() {
         return ShutdownHookManager.get().isShutdownInProgress() ? new DriverReply.Ending() : new DriverReply.Ok();
     }
 
@@ -193,6 +258,9 @@ public final class Coordinator implements AutoCloseable {
 
     @Override
     public void close() {
+        if (!isEnding()) {
+            ShutdownHookManager.get().removeShutdownHook(onShutdown);
+        }
         shut("the job is over");
         CoordinatorEndpoint.disconnect(this);
         sc.sc().removeSparkListener(listener);

@@ -9,6 +9,8 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.apache.hadoop.util.ShutdownHookManager;
 import org.apache.spark.SparkEnv;
@@ -18,7 +20,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The process that ranks run in, one after another. Spark ends it at once when its driver is gone; it then first has its rank
- * leave, and what that has kept saves itself: {@link JobPlace.Kept#orphaned}.
+ * leave, and what that has kept saves itself: {@link JobPlace.Kept#orphaned}. A driver that is told to end has all of them do
+ * so while it waits, since Spark would end them one after the other, and in the middle of a step.
  */
 public final class ExecutorProcess {
     private static final Logger LOG = LoggerFactory.getLogger(ExecutorProcess.class);
@@ -33,7 +36,11 @@ public final class ExecutorProcess {
     private static final long ANSWER_MILLIS = 1_500;
     private static final long POLL_MILLIS = 50;
 
+    /** Held while what is kept here is saved. */
+    private static final ReentrantLock SAVING = new ReentrantLock();
+
     private static boolean hooked;
+    private static boolean driverEnds;
     private static RankSession running;
     private static JobPlace.Notice notice;
 
@@ -73,34 +80,69 @@ public final class ExecutorProcess {
         notice = given;
     }
 
-    private static void outliveDriver() {
-        RankSession rank;
-        Optional<JobPlace.Notice> others;
-        synchronized (ExecutorProcess.class) {
-            rank = running;
-            others = Optional.ofNullable(notice);
-        }
-        Optional<String> job = rank == null
-                ? CoordinatorEndpoint.retained().job()
-                : Optional.of(rank.place().job());
-        if (job.isEmpty() || !isGone(job.get())) {
+    /** The driver's process is about to end, and waits until this one has saved what it holds. Returns at once. */
+    static synchronized void driverEnds() {
+        if (driverEnds) {
             return;
         }
-        LOG.warn("ended by driver's loss: this executor saves what its rank holds, where nobody else does");
-        others.ifPresent(
-                JobPlace.Notice::begin); // before all that takes time, as the next driver may come at any moment
+        driverEnds = true;
+        Thread thread = new Thread(
+                () -> {
+                    tellDriver(false);
+                    outlive(job -> true);
+                    tellDriver(true);
+                },
+                "kindling-driver-ends");
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    private static void tellDriver(boolean done) {
         try {
+            CoordinatorEndpoint.ask(new RankMessage.Saves(0, 0, SparkEnv.get().executorId(), done));
+        } catch (Exception e) { // gone already
+            LOG.warn("the driver does not hear that this executor saves what its rank holds: {}", e.toString());
+        }
+    }
+
+    private static void outliveDriver() {
+        outlive(ExecutorProcess::isGone);
+    }
+
+    /** Saves what is held of a job whose driver is gone. One at a time: who comes second finds nothing left to save. */
+    private static void outlive(Predicate<String> isGone) {
+        SAVING.lock();
+        try {
+            RankSession rank;
+            JobPlace.Notice others;
+            synchronized (ExecutorProcess.class) {
+                rank = running;
+                others = notice;
+            }
+            Optional<String> job = rank == null
+                    ? CoordinatorEndpoint.retained().job()
+                    : Optional.of(rank.place().job());
+            if (job.isPresent() && isGone.test(job.get())) {
+                save(job.get(), rank, others);
+            }
+        } finally {
+            SAVING.unlock();
+        }
+    }
+
+    private static void save(String job, RankSession rank, JobPlace.Notice others) {
+        LOG.warn("ended by driver's loss: this executor saves what its rank holds, where nobody else does");
+        // Before all that takes time, as the next driver may come at any moment.
+        try (JobPlace.Standing standing = others == null ? null : others.give()) {
             if (rank != null) {
                 leave(rank);
             }
-            JobPlace.Kept kept = CoordinatorEndpoint.retained().take(job.get());
+            JobPlace.Kept kept = CoordinatorEndpoint.retained().take(job);
             if (kept != null) {
                 kept.orphaned();
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-        } finally {
-            others.ifPresent(JobPlace.Notice::end);
         }
     }
 

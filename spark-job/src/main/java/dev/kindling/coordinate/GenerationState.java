@@ -8,7 +8,6 @@ import dev.kindling.coordinate.message.HeapShortage;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.NewestState;
 import dev.kindling.coordinate.message.RankMessage;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -117,11 +116,9 @@ final class GenerationState {
         if (state == null) {
             ranks[join.rank()] = new RankState(peer);
         }
-        if (joined().count() < ranks.length) {
-            return new DriverReply.Waiting();
-        }
-        return new DriverReply.Roster(
-                new ArrayList<>(joined().map(RankState::peer).toList()), reducer);
+        return joined().count() < ranks.length
+                ? new DriverReply.Waiting()
+                : new DriverReply.Roster(joined().map(RankState::peer).toList(), reducer);
     }
 
     private DriverReply begin(RankMessage.Holds holds) {
@@ -224,10 +221,7 @@ final class GenerationState {
             name(unheardOf().orElse(consequence));
         }
         if (cause == null && consequence == null) {
-            FirstCause overdue = watchdog.overdue();
-            if (overdue != null) {
-                name(overdue);
-            }
+            Optional.ofNullable(watchdog.overdue()).ifPresent(this::name);
         }
         return Optional.ofNullable(cause);
     }
@@ -270,8 +264,12 @@ final class GenerationState {
 
     /** Whether a rank has started and not left, and may still do so: a frozen one cannot. */
     synchronized boolean someMayLeave() {
-        return watchdog.launches().keySet().stream().anyMatch(rank -> ranks[rank] == null)
-                || joined().anyMatch(state -> !state.hasLeft() && !watchdog.isSilent(state));
+        return watchdog.launches().keySet().stream().anyMatch(rank -> ranks[rank] == null) || someBeat();
+    }
+
+    /** Whether a rank has joined and not left, and its heart beats. */
+    synchronized boolean someBeat() {
+        return joined().anyMatch(state -> !state.hasLeft() && !watchdog.isSilent(state));
     }
 
     /** The executors whose ranks have started and not left. */

@@ -86,6 +86,7 @@ public final class Generations {
         int attempt = 1;
         int worldSize = slots.await(true);
         while (true) {
+            requireLasting();
             GenerationEnd ended = runOne(new Generation(++number, worldSize, start, attempt), body, progress);
             Generation generation = ended.generation;
             generations.add(generation);
@@ -114,6 +115,13 @@ public final class Generations {
                 worldSize = slots.await(false);
             }
             before = ended;
+        }
+    }
+
+    /** What fails while the driver's process ends fails since it does. */
+    private void requireLasting() {
+        if (coordinator.isEnding()) {
+            throw new FatalJobException("the driver was told to end; go on with --resume");
         }
     }
 
@@ -205,6 +213,7 @@ public final class Generations {
             }
         }
         beginning.end();
+        requireLasting();
         state.stop(failure.describe());
         job.cancel(true);
         awaitLeave(state);

@@ -119,8 +119,11 @@ final class Heartbeat implements AutoCloseable {
         long lastAnswer = System.nanoTime();
         while (!isClosed() && stopReason == null) {
             try {
-                if (CoordinatorEndpoint.ask(message()) instanceof DriverReply.Stop order) {
+                DriverReply reply = CoordinatorEndpoint.ask(message());
+                if (reply instanceof DriverReply.Stop order) {
                     stop(order.reason());
+                } else if (reply instanceof DriverReply.Ending) {
+                    ExecutorProcess.driverEnds();
                 }
                 lastAnswer = System.nanoTime();
                 Thread.sleep(periodMillis(limits, generation.worldSize()));

@@ -17,11 +17,14 @@ public record JobPlace(String job) {
 
     /** Tells the next driver that this process has something to save, before it is known what. */
     public interface Notice {
-        /** The driver of this process is gone. */
-        void begin();
+        /** The driver of this process is gone. The notice stands until it is closed: all is saved that could be. */
+        Standing give();
+    }
 
-        /** All is saved that could be. */
-        void end();
+    /** A notice that has been given. */
+    public interface Standing extends AutoCloseable {
+        @Override
+        void close();
     }
 
     /** What this process gives notice by, from now on. */

@@ -57,6 +57,9 @@ final class Retained {
             Optional<DriverReply> reply = ask(ofJob);
             unanswered = reply.isPresent() ? 0 : unanswered + 1;
             boolean over = reply.filter(DriverReply.Stop.class::isInstance).isPresent();
+            if (reply.filter(DriverReply.Ending.class::isInstance).isPresent()) {
+                ExecutorProcess.driverEnds();
+            }
             if (over || unanswered == MOST_UNANSWERED) {
                 release(turn);
             }

@@ -29,15 +29,15 @@ final class FormerRanks {
      */
     static void await(RunDirectory run, CheckpointStore store, Duration notice) throws IOException {
         RescuedCheckpoints rescued = store.rescued();
-        rescued.await();
-        long age = Math.max(0, System.currentTimeMillis() - run.metricsMillis());
-        if (!OwnedRun.isLeft(run) || age >= notice.toMillis()) {
+        rescued.ranks().await();
+        long recorded = run.metricsStep();
+        if (!OwnedRun.isLeft(run) || isSaved(recorded, store)) {
             return;
         }
+        long age = Math.max(0, rescued.ranks().now() - run.metricsMillis());
         long end = System.nanoTime() + notice.minusMillis(age).toNanos();
-        long recorded = run.metricsStep();
         boolean told = false;
-        while (Math.max(store.newestStep(), rescued.newestStep()) < recorded && System.nanoTime() - end < 0) {
+        while (!isSaved(recorded, store) && System.nanoTime() - end < 0) {
             if (!told) {
                 told = true;
                 String line = String.format(
@@ -54,7 +54,11 @@ final class FormerRanks {
                 Thread.currentThread().interrupt();
                 return;
             }
-            rescued.await();
+            rescued.ranks().await();
         }
+    }
+
+    private static boolean isSaved(long step, CheckpointStore store) throws IOException {
+        return Math.max(store.newestStep(), store.rescued().newestStep()) >= step;
     }
 }

@@ -62,8 +62,9 @@ public final class NewestCheckpoint {
     /** The step of the newest one that is whole, 0 without one, after reading it through; damaged ones are passed over. */
     public long verified() {
         try {
-            store.rescued().await();
+            store.rescued().ranks().await();
             stepWithRescued();
+            store.rescued().sweep();
             CheckpointStore.Recovery recovery = store.latestValid();
             recovery.skipped().forEach(line -> {
                 LOG.warn("{}", line);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.checkpoint.RescuedCheckpoints;
+import dev.kindling.storage.LateDisk;
 import dev.kindling.train.checkpoint.TestCheckpoints;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -19,6 +20,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
 class FormerRanksTest {
@@ -43,8 +46,11 @@ class FormerRanksTest {
         FormerRanks.await(run, store, LONG);
     }
 
-    @Test
-    void aRankThatIsSlowToNoticeIsWaitedFor() throws Exception {
+    @ParameterizedTest
+    @ValueSource(strings = {"file", "late"})
+    void aRankThatIsSlowToNoticeIsWaitedForByWhateverClock(String scheme) throws Exception {
+        run = RunDirectory.at(scheme + ":" + folder, LateDisk.settings());
+        store = run.checkpoints(1);
         store.save(TestCheckpoints.snapshot(10));
         RescuedCheckpoints.Writer rank = new RescuedCheckpoints.Writer("this training", 0, 1);
         CompletableFuture<Void> slow = CompletableFuture.runAsync(
@@ -59,6 +65,20 @@ class FormerRanksTest {
         awaitRanks();
         assertThat(store.rescued().newestStep()).isEqualTo(12);
         slow.get();
+    }
+
+    /** Its step would keep the others from saving theirs when their driver is lost. */
+    @Test
+    void whatARankHasLeftThatWasKilledWhileItSavedIsSwept() throws IOException {
+        store.save(TestCheckpoints.snapshot(10));
+        RescuedCheckpoints.Writer whole = new RescuedCheckpoints.Writer("this training", 0, 2);
+        store.rescued().write(TestCheckpoints.snapshot(12), Map.of(), whole, () -> true);
+        Path checkpoints = folder.resolve("checkpoints");
+        Files.delete(checkpoints.resolve(".rescued-step-0000012-rank-0/state.json"));
+        store.rescued().announce(1, 12);
+        assertThat(run.newest(1).verified()).isEqualTo(10);
+        assertThat(store.rescued().announced(11)).isEmpty();
+        assertThat(checkpoints).isDirectoryNotContaining("glob:**/.resc*");
     }
 
     @Test

@@ -29,7 +29,10 @@ public sealed interface DriverReply {
     /** Stop: the generation is over or has failed. */
     record Stop(String reason) implements DriverReply {}
 
-    /** The driver's process has been told to end in the middle of the job, and takes what executors hold along. */
+    /**
+     * The driver's process has been told to end in the middle of the job, and takes what executors hold along: they save it now,
+     * while the driver waits for {@link RankMessage.Saves}.
+     */
     record Ending() implements DriverReply {}
 
     /** What was asked for is an error of the job itself. */

@@ -21,6 +21,15 @@ public sealed interface RankMessage {
     record Retains(int generation, int rank, String job) implements RankMessage {}
 
     /**
+     * A process has learned from {@link DriverReply.Ending} that the driver's is about to end, and saves what it holds of the
+     * job. Of no generation.
+     *
+     * @param executor Spark's id of it
+     * @param done it has saved it, or has nothing
+     */
+    record Saves(int generation, int rank, String executor, boolean done) implements RankMessage {}
+
+    /**
      * The rank lives.
      *
      * @param step the last one done; -1 before the first

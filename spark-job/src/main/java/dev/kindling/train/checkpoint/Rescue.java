@@ -61,21 +61,8 @@ public record Rescue(
 
     /** Tells a new driver of the run to wait for this rank. */
     @Override
-    public void begin() {
-        try {
-            checkpoints.begin(writer.rank());
-        } catch (IOException | RuntimeException e) {
-            LOG.warn("rank {} could not say that it is about to save its last step", writer.rank(), e);
-        }
-    }
-
-    @Override
-    public void end() {
-        try {
-            checkpoints.end(writer.rank());
-        } catch (IOException | RuntimeException e) {
-            LOG.warn("rank {} could not say that it saves nothing any more", writer.rank(), e);
-        }
+    public JobPlace.Standing give() {
+        return new SavingNotice(checkpoints.ranks(), writer.rank());
     }
 
     /** Writes what this rank holds, if that is to be. */

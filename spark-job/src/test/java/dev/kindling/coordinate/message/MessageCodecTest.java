@@ -32,6 +32,7 @@ class MessageCodecTest {
                 new RankMessage.Join(1, 0, PEER),
                 new RankMessage.Holds(1, 0, new HeldState(40, 2, List.of(0, 1))),
                 new RankMessage.Retains(1, 0, "app-1/train"),
+                new RankMessage.Saves(0, 0, "3", true),
                 new RankMessage.Heartbeat(1, 0, -1, "stage 'a' \u00e9", 1L << 40, true, 7),
                 new RankMessage.Failed(
                         1, 0, new FirstCause(0, "", "no", "at x\n\tat y", true), RankMessage.Failed.Origin.PEER, -1),

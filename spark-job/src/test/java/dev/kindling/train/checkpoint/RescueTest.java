@@ -6,9 +6,11 @@ import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.checkpoint.LoadedTensors;
 import dev.kindling.checkpoint.RescuedCheckpoints;
+import dev.kindling.coordinate.JobPlace;
 import dev.kindling.interop.TensorContent;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -17,8 +19,10 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
+@Timeout(60)
 class RescueTest {
     private static final Map<String, List<Long>> SHAPES = Map.of("wte.weight", List.of(2L, 3L));
 
@@ -105,12 +109,17 @@ class RescueTest {
 
     @Test
     void aRankSaysThatItIsAtItBeforeItKnowsWhatItHolds() throws Exception {
-        Rescue early = rescue(0, 1, true);
-        early.begin();
+        JobPlace.Standing early = rescue(0, 1, true).give();
         assertThat(names()).containsExactly(".rescuing-rank-0");
+        Path alive = run.resolve("checkpoints/.rescuing-rank-0/alive");
+        FileTime longAgo = FileTime.fromMillis(0);
+        Files.setLastModifiedTime(alive, longAgo);
+        while (Files.getLastModifiedTime(alive).equals(longAgo)) { // until it says so again
+            Thread.sleep(10);
+        }
         assertThat(store.rescued().announced(7)).isEmpty();
         rescue(1, true, 7);
-        early.end();
+        early.close();
         assertThat(names()).containsExactly(".rescued-step-0000007-rank-0");
     }
 

@@ -193,7 +193,7 @@ def optimizer(directory):
         state, partial = step_state(lr=3e-4, step=7), torch.full((1024,), float("nan"), device="cuda", dtype=torch.float64)
 
         def norm():
-            norm_mod.launch("global_norm_partial", 1024, 256, partial, g, c_longlong(count))
+            norm_mod.launch("global_norm_partial", 1024, 256, partial, g, c_longlong(count), c_longlong(0))
             norm_mod.launch("global_norm_finish", 1, 256, state, partial, 1024, 1.0, 0.5)
 
         norm()

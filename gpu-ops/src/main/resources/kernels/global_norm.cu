@@ -1,12 +1,13 @@
-// global_norm.cu: gradNorm = gradientScale * sqrt(sum of squares of a flat gradient), and the clip factor.
+// global_norm.cu: gradNorm = gradientScale * sqrt(sum of squares of a gradient), and the clip factor.
 //
-//   partial (gridDim.x) f64, overwritten: each block's sum of squares, in a fixed order
+//   gradient: gridDim.y pieces of count elements, one every `pitch` elements
+//   partial (gridDim.y, gridDim.x) f64, overwritten: each block's sum of squares, in a fixed order
 //   state.gradNorm = norm; state.clipScale = gradientScale * min(1, maxNorm / (norm + 1e-6)); maxNorm <= 0: no clipping
 //   gradientScale multiplies the gradient as it lies in memory (1 / loss scale, 1 / world size of a sum).
 // Float within a thread over a few thousand values, double across threads and blocks: the result depends on the
 // count and on gridDim.x alone.
 // -D  GRADIENT f32 | bf16
-// global_norm_partial  grid (any fixed number, e.g. 1024)  block 256; gradient aligned to 16 bytes
+// global_norm_partial  grid (any fixed number, e.g. 1024; pieces)  block 256; every piece aligned to 16 bytes
 // global_norm_finish   grid 1  block 256
 #include "common.cuh"
 
@@ -26,9 +27,10 @@ __device__ __forceinline__ double blockSumDouble(double x, double *shared) {
 }
 
 extern "C" __global__ void __launch_bounds__(256)
-    global_norm_partial(double *partial, const Gradient *gradient, i64 count) {
+    global_norm_partial(double *partial, const Gradient *gradient, i64 count, i64 pitch) {
     __shared__ double shared[256];
     double total = 0.0;
+    gradient += blockIdx.y * pitch;
     const i64 vectors = count / 4, stride = (i64)gridDim.x * 256;
     i64 i = (i64)blockIdx.x * 256 + threadIdx.x;
     while (i < vectors) { // 16 vectors at a time in float, then into the double
@@ -47,7 +49,7 @@ extern "C" __global__ void __launch_bounds__(256)
         total += (double)(g * g);
     }
     total = blockSumDouble(total, shared);
-    if (threadIdx.x == 0) partial[blockIdx.x] = total;
+    if (threadIdx.x == 0) partial[blockIdx.y * gridDim.x + blockIdx.x] = total;
 }
 
 extern "C" __global__ void __launch_bounds__(256)

@@ -57,17 +57,35 @@ public final class CudaOptimizer {
     /** The address of the partial sums, in the scratch memory. */
     private long partialSquares(Tensor gradients) {
         long partial = context.scratch((long) Double.BYTES * BLOCKS);
-        partialSquares(gradients, partial, BLOCKS);
+        partialSquares(List.of(gradients), partial, BLOCKS);
         return partial;
     }
 
-    private void partialSquares(Tensor gradients, long partial, int blocks) {
-        TensorChecks.dense(gradients);
-        CudaModule module = gradients.dtype() == DType.F32
+    /**
+     * Of pieces of one flat buffer that are equally long and equally far apart, all at once.
+     *
+     * @param blocks of each piece; the partial sums lie one after another from {@code partial} on
+     */
+    private void partialSquares(List<Tensor> pieces, long partial, int blocks) {
+        Tensor first = pieces.get(0);
+        for (Tensor piece : pieces) {
+            TensorChecks.dense(piece);
+            CudaContext.aligned(piece);
+        }
+        CudaModule module = first.dtype() == DType.F32
                 ? context.module("global_norm")
-                : context.module("global_norm", DType.F32, "GRADIENT", gradientType(gradients));
-        context.arguments().add(partial).add(CudaContext.aligned(gradients)).add(gradients.count());
-        context.launch(module.kernel("global_norm_partial"), Grid.of(blocks, 256));
+                : context.module("global_norm", DType.F32, "GRADIENT", gradientType(first));
+        context.arguments()
+                .add(partial)
+                .add(CudaBuffer.address(first))
+                .add(first.count())
+                .add(pitch(pieces));
+        context.launch(module.kernel("global_norm_partial"), new Grid(blocks, pieces.size(), 1, 256, 1, 0));
+    }
+
+    /** The elements from the beginning of one piece to that of the next. */
+    private static long pitch(List<Tensor> pieces) {
+        return pieces.size() < 2 ? 0 : pieces.get(1).offset() - pieces.get(0).offset();
     }
 
     private static String gradientType(Tensor gradients) {
@@ -86,13 +104,30 @@ public final class CudaOptimizer {
                 .toArray();
     }
 
-    /** Partial sums of the squares of a rank's pieces, one after another from {@code partial} on. */
+    /**
+     * Partial sums of the squares of a rank's pieces, one after another from {@code partial} on. Pieces that are alike share
+     * a launch: each has too few blocks to read as fast as the memory is.
+     */
     public void partialSquares(List<Tensor> pieces, int[] blocks, long partial) {
         long at = partial;
-        for (int i = 0; i < blocks.length; i++) {
-            partialSquares(pieces.get(i), at, blocks[i]);
-            at += (long) Double.BYTES * blocks[i];
+        int from = 0;
+        while (from < pieces.size()) {
+            int to = from + 1;
+            while (to < pieces.size() && isNext(pieces.subList(from, to), pieces.get(to))) {
+                to++;
+            }
+            partialSquares(pieces.subList(from, to), at, blocks[from]);
+            at += (long) Double.BYTES * blocks[from] * (to - from);
+            from = to;
         }
+    }
+
+    /** Whether a piece goes on where pieces that are alike end. */
+    private static boolean isNext(List<Tensor> alike, Tensor piece) {
+        Tensor last = alike.get(alike.size() - 1);
+        return piece.buffer() == last.buffer()
+                && piece.count() == last.count()
+                && (alike.size() == 1 || piece.offset() - last.offset() == pitch(alike));
     }
 
     /** Norm and clip scale from {@code blocks} partial sums. */

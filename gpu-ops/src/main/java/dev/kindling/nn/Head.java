@@ -9,11 +9,14 @@ import dev.kindling.nn.parameter.Parameters;
 import dev.kindling.tensor.DType;
 import dev.kindling.tensor.Shape;
 import dev.kindling.tensor.Tensor;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /**
- * The classifier, tied to the token embedding: logits = x wte^T, (rows, Vp), and their cross entropy. The logits of a
- * chunk of rows exist at a time, in memory that the next chunk overwrites; each chunk goes from logits to gradients before
- * the next one begins. With one chunk, they are there from {@link #forward} on.
+ * The classifier, tied to the token embedding: logits = x wte^T, (rows, Vp), and their cross entropy. It works slice by slice
+ * ({@link Activations#HEAD_SLICE} rows), so that the bits of what it computes do not depend on how many rows of logits exist
+ * at a time. If those are all, they are there from {@link #forward} on; else each slice goes from logits to gradients in turn,
+ * and a later one overwrites its logits.
  */
 final class Head {
     private final Ops ops;
@@ -24,18 +27,18 @@ final class Head {
     private final Tensor losses;
     private final int vocabulary;
     private final int rows;
-    private final int chunkRows;
+    private final List<Slice> slices;
     private final Rounded rounded;
 
     /**
-     * What is in FP8 where the classifier is: x, the table, and the gradient of a chunk's logits.
+     * What is in FP8 where the classifier is: x, the table, and the gradient of a slice's logits.
      *
      * @param input (rows, C)
      * @param table (Vp, C)
-     * @param gradient (chunk's rows, Vp)
+     * @param gradient (slice's rows, Vp)
      */
     private record Rounded(Fp8Matrix input, Fp8Matrix table, Fp8Matrix gradient) {
-        /** The gradient of the logits of a chunk of fewer rows, in the same memory. */
+        /** The gradient of the logits of a slice of fewer rows, in the same memory. */
         Fp8Matrix gradient(int rows) {
             Tensor values = gradient.values();
             Tensor transposed = gradient.transposed();
@@ -56,9 +59,11 @@ final class Head {
         dTable = parameters.gradient("wte.weight");
         vocabulary = context.config().vocabulary();
         rows = context.shape().rows();
-        chunkRows = workspace.headRows();
+        slices = slices(rows);
         logits = workspace.tensor(
-                "logits", context.device().activationType(), Shape.of(chunkRows, parameters.paddedVocabulary()));
+                "logits",
+                context.device().activationType(),
+                Shape.of(workspace.headRows(), parameters.paddedVocabulary()));
         losses = workspace.tensor("losses", DType.F32, Shape.of(rows));
         this.targets = targets;
         rounded = context.fp8Head() ? rounded(context) : null;
@@ -78,9 +83,10 @@ final class Head {
                 workspace.tensor("wte.weight in FP8, transposed", DType.E4M3, Shape.of(width, padded)),
                 state.scale(DType.E4M3));
         state.roundEachStep(table, weight);
+        int most = slices.get(0).rows();
         Fp8Matrix gradient = new Fp8Matrix(
-                workspace.tensor("gradient of logits in FP8", DType.E5M2, Shape.of(chunkRows, padded)),
-                workspace.tensor("gradient of logits in FP8, transposed", DType.E5M2, Shape.of(padded, chunkRows)),
+                workspace.tensor("gradient of logits in FP8", DType.E5M2, Shape.of(most, padded)),
+                workspace.tensor("gradient of logits in FP8, transposed", DType.E5M2, Shape.of(padded, most)),
                 state.scale(DType.E5M2));
         return new Rounded(input, weight, gradient);
     }
@@ -91,7 +97,7 @@ final class Head {
     }
 
     private boolean whole() {
-        return chunkRows == rows;
+        return logits.size(0) == rows;
     }
 
     Tensor logits() {
@@ -108,15 +114,13 @@ final class Head {
     /** x (rows, C). */
     void forward(Tensor x) {
         if (whole()) {
-            product(x, 0, logits);
+            slices.forEach(slice -> product(x, slice));
         }
     }
 
     /** Computes the losses; call after {@link #forward}. */
     void evaluate(Tensor x) {
-        for (int from = 0; from < rows; from += chunkRows) {
-            ops.crossEntropy(chunk(x, from));
-        }
+        slices.forEach(slice -> ops.crossEntropy(classified(x, slice)));
     }
 
     /**
@@ -125,53 +129,66 @@ final class Head {
      * @param accumulate whether to add to the table's gradient or to overwrite it
      */
     void backward(Tensor x, Tensor dx, boolean accumulate) {
-        for (int from = 0; from < rows; from += chunkRows) {
-            CrossEntropy chunk = chunk(x, from);
+        for (Slice slice : slices) {
+            CrossEntropy classified = classified(x, slice);
+            boolean onto = accumulate || slice.from() > 0;
             if (rounded != null) {
-                backward(chunk, from, part(dx, from), accumulate || from > 0);
+                backward(classified, slice, dx, onto);
                 continue;
             }
-            ops.crossEntropyWithGradient(chunk);
-            Tensor dLogits = chunk.logits();
-            ops.matmul(Matmul.of(dLogits.transpose(0, 1), part(x, from), dTable, accumulate || from > 0));
-            ops.matmul(Matmul.of(dLogits, table, part(dx, from)));
+            ops.crossEntropyWithGradient(classified);
+            Tensor dLogits = classified.logits();
+            ops.matmul(Matmul.of(dLogits.transpose(0, 1), slice.of(x), dTable, onto));
+            ops.matmul(Matmul.of(dLogits, table, slice.of(dx)));
         }
     }
 
     /** In FP8. */
-    private void backward(CrossEntropy chunk, int from, Tensor dx, boolean accumulate) {
-        int length = length(from);
-        Fp8Matrix x = rounded.input().slice(from, length);
-        Fp8Matrix gradient = rounded.gradient(length);
-        ops.fp8().crossEntropyWithGradient(chunk, gradient);
-        ops.fp8().matmul(new Fp8Matmul(gradient.columns(), x.columns(), dTable, null, accumulate, false));
-        ops.fp8().matmul(new Fp8Matmul(gradient.rows(), rounded.table().columns(), dx, null, false, false));
+    private void backward(CrossEntropy classified, Slice slice, Tensor dx, boolean onto) {
+        Fp8Matrix x = slice.of(rounded.input());
+        Fp8Matrix gradient = rounded.gradient(slice.rows());
+        ops.fp8().crossEntropyWithGradient(classified, gradient);
+        ops.fp8().matmul(new Fp8Matmul(gradient.columns(), x.columns(), dTable, null, onto, false));
+        ops.fp8().matmul(new Fp8Matmul(gradient.rows(), rounded.table().columns(), slice.of(dx), null, false, false));
     }
 
-    /** y = the logits of the rows from {@code from} on. */
-    private void product(Tensor x, int from, Tensor y) {
+    /** The cross entropy of a slice, whose logits are made here unless {@link #forward} has made all. */
+    private CrossEntropy classified(Tensor x, Slice slice) {
+        if (!whole()) {
+            product(x, slice);
+        }
+        return new CrossEntropy(logits(slice), slice.of(targets), vocabulary, slice.of(losses));
+    }
+
+    /** Makes the logits of a slice. */
+    private void product(Tensor x, Slice slice) {
         if (rounded == null) {
-            ops.matmul(Matmul.of(part(x, from), table.transpose(0, 1), y));
+            ops.matmul(Matmul.of(slice.of(x), table.transpose(0, 1), logits(slice)));
             return;
         }
-        Fp8Matrix part = rounded.input().slice(from, length(from));
-        ops.fp8().matmul(new Fp8Matmul(part.rows(), rounded.table().rows(), y, null, false, true));
+        Fp8Matrix part = slice.of(rounded.input());
+        ops.fp8().matmul(new Fp8Matmul(part.rows(), rounded.table().rows(), logits(slice), null, false, true));
     }
 
-    /** The cross entropy of the rows of one chunk, whose logits have been made. */
-    private CrossEntropy chunk(Tensor x, int from) {
-        Tensor own = logits.slice(0, 0, length(from));
-        if (!whole()) {
-            product(x, from, own);
+    private Tensor logits(Slice slice) {
+        return logits.slice(0, slice.from() % logits.size(0), slice.rows());
+    }
+
+    /** Some of the rows. */
+    private record Slice(int from, int rows) {
+        Tensor of(Tensor all) {
+            return all.slice(0, from, rows);
         }
-        return new CrossEntropy(own, part(targets, from), vocabulary, part(losses, from));
+
+        Fp8Matrix of(Fp8Matrix all) {
+            return all.slice(from, rows);
+        }
     }
 
-    private Tensor part(Tensor all, int from) {
-        return all.slice(0, from, length(from));
-    }
-
-    private int length(int from) {
-        return Math.min(chunkRows, rows - from);
+    private static List<Slice> slices(int rows) {
+        return IntStream.rangeClosed(0, (rows - 1) / Activations.HEAD_SLICE)
+                .map(i -> i * Activations.HEAD_SLICE)
+                .mapToObj(from -> new Slice(from, Math.min(Activations.HEAD_SLICE, rows - from)))
+                .toList();
     }
 }

@@ -26,7 +26,7 @@ import java.util.Random;
 /**
  * Memory and speed of a captured training step on the first GPU, bf16, T1024, biases, by what backward computes again; and
  * the squares of the weights after the steps, which are the same bits for each of them. Arguments: layers, heads, width, batch,
- * then any number of RECOMPUTE:HEADROWS:MOMENTS such as {@code none:0:F32} or {@code layer:4096:BF16}, and :FP8 or
+ * then any number of RECOMPUTE:HEADROWS:MOMENTS such as {@code none:0:F32} or {@code layer:8192:BF16}, and :FP8 or
  * :FP8HEAD behind it for training in FP8, or :DROPOUT for dropout 0.2 in bf16.
  */
 public final class MemoryBench {

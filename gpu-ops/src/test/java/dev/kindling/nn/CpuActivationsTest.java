@@ -14,9 +14,4 @@ class CpuActivationsTest extends ActivationsContract {
     double tolerance() {
         return 1e-5;
     }
-
-    @Override
-    boolean chunksAreExact() {
-        return true;
-    }
 }

@@ -97,8 +97,9 @@ public record TrainSection(
 
         @KeyDoc(
                 defaultValue = "auto",
-                allowed = "auto, all, or a multiple of 256",
-                doc = "positions of a micro-batch whose logits are made at a time; auto takes all where they fit")
+                allowed = "auto, all, or a number",
+                doc =
+                        "positions of a micro-batch whose logits exist at a time, rounded up to a multiple of 8192; the same bits; auto takes all where they fit")
         String headChunk,
 
         @KeyDoc(
@@ -119,9 +120,6 @@ public record TrainSection(
                 doc = "initial weights: random ones, or those of a run, a checkpoint or a Hugging Face GPT-2")
         String initFrom)
         implements Serializable {
-
-    /** What auto takes where all positions do not fit: 400 MB of logits with GPT-2's vocabulary in bf16. */
-    public static final int AUTO_HEAD_CHUNK = 4096;
 
     /** What activations and products are computed in; AUTO is bf16 on a GPU and fp32 on the CPU. */
     public enum PrecisionChoice {

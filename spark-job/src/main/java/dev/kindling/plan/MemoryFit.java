@@ -171,7 +171,7 @@ public final class MemoryFit {
 
     /** The way that takes the least memory, whether the configuration allows it or not. */
     private static Activations leanest() {
-        return new Activations(Recompute.LAYER, TrainSection.AUTO_HEAD_CHUNK);
+        return new Activations(Recompute.LAYER, Activations.HEAD_SLICE);
     }
 
     /** The largest micro-batch that fits, of those that divide the global batch and leave one for every rank. */
@@ -232,10 +232,11 @@ public final class MemoryFit {
     }
 
     private String headText() {
-        return activations.headRows() == 0
-                ? String.format(
-                        Locale.ROOT, "logits of all %,d positions", rank.shape().rows())
-                : String.format(Locale.ROOT, "logits of %,d positions at a time", activations.headRows());
+        int rows = rank.shape().rows();
+        int chunk = activations.headRows();
+        return chunk == 0 || chunk >= rows
+                ? String.format(Locale.ROOT, "logits of all %,d positions", rows)
+                : String.format(Locale.ROOT, "logits of %,d positions at a time", chunk);
     }
 
     /** A larger one with each way that computes more again, as far as there is one. */
@@ -243,7 +244,7 @@ public final class MemoryFit {
         List<String> texts = new ArrayList<>();
         int before = 0;
         for (Recompute recompute : Recompute.values()) {
-            int batch = largest(rank, new Activations(recompute, TrainSection.AUTO_HEAD_CHUNK))
+            int batch = largest(rank, new Activations(recompute, Activations.HEAD_SLICE))
                     .orElse(0);
             if (batch > before) {
                 texts.add(batch + " with train.recompute " + EnumText.of(recompute));

@@ -38,7 +38,7 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
                 gradientBytes(rank, count) + olderSums(rank, count) + residuals(rank, count, own),
                 2L * rank.config().train().moments().dtype().bytes() * own,
                 activationBytes(rank, activations.recompute()),
-                headRows * paddedVocabulary(rank) * bytes + losses(rank) + fp8HeadBytes(rank, headRows),
+                headRows * paddedVocabulary(rank) * bytes + losses(rank) + fp8HeadBytes(rank),
                 workspaceBytes(rank));
     }
 
@@ -133,11 +133,12 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         return rows * width * (keptChannels + inputs + gradients) + 2 * 12 * width * width * model.layers();
     }
 
-    /** The classifier's in FP8, both ways: table and gradient of logits; and its input, transposed. */
-    private static long fp8HeadBytes(PlannedRank rank, long headRows) {
+    /** The classifier's in FP8, both ways: table and gradient of a slice of logits; and its input, transposed. */
+    private static long fp8HeadBytes(PlannedRank rank) {
         long padded = paddedVocabulary(rank);
         long width = rank.model().width();
-        return rank.fp8Head() ? 2 * padded * (width + headRows) + rank.shape().rows() * width : 0;
+        long rows = rank.shape().rows();
+        return rank.fp8Head() ? 2 * padded * (width + Math.min(rows, Activations.HEAD_SLICE)) + rows * width : 0;
     }
 
     private static boolean dropout(GptConfig model) {

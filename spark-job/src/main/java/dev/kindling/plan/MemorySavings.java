@@ -51,8 +51,8 @@ record MemorySavings(PlannedRank rank, Activations now, Optional<String> raise) 
             }
         }
         if (now.headRows() == 0) {
-            Activations way = new Activations(now.recompute(), TrainSection.AUTO_HEAD_CHUNK);
-            add("set train.head_chunk to " + TrainSection.AUTO_HEAD_CHUNK, saved(rank, way), missing, ways);
+            Activations way = new Activations(now.recompute(), Activations.HEAD_SLICE);
+            add("set train.head_chunk to " + Activations.HEAD_SLICE, saved(rank, way), missing, ways);
         }
     }
 

@@ -31,8 +31,8 @@ public final class LossChart {
 
     private static final double BOUND = 0.5;
 
-    private static final Map<String, String> COLORS =
-            new TreeMap<>(Map.of("bf16", "#222222", "bf16+chunks", "#999999", "fp8", "#0072b2", "fp8+head", "#d55e00"));
+    private static final Map<String, String> COLORS = new TreeMap<>(
+            Map.of("bf16", "#222222", "bf16+efficient", "#999999", "fp8", "#0072b2", "fp8+head", "#d55e00"));
 
     private LossChart() {}
 

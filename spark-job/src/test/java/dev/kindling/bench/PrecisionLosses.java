@@ -33,7 +33,7 @@ import java.util.stream.DoubleStream;
  * Losses of the same training in several precisions, for {@link LossChart}. Arguments: {@code char} (6 layers, width 384, B64
  * T256, dropout 0.2) or {@code gpt2} (124M, T1024, no dropout), a file of UTF-8 text, steps, the batch, seeds separated by
  * commas, a CSV file that lines are added to, then precisions, of which {@code fp8+head} has the classifier in FP8, too, and
- * {@code bf16+chunks} is bf16 with the classifier's sums in another order: how far two runs part by rounding alone.
+ * {@code bf16+efficient} is bf16 with the attention of another backend: how far two runs part by rounding alone.
  *
  * <p>A line: model, batch, seed, precision; the mean loss after the steps, without dropout and in bf16, over the text that was
  * trained on, and over the last tenth of the text, which was not; then the loss of each step, as it was trained.
@@ -41,7 +41,6 @@ import java.util.stream.DoubleStream;
 public final class PrecisionLosses {
     private static final int BATCHES = 20;
     private static final int LAST = 50;
-    private static final int CHUNK_ROWS = 1024;
 
     private final TrainConfig config;
     private final int vocabulary;
@@ -92,7 +91,7 @@ public final class PrecisionLosses {
         TrainConfig config = this.config.with(Overrides.set(
                 "train.precision=" + words.get(0),
                 "train.fp8_head=" + words.contains("head"),
-                "train.head_chunk=" + (words.contains("chunks") ? CHUNK_ROWS : "all"),
+                "cluster.attention=" + (words.contains("efficient") ? "efficient" : "auto"),
                 "train.seed=" + seed));
         boolean cuda = CudaDevice.whyNot().isEmpty();
         try (Device device = cuda ? CudaDevice.open(0, precision) : new CpuDevice(2, precision);

@@ -113,7 +113,7 @@ class TrainConfigTest {
             train.zero=2         | train.zero is 2
             train.recompute=layers | did you mean 'layer'?
             train.gradients=fp16 | must be one of fp32, bf16
-            train.head_chunk=100 | train.head_chunk is '100'; set it to a multiple of 256
+            train.head_chunk=0   | train.head_chunk is '0'; set it to a number of positions, to all, or to auto
             train.eval_interval=0 | train.eval_interval is 0
             cluster.executors=0  | cluster.executors is 0
             cluster.executors=2147483647 | at most 10000 train together; lower it

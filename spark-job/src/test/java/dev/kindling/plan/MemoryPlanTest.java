@@ -47,7 +47,7 @@ class MemoryPlanTest {
             strings = {
                 "",
                 "model.dropout=0 model.bias=true train.recompute=gelu",
-                "train.recompute=layer train.head_chunk=256",
+                "train.recompute=layer train.head_chunk=8192 train.global_batch=172 train.micro_batch=172",
                 "model.n_layer=1 train.recompute=layer",
                 "train.reduction=tree train.micro_batch=4",
                 "train.gradients=bf16 train.moments=bf16 model.bias=true",
@@ -108,7 +108,7 @@ class MemoryPlanTest {
         "12, 12, 768, 32, 0, layer, all, fp32, 7664706608",
         "12, 12, 768, 32, 0.2, none, all, fp32, 16647332912",
         "12, 12, 768, 32, 0.2, layer, all, fp32, 7765369904",
-        "12, 12, 768, 32, 0, none, 4096, fp32, 13108388912",
+        "12, 12, 768, 32, 0, none, 8192, fp32, 13520479280",
         "12, 12, 768, 32, 0, none, all, bf16, 15495117872",
         "24, 16, 1024, 16, 0, none, all, fp32, 21463732272",
         "24, 16, 1024, 16, 0, layer, all, fp32, 9857044528",
@@ -117,7 +117,7 @@ class MemoryPlanTest {
         "48, 25, 1600, 8, 0, none, all, fp32, 49452113200",
         "48, 25, 1600, 8, 0, gelu, all, fp32, 44523806000",
         "48, 25, 1600, 8, 0, layer, all, fp32, 30926167344",
-        "48, 25, 1600, 4, 0, layer, 4096, bf16, 23273257776"
+        "48, 25, 1600, 4, 0, layer, 8192, bf16, 23273257776"
     })
     void aPlanIsWithinThreePercentOfWhatAGpuTook(
             int layers,
@@ -164,12 +164,18 @@ class MemoryPlanTest {
     @Test
     void automaticTakesTheFastestWayThatFits() {
         assertThat(fit(80).activations()).isEqualTo(Activations.WHOLE);
-        assertThat(fit(14).activations()).isEqualTo(new Activations(Recompute.NONE, 4096));
-        assertThat(fit(12).activations()).isEqualTo(new Activations(Recompute.GELU, 4096));
+        assertThat(fit(14).activations()).isEqualTo(new Activations(Recompute.NONE, 8192));
+        assertThat(fit(12).activations()).isEqualTo(new Activations(Recompute.GELU, 8192));
         assertThat(fit(8).activations()).isEqualTo(new Activations(Recompute.LAYER, 0));
-        assertThat(fit(6).activations()).isEqualTo(new Activations(Recompute.LAYER, 4096));
-        assertThat(fit(80, "train.recompute=gelu", "train.head_chunk=512").activations())
-                .isEqualTo(new Activations(Recompute.GELU, 512));
+        assertThat(fit(6).activations()).isEqualTo(new Activations(Recompute.LAYER, 8192));
+    }
+
+    /** Any number will do, also one that a run of an earlier version has in its configuration. */
+    @ParameterizedTest
+    @CsvSource({"512, 8192", "8192, 8192", "8193, 16384", "999999999, 1000005632"})
+    void aChunkOfLogitsIsRoundedUpToWholeSlices(String chunk, int rows) {
+        assertThat(fit(80, "train.recompute=gelu", "train.head_chunk=" + chunk).activations())
+                .isEqualTo(new Activations(Recompute.GELU, rows));
     }
 
     @Test

@@ -107,8 +107,10 @@ public final class SparkSessions {
         if (settled.getBoolean(SparkSettings.EMBEDDED, false)) {
             ShutdownHookManager.get().addShutdownHook(SparkSessions::quietConsole, BEFORE_SPARKS_HOOKS);
         }
-        return new Application(
-                started(() -> SparkSession.builder().config(settled).getOrCreate()), true);
+        SparkSession session =
+                started(() -> SparkSession.builder().config(settled).getOrCreate());
+        EmbeddedClusterStop.prepare(session.sparkContext());
+        return new Application(session, true);
     }
 
     /**

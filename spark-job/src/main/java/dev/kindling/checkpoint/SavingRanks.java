@@ -111,13 +111,16 @@ public final class SavingRanks {
 
     /**
      * What time it is by the clock by which the store dates files, in milliseconds since 1970: that of a file which is written
-     * for this question.
+     * for this question. Where none can be written, by this host's.
      */
     public long now() throws IOException {
         Path probe = new Path(checkpoints, PROBE + UUID.randomUUID());
         try {
             storage.create(probe, out -> {});
             return storage.files().getFileStatus(probe).getModificationTime();
+        } catch (IOException e) {
+            LOG.warn("cannot ask {} what time it is, so that this host's clock counts", checkpoints, e);
+            return System.currentTimeMillis();
         } finally {
             storage.files().delete(probe, false);
         }

@@ -3,6 +3,7 @@ package dev.kindling.run;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.checkpoint.RescuedCheckpoints;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.time.Duration;
 import java.util.Locale;
 import org.slf4j.Logger;
@@ -22,29 +23,37 @@ final class FormerRanks {
     private FormerRanks() {}
 
     /**
-     * Waits while ranks are at it; also for them to say so, where the run was written to a moment ago and its record has
-     * steps that nobody has saved.
+     * Waits while ranks are at it; also for them to say so, where their driver may have been lost a moment ago with steps that
+     * nobody has saved: by the time of its record, which is none of those that an object store gets with each checkpoint alone
+     * and that HDFS dates when they are closed. There, an attempt of the same submission that has begun a moment ago tells.
      *
      * @param notice how long a moment is
      */
     static void await(RunDirectory run, CheckpointStore store, Duration notice) throws IOException {
         RescuedCheckpoints rescued = store.rescued();
         rescued.ranks().await();
-        long recorded = run.metricsStep();
-        if (!OwnedRun.isLeft(run) || isSaved(recorded, store)) {
+        boolean nextAttempt = !run.storage().isLocal() && OwnedRun.isOfThisSubmission(run);
+        long wanted = run.metricsStep();
+        if (nextAttempt && run.storage().isObjectStore()) {
+            wanted = Math.max(wanted, store.newestStep() + 1);
+        }
+        if (!OwnedRun.isLeft(run) || isSaved(wanted, store)) {
             return;
         }
         long age = Math.max(0, rescued.ranks().now() - run.metricsMillis());
+        if (nextAttempt) {
+            age = Math.min(age, ManagementFactory.getRuntimeMXBean().getUptime());
+        }
         long end = System.nanoTime() + notice.minusMillis(age).toNanos();
         boolean told = false;
-        while (!isSaved(recorded, store) && System.nanoTime() - end < 0) {
+        while (!isSaved(wanted, store) && System.nanoTime() - end < 0) {
             if (!told) {
                 told = true;
                 String line = String.format(
                         Locale.ROOT,
                         "waiting %d s at most for the executors of a driver that was lost a moment ago to save step %d",
                         notice.toSeconds(),
-                        recorded);
+                        wanted);
                 LOG.info("{}", line);
                 System.out.println(line);
             }

@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(60)
 class FormerRanksTest {
-    private static final Duration LONG = Duration.ofMinutes(10);
+    private static final Duration LONG = Duration.ofDays(1);
 
     @TempDir
     private Path folder;
@@ -52,6 +52,26 @@ class FormerRanksTest {
         run = RunDirectory.at(scheme + ":" + folder, LateDisk.settings());
         store = run.checkpoints(1);
         store.save(TestCheckpoints.snapshot(10));
+        requireThatASlowRankIsWaitedFor();
+    }
+
+    /** HDFS dates a file that is being written by its beginning. */
+    @Test
+    void theNextAttemptOfASubmissionWaitsWhateverTheRecordsDate() throws Exception {
+        run = RunDirectory.at("late:" + folder, LateDisk.settings());
+        store = run.checkpoints(1);
+        store.save(TestCheckpoints.snapshot(10));
+        Files.writeString(folder.resolve(".owner"), "{\"submission\":\"nightly\"}");
+        Files.setLastModifiedTime(folder.resolve("metrics.jsonl"), FileTime.fromMillis(0));
+        System.setProperty(Submission.NAMED, "nightly");
+        try {
+            requireThatASlowRankIsWaitedFor();
+        } finally {
+            System.clearProperty(Submission.NAMED);
+        }
+    }
+
+    private void requireThatASlowRankIsWaitedFor() throws Exception {
         RescuedCheckpoints.Writer rank = new RescuedCheckpoints.Writer("this training", 0, 1);
         CompletableFuture<Void> slow = CompletableFuture.runAsync(
                 () -> {

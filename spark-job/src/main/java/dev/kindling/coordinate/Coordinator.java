@@ -99,7 +99,7 @@ public final class Coordinator implements AutoCloseable {
     }
 
     /** Whether the driver's process is about to end. If so, returns when the executors have saved what they hold. */
-    boolean isEnding() {
+    boolean awaitEnding() {
         if (!ShutdownHookManager.get().isShutdownInProgress()) {
             return false;
         }
@@ -258,7 +258,7 @@ public final class Coordinator implements AutoCloseable {
 
     @Override
     public void close() {
-        if (!isEnding()) {
+        if (!awaitEnding()) {
             ShutdownHookManager.get().removeShutdownHook(onShutdown);
         }
         shut("the job is over");

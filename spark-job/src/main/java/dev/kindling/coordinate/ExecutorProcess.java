@@ -43,6 +43,7 @@ public final class ExecutorProcess {
     private static boolean driverEnds;
     private static RankSession running;
     private static JobPlace.Notice notice;
+    private static String jobOfNotice;
 
     private ExecutorProcess() {}
 
@@ -76,8 +77,13 @@ public final class ExecutorProcess {
         }
     }
 
-    static synchronized void notice(JobPlace.Notice given) {
-        notice = given;
+    static synchronized void notice(String job, JobPlace.Notice ofJob) {
+        jobOfNotice = job;
+        notice = ofJob;
+    }
+
+    private static synchronized JobPlace.Notice notice(String job) {
+        return job.equals(jobOfNotice) ? notice : null;
     }
 
     /** The driver's process is about to end, and waits until this one has saved what it holds. Returns at once. */
@@ -89,7 +95,7 @@ public final class ExecutorProcess {
         Thread thread = new Thread(
                 () -> {
                     tellDriver(false);
-                    outlive(job -> true);
+                    outlive(CoordinatorEndpoint.retained(), job -> true);
                     tellDriver(true);
                 },
                 "kindling-driver-ends");
@@ -105,44 +111,49 @@ public final class ExecutorProcess {
         }
     }
 
-    private static void outliveDriver() {
-        outlive(ExecutorProcess::isGone);
+    /** The driver has not answered for long, though Spark has not ended this process: what it holds is saved, then closed. */
+    static void driverIsLost(Retained retained) {
+        outlive(retained, job -> true).ifPresent(JobPlace.Kept::close);
     }
 
-    /** Saves what is held of a job whose driver is gone. One at a time: who comes second finds nothing left to save. */
-    private static void outlive(Predicate<String> isGone) {
+    private static void outliveDriver() {
+        outlive(CoordinatorEndpoint.retained(), ExecutorProcess::isGone);
+    }
+
+    /**
+     * Saves what is held of a job whose driver is gone. One at a time: who comes second finds nothing left to save.
+     *
+     * @return what has been saved
+     */
+    private static Optional<JobPlace.Kept> outlive(Retained retained, Predicate<String> isGone) {
         SAVING.lock();
         try {
             RankSession rank;
-            JobPlace.Notice others;
             synchronized (ExecutorProcess.class) {
                 rank = running;
-                others = notice;
             }
-            Optional<String> job = rank == null
-                    ? CoordinatorEndpoint.retained().job()
-                    : Optional.of(rank.place().job());
-            if (job.isPresent() && isGone.test(job.get())) {
-                save(job.get(), rank, others);
-            }
+            Optional<String> job =
+                    rank == null ? retained.job() : Optional.of(rank.place().job());
+            return job.isPresent() && isGone.test(job.get()) ? save(retained, job.get(), rank) : Optional.empty();
         } finally {
             SAVING.unlock();
         }
     }
 
-    private static void save(String job, RankSession rank, JobPlace.Notice others) {
+    private static Optional<JobPlace.Kept> save(Retained retained, String job, RankSession rank) {
         LOG.warn("ended by driver's loss: this executor saves what its rank holds, where nobody else does");
         // Before all that takes time, as the next driver may come at any moment.
+        JobPlace.Notice others = notice(job);
         try (JobPlace.Standing standing = others == null ? null : others.give()) {
             if (rank != null) {
                 leave(rank);
             }
-            JobPlace.Kept kept = CoordinatorEndpoint.retained().take(job);
-            if (kept != null) {
-                kept.orphaned();
-            }
+            Optional<JobPlace.Kept> kept = Optional.ofNullable(retained.take(job));
+            kept.ifPresent(JobPlace.Kept::orphaned);
+            return kept;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+            return Optional.empty();
         }
     }
 

@@ -120,7 +120,7 @@ public final class Generations {
 
     /** What fails while the driver's process ends fails since it does. */
     private void requireLasting() {
-        if (coordinator.isEnding()) {
+        if (coordinator.awaitEnding()) {
             throw new FatalJobException("the driver was told to end; go on with --resume");
         }
     }

@@ -27,9 +27,9 @@ public record JobPlace(String job) {
         void close();
     }
 
-    /** What this process gives notice by, from now on. */
+    /** What this process gives notice by while it holds something of this job. */
     public void notice(Notice notice) {
-        ExecutorProcess.notice(notice);
+        ExecutorProcess.notice(job, notice);
     }
 
     /** What was left here, the caller's from now on; or null. */

@@ -8,9 +8,8 @@ import org.slf4j.LoggerFactory;
 
 /**
  * The one thing of an executor process that outlives a generation: what a rank leaves to the next one of its job. While
- * no rank has it, a thread asks the driver whether the job still runs, and closes it when that is over, or the driver has
- * not answered for long: a process whose driver is gone ends soon, and saves it first, see {@link ExecutorProcess}.
- * Thread-safe.
+ * no rank has it, a thread asks the driver whether the job still runs, and closes it when that is over. When the driver has
+ * not answered for long, as one whose host is gone, it is saved first, see {@link ExecutorProcess}. Thread-safe.
  */
 final class Retained {
     private static final Logger LOG = LoggerFactory.getLogger(Retained.class);
@@ -18,9 +17,19 @@ final class Retained {
     /** Questions in a row without an answer. */
     private static final int MOST_UNANSWERED = 30;
 
+    private final long askMillis;
     private JobPlace.Kept kept;
     private String job;
     private long keeping;
+
+    Retained() {
+        this(ASK_MILLIS);
+    }
+
+    /** @param askMillis between two questions */
+    Retained(long askMillis) {
+        this.askMillis = askMillis;
+    }
 
     /** The job for which something is kept here. */
     synchronized Optional<String> job() {
@@ -60,11 +69,14 @@ final class Retained {
             if (reply.filter(DriverReply.Ending.class::isInstance).isPresent()) {
                 ExecutorProcess.driverEnds();
             }
-            if (over || unanswered == MOST_UNANSWERED) {
+            if (unanswered == MOST_UNANSWERED) {
+                ExecutorProcess.driverIsLost(this);
+            }
+            if (over) {
                 release(turn);
             }
             try {
-                Thread.sleep(ASK_MILLIS);
+                Thread.sleep(askMillis);
             } catch (InterruptedException e) {
                 release(turn);
             }

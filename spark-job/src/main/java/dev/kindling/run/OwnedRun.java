@@ -4,6 +4,7 @@ import dev.kindling.config.ConfigException;
 import dev.kindling.config.ConfigOverrides;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.data.StoreException;
+import dev.kindling.storage.FileFault;
 import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
@@ -58,7 +59,7 @@ public final class OwnedRun implements AutoCloseable {
                     e,
                     "cannot write to %s (%s); check its permissions, or choose another --out",
                     run.path(),
-                    e.getMessage());
+                    FileFault.reason(e));
         }
         try {
             owned.begin(config, resume);

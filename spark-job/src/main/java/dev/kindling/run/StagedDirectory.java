@@ -3,6 +3,8 @@ package dev.kindling.run;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.kindling.config.ConfigException;
 import dev.kindling.data.StoreException;
+import dev.kindling.storage.FileFault;
+import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.Storage;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -37,24 +39,46 @@ public final class StagedDirectory implements AutoCloseable {
     }
 
     /**
-     * A directory for results, to appear at a location as the user wrote it. Nothing is created yet.
+     * A directory for results, to appear at a location as the user wrote it. Nothing is left there yet.
      *
-     * @throws ConfigException if something exists there, or nothing can be made there
+     * @throws ConfigException if something exists there, or nothing can be made there, which is tried: hours of work may go
+     *     before the first result is written
      */
     public static StagedDirectory at(String location, Configuration hadoop) throws IOException {
         Path out = RunPath.absolute(location, hadoop);
         Storage storage = Storage.of(out, hadoop);
+        StagedDirectory directory = new StagedDirectory(out, storage);
+        Path above;
         try {
             if (storage.files().exists(out)) {
                 throw new ConfigException("%s exists already; choose another --out", out);
             }
-            requireFolderAbove(out, storage.files());
+            above = folderAbove(out, storage.files());
         } catch (IOException e) {
-            throw new ConfigException(e, "cannot look at %s (%s); choose another --out", out, e.getMessage());
+            throw new ConfigException(e, "cannot look at %s (%s); choose another --out", out, FileFault.reason(e));
         }
-        StagedDirectory directory = new StagedDirectory(out, storage);
+        directory.tryIn(above);
         directory.sweep();
         return directory;
+    }
+
+    /** Makes a directory in {@code above}, where all others are to be made, and deletes it. */
+    private void tryIn(Path above) throws IOException {
+        Path tried = RunPath.child(above, staged.getName());
+        try {
+            if (!storage.makeNew(tried)) {
+                throw new IOException("no directory can be made there");
+            }
+            storage.deleteAtOnce(tried);
+        } catch (NoSpaceException e) {
+            throw e;
+        } catch (IOException e) {
+            throw new ConfigException(
+                    e,
+                    "cannot write to %s (%s); check its permissions, or choose another --out",
+                    above,
+                    FileFault.reason(e));
+        }
     }
 
     /** Deletes what killed processes of this host have left, and tells of what those of others may have. */
@@ -79,14 +103,16 @@ public final class StagedDirectory implements AutoCloseable {
         }
     }
 
-    private static void requireFolderAbove(Path out, FileSystem files) throws IOException {
+    /** The nearest one that exists. */
+    private static Path folderAbove(Path out, FileSystem files) throws IOException {
         Path above = out.getParent();
-        while (above != null && !files.exists(above)) {
+        while (above.getParent() != null && !files.exists(above)) {
             above = above.getParent();
         }
-        if (above != null && !files.getFileStatus(above).isDirectory()) {
+        if (files.exists(above) && !files.getFileStatus(above).isDirectory()) {
             throw new ConfigException("cannot make %s, because %s is no directory; choose another --out", out, above);
         }
+        return above;
     }
 
     /** The path of the results once they are published. */

@@ -21,6 +21,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -206,6 +208,15 @@ class RunDirectoryTest {
             assertThat(left.filter(path -> path.getFileName().toString().startsWith(".")))
                     .isEmpty();
         }
+    }
+
+    /** At once, not after the work; root, too, cannot write to /proc. */
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void aPlaceWhereNothingCanBeMadeIsRefusedAtOnce() {
+        assertThatThrownBy(() -> StagedDirectory.at("/proc/a/results", HADOOP))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContainingAll("cannot write to file:/proc (", "choose another --out");
     }
 
     @ParameterizedTest

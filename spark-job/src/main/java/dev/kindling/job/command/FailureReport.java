@@ -6,9 +6,11 @@ import dev.kindling.coordinate.message.FatalJobException;
 import dev.kindling.data.DataException;
 import dev.kindling.data.StoreException;
 import dev.kindling.interop.ModelFileException;
+import dev.kindling.storage.FileFault;
 import dev.kindling.storage.NoSpaceException;
 import dev.kindling.storage.PathException;
 import dev.kindling.tensor.DeviceMemoryException;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.Locale;
 import java.util.Optional;
@@ -36,7 +38,8 @@ public final class FailureReport {
                 .orElse(failure);
         boolean bug = told instanceof RuntimeException
                 && told.getClass().getPackageName().startsWith("java.");
-        String message = told.getMessage() == null ? "" : told.getMessage();
+        String own = told instanceof IOException fault ? FileFault.message(fault) : told.getMessage();
+        String message = own == null ? "" : own;
         String line = message.lines()
                 .map(String::strip)
                 .filter(text -> !text.isEmpty())

@@ -7,6 +7,7 @@ import dev.kindling.data.StoreException;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.AccessDeniedException;
 import org.junit.jupiter.api.Test;
 
 class FailureReportTest {
@@ -20,6 +21,12 @@ class FailureReportTest {
                 .isEqualTo(ExitCode.FAILURE);
         assertThat(printed).hasToString("kindling: could not read x in 60 s" + System.lineSeparator());
         assertThat(FailureReport.worded(failure)).isEmpty();
+    }
+
+    @Test
+    void aFileThatIsNotGivenIsToldWithTheReason() {
+        FailureReport.print(new AccessDeniedException("/a/config.yaml"), false, new PrintWriter(printed));
+        assertThat(printed).hasToString("kindling: /a/config.yaml: permission denied" + System.lineSeparator());
     }
 
     @Test

@@ -4,6 +4,9 @@ import static dev.kindling.config.ConfigException.check;
 
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.JsonTokenId;
+import com.fasterxml.jackson.core.util.JsonParserDelegate;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.MissingNode;
@@ -19,6 +22,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import org.yaml.snakeyaml.error.MarkedYAMLException;
 
 /**
  * A configuration as a tree of sections and keys, between YAML and the records of {@link TrainConfig}. The records are
@@ -59,7 +63,7 @@ final class ConfigTree {
     }
 
     static ConfigTree parse(String yaml, String origin) {
-        try (JsonParser parser = YAML.createParser(yaml)) {
+        try (JsonParser parser = new Texts(YAML.createParser(yaml))) {
             JsonNode document = YAML.readTree(parser);
             check(
                     parser.nextToken() == null,
@@ -68,11 +72,45 @@ final class ConfigTree {
                     parser.currentTokenLocation().getLineNr());
             return new ConfigTree(document == null ? MissingNode.getInstance() : document, origin);
         } catch (JsonProcessingException e) {
-            String reason = e.getOriginalMessage().lines().findFirst().orElse("unreadable");
-            int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
-            throw new ConfigException(e, "%s is not valid YAML at line %d: %s; correct the file", origin, line, reason);
+            throw notYaml(e, origin);
         } catch (IOException e) {
             throw new IllegalStateException("a text that is in memory could not be read", e);
+        }
+    }
+
+    private static ConfigException notYaml(JsonProcessingException e, String origin) {
+        String reason = e.getOriginalMessage().lines().findFirst().orElse("unreadable");
+        int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
+        // Of the parser's two places the one where it met the problem, not where what it was reading began.
+        if (e.getCause() instanceof MarkedYAMLException parser && parser.getProblemMark() != null) {
+            reason = parser.getProblem();
+            line = parser.getProblemMark().getLine() + 1;
+        }
+        return new ConfigException(e, "%s is not valid YAML at line %d: %s; correct the file", origin, line, reason);
+    }
+
+    /** Numbers are read by their text, as {@code --set} reads them: 010 is ten, and a folder called 1.10 is not 1.1. */
+    private static final class Texts extends JsonParserDelegate {
+        Texts(JsonParser parser) {
+            super(parser);
+        }
+
+        @Override
+        public JsonToken nextToken() throws IOException {
+            super.nextToken();
+            return currentToken();
+        }
+
+        @Override
+        public JsonToken currentToken() {
+            JsonToken token = super.currentToken();
+            return token != null && token.isNumeric() ? JsonToken.VALUE_STRING : token;
+        }
+
+        @Override
+        public int currentTokenId() {
+            JsonToken token = currentToken();
+            return token == null ? JsonTokenId.ID_NO_TOKEN : token.id();
         }
     }
 

@@ -17,11 +17,11 @@ final class ConfigValue {
         String text = node.asText();
         try {
             if (type == int.class) {
-                return Integer.parseInt(text);
+                return Integer.parseInt(digits(text));
             } else if (type == long.class) {
-                return Long.parseLong(text);
+                return Long.parseLong(digits(text));
             } else if (type == double.class) {
-                return Double.parseDouble(text);
+                return Double.parseDouble(digits(text));
             } else if (type == boolean.class) {
                 check(text.equals("true") || text.equals("false"), "%s is '%s'; set it to true or false", key, text);
                 return text.equals("true");
@@ -33,6 +33,11 @@ final class ConfigValue {
         } catch (NumberFormatException e) {
             throw new ConfigException(e, "%s is '%s', but it must be %s", key, text, kind(type));
         }
+    }
+
+    /** Without the underscores of 1_000, which YAML and Python allow between digits. */
+    private static String digits(String number) {
+        return number.replaceAll("(?<=\\d)_(?=\\d)", "");
     }
 
     private static String kind(Class<?> type) {

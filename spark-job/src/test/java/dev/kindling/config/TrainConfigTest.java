@@ -163,6 +163,31 @@ class TrainConfigTest {
                 .doesNotContain("\n");
     }
 
+    /** YAML's own numbers would make eight of 010, and another path of a folder's name. */
+    @Test
+    void aValueIsItsTextInAFileAsOnTheCommandLine() {
+        String yaml = "data: {corpus: 1.10, column: 2024_01}\ntrain: {max_steps: 010, warmup_steps: 1_0, lr: 1e-2}";
+        List<String> set = List.of(
+                "data.corpus=1.10",
+                "data.column=2024_01",
+                "train.max_steps=010",
+                "train.warmup_steps=1_0",
+                "train.lr=1e-2");
+        TrainConfig config = TrainConfig.parse(yaml, "c.yaml", ConfigOverrides.NONE);
+        assertThat(config.data().corpus()).isEqualTo("1.10");
+        assertThat(config.data().column()).isEqualTo("2024_01");
+        assertThat(config.train().maxSteps()).isEqualTo(10);
+        assertThat(config)
+                .isEqualTo(TrainConfig.parse("", "c.yaml", new ConfigOverrides(set, ConfigOverrides.ShortForms.NONE)));
+    }
+
+    @Test
+    void theLineOfABadFileIsWhereTheProblemIs() {
+        assertThatThrownBy(() -> TrainConfig.parse("train:\n  seed: 1\n\tlr: 1\n", "bad.yaml", ConfigOverrides.NONE))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContainingAll("bad.yaml is not valid YAML at line 3: found character", "TAB");
+    }
+
     @Test
     void aSecondDocumentIsRefused() {
         for (String second : List.of("train: {seed: 2}\n", "", "just text\n", "[1\n")) {

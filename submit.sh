@@ -82,24 +82,32 @@ split() {
   [ $# -gt 0 ] || help=true
   while [ $# -gt 0 ]; do
     case "$1" in
-      --executor-memory) # spark-submit gives it to other clusters than the embedded one only
+      --executor-memory | --executor-cores) # spark-submit gives them to other clusters than the embedded one only
         [ $# -ge 2 ] || fail "$1 needs a value" 2
-        spark_options+=(--conf "spark.executor.memory=$2")
+        spark_options+=(--conf "spark.executor.${1#--executor-}=$2")
         shift 2
         ;;
-      --executor-memory=*)
-        spark_options+=(--conf "spark.executor.memory=${1#*=}")
+      --executor-memory=* | --executor-cores=*)
+        spark_options+=(--conf "spark.executor.${1#--executor-}")
         shift
         ;;
-      --master | --deploy-mode | --conf | --driver-memory | --properties-file)
+      --master | --deploy-mode | --conf | --driver-memory | --properties-file | --jars | --packages | --exclude-packages | \
+        --repositories | --files | --archives | --driver-class-path | --driver-library-path | --driver-java-options | --queue | \
+        --principal | --keytab | --proxy-user)
         [ $# -ge 2 ] || fail "$1 needs a value" 2
         case "$1=$2" in --master=* | --conf=spark.master=*) embedded=false ;; esac
         spark_options+=("$1" "$2")
         shift 2
         ;;
-      --master=* | --deploy-mode=* | --conf=* | --driver-memory=* | --properties-file=*)
+      --master=* | --deploy-mode=* | --conf=* | --driver-memory=* | --properties-file=* | --jars=* | --packages=* | \
+        --exclude-packages=* | --repositories=* | --files=* | --archives=* | --driver-class-path=* | \
+        --driver-library-path=* | --driver-java-options=* | --queue=* | --principal=* | --keytab=* | --proxy-user=*)
         case "$1" in --master=* | --conf=spark.master=*) embedded=false ;; esac
         spark_options+=("${1%%=*}" "${1#*=}")
+        shift
+        ;;
+      --supervise)
+        spark_options+=("$1")
         shift
         ;;
       -h | --help | --keys) # what the jar alone can say

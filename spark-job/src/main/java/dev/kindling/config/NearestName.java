@@ -2,6 +2,7 @@ package dev.kindling.config;
 
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.Locale;
 import java.util.Optional;
 
 /** The known name that a mistyped one most likely means, by edit distance. */
@@ -9,12 +10,14 @@ public final class NearestName {
     private NearestName() {}
 
     /**
-     * The name in {@code known} with the smallest Levenshtein distance to {@code name}; the first in alphabetical
-     * order among equals; empty only when {@code known} is.
+     * The name in {@code known} with the smallest Levenshtein distance to {@code name}, upper and lower case aside; the
+     * first in alphabetical order among equals; empty only when {@code known} is.
      */
     public static Optional<String> of(String name, Collection<String> known) {
         return known.stream()
-                .min(Comparator.<String>comparingInt(candidate -> distance(name, candidate))
+                .min(Comparator.<String>comparingInt(candidate ->
+                                distance(name.toLowerCase(Locale.ROOT), candidate.toLowerCase(Locale.ROOT)))
+                        .thenComparingInt(candidate -> distance(name, candidate))
                         .thenComparing(Comparator.naturalOrder()));
     }
 

@@ -196,7 +196,13 @@ public final class Kindling {
                     .orElse("unexpected argument '" + argument + "'; " + command.getCommandName()
                             + " takes options only (--help lists them)");
         }
-        String reason = e.getMessage().lines().findFirst().orElse("wrong usage");
+        String reason = e.getMessage()
+                .lines()
+                .findFirst()
+                .orElse("wrong usage")
+                .replaceFirst("is not an int$", "is not a whole number below 2^31")
+                .replaceFirst("is not a long$", "is not a whole number below 2^63")
+                .replaceFirst("is not a double$", "is not a number");
         if (e instanceof MissingParameterException) {
             return reason + "; give it to '" + command.getCommandName() + "' (--help says more)";
         }

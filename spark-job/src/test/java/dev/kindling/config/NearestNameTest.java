@@ -18,6 +18,8 @@ class NearestNameTest {
         assertThat(NearestName.of("trian", List.of("generate", "train", "prepare")))
                 .contains("train");
         assertThat(NearestName.of("beta3", List.of("beta2", "beta1"))).contains("beta1");
+        assertThat(NearestName.of("CHAR", List.of("bpe", "char"))).contains("char");
+        assertThat(NearestName.of("Text", List.of("TEXT", "text"))).contains("text");
         assertThat(NearestName.of("x", List.of())).isEmpty();
     }
 }

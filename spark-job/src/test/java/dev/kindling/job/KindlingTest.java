@@ -139,7 +139,9 @@ class KindlingTest {
             evaluate --checkpoint r --out o --data d --on-error warn | --on-error is 'warn'
             generate --checkpoint r --prompt p --partitions 3 | --partitions goes with --prompts FILE
             generate --checkpoint r --prompts p --out o --on-error warn | --on-error is 'warn', but it must be one of fail, skip
-            generate --checkpoint r --prompt p --seed x | 'x' is not a long
+            generate --checkpoint r --prompt p --seed x | 'x' is not a whole number below 2^63
+            generate --checkpoint r --prompt p --num-samples 1e3 | '1e3' is not a whole number below 2^31
+            generate --checkpoint r --prompt p --top-p x | 'x' is not a number
             generate --checkpoint r --prompt p --top-p 0 | --top-p is 0.0
             generate --checkpoint r --prompt p --top-p NaN | --top-p is NaN
             generate --checkpoint r --prompt p --top-k -1 | --top-k is -1

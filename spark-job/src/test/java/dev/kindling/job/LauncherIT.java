@@ -159,6 +159,19 @@ class LauncherIT {
         Ended refused = submit("C.UTF-8", "generate", "--checkpoint", "nowhere", "--prompt", "--conf");
         assertThat(refused.err()).contains("nowhere does not exist").hasLineCount(1);
         assertThat(refused.code()).isEqualTo(2);
+        Ended ofSpark = submit(
+                "C.UTF-8",
+                "--executor-cores=2",
+                "--driver-java-options",
+                "-Dkindling.x=-y",
+                "--queue=q",
+                "--supervise",
+                "generate",
+                "--checkpoint",
+                "nowhere",
+                "--prompt",
+                "--queue=r");
+        assertThat(ofSpark).isEqualTo(refused);
     }
 
     @Test

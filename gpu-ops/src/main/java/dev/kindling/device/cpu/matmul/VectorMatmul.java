@@ -26,6 +26,11 @@ public final class VectorMatmul implements CpuMatmul {
     /** Columns of B that are packed at a time: with this depth 1 MiB. */
     private static final int MOST_COLUMNS = 1024;
     /**
+     * Rows of C this far apart (half a page) are written along the rows: down a column every tile would meet a dozen other
+     * pages, and half its cost again. Shorter rows are written down the columns, under one panel of B after the other.
+     */
+    private static final int LONG_ROW = 512;
+    /**
      * Floats of an array for packed B: more than is needed, so that G1 gives it heap regions of its own (with heaps up to
      * 16 GiB) and it starts a 16-byte header behind a cache line. From {@link #B_START} on vectors then do not straddle
      * two lines, which is worth 5 to 10 % on Intel's CPUs.
@@ -184,8 +189,11 @@ public final class VectorMatmul implements CpuMatmul {
         for (int tile = tile0; tile < tile1; tile += BLOCK_TILES) {
             int end = Math.min(tile1, tile + BLOCK_TILES);
             packA(part, tile, end, scratch.a);
-            for (int panel = panel0; panel < panel1; panel++) {
-                panel(part, tile, end, panel, scratch);
+            int step = part.call().c().rowStride() < LONG_ROW ? end - tile : 1;
+            for (int first = tile; first < end; first += step) {
+                for (int panel = panel0; panel < panel1; panel++) {
+                    panel(part, tile, first, first + step, panel, scratch);
+                }
             }
         }
     }
@@ -202,8 +210,8 @@ public final class VectorMatmul implements CpuMatmul {
         }
     }
 
-    /** Tiles of C under one panel of B; A is packed from {@code tile0} on. */
-    private static void panel(Part part, int tile0, int tile1, int panel, Scratch scratch) {
+    /** Tiles of C under one panel of B; A is packed from tile {@code packed} on. */
+    private static void panel(Part part, int packed, int tile0, int tile1, int panel, Scratch scratch) {
         MatmulCall call = part.call();
         int column = part.column() + panel * COLUMNS;
         int columns = Math.min(COLUMNS, call.n() - column);
@@ -225,7 +233,7 @@ public final class VectorMatmul implements CpuMatmul {
                 new Factors(scratch.a, call.a().transposed(), part.b(), part.at(panel), part.depth(), call.alpha());
         float[] edge = scratch.tile;
         for (int tile = tile0; tile < tile1; tile++) {
-            int aAt = (tile - tile0) * ROWS * PITCH;
+            int aAt = (tile - packed) * ROWS * PITCH;
             int rows = Math.min(ROWS, call.m() - tile * ROWS);
             if (rows == ROWS && columns == COLUMNS) {
                 kernel(factors, aAt, add, addAt, addStride, c, cAt, cStride);

@@ -26,12 +26,13 @@ public final class FlashBackward {
     private final int rows;
     private final int width;
     private final int tileRows;
-    private final int reach;
     private final float[] probabilities;
     private final float[] gradients;
-    private final float[] keep = new float[TILE];
     private final float[] group;
     private final float[] delta;
+    private final float[] lse;
+    private final float[] keep;
+    private final int[] visible;
     private float[] keysTransposed = new float[0];
     private float[] valuesTransposed = new float[0];
     private float[] keys = new float[0];
@@ -57,12 +58,13 @@ public final class FlashBackward {
         rows = tiles.rows();
         width = tiles.columns();
         tileRows = TILE / rows * rows;
-        // A group of keys may reach over the tile's end by less than a group.
-        reach = TILE + rows;
         probabilities = new float[tileRows * PITCH];
         gradients = new float[tileRows * PITCH];
         group = new float[tileRows * rows + width];
         delta = new float[tileRows];
+        lse = new float[rows];
+        keep = new float[rows * PITCH];
+        visible = new int[rows];
     }
 
     public void run(FlashHead next, CpuDropout drops, Tensor out, Tensor logSumExp, AttentionInputs.Gradients target) {
@@ -98,18 +100,11 @@ public final class FlashBackward {
             int count = Math.min(width, tk - first);
             int keyAt = head.at(key) + first * keyStride;
             int valueAt = head.at(value) + first * valueStride;
-            FlashPanels.transposed(floats(key), keyAt, keyStride, count, depth, keysTransposed, first * depth, width);
-            FlashPanels.transposed(
-                    floats(value),
-                    valueAt,
-                    valueStride,
-                    count,
-                    valueDepth,
-                    valuesTransposed,
-                    first * valueDepth,
-                    width);
+            tiles.transposed(floats(key), keyAt, keyStride, count, depth, keysTransposed, first * depth);
+            tiles.transposed(
+                    floats(value), valueAt, valueStride, count, valueDepth, valuesTransposed, first * valueDepth);
         }
-        FlashPanels.rows(floats(key), head.at(key), keyStride, tk, depth, keys, 0, tk, width);
+        tiles.panels(floats(key), head.at(key), keyStride, tk, depth, keys, 0, tk);
     }
 
     private void queryTile(int row, int count, Tensor out, Tensor logSumExp, AttentionInputs.Gradients target) {
@@ -143,43 +138,40 @@ public final class FlashBackward {
         int gradientAt = head.at(dOutTensor) + row * gradientStride;
         int outStride = (int) out.stride(2);
         int outAt = head.at(out) + row * outStride;
-        float[] qs = floats(q);
-        float[] outs = floats(out);
-        float[] incoming = floats(dOutTensor);
-        for (int i = 0; i < count; i++) {
-            kernels.scale(qs, qAt + i * qStride, inputs.scale(), query, i * PITCH, depth);
-            System.arraycopy(incoming, gradientAt + i * gradientStride, dOut, i * PITCH, valueDepth);
-            delta[i] = kernels.dot(dOut, i * PITCH, outs, outAt + i * outStride, valueDepth);
-        }
+        tiles.scale(floats(q), qAt, qStride, query, 0, PITCH, count, depth, inputs.scale());
+        tiles.scale(floats(dOutTensor), gradientAt, gradientStride, dOut, 0, PITCH, count, valueDepth, 1f);
+        tiles.dots(dOut, floats(out), outAt, outStride, count, valueDepth, delta);
         int whole = roundUp(count, rows);
         for (int i = count; i < whole; i++) {
             Arrays.fill(query, i * PITCH, i * PITCH + depth, 0f);
             Arrays.fill(dOut, i * PITCH, i * PITCH + valueDepth, 0f);
         }
-        FlashPanels.rows(query, 0, PITCH, whole, depth, queryPanels, 0, tileRows, width);
-        FlashPanels.rows(dOut, 0, PITCH, whole, valueDepth, dOutPanels, 0, tileRows, width);
+        tiles.panels(query, 0, PITCH, whole, depth, queryPanels, 0, tileRows);
+        tiles.panels(dOut, 0, PITCH, whole, valueDepth, dOutPanels, 0, tileRows);
     }
 
     /** Computes P and dS of a strip of queries against keys {@code first .. first+n-1}, and adds their part of dQ. */
     private void strip(int row, int i, int count, int first, int n, Tensor logSumExp) {
         int seen = Math.max(0, Math.min(n, head.visible(row + i + count - 1) - first));
+        int lseStride = (int) logSumExp.stride(2);
+        int lseAt = head.at(logSumExp);
         for (int column = 0; column < seen; column += width) {
             int key = first + column;
             int at = i * PITCH + column;
             tiles.product(query, i * PITCH, keysTransposed, key * depth, depth, probabilities, at, PITCH, false);
             tiles.product(dOut, i * PITCH, valuesTransposed, key * valueDepth, valueDepth, gradients, at, PITCH, false);
         }
-        for (int j = i; j < i + rows; j++) {
-            int visible = j < i + count ? Math.max(0, Math.min(n, head.visible(row + j) - first)) : 0;
-            int whole = roundUp(visible, width / 2);
-            int at = j * PITCH;
-            if (visible > 0) {
-                Arrays.fill(probabilities, at + visible, at + whole, Float.NEGATIVE_INFINITY);
-                Arrays.fill(gradients, at + visible, at + whole, 0f);
-                gradientRow(row + j, delta[j], at, first, whole, logSumExp);
-            }
-            Arrays.fill(probabilities, at + whole, at + reach, 0f);
-            Arrays.fill(gradients, at + whole, at + reach, 0f);
+        for (int j = 0; j < rows; j++) {
+            visible[j] = j < count ? Math.max(0, Math.min(n, head.visible(row + i + j) - first)) : 0;
+            lse[j] = j < count ? floats(logSumExp)[lseAt + (row + i + j) * lseStride] : 0f;
+        }
+        if (dropout != null) {
+            drop(row + i, i * PITCH, first);
+        }
+        tiles.softmaxGradient(probabilities, gradients, i * PITCH, TILE, visible, lse, delta, i);
+        for (int j = 0; dropout != null && j < rows; j++) {
+            int at = (i + j) * PITCH;
+            kernels.multiply(probabilities, at, keep, j * PITCH, probabilities, at, visible[j]);
         }
         for (int column = 0; column < padded; column += width) {
             int keyAt = column * head.tk() + first * width;
@@ -187,16 +179,12 @@ public final class FlashBackward {
         }
     }
 
-    private void gradientRow(int row, float rowDelta, int at, int first, int visible, Tensor logSumExp) {
-        float lse = floats(logSumExp)[head.at(logSumExp) + row * (int) logSumExp.stride(2)];
-        kernels.exponentials(probabilities, at, 1f, lse, probabilities, at, visible);
-        if (dropout != null) {
-            dropout.attentionRow(head.first() + row, head.blocksPerRow(), first, visible, keep, 0);
-            kernels.multiply(gradients, at, keep, 0, gradients, at, visible);
-        }
-        kernels.softmaxGradient(probabilities, at, gradients, at, rowDelta, 1f, visible);
-        if (dropout != null) {
-            kernels.multiply(probabilities, at, keep, 0, probabilities, at, visible);
+    /** Applies dropout to the strip's gradients at {@code at}, and leaves its factors for the probabilities. */
+    private void drop(int row, int at, int first) {
+        for (int j = 0; j < rows; j++) {
+            int kept = j * PITCH;
+            dropout.attentionRow(head.first() + row + j, head.blocksPerRow(), first, visible[j], keep, kept);
+            kernels.multiply(gradients, at + kept, keep, kept, gradients, at + kept, visible[j]);
         }
     }
 
@@ -229,9 +217,6 @@ public final class FlashBackward {
         int n = to.size(3);
         int toStride = (int) to.stride(2);
         int at = head.at(to) + row * toStride;
-        float[] target = floats(to);
-        for (int i = 0; i < count; i++) {
-            kernels.scale(from, i * fromStride, factor, target, at + i * toStride, n);
-        }
+        tiles.scale(from, 0, fromStride, floats(to), at, toStride, count, n, factor);
     }
 }

@@ -27,7 +27,10 @@ public final class FlashForward {
     private final float[] scores;
     private final float[] keep = new float[BLOCK];
     private final float[] maxima;
+    private final float[] before;
     private final float[] sums;
+    private final float[] blockSums;
+    private final int[] visible;
     private float[] keys = new float[0];
     private float[] values = new float[0];
     private float[] query = new float[0];
@@ -41,7 +44,10 @@ public final class FlashForward {
         width = tiles.columns();
         scores = new float[rows * PITCH];
         maxima = new float[rows];
+        before = new float[rows];
         sums = new float[rows];
+        blockSums = new float[rows];
+        visible = new int[rows];
     }
 
     /** Computes rows {@code from .. to-1} of a head. */
@@ -73,10 +79,9 @@ public final class FlashForward {
         while (packed < limit) {
             int count = Math.min(width, head.tk() - packed);
             int keyAt = head.at(key) + packed * keyStride;
-            FlashPanels.transposed(floats(key), keyAt, keyStride, count, depth, keys, packed * depth, width);
+            tiles.transposed(floats(key), keyAt, keyStride, count, depth, keys, packed * depth);
             int valueAt = head.at(value) + packed * valueStride;
-            FlashPanels.rows(
-                    floats(value), valueAt, valueStride, count, value.size(3), values, packed, head.tk(), width);
+            tiles.panels(floats(value), valueAt, valueStride, count, value.size(3), values, packed, head.tk());
             packed += count;
         }
     }
@@ -86,10 +91,16 @@ public final class FlashForward {
         int depth = q.size(3);
         int stride = (int) q.stride(2);
         int at = head.at(q) + row * stride;
-        float[] source = floats(q);
-        for (int i = 0; i < count; i++) {
-            kernels.scale(source, at + i * stride, head.inputs().scale(), query, i * PITCH, depth);
-        }
+        tiles.scale(
+                floats(q),
+                at,
+                stride,
+                query,
+                0,
+                PITCH,
+                count,
+                depth,
+                head.inputs().scale());
         for (int i = count; i < rows; i++) {
             Arrays.fill(query, i * PITCH, i * PITCH + depth, 0f);
         }
@@ -108,18 +119,13 @@ public final class FlashForward {
             for (int column = 0; column < n; column += width) {
                 tiles.product(query, 0, keys, (first + column) * depth, depth, scores, column, PITCH, false);
             }
-            for (int i = 0; i < count; i++) {
-                int visible = Math.max(0, Math.min(n, head.visible(row + i) - first));
-                int whole = roundUp(visible, width / 2);
-                Arrays.fill(scores, i * PITCH + visible, i * PITCH + whole, Float.NEGATIVE_INFINITY);
-                softmaxRow(i, whole, first > 0, padded);
-                if (whole < n) {
-                    Arrays.fill(scores, i * PITCH + whole, i * PITCH + n, 0f);
-                }
-                if (dropout != null && visible > 0) {
-                    dropout.attentionRow(head.first() + row + i, head.blocksPerRow(), first, visible, keep, 0);
-                    kernels.multiply(scores, i * PITCH, keep, 0, scores, i * PITCH, visible);
-                }
+            for (int i = 0; i < rows; i++) {
+                visible[i] = i < count ? Math.max(0, Math.min(n, head.visible(row + i) - first)) : 0;
+            }
+            softmax(n, padded, first > 0);
+            for (int i = 0; dropout != null && i < count; i++) {
+                dropout.attentionRow(head.first() + row + i, head.blocksPerRow(), first, visible[i], keep, 0);
+                kernels.multiply(scores, i * PITCH, keep, 0, scores, i * PITCH, visible[i]);
             }
             for (int column = 0; column < padded; column += width) {
                 int at = column * head.tk() + first * width;
@@ -128,22 +134,18 @@ public final class FlashForward {
         }
     }
 
-    /** Softmax of one row. {@code visible} is a whole number of vectors, the last of which may end in -infinity. */
-    private void softmaxRow(int i, int visible, boolean rescale, int padded) {
-        if (visible == 0) {
-            return;
+    /** Softmax of a block of the strip; what the blocks before brought is scaled to the new maxima. */
+    private void softmax(int n, int padded, boolean rescale) {
+        System.arraycopy(maxima, 0, before, 0, rows);
+        tiles.softmax(scores, n, visible, maxima, blockSums);
+        for (int i = 0; i < rows; i++) {
+            if (rescale && maxima[i] > before[i]) {
+                float factor = (float) Math.exp(before[i] - maxima[i]);
+                sums[i] *= factor;
+                kernels.scale(output, i * padded, factor, output, i * padded, padded);
+            }
+            sums[i] += blockSums[i];
         }
-        int at = i * PITCH;
-        float before = maxima[i];
-        float max = Math.max(before, kernels.max(scores, at, visible));
-        float sum = kernels.exponentials(scores, at, 1f, max, scores, at, visible);
-        if (rescale && max > before) {
-            float factor = (float) Math.exp(before - max);
-            sums[i] *= factor;
-            kernels.scale(output, i * padded, factor, output, i * padded, padded);
-        }
-        sums[i] += sum;
-        maxima[i] = max;
     }
 
     private void store(FlashHead head, int row, int count, Tensor out, Tensor logSumExp) {

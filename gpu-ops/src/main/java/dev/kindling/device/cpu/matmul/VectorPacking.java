@@ -78,8 +78,19 @@ public final class VectorPacking {
     }
 
     /** panel[at + p * width + r] = source[from + r * stride + p] for r below used, p below k. */
-    static void transpose(float[] source, int from, int stride, int used, int k, float[] panel, int at, int width) {
+    public static void transpose(
+            float[] source, int from, int stride, int used, int k, float[] panel, int at, int width) {
+        int[] rows = new int[LANES.length()];
+        for (int i = 0; i < rows.length; i++) {
+            rows[i] = i * stride;
+        }
         int r = 0;
+        for (; r + LANES.length() <= used; r += LANES.length()) {
+            int first = from + r * stride;
+            for (int p = 0; p < k; p++) {
+                FloatVector.fromArray(LANES, source, first + p, rows, 0).intoArray(panel, at + r + p * width);
+            }
+        }
         for (; r + 4 <= used; r += 4) {
             transposeFour(source, from + r * stride, stride, k, panel, at + r, width);
         }

@@ -13,7 +13,7 @@ public final class VectorMath {
 
     private VectorMath() {}
 
-    static FloatVector exp(FloatVector x) {
+    public static FloatVector exp(FloatVector x) {
         FloatVector limited = x.blend(ScalarMath.HIGHEST, x.compare(GT, ScalarMath.HIGHEST));
         FloatVector shifted = limited.fma(
                 FloatVector.broadcast(LANES, ScalarMath.LOG2_E), FloatVector.broadcast(LANES, ScalarMath.ROUNDER));

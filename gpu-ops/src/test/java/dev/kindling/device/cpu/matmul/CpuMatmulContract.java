@@ -116,6 +116,7 @@ abstract class CpuMatmulContract {
             {64, 64, 32},
             {100, 96, 520},
             {201, 400, 300},
+            {203, 530, 40},
             {3, 500, 1}
         };
         return Stream.of(sizes)

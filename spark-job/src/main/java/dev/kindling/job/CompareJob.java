@@ -52,11 +52,9 @@ final class CompareJob implements Job<CompareOptions> {
     /** The folder of temporary shards, beside the report; deleted after the comparison. */
     private static final String SHARDS = "data";
 
-    private final SparkSessions sessions;
     private final PrintStream out;
 
-    CompareJob(SparkSessions sessions, PrintStream out) {
-        this.sessions = sessions;
+    CompareJob(PrintStream out) {
         this.out = out;
     }
 
@@ -66,8 +64,8 @@ final class CompareJob implements Job<CompareOptions> {
         try (StagedDirectory results = StagedDirectory.at(options.out(), hadoop)) {
             Comparison comparison = settle(options, results.out(), hadoop);
             ClusterSection cluster = comparison.config().cluster();
-            try (SparkSessions.Application application =
-                    sessions.openForBarriers("compare", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
+            try (SparkSessions.Application application = SparkSessions.openForBarriers(
+                    "compare", cluster.executors(), DriverDevice.gpus(cluster.device()))) {
                 BackendReport report = measure(comparison, results, application.spark());
                 out.print(BackendTable.format(report));
                 results.write("report.json", BackendJson.of(report));

@@ -30,17 +30,15 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.api.java.JavaSparkContext;
 
-/** Checks the cluster as training would use it; prints a table, with a fix for everything that is not well. */
+/** Checks the cluster as training would use it; prints a table, with a fix for every warning and failure. */
 final class DoctorJob implements Job<DoctorOptions> {
     private static final int ATTEMPTS = 1;
     /** No gradients are summed here, only small messages are sent. */
     private static final long NO_ELEMENTS = 1;
 
-    private final SparkSessions sessions;
     private final PrintStream out;
 
-    DoctorJob(SparkSessions sessions, PrintStream out) {
-        this.sessions = sessions;
+    DoctorJob(PrintStream out) {
         this.out = out;
     }
 
@@ -62,7 +60,7 @@ final class DoctorJob implements Job<DoctorOptions> {
     private List<Finding> findings(TrainConfig config, Path directory) {
         int executors = config.cluster().executors();
         List<Finding> findings = new ArrayList<>();
-        try (SparkSessions.Application application = sessions.openForBarriers(
+        try (SparkSessions.Application application = SparkSessions.openForBarriers(
                 "doctor", executors, DriverDevice.gpus(config.cluster().device()))) {
             JavaSparkContext spark = application.spark();
             findings.addAll(DriverChecks.check(spark.getConf(), spark.master(), spark.version()));

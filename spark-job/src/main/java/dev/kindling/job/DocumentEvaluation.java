@@ -22,7 +22,7 @@ import org.apache.spark.sql.SparkSession;
 /**
  * Documents: text files, rows of a table, or a split of the checkpoint's run.
  *
- * @param data for people
+ * @param data what was evaluated, as summary.json names it
  * @param shards that the split is of
  */
 record DocumentEvaluation(String data, EvaluationData documents, Optional<Path> shards) implements Evaluation {

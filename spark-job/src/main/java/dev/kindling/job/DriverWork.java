@@ -2,7 +2,7 @@ package dev.kindling.job;
 
 import dev.kindling.session.SparkSessions;
 
-/** Work that the driver does alone, so that it needs no Spark application; of YARN's drivers each must have one. */
+/** Work of the driver alone. It needs no Spark application, except on YARN, where every driver must register one. */
 final class DriverWork {
     /** Set in the process of an application master that runs the driver. */
     private static final String YARN_DRIVER = "spark.yarn.app.id";
@@ -13,13 +13,13 @@ final class DriverWork {
 
     private DriverWork() {}
 
-    /** Does {@code work}, on YARN within an application without executors; another driver has failed to YARN. */
+    /** Does {@code work}; on YARN within an application without executors, as YARN takes a driver without one for failed. */
     static void run(String name, Work work) throws Exception {
         if (System.getProperty(YARN_DRIVER) == null) {
             work.run();
             return;
         }
-        try (SparkSessions.Application application = new SparkSessions().openWithoutExecutors(name)) {
+        try (SparkSessions.Application application = SparkSessions.openWithoutExecutors(name)) {
             work.run();
         }
     }

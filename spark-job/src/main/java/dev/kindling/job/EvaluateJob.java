@@ -27,12 +27,6 @@ import org.apache.spark.sql.SparkSession;
  * all. The totals do not depend on how many executors and tasks shared the work, nor on which of them died.
  */
 final class EvaluateJob implements Job<EvaluateOptions> {
-    private final SparkSessions sessions;
-
-    EvaluateJob(SparkSessions sessions) {
-        this.sessions = sessions;
-    }
-
     private record Work(
             EvaluateOptions options,
             EvaluatedCheckpoint subject,
@@ -53,7 +47,8 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         int executors = options.tasks().executors(gpus);
         Work work = new Work(options, subject, scoring, evaluation, executors);
         try (results;
-                SparkSessions.Application application = sessions.openWithoutBarriers("evaluate", executors, gpus)) {
+                SparkSessions.Application application =
+                        SparkSessions.openWithoutBarriers("evaluate", executors, gpus)) {
             JobWatch.over(
                     application.spark().sc(),
                     results.out().toString(),
@@ -102,7 +97,7 @@ final class EvaluateJob implements Job<EvaluateOptions> {
         return totals;
     }
 
-    /** How fast it went, for people. */
+    /** How fast it went, as a line for the console. */
     private static String speed(double seconds, long tokens, Measurements measurements) {
         return String.format(
                 Locale.ROOT,

@@ -37,21 +37,21 @@ interface Evaluation {
         /** Adds what is to stand in summary.json: what was evaluated, and the totals. */
         void describe(ObjectNode summary);
 
-        /** The line for people, without its end. */
+        /** One line for the console, without a line break. */
         String line();
 
-        /** What was passed over, such as {@code 3 document(s)}; empty if nothing was. */
+        /** What was skipped, such as {@code 3 document(s)}; empty if nothing was. */
         String skipped();
     }
 
-    /** What is wrong where nothing of {@code skipped} things, such as documents, has a score. */
+    /** The error where none of the {@code skipped} things, such as documents, has a score. */
     static DataException nothingScored(String things, long skipped, Dataset<Row> written) {
         return new DataException(
                 "none of the %,d %s could be scored, the first because: %s",
                 skipped, things, problems(written).get(0));
     }
 
-    /** Why some of what was passed over was. */
+    /** Why things were skipped: the first few reasons. */
     static List<String> problems(Dataset<Row> written) {
         return written.filter("skipped is not null").orderBy("id").limit(SHOWN_PROBLEMS).collectAsList().stream()
                 .map(row -> row.<String>getAs("skipped"))

@@ -39,12 +39,6 @@ import org.apache.spark.sql.SparkSession;
  * seeds give equal texts.
  */
 final class GenerateJob implements Job<GenerateOptions> {
-    private final SparkSessions sessions;
-
-    GenerateJob(SparkSessions sessions) {
-        this.sessions = sessions;
-    }
-
     @Override
     public void run(GenerateOptions options) throws Exception {
         Configuration hadoop = Storage.settings();
@@ -102,7 +96,7 @@ final class GenerateJob implements Job<GenerateOptions> {
         }
     }
 
-    private void continueFile(
+    private static void continueFile(
             GenerateOptions options, GenerateOptions.PromptFile file, GenerationSettings writing, Configuration hadoop)
             throws IOException {
         StagedDirectory results = StagedDirectory.at(file.out(), hadoop);
@@ -113,7 +107,8 @@ final class GenerateJob implements Job<GenerateOptions> {
         int gpus = DriverDevice.gpus(options.hardware().device());
         int executors = file.tasks().executors(gpus);
         try (results;
-                SparkSessions.Application application = sessions.openWithoutBarriers("generate", executors, gpus)) {
+                SparkSessions.Application application =
+                        SparkSessions.openWithoutBarriers("generate", executors, gpus)) {
             int slots = Math.max(executors, application.spark().defaultParallelism());
             int tasks = Math.min(prompts.size(), file.tasks().partitions().orElse(slots));
             Output output = new Output(application.session(), results);

@@ -133,7 +133,7 @@ final class JobWatch extends SparkListener {
         }
     }
 
-    /** What a failure means that another attempt would meet again; empty for one that it may not. */
+    /** The error of a failure that every attempt would meet; empty for a failure that another attempt may not meet. */
     private Optional<Exception> incurable(Throwable failure) {
         Optional<Exception> worded = FailureReport.worded(failure);
         if (worded.isPresent()) {

@@ -27,7 +27,6 @@ import dev.kindling.job.options.PlanOptions;
 import dev.kindling.job.options.PrepareOptions;
 import dev.kindling.job.options.ProfileOptions;
 import dev.kindling.job.options.TrainOptions;
-import dev.kindling.session.SparkSessions;
 import dev.kindling.storage.NameEncoding;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -128,15 +127,15 @@ public final class Kindling {
 
     static Jobs jobs() {
         return new Jobs(
-                options -> new TrainJob(new SparkSessions()).run(options),
-                options -> new PrepareJob(new SparkSessions()).run(options),
-                options -> new EvaluateJob(new SparkSessions()).run(options),
-                options -> new GenerateJob(new SparkSessions()).run(options),
+                options -> new TrainJob().run(options),
+                options -> new PrepareJob().run(options),
+                options -> new EvaluateJob().run(options),
+                options -> new GenerateJob().run(options),
                 options -> DriverWork.run("attention", () -> new AttentionJob(System.out).run(options)),
                 options -> DriverWork.run("profile", () -> new ProfileJob(System.out).run(options)),
                 options -> DriverWork.run("plan", () -> new PlanJob(System.out).run(options)),
-                options -> new DoctorJob(new SparkSessions(), System.out).run(options),
-                options -> new CompareJob(new SparkSessions(), System.out).run(options),
+                options -> new DoctorJob(System.out).run(options),
+                options -> new CompareJob(System.out).run(options),
                 options -> DriverWork.run("import", () -> new ImportJob(System.out).run(options)),
                 options -> DriverWork.run("export", () -> new ExportJob(System.out).run(options)));
     }

@@ -24,12 +24,6 @@ final class PrepareJob implements Job<PrepareOptions> {
     /** Where shards are while they become another format's files. */
     private static final String SHARDS = "shards";
 
-    private final SparkSessions sessions;
-
-    PrepareJob(SparkSessions sessions) {
-        this.sessions = sessions;
-    }
-
     @Override
     public void run(PrepareOptions options) throws IOException {
         Configuration hadoop = Storage.settings();
@@ -37,7 +31,7 @@ final class PrepareJob implements Job<PrepareOptions> {
         StagedDirectory results = StagedDirectory.at(options.out(), hadoop);
         ShardPreparation.requireCorpus(corpus, results.out(), hadoop);
         try (results;
-                SparkSessions.Application application = sessions.openWithoutBarriers("prepare", EXECUTORS, 0)) {
+                SparkSessions.Application application = SparkSessions.openWithoutBarriers("prepare", EXECUTORS, 0)) {
             JavaSparkContext spark = application.spark();
             boolean shards = options.format() == Format.SHARDS;
             Path folder = shards ? results.path() : results.path(SHARDS);

@@ -4,7 +4,7 @@ import dev.kindling.job.command.ExitCode;
 import org.apache.spark.SparkUserAppException;
 
 /**
- * Ends the program as whoever started it expects. YARN's application master and spark-submit call {@code main}: they take
+ * Ends the program in the way that its caller expects. YARN's application master and spark-submit call {@code main}: they take
  * its return for success and Spark's own exception for another exit code, while an exit from within {@code main} is a
  * failure to YARN, with another attempt to follow.
  */

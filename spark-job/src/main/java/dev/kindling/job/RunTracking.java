@@ -14,7 +14,7 @@ import java.util.TreeMap;
 final class RunTracking {
     private RunTracking() {}
 
-    /** Begins to tell the server of the run; null where none is named. */
+    /** Starts to report the run to its server; null where the options name none. */
     static MlflowTracking begin(TrainOptions options, RunDirectory run, TrainConfig config, boolean resumed) {
         if (options.tracking().isEmpty()) {
             return null;

@@ -31,12 +31,6 @@ import org.apache.hadoop.conf.Configuration;
 
 /** Trains a model: configuration, run directory, shards, generations of ranks, summary and a sample. */
 final class TrainJob implements Job<TrainOptions> {
-    private final SparkSessions sessions;
-
-    TrainJob(SparkSessions sessions) {
-        this.sessions = sessions;
-    }
-
     @Override
     public void run(TrainOptions options) throws Exception {
         long began = System.nanoTime();
@@ -69,7 +63,7 @@ final class TrainJob implements Job<TrainOptions> {
         clock.mark("configuration");
         try (OwnedRun owned = run.own(start.config(), resume);
                 MlflowTracking tracking = RunTracking.begin(options, run, start.config(), resume);
-                SparkSessions.Application application = sessions.openForBarriers(
+                SparkSessions.Application application = SparkSessions.openForBarriers(
                         "train", cluster.allExecutors(), DriverDevice.gpus(cluster.device()))) {
             clock.mark("Spark");
             TrainingWatcher tracked = tracking == null ? TrainingWatcher.NONE : tracking::step;

@@ -42,7 +42,7 @@ public final class Training {
     /** How it ended. */
     public record Outcome(TrainResult result, RunSummary summary) {}
 
-    /** Where it runs, and who is told of it. */
+    /** Where it runs, and what observes it. */
     public record Watched(JavaSparkContext spark, TrainingWatcher watcher) {}
 
     /**

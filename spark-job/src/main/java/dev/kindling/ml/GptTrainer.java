@@ -241,7 +241,7 @@ public final class GptTrainer extends Estimator<GptModel> implements DefaultPara
         StartingPoint start = run.start(own, false);
         try (OwnedRun owned = run.own(start.config(), false);
                 SparkSessions.Application application =
-                        new SparkSessions().openForBarriers("fit", own.cluster().allExecutors(), 0)) {
+                        SparkSessions.openForBarriers("fit", own.cluster().allExecutors(), 0)) {
             PreparedCorpus.ofTables(tables(dataset), own.data(), start.vocabulary(), run.shards());
             Training.run(start, run, owned, new Training.Watched(application.spark(), TrainingWatcher.NONE), began);
         }

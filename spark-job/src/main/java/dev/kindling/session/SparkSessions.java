@@ -23,6 +23,8 @@ public final class SparkSessions {
     private static final long STOP_MILLIS = 10_000;
     private static final int BEFORE_SPARKS_HOOKS = 1000;
 
+    private SparkSessions() {}
+
     /**
      * The Spark application that a job runs in.
      *
@@ -59,19 +61,19 @@ public final class SparkSessions {
      * @param gpus of this host that an embedded cluster offers its executors, one each; 0 for a job on the CPU
      * @throws ConfigException where the settings and barrier jobs exclude each other
      */
-    public Application openForBarriers(String name, int executors, int gpus) {
+    public static Application openForBarriers(String name, int executors, int gpus) {
         Application application = application(() -> SparkSettings.forBarriers(new SparkConf(), name, executors, gpus));
         SparkSettings.requireFixedExecutors(application.session().sparkContext().conf());
         return application;
     }
 
     /** Like {@link #openForBarriers}, for a job of ordinary tasks; dynamic allocation may bring and take its executors. */
-    public Application openWithoutBarriers(String name, int executors, int gpus) {
+    public static Application openWithoutBarriers(String name, int executors, int gpus) {
         return application(() -> SparkSettings.withoutBarriers(new SparkConf(), name, executors, gpus));
     }
 
     /** An application for the sake of the cluster manager alone: nothing runs on it. */
-    public Application openWithoutExecutors(String name) {
+    public static Application openWithoutExecutors(String name) {
         return application(() -> new SparkConf()
                 .setAppName("kindling " + name)
                 .set(SparkSettings.DYNAMIC_ALLOCATION, "false")
@@ -87,7 +89,7 @@ public final class SparkSessions {
         return Math.max(registered, spark.getConf().getInt("spark.executor.instances", 1));
     }
 
-    /** When a signal ends the process, the embedded cluster tells at length how it loses its parts, and tries to replace them. */
+    /** When a signal ends the process, the embedded cluster logs at length how it loses executors and tries to replace them. */
     private static void quietConsole() {
         LoggerContext context = (LoggerContext) LogManager.getContext(false);
         context.getConfiguration().getRootLogger().removeAppender("console");
@@ -114,14 +116,14 @@ public final class SparkSessions {
     }
 
     /**
-     * Starts Spark, a second time where it has met itself: in YARN's client mode Spark 4.2 adds YARN's filter to the pages of
-     * its UI on one thread while it attaches them on another.
+     * Starts Spark; once more if its start has failed by a race in it: in YARN's client mode Spark 4.2 adds YARN's filter to
+     * the pages of its UI on one thread while it attaches them on another.
      */
     static SparkSession started(Supplier<SparkSession> start) {
         try {
             return start.get();
         } catch (ConcurrentModificationException e) {
-            LOG.warn("Spark's start has met itself, see the trace; starting it again", e);
+            LOG.warn("Spark's start failed by a race in it (see the trace); starting it again", e);
             return start.get();
         }
     }

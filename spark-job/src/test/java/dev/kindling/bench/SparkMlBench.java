@@ -22,9 +22,9 @@ public final class SparkMlBench {
     public static void main(String[] args) {
         boolean fit = args[0].equals("fit");
         int gpus = Integer.getInteger("gpus", 0);
-        SparkSessions sessions = new SparkSessions();
-        try (SparkSessions.Application application =
-                fit ? sessions.openForBarriers("bench", 1, gpus) : sessions.openWithoutBarriers("bench", 1, gpus)) {
+        try (SparkSessions.Application application = fit
+                ? SparkSessions.openForBarriers("bench", 1, gpus)
+                : SparkSessions.openWithoutBarriers("bench", 1, gpus)) {
             Dataset<Row> table = application.session().read().parquet(args[1]);
             if (fit) {
                 fit(table, args[2], Integer.parseInt(args[3]));

@@ -15,7 +15,7 @@ import java.util.Map;
  * @param name within the section: {@code micro_batch}
  * @param type of its values
  * @param defaultValue as written in YAML
- * @param allowed the values that it may have, for people
+ * @param allowed a description of the values that it may have
  * @param doc what it sets
  */
 public record ConfigKey(String section, String name, Class<?> type, String defaultValue, String allowed, String doc) {

@@ -4,8 +4,8 @@ import java.util.TreeSet;
 import org.apache.spark.util.AccumulatorV2;
 
 /**
- * The different names among those that tasks tell. Spark keeps the whole value with each task that ends: a list of what every
- * task has told would take tasks squared. Thread-safe, since an executor's heartbeat reads it while the task adds.
+ * The distinct names that tasks report. Spark keeps the whole value with each task that ends, so a list with an entry for every
+ * task would grow with the square of their number. Thread-safe, since an executor's heartbeat reads it while the task adds.
  */
 final class DistinctNames extends AccumulatorV2<String, String> {
     private static final long serialVersionUID = 1L;

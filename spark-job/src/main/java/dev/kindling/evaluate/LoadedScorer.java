@@ -147,7 +147,7 @@ final class LoadedScorer implements ExecutorModels.DeviceModel {
         return extents;
     }
 
-    /** The device, for people. */
+    /** The device's description. */
     String description() {
         return model.device().description();
     }

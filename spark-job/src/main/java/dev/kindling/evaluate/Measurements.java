@@ -5,7 +5,7 @@ import org.apache.spark.SparkContext;
 import org.apache.spark.util.LongAccumulator;
 
 /**
- * What tasks tell the driver besides results: the devices they ran on, and how fast. Work that Spark runs again is
+ * What tasks report to the driver besides results: the devices they ran on, and how fast. Work that Spark runs again is
  * counted again.
  */
 public final class Measurements implements Serializable {

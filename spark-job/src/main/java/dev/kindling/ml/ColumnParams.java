@@ -10,7 +10,7 @@ import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 
-/** The columns that a model reads and adds, and what becomes of rows that it cannot read; a trainer passes them on. */
+/** The columns that a model reads and adds, and how it handles invalid rows; a trainer passes them on to its model. */
 final class ColumnParams {
     static final String ERROR = "error";
     static final String KEEP = "keep";

@@ -96,7 +96,7 @@ public final class SparkMonitor implements AutoCloseable {
         }
     }
 
-    /** Asks for the page once, for it takes a second or two to load the classes of Spark's UI: nobody waits for that then. */
+    /** Requests the page once, so that the classes of Spark's UI, which take a second or two to load, are there for users. */
     private static void warmUp(String url) {
         Thread thread = new Thread(
                 () -> {

@@ -95,7 +95,7 @@ record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
     /** A file, and the first id of each range of it. */
     private record Beginnings(String name, TokenBin bin, List<Integer> ids) {}
 
-    /** Of each file of a split; there may be many, on a store that lets wait for each. */
+    /** Of each file of a split, looked up side by side, as there may be many and a store may be slow for each. */
     private List<Beginnings> beginnings(String split, int rangeTokens, Configuration hadoop) throws IOException {
         List<Callable<Beginnings>> looks = files.stream()
                 .filter(file -> split(file.getPath().getName()).equals(Optional.of(split)))
@@ -130,8 +130,8 @@ record TokenFiles(Named corpus, Path folder, List<FileStatus> files) {
     }
 
     /**
-     * Whose ids these are, which the files do not say: characters' have nanoGPT's {@code meta.pkl} beside them, and for
-     * others the request is believed.
+     * The tokenizer of the ids, which the files do not name: that of nanoGPT's {@code meta.pkl} for characters, else the
+     * request's.
      *
      * @throws DataException if it is not known of which characters they are, or those are not the request's
      */

@@ -23,7 +23,7 @@ public final class GgufExport {
      * @param checkpoint a committed checkpoint directory
      * @param type of the matrices: F32, F16 or Q8_0
      * @param folder to write to; the caller makes it appear
-     * @return what llama.cpp does otherwise than Kindling, for people
+     * @return notes for the user on what llama.cpp does differently
      * @throws dev.kindling.data.DataException if llama.cpp cannot express the vocabulary
      */
     public static List<String> write(Path checkpoint, WeightType type, Path folder, Configuration hadoop)

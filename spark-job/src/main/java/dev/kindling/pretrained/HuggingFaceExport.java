@@ -26,7 +26,7 @@ public final class HuggingFaceExport {
      * @param checkpoint a committed checkpoint directory
      * @param folder to write to; the caller makes it appear
      * @param type F32 or BF16
-     * @return what the format says otherwise than Kindling, for people
+     * @return notes for the user on what differs in that format
      */
     public static List<String> write(Path checkpoint, DType type, Path folder, Configuration hadoop)
             throws IOException {

@@ -20,7 +20,7 @@ public final class NanoGptExport {
      * @param checkpoint a committed checkpoint directory
      * @param type F32 or BF16
      * @param folder to write to; the caller makes it appear
-     * @return what nanoGPT does otherwise than Kindling, for people
+     * @return notes for the user on what nanoGPT does differently
      */
     public static List<String> write(Path checkpoint, DType type, Path folder, Configuration hadoop)
             throws IOException {

@@ -31,7 +31,7 @@ import org.apache.hadoop.fs.Path;
  * @param folder as errors name it
  */
 public record PretrainedModel(String folder, HuggingFaceModel model, Tokenizer tokenizer) {
-    /** Tokens of a forward pass that most devices hold, for the batches of a configuration that nobody has chosen. */
+    /** Tokens of a forward pass that most devices hold, for the batch sizes of an imported configuration. */
     private static final int MICRO_BATCH_TOKENS = 8192;
 
     /** Whether a folder is one of transformers'. */

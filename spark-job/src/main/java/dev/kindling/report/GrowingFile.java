@@ -62,7 +62,7 @@ final class GrowingFile implements AutoCloseable {
     /**
      * Adds a record.
      *
-     * @param flush whether readers shall see it at once, where the store can do that
+     * @param flush whether to make it visible to readers now, where the store can do that
      * @return as {@link #flush}
      */
     boolean append(long step, byte[] record, boolean flush) {

@@ -5,7 +5,7 @@ import java.util.Locale;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Tells of a file of metrics that cannot be written: once when that begins, and once when it is over. Not thread-safe. */
+/** Reports that a file of metrics cannot be written: once when that begins, and once when it is over. Not thread-safe. */
 final class Outage {
     private static final Logger LOG = LoggerFactory.getLogger(Outage.class);
     private static final long FIRST_PAUSE_MILLIS = 1_000;

@@ -2,7 +2,7 @@ package dev.kindling.report;
 
 import java.util.Locale;
 
-/** Tells the user when fewer ranks train than wanted, and when no longer. */
+/** Prints when training goes on with fewer ranks than wanted, and when it has all of them again. */
 public final class RankCount {
     private final int wanted;
     private final int fewest;

@@ -3,7 +3,7 @@ package dev.kindling.report;
 import java.io.PrintStream;
 import java.util.List;
 
-/** Prints where the time before the first step went, as rank 0 has seen it. */
+/** Prints where the time before the first step went, by rank 0's clock. */
 public final class StartTimes implements TrainingWatcher {
     private final StartClock clock;
     private final PrintStream out;
@@ -13,7 +13,7 @@ public final class StartTimes implements TrainingWatcher {
 
     /**
      * @param clock has marked what came before the tokens
-     * @param next is told of everything, too
+     * @param next gets every event as well
      */
     public StartTimes(StartClock clock, PrintStream out, TrainingWatcher next) {
         this.clock = clock;

@@ -32,7 +32,7 @@ public record StepMetrics(
         OptionalDouble valLoss,
         List<RankTimes> ranks) {
 
-    /** More ranks than this are told by their slowest, median and fastest: a number a rank is a page that nobody reads. */
+    /** Of more ranks than this only the slowest, the median and the fastest are shown. */
     public static final int MOST_LISTED = 8;
 
     public StepMetrics {

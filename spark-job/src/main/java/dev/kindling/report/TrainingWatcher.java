@@ -2,7 +2,7 @@ package dev.kindling.report;
 
 import java.util.List;
 
-/** Is told of a training as it goes on, in the driver; may not wait. */
+/** Observes a training on the driver. Its methods must not block. */
 public interface TrainingWatcher {
     TrainingWatcher NONE = step -> {};
 

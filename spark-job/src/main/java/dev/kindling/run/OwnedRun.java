@@ -120,7 +120,7 @@ public final class OwnedRun implements AutoCloseable {
         return new Path(run.path(), ".owner");
     }
 
-    /** What tells this training from others that have owned the run, see {@link RunDirectory#isOwnedBy}. */
+    /** The id of this training among those that have owned the run, see {@link RunDirectory#isOwnedBy}. */
     public String training() {
         return owner.id();
     }
@@ -149,7 +149,7 @@ public final class OwnedRun implements AutoCloseable {
         return new Path(run.path(), ".owner.last");
     }
 
-    /** Whether the last training here has not ended by itself, or may not be the last attempt of its submission. */
+    /** Whether the last training here was killed, or may have another attempt of its submission. */
     static boolean isLeft(RunDirectory run) throws IOException {
         return run.storage().files().exists(marker(run))
                 || run.storage().files().exists(lastMarker(run));

@@ -175,7 +175,7 @@ public final class RunDirectory {
         storage.write(summaryFile(), summary.toJson());
     }
 
-    /** The steps that {@code summary.json} tells of; 0 without one. */
+    /** The number of steps in {@code summary.json}; 0 without one. */
     long summarizedSteps() throws IOException {
         return storage.files().exists(summaryFile()) ? RunSummary.steps(storage.read(summaryFile())) : 0;
     }

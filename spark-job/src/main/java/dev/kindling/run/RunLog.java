@@ -66,7 +66,7 @@ public final class RunLog implements AutoCloseable {
         }
     }
 
-    /** A log that cannot be written, on a full disk for example, is told of once, not for each event with a trace. */
+    /** A log that cannot be written, as on a full disk, is reported once, not with a trace for each event. */
     private static final class ErrorsInOneLine implements ErrorHandler {
         private final AtomicBoolean told = new AtomicBoolean();
 

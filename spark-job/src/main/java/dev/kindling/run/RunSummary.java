@@ -40,7 +40,7 @@ public record RunSummary(
         Map<String, String> ran) {
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
-    /** The steps that the text of such a file tells of; 0 if it is damaged. */
+    /** The number of steps in the text of such a file; 0 if it is damaged. */
     static long steps(String text) {
         try {
             return JSON.readTree(text).path("steps").asLong();

@@ -81,7 +81,7 @@ public final class StagedDirectory implements AutoCloseable {
         }
     }
 
-    /** Deletes what killed processes of this host have left, and tells of what those of others may have. */
+    /** Deletes what killed processes of this host have left; logs what may be left by those of other hosts. */
     private void sweep() {
         try {
             for (FileStatus entry : storage.files().listStatus(out.getParent())) {

@@ -15,9 +15,9 @@ import org.slf4j.LoggerFactory;
 import scala.jdk.javaapi.OptionConverters;
 
 /**
- * Ends an executor on whose GPU a task has failed so that its process can do nothing more there, once the driver has the
- * cause and before it hears from Spark that the task has failed: the next attempt gets another executor. (A rank ends its
- * executor itself.)
+ * Ends an executor whose GPU is lost to its process, as after a failed kernel: it first reports the cause to the driver, and
+ * ends before Spark reports the failed task, so that the next attempt gets another executor. (A rank ends its executor
+ * itself.)
  */
 public final class LostDeviceExit implements SparkPlugin {
     private static final Logger LOG = LoggerFactory.getLogger(LostDeviceExit.class);

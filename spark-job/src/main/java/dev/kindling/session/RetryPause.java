@@ -9,7 +9,7 @@ import org.apache.spark.api.plugin.SparkPlugin;
 
 /**
  * Lets a second attempt at a task wait for a moment, in the jobs that a driver watches. The driver ends such a job at the
- * first error that another attempt does not cure, but hears of it when Spark has begun the next attempt already, which
+ * first error that another attempt does not cure, but learns of it after Spark has begun the next attempt, which
  * would read the same bad file again.
  */
 public final class RetryPause implements SparkPlugin {

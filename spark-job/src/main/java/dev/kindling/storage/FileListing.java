@@ -14,7 +14,7 @@ import org.apache.hadoop.fs.RemoteIterator;
 public interface FileListing<T> {
     T of(RemoteIterator<LocatedFileStatus> files) throws IOException;
 
-    /** Lists a folder; where a page fails in a way that may pass, {@code listing} begins anew. */
+    /** Lists a folder; where a page has a transient fault, {@code listing} begins anew. */
     static <T> T of(Path folder, Storage storage, FileListing<T> listing) throws IOException {
         return storage.patiently(
                 "list", folder, () -> listing.of(storage.store().listFiles(folder, true)));

@@ -6,7 +6,7 @@ import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSInputStream;
 import org.apache.hadoop.fs.Path;
 
-/** A file that is opened again, at the byte where it was, when reading fails in a way that may pass. */
+/** A file that is opened again, at the byte where it was, when reading has a transient fault. */
 final class PatientInput extends FSInputStream {
     private final Retry retry;
     private final Path file;

@@ -27,9 +27,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * How faults of a store that pass are met, in this one place: what failed is tried again, after pauses that double from
+ * The one place that handles transient faults of a store: what failed is tried again, after pauses that double from
  * 0.2 s to 5 s, for as long as {@value #TIMEOUT} says (60 s where it is not set). Beyond that it is a {@link
- * StoreException}. A file that is not there, a refused permission or a used-up quota are told at once. A store's own
+ * StoreException}. A missing file, a refused permission and a used-up quota are thrown at once. A store's own
  * client may have tried for a while before it reports a fault. Thread-safe.
  */
 public final class Retry {

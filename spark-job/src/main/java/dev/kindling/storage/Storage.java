@@ -42,7 +42,7 @@ public final class Storage {
         this(files, hadoop, Retry.ofSettings());
     }
 
-    /** @param retry how faults that pass are met, but on a local disk, where none are expected */
+    /** @param retry of transient faults; not used on a local disk */
     public Storage(FileSystem files, Configuration hadoop, Retry retry) {
         FileSystem plain = files instanceof LocalFileSystem local ? local.getRawFileSystem() : files;
         this.store = plain instanceof RawLocalFileSystem local ? new LocalFiles(local) : plain;
@@ -61,7 +61,7 @@ public final class Storage {
     public static Storage of(Path path, Configuration hadoop) throws IOException {
         try {
             return new Storage(path.getFileSystem(hadoop), hadoop);
-        } catch (IllegalArgumentException e) { // Hadoop's for a host that nobody knows
+        } catch (IllegalArgumentException e) { // Hadoop's for an unknown host
             throw new IOException(e.getMessage(), e);
         } catch (UnsupportedFileSystemException e) {
             throw without(path, e);
@@ -116,7 +116,7 @@ public final class Storage {
 
     private record Settings(SparkEnv env, Configuration hadoop) {}
 
-    /** The same files, where each fault is told at once: for what is written again anyway. */
+    /** The same files without retries, for what is written again anyway. */
     public Storage withoutPatience() {
         return new Storage(store, hadoop, new Retry(Duration.ZERO));
     }
@@ -125,12 +125,12 @@ public final class Storage {
         return hadoop;
     }
 
-    /** The file system that tells a fault at once. */
+    /** The file system without retries. */
     FileSystem store() {
         return store;
     }
 
-    /** The file system, with patience: what fails in a way that may pass is tried again, see {@link Retry}. */
+    /** The file system with retries of transient faults, see {@link Retry}. */
     public FileSystem files() {
         return files;
     }
@@ -166,7 +166,7 @@ public final class Storage {
         });
     }
 
-    /** Runs what may be done more than once, again where the store fails in a way that may pass. */
+    /** Runs an idempotent operation, again where the store has a transient fault. */
     <T> T patiently(String verb, Path path, Retry.Operation<T> operation) throws IOException {
         return isLocal() ? operation.run() : retry.run(verb, path, operation);
     }

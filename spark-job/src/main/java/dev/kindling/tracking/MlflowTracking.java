@@ -13,9 +13,9 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.Path;
 
 /**
- * Tells an MLflow server about a run. Only {@link #finished} and {@link #close} wait, for a bounded time; a server that is
- * down, slow or refuses is warned of once, tried again now and then, and never hurts the run. What it has not taken at the end
- * is said.
+ * Reports a run to an MLflow server. Only {@link #finished} and {@link #close} block, for a bounded time. A server that is
+ * down, slow or refuses costs one warning and is tried again now and then; it never fails the run. What it lacks at the end
+ * is printed.
  */
 public final class MlflowTracking implements AutoCloseable {
     private static final String CLIENT = "org.mlflow:mlflow-client:2.17.2";
@@ -43,7 +43,7 @@ public final class MlflowTracking implements AutoCloseable {
     private final Configuration hadoop;
     private final PendingMetrics pending = new PendingMetrics(MOST_VALUES);
     private final Thread thread = new Thread(this::work, "kindling-mlflow");
-    private Path model; // written before the thread is told of the end
+    private Path model; // written before the thread is signalled the end
     private String problem; // the last one; null while there has been none
 
     private MlflowTracking(TrackedRun run, Bounds bounds, PrintStream out, PrintStream err, Configuration hadoop) {
@@ -71,7 +71,7 @@ public final class MlflowTracking implements AutoCloseable {
         }
     }
 
-    /** Begins to tell the server; does not wait for it. */
+    /** Starts to report; does not wait for the server. */
     public static MlflowTracking begin(TrackedRun run, Configuration hadoop) {
         return begin(run, Bounds.USUAL, System.out, System.err, hadoop);
     }

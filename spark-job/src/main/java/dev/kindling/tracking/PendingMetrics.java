@@ -6,7 +6,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
 
-/** Values that the server has not taken yet, as many as memory is given to; the oldest go first. Safe to share between threads. */
+/** Values that the server has not taken yet, up to a maximum; the oldest are dropped first. Thread-safe. */
 final class PendingMetrics {
     /** MLflow's own limit of values in a batch. */
     static final int BATCH = 1000;
@@ -74,7 +74,7 @@ final class PendingMetrics {
         }
     }
 
-    /** What the server lacks, for people; empty if nothing. */
+    /** What the server lacks, as text; empty if nothing. */
     synchronized String missing() {
         if (values.isEmpty() && dropped == 0) {
             return "";

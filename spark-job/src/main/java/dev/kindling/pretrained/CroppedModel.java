@@ -1,15 +1,12 @@
 package dev.kindling.pretrained;
 
 import dev.kindling.checkpoint.Checkpoint;
-import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
 import dev.kindling.config.TrainConfig;
 import dev.kindling.interop.HuggingFaceModel;
 import dev.kindling.storage.Storage;
 import java.io.IOException;
 import java.util.Map;
-import java.util.OptionalDouble;
-import java.util.OptionalLong;
 import org.apache.hadoop.fs.Path;
 
 /** A checkpoint's model with its first positions alone. */
@@ -25,16 +22,9 @@ public final class CroppedModel {
      */
     public static Path save(Path checkpoint, TrainConfig config, CheckpointStore store) throws IOException {
         ExportedModel whole = ExportedModel.open(checkpoint, Storage.settings());
-        CheckpointState state = new CheckpointState(
-                0,
-                config.toTree(),
-                whole.tokenizer().toJson(),
-                config.train().seed(),
-                0,
-                1,
-                OptionalDouble.empty(),
-                OptionalLong.empty());
         return store.save(new Checkpoint(
-                state, HuggingFaceModel.cropped(whole.weights(), config.model().blockSize()), Map.of()));
+                PretrainedModel.state(config, whole.tokenizer()),
+                HuggingFaceModel.cropped(whole.weights(), config.model().blockSize()),
+                Map.of()));
     }
 }

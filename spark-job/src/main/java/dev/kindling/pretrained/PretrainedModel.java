@@ -1,5 +1,7 @@
 package dev.kindling.pretrained;
 
+import static dev.kindling.config.ConfigException.check;
+
 import dev.kindling.checkpoint.Checkpoint;
 import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.checkpoint.CheckpointStore;
@@ -66,7 +68,11 @@ public record PretrainedModel(String folder, HuggingFaceModel model, Tokenizer t
                 config.blockSize(),
                 Double.parseDouble(Float.toString(config.dropout())),
                 model.hasBiases(),
-                config.activation() == Gelu.Form.TANH ? Activation.GELU_TANH : Activation.GELU);
+                activation());
+    }
+
+    private Activation activation() {
+        return model.config().model().activation() == Gelu.Form.TANH ? Activation.GELU_TANH : Activation.GELU;
     }
 
     /** The value of {@code data.tokenizer} that stands for the folder's. */
@@ -82,24 +88,32 @@ public record PretrainedModel(String folder, HuggingFaceModel model, Tokenizer t
     public void requireFits(TrainConfig config) {
         GptConfig own = model.config().model();
         ModelSection asked = config.model();
-        Activation activation = own.activation() == Gelu.Form.TANH ? Activation.GELU_TANH : Activation.GELU;
         requireSame("model.n_layer", asked.nLayer(), own.layers());
         requireSame("model.n_head", asked.nHead(), own.heads());
         requireSame("model.n_embd", asked.nEmbd(), own.width());
-        requireSame("model.activation", EnumText.of(asked.activation()), EnumText.of(activation));
+        requireSame("model.activation", EnumText.of(asked.activation()), EnumText.of(activation()));
         requireSame("data.tokenizer", EnumText.of(config.data().tokenizer()), EnumText.of(tokenizerKind()));
-        if (asked.blockSize() > own.blockSize()) {
-            throw new ConfigException(
-                    "model.block_size is %d, but train.init_from %s has %d positions, and others were never trained; set it to %d or less",
-                    asked.blockSize(), folder, own.blockSize(), own.blockSize());
-        }
+        requirePositions(asked, folder, own.blockSize());
+    }
+
+    /**
+     * Fails if a model has more positions than the weights that it is to begin with.
+     *
+     * @param from which weights
+     * @throws ConfigException naming both numbers
+     */
+    public static void requirePositions(ModelSection asked, String from, int positions) {
+        check(
+                asked.blockSize() <= positions,
+                "model.block_size is %d, but train.init_from %s has %d positions, and others were never trained; set it to %d or less",
+                asked.blockSize(),
+                from,
+                positions,
+                positions);
     }
 
     private void requireSame(String key, Object asked, Object own) {
-        if (!asked.equals(own)) {
-            throw new ConfigException(
-                    "%s is %s, but train.init_from %s has %s; set it to that", key, asked, folder, own);
-        }
+        check(asked.equals(own), "%s is %s, but train.init_from %s has %s; set it to that", key, asked, folder, own);
     }
 
     /** The configuration of a run that begins as the folder's model, with the defaults for all else. */
@@ -115,6 +129,10 @@ public record PretrainedModel(String folder, HuggingFaceModel model, Tokenizer t
 
     /** What a checkpoint of these weights at step 0 holds besides them. */
     public CheckpointState state(TrainConfig config) {
+        return state(config, tokenizer);
+    }
+
+    static CheckpointState state(TrainConfig config, Tokenizer tokenizer) {
         return new CheckpointState(
                 0,
                 config.toTree(),

@@ -112,12 +112,8 @@ public record StartingPoint(
     /** All of the model section but dropout, which has no weights, and fewer positions, of which the first are taken. */
     private static void requireModel(TrainConfig config, CheckpointState state, Path checkpoint) {
         TrainConfig trained = TrainConfig.fromTree(state.config(), checkpoint + "/state.json");
-        int positions = trained.model().blockSize();
-        if (config.model().blockSize() > positions) {
-            throw new ConfigException(
-                    "model.block_size is %d, but train.init_from %s has %d positions, and others were never trained; set it to %d or less",
-                    config.model().blockSize(), checkpoint, positions, positions);
-        }
+        PretrainedModel.requirePositions(
+                config.model(), checkpoint.toString(), trained.model().blockSize());
         Set<String> free = Set.of("model.dropout", "model.block_size");
         Changes.between(trained, config, key -> key.startsWith("model.") && !free.contains(key))
                 .ifPresent(changes -> {

@@ -1,5 +1,7 @@
 package dev.kindling.job;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import dev.kindling.coordinate.EmbeddedCluster;
@@ -50,7 +52,19 @@ public final class CommandRuns implements AutoCloseable {
     private final SparkSession session;
 
     /** What a command printed, and its exit code. */
-    public record Printed(int code, String out, String err) {}
+    public record Printed(int code, String out, String err) {
+        /** Checks that the command has ended well. */
+        public Printed done() {
+            assertThat(code).as(err).isZero();
+            return this;
+        }
+
+        /** Checks that it has failed with this code, and said so in one line. */
+        public void refused(int expected, CharSequence... said) {
+            assertThat(err).startsWith("kindling: ").hasLineCount(1).contains(said);
+            assertThat(code).as(err).isEqualTo(expected);
+        }
+    }
 
     /** @param slotsTimeout how long a job waits for executors, such as {@code 2s} */
     public CommandRuns(String slotsTimeout) {

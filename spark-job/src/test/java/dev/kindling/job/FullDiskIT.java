@@ -45,8 +45,7 @@ class FullDiskIT {
         runs = new CommandRuns("60s");
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
-        Printed printed = runs.train(trained, corpus.toString());
-        assertThat(printed.code()).as(printed.err()).isZero();
+        runs.train(trained, corpus.toString()).done();
     }
 
     @AfterAll
@@ -120,8 +119,7 @@ class FullDiskIT {
         assertThat(run.resolve(".owner")).doesNotExist();
         assertThat(run.resolve("kindling.log")).content().doesNotContain("Generation 2");
         enlarge(disk);
-        Printed resumed = runs.run("train", "--out", run.toString(), "--resume");
-        assertThat(resumed.code()).as(resumed.err()).isZero();
+        runs.run("train", "--out", run.toString(), "--resume").done();
         assertThat(CommandRuns.weights(run, 120)).isEqualTo(CommandRuns.weights(trained, 120));
         assertThat(CommandRuns.learning(run)).isEqualTo(CommandRuns.learning(trained));
     }
@@ -143,8 +141,8 @@ class FullDiskIT {
         assertThat(printed.err()).contains("could not write checkpoint step-0000500", "--resume");
         assertThat(run.resolve("config.yaml")).content().contains("max_steps: 5000");
         enlarge(disk);
-        Printed resumed = runs.run("train", "--out", run.toString(), "--resume", "--set", "train.max_steps=4");
-        assertThat(resumed.code()).as(resumed.err()).isZero();
+        runs.run("train", "--out", run.toString(), "--resume", "--set", "train.max_steps=4")
+                .done();
         assertThat(CommandRuns.learning(run))
                 .isEqualTo(CommandRuns.learning(trained).subList(0, 4));
     }

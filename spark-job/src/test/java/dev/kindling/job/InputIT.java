@@ -54,22 +54,12 @@ class InputIT {
                 .toList()
                 .subList(0, 150);
         trained = folder.resolve("trained");
-        done(runs.train(trained, corpus.toString(), "--set", "train.max_steps=10"));
+        runs.train(trained, corpus.toString(), "--set", "train.max_steps=10").done();
     }
 
     @AfterAll
     void stop() {
         runs.close();
-    }
-
-    private static String done(Printed printed) {
-        assertThat(printed.code()).as(printed.err()).isZero();
-        return printed.out();
-    }
-
-    private static void assertRefused(Printed printed, int code, String... said) {
-        assertThat(printed.err()).startsWith("kindling: ").hasLineCount(1).contains(said);
-        assertThat(printed.code()).as(printed.err()).isEqualTo(code);
     }
 
     private Printed prepare(Object corpus, Path out, Object... more) {
@@ -153,10 +143,10 @@ class InputIT {
             Object path = forms.get(i).get(0);
             Object[] more = forms.get(i).subList(1, forms.get(i).size()).toArray();
             Path shards = folder.resolve("shards" + i);
-            done(prepare(path, shards, more));
+            prepare(path, shards, more).done();
             prepared.add(tokens(shards, "train"));
             Path out = folder.resolve("scores[" + i + "]");
-            done(evaluate(path, out, more));
+            evaluate(path, out, more).done();
             scored.add(JSON.readTree(out.resolve("summary.json").toFile()).get("totals"));
         }
         String all = String.join("", texts);
@@ -170,8 +160,8 @@ class InputIT {
                 .satisfies(totals -> assertThat(totals.get("documents").asInt()).isEqualTo(texts.size()));
 
         Path run = folder.resolve("from-table");
-        done(runs.train(
-                run, forms.get(3).get(0).toString(), "--set", "data.column=text", "--set", "train.max_steps=2"));
+        runs.train(run, forms.get(3).get(0).toString(), "--set", "data.column=text", "--set", "train.max_steps=2")
+                .done();
         assertThat(tokens(run.resolve("data"), "train")).isEqualTo(prepared.get(0));
         assertThat(run.resolve("config.yaml")).content().contains("column: text");
     }
@@ -179,7 +169,7 @@ class InputIT {
     @Test
     void shakespeareIsSplitAsNanoGptDoes() {
         Path shards = folder.resolve("shakespeare");
-        done(prepare("shakespeare", shards));
+        prepare("shakespeare", shards).done();
         ShardSet set = ShardSet.open(new LocalShardFolder(shards));
         String all = new ShakespeareCorpus().documents().map(Document::text).collect(Collectors.joining());
         int cut = (int) (all.length() * 0.9);
@@ -193,7 +183,8 @@ class InputIT {
     @Test
     void prepareTakesAnotherShareForValidation() throws IOException {
         Path shards = folder.resolve("quarter");
-        done(prepare(text("quarter.txt", "ab".repeat(50)), shards, "--val-fraction", "0.25"));
+        prepare(text("quarter.txt", "ab".repeat(50)), shards, "--val-fraction", "0.25")
+                .done();
         assertThat(tokens(shards, "train")).hasSize(75);
         assertThat(tokens(shards, "val")).hasSize(25);
     }
@@ -225,9 +216,9 @@ class InputIT {
             Object[] column = each.column() == null ? new Object[0] : new Object[] {"--column", each.column()};
             String[] set =
                     each.column() == null ? new String[0] : new String[] {"--set", "data.column=" + each.column()};
-            assertRefused(prepare(path, out, column), each.code(), each.said());
-            assertRefused(evaluate(path, out, column), each.code(), each.said());
-            assertRefused(runs.train(out, path, set), each.code(), each.said());
+            prepare(path, out, column).refused(each.code(), each.said());
+            evaluate(path, out, column).refused(each.code(), each.said());
+            runs.train(out, path, set).refused(each.code(), each.said());
             assertThat(out).doesNotExist();
         }
     }
@@ -236,9 +227,9 @@ class InputIT {
     void aRunDoesNotGoIntoItsCorpus() throws IOException {
         text("inside/a.txt", texts.get(0));
         Path corpus = folder.resolve("inside");
-        assertRefused(runs.train(corpus.resolve("runs/x"), corpus.toString()), 2, "choose another --out");
-        assertRefused(prepare(corpus, corpus.resolve("shards")), 2, "choose another --out");
-        assertRefused(evaluate(corpus, corpus.resolve("scores")), 2, "choose another --out");
+        runs.train(corpus.resolve("runs/x"), corpus.toString()).refused(2, "choose another --out");
+        prepare(corpus, corpus.resolve("shards")).refused(2, "choose another --out");
+        evaluate(corpus, corpus.resolve("scores")).refused(2, "choose another --out");
         try (Stream<Path> left = Files.list(corpus)) {
             assertThat(left).hasSize(1);
         }
@@ -247,9 +238,9 @@ class InputIT {
     @Test
     void aColumnOfWhatIsNoTableIsNotIgnored() {
         Path out = folder.resolve("refused");
-        assertRefused(prepare("shakespeare", out, "--column", "text"), 2, "is no table", "drop --column");
+        prepare("shakespeare", out, "--column", "text").refused(2, "is no table", "drop --column");
         String shards = trained.resolve("data").toString();
-        assertRefused(runs.train(out, shards, "--set", "data.column=text"), 2, "is no table", "drop data.column");
+        runs.train(out, shards, "--set", "data.column=text").refused(2, "is no table", "drop data.column");
         assertThat(out).doesNotExist();
     }
 
@@ -262,7 +253,7 @@ class InputIT {
                 "{\"text\": \"\u00fc\"}\n{\"text\": \"\\ud800\"}\n".getBytes(StandardCharsets.ISO_8859_1),
                 java.nio.file.StandardOpenOption.APPEND);
         Path out = folder.resolve("bad-scores");
-        done(evaluate(rows, out, "--column", "text", "--on-error", "skip"));
+        evaluate(rows, out, "--column", "text", "--on-error", "skip").done();
         JsonNode totals = JSON.readTree(out.resolve("summary.json").toFile()).get("totals");
         assertThat(totals.get("documents").asInt()).isEqualTo(1);
         assertThat(totals.get("skipped").asInt()).isEqualTo(2);
@@ -273,16 +264,17 @@ class InputIT {
         Path rows = text(
                 "documents.jsonl", texts.stream().map(text -> row("text", text)).collect(Collectors.joining()));
         Path ofFiles = folder.resolve("of-files");
-        done(runs.train(ofFiles, "" + rows, "--set", "data.column=text", "--set", "train.max_steps=3"));
+        runs.train(ofFiles, "" + rows, "--set", "data.column=text", "--set", "train.max_steps=3")
+                .done();
         Path ofTable = folder.resolve("of-table");
-        done(trainTable(ofTable, "json.`" + rows + "`", "text"));
+        trainTable(ofTable, "json.`" + rows + "`", "text").done();
         assertThat(tokens(ofTable.resolve("data"), "train")).isEqualTo(tokens(ofFiles.resolve("data"), "train"));
         assertThat(CommandRuns.weights(ofTable, 3)).isEqualTo(CommandRuns.weights(ofFiles, 3));
 
         Path out = folder.resolve("of-no-table");
-        assertRefused(trainTable(out, "nowhere", "text"), 2, "data.table nowhere cannot be read", "cannot be found");
-        assertRefused(trainTable(out, "json.`" + rows + "`", "tex"), 2, "has no such column; did you mean text?");
-        assertRefused(runs.train(out, "" + rows, "--set", "data.table=x"), 2, "both name the text");
+        trainTable(out, "nowhere", "text").refused(2, "data.table nowhere cannot be read", "cannot be found");
+        trainTable(out, "json.`" + rows + "`", "tex").refused(2, "has no such column; did you mean text?");
+        runs.train(out, "" + rows, "--set", "data.table=x").refused(2, "both name the text");
         assertThat(out).doesNotExist();
     }
 

@@ -63,8 +63,8 @@ class PackedTrainIT {
                 "--set", "train.max_steps=" + steps,
                 "--set", "train.eval_interval=20"));
         arguments.addAll(List.of(more));
-        Printed printed = runs.train(out, corpus.toString(), arguments.toArray(String[]::new));
-        assertThat(printed.code()).as(printed.err()).isZero();
+        Printed printed = runs.train(out, corpus.toString(), arguments.toArray(String[]::new))
+                .done();
         return printed;
     }
 
@@ -125,8 +125,8 @@ class PackedTrainIT {
     void aResumedRunIsTheUndisturbedOne() throws IOException {
         Path half = folder.resolve("half");
         train(half, 20);
-        Printed resumed = runs.run("train", "--out", half.toString(), "--resume", "--set", "train.max_steps=" + STEPS);
-        assertThat(resumed.code()).as(resumed.err()).isZero();
+        runs.run("train", "--out", half.toString(), "--resume", "--set", "train.max_steps=" + STEPS)
+                .done();
         assertThat(CommandRuns.weights(half, STEPS)).isEqualTo(CommandRuns.weights(base, STEPS));
     }
 }

@@ -45,16 +45,17 @@ class RemoteStorageIT {
     }
 
     private String done(String... command) {
-        Printed printed = runs.run(command);
-        assertThat(printed.code()).as(printed.err()).isZero();
+        Printed printed = runs.run(command).done();
         return printed.out();
     }
 
     private void train(String out, String corpus, int steps, String... more) {
         String[] last = {"--set", "train.max_steps=" + steps};
-        Printed printed = runs.train(
-                Path.of(out), corpus, Stream.of(last, more).flatMap(Stream::of).toArray(String[]::new));
-        assertThat(printed.code()).as(printed.err()).isZero();
+        runs.train(
+                        Path.of(out),
+                        corpus,
+                        Stream.of(last, more).flatMap(Stream::of).toArray(String[]::new))
+                .done();
     }
 
     @Test

@@ -48,7 +48,7 @@ class ResumeIT {
         otherCorpus = Files.writeString(
                 folder.resolve("other.txt"), Files.readString(corpus).replace('q', '\u00e9'), StandardCharsets.UTF_8);
         trained = folder.resolve("trained");
-        done(train(trained, corpus));
+        train(trained, corpus).done();
     }
 
     @AfterAll
@@ -73,15 +73,10 @@ class ResumeIT {
                 .toArray(String[]::new));
     }
 
-    private static void done(Printed printed) {
-        assertThat(printed.code()).as(printed.err()).isZero();
-    }
-
     /** One line that says so, and all files of the run as they were. */
     private static void assertRefused(Printed printed, int code, Path run, Map<String, String> before, String... said)
             throws IOException {
-        assertThat(printed.err()).startsWith("kindling: ").hasLineCount(1).contains(said);
-        assertThat(printed.code()).as(printed.err()).isEqualTo(code);
+        printed.refused(code, said);
         assertThat(files(run)).isEqualTo(before);
     }
 
@@ -135,10 +130,12 @@ class ResumeIT {
     @Test
     void stateInBf16GoesOnToTheBitWholeOrSharded() throws IOException {
         Path whole = folder.resolve("bf16");
-        done(train(whole, corpus, "train.moments=bf16", "train.gradients=bf16"));
+        train(whole, corpus, "train.moments=bf16", "train.gradients=bf16").done();
         Path run = folder.resolve("bf16 resumed");
-        done(train(run, corpus, "train.moments=bf16", "train.gradients=bf16", "train.max_steps=2"));
-        done(resume(run, "train.max_steps=" + STEPS, "train.zero=1", "cluster.allreduce=driver"));
+        train(run, corpus, "train.moments=bf16", "train.gradients=bf16", "train.max_steps=2")
+                .done();
+        resume(run, "train.max_steps=" + STEPS, "train.zero=1", "cluster.allreduce=driver")
+                .done();
         assertThat(CommandRuns.weights(run, STEPS))
                 .isEqualTo(CommandRuns.weights(whole, STEPS))
                 .isNotEqualTo(CommandRuns.weights(trained, STEPS));
@@ -149,7 +146,8 @@ class ResumeIT {
     @Test
     void scheduleIntervalsAndClusterMayChange() throws IOException {
         Path run = copyOfTrained();
-        done(resume(run, "train.max_steps=6", "train.lr=1e-3", "train.eval_interval=3", "cluster.executors=1"));
+        resume(run, "train.max_steps=6", "train.lr=1e-3", "train.eval_interval=3", "cluster.executors=1")
+                .done();
         assertThat(run.resolve("checkpoints/step-0000006")).exists();
         assertThat(run.resolve("config.yaml")).content().contains("max_steps: 6", "executors: 1");
         assertThat(CommandRuns.learning(run)).hasSize(6);
@@ -164,14 +162,14 @@ class ResumeIT {
                 run,
                 files(run),
                 "EFFICIENT runs on CUDA only");
-        done(resume(run, "train.max_steps=6"));
+        resume(run, "train.max_steps=6").done();
     }
 
     @Test
     void aFinishedRunIsSaidToBeSo() throws IOException {
         Map<String, String> before = files(trained);
         Printed printed = resume(trained);
-        done(printed);
+        printed.done();
         assertThat(printed.out())
                 .contains("has done all of its 4 steps", "train.max_steps")
                 .hasLineCount(1);
@@ -185,7 +183,7 @@ class ResumeIT {
         Path run = copyOfTrained();
         Files.delete(run.resolve("summary.json"));
         Printed printed = resume(run);
-        done(printed);
+        printed.done();
         assertThat(printed.out())
                 .contains("--- a sample ---", "trained 4 steps")
                 .doesNotContain("NaN", "tokens/s");
@@ -203,7 +201,7 @@ class ResumeIT {
         List<String> metrics = Files.readAllLines(run.resolve("metrics.jsonl"));
         Files.write(run.resolve("metrics.jsonl"), metrics.subList(0, 1));
         Printed printed = resume(run);
-        done(printed);
+        printed.done();
         assertThat(printed.out()).contains("has no checkpoint yet: training begins at step 0", "1 step(s)");
         assertThat(CommandRuns.weights(run, STEPS)).isEqualTo(CommandRuns.weights(trained, STEPS));
         assertThat(CommandRuns.learning(run)).isEqualTo(CommandRuns.learning(trained));
@@ -240,11 +238,11 @@ class ResumeIT {
     @Test
     void shardsWithAnotherVocabularyAreRefused() throws IOException {
         Path shards = folder.resolve("shards");
-        done(prepare(corpus, shards));
+        prepare(corpus, shards).done();
         Path run = folder.resolve("of-shards");
-        done(train(run, shards));
+        train(run, shards).done();
         FileUtil.fullyDelete(shards.toFile());
-        done(prepare(otherCorpus, shards));
+        prepare(otherCorpus, shards).done();
         assertRefused(
                 resume(run, "train.max_steps=6"),
                 2,
@@ -266,7 +264,7 @@ class ResumeIT {
         Path first = null;
         for (String location : List.of(from.toString(), relative, "remote:" + from)) {
             Path out = folder.resolve("from" + copies++);
-            done(train(out, corpus, "train.init_from=" + location));
+            train(out, corpus, "train.init_from=" + location).done();
             assertThat(out.resolve("config.yaml")).content().contains("trained/checkpoints/step-0000004");
             assertThat(CommandRuns.losses(out).get(0))
                     .isLessThan(CommandRuns.losses(trained).get(0) - 0.01);
@@ -274,7 +272,7 @@ class ResumeIT {
             assertThat(CommandRuns.learning(out))
                     .isEqualTo(CommandRuns.learning(first).subList(0, STEPS));
             if (!location.startsWith("remote:")) {
-                done(resume(out, "train.max_steps=5", "train.init_from=" + location));
+                resume(out, "train.max_steps=5", "train.init_from=" + location).done();
             }
         }
     }
@@ -290,8 +288,7 @@ class ResumeIT {
     }
 
     private static void assertNoRun(Printed printed, Path out, String... said) {
-        assertThat(printed.err()).startsWith("kindling: ").hasLineCount(1).contains(said);
-        assertThat(printed.code()).as(printed.err()).isEqualTo(2);
+        printed.refused(2, said);
         assertThat(out).doesNotExist();
     }
 }

@@ -52,8 +52,7 @@ class TrainIT {
 
     private Path trained(String name, String... more) {
         Path out = folder.resolve(name);
-        Printed printed = runs.train(out, corpus.toString(), more);
-        assertThat(printed.code()).as(printed.err()).isZero();
+        runs.train(out, corpus.toString(), more).done();
         return out;
     }
 
@@ -78,7 +77,7 @@ class TrainIT {
 
     @Test
     void aRunLeavesACompleteDirectoryAndPrintsASample() throws IOException {
-        assertThat(baseRun.code()).as(baseRun.err()).isZero();
+        baseRun.done();
         assertThat(baseRun.err()).isEmpty();
         assertThat(baseRun.out()).contains("--- a sample ---", "trained 120 steps on 2 executor(s)");
         List<JsonNode> steps = metrics(base);
@@ -128,8 +127,8 @@ class TrainIT {
     @Test
     void aRunStoppedAtHalfAndResumedIsTheUndisturbedOne() throws IOException {
         Path half = trained("half", "--set", "train.max_steps=80");
-        Printed resumed = runs.run("train", "--out", half.toString(), "--resume", "--set", "train.max_steps=" + STEPS);
-        assertThat(resumed.code()).as(resumed.err()).isZero();
+        runs.run("train", "--out", half.toString(), "--resume", "--set", "train.max_steps=" + STEPS)
+                .done();
         assertSameTraining(half, base);
         assertThat(half.resolve("config.yaml")).content().contains("max_steps: 120");
     }
@@ -158,9 +157,9 @@ class TrainIT {
     @Test
     void preparedShardsTrainTheSameModel() throws IOException {
         Path shards = folder.resolve("shards");
-        Printed prepared =
-                runs.run("prepare", "--corpus", corpus.toString(), "--tokenizer", "char", "--out", shards.toString());
-        assertThat(prepared.code()).as(prepared.err()).isZero();
+        Printed prepared = runs.run(
+                        "prepare", "--corpus", corpus.toString(), "--tokenizer", "char", "--out", shards.toString())
+                .done();
         assertThat(prepared.out()).contains("training and", "validation tokens, vocabulary");
         Path out = folder.resolve("prepared");
         assertThat(runs.train(out, shards.toString(), "--set", "train.max_steps=20")
@@ -173,8 +172,7 @@ class TrainIT {
 
     @Test
     void oneSeedGeneratesOneText() {
-        Printed first = generate("ROMEO:", "1");
-        assertThat(first.code()).as(first.err()).isZero();
+        Printed first = generate("ROMEO:", "1").done();
         assertThat(first.out()).startsWith("ROMEO:").hasSizeGreaterThan(100);
         assertThat(generate("ROMEO:", "1")).isEqualTo(first);
         assertThat(generate("ROMEO:", "2").out()).isNotEqualTo(first.out());
@@ -197,19 +195,19 @@ class TrainIT {
         int patience = 3;
         Path out = folder.resolve("patience");
         Printed printed = runs.train(
-                out,
-                corpus.toString(),
-                "--set",
-                "train.lr=0.3",
-                "--set",
-                "train.min_lr=0.3",
-                "--set",
-                "train.eval_interval=5",
-                "--set",
-                "train.patience=" + patience,
-                "--set",
-                "checkpoint.keep=1");
-        assertThat(printed.code()).as(printed.err()).isZero();
+                        out,
+                        corpus.toString(),
+                        "--set",
+                        "train.lr=0.3",
+                        "--set",
+                        "train.min_lr=0.3",
+                        "--set",
+                        "train.eval_interval=5",
+                        "--set",
+                        "train.patience=" + patience,
+                        "--set",
+                        "checkpoint.keep=1")
+                .done();
         List<JsonNode> evaluated =
                 metrics(out).stream().filter(step -> step.has("val_loss")).toList();
         JsonNode best = Collections.min(
@@ -229,13 +227,11 @@ class TrainIT {
             assertThat(checkpoints).containsExactlyInAnyOrder(bestCheckpoint, newest);
         }
 
-        Printed text = generate(out, "ROMEO:", "1");
-        assertThat(text.code()).as(text.err()).isZero();
+        Printed text = generate(out, "ROMEO:", "1").done();
         assertThat(text).isEqualTo(generate(bestCheckpoint, "ROMEO:", "1"));
         assertThat(generate(out, "ROMEO:", "1", "--which", "latest")).isEqualTo(generate(newest, "ROMEO:", "1"));
         assertThat(text).isNotEqualTo(generate(newest, "ROMEO:", "1"));
-        Printed resumed = runs.run("train", "--out", out.toString(), "--resume");
-        assertThat(resumed.code()).as(resumed.err()).isZero();
+        Printed resumed = runs.run("train", "--out", out.toString(), "--resume").done();
         assertThat(resumed.out()).contains("has ended at step " + steps + " by train.patience");
         assertThat(metrics(out)).hasSize(steps);
         assertThat(JSON.readTree(out.resolve("summary.json").toFile())).isEqualTo(summary);

@@ -58,8 +58,7 @@ class TokenFilesIT {
 
     private Path prepared(Path corpus, String tokenizer, String... more) {
         Path out = folder.resolve("prepared-" + System.nanoTime());
-        Printed printed = prepare(corpus, tokenizer, out, more);
-        assertThat(printed.code()).as(printed.err()).isZero();
+        prepare(corpus, tokenizer, out, more).done();
         return out;
     }
 
@@ -87,8 +86,7 @@ class TokenFilesIT {
         Path ofIds = folder.resolve("of-ids");
         String[] steps = {"--set", "train.max_steps=12", "--set", "train.eval_interval=6"};
         assertThat(runs.train(ofText, "" + text, steps).code()).isZero();
-        Printed printed = runs.train(ofIds, "" + files, steps);
-        assertThat(printed.code()).as(printed.err()).isZero();
+        runs.train(ofIds, "" + files, steps).done();
         assertThat(CommandRuns.learning(ofIds)).isEqualTo(CommandRuns.learning(ofText));
         assertThat(CommandRuns.weights(ofIds, 12)).isEqualTo(CommandRuns.weights(ofText, 12));
     }
@@ -113,8 +111,7 @@ class TokenFilesIT {
     }
 
     private void refused(Printed printed, int code, Path out, String... said) {
-        assertThat(printed.err()).startsWith("kindling: ").hasLineCount(1).contains(said);
-        assertThat(printed.code()).as(printed.err()).isEqualTo(code);
+        printed.refused(code, said);
         assertThat(out).doesNotExist();
     }
 

@@ -64,29 +64,37 @@ class HuggingFaceIT {
     @Test
     void anImportedModelIsScoredAndContinued() {
         Path out = folder.resolve("imported");
-        Printed printed = runs.run("import", "--from", "" + pretrained, "--out", "" + out);
-        assertThat(printed.code()).as(printed.err()).isZero();
+        Printed printed =
+                runs.run("import", "--from", "" + pretrained, "--out", "" + out).done();
         assertThat(printed.out()).contains("context 16, tokenizer char (45 characters)", "run directory: ");
-        Printed scored = runs.run(
-                "evaluate",
-                "--checkpoint",
-                "" + out,
-                "--data",
-                "" + corpus,
-                "--out",
-                folder.resolve("scores") + "",
-                "--device",
-                "cpu");
-        assertThat(scored.code()).as(scored.err()).isZero();
+        runs.run(
+                        "evaluate",
+                        "--checkpoint",
+                        "" + out,
+                        "--data",
+                        "" + corpus,
+                        "--out",
+                        folder.resolve("scores") + "",
+                        "--device",
+                        "cpu")
+                .done();
         Printed written = runs.run(
-                "generate", "--checkpoint", "" + out, "--prompt", "ROMEO:", "--device", "cpu", "--max-tokens", "5");
-        assertThat(written.code()).as(written.err()).isZero();
+                        "generate",
+                        "--checkpoint",
+                        "" + out,
+                        "--prompt",
+                        "ROMEO:",
+                        "--device",
+                        "cpu",
+                        "--max-tokens",
+                        "5")
+                .done();
         assertThat(written.out()).startsWith("ROMEO:");
         for (String[] format :
                 new String[][] {{"gguf", "llama.cpp", "model.gguf"}, {"nanogpt", "nanoGPT", "model_args.json"}}) {
             Path exported = folder.resolve(format[0]);
-            Printed made = runs.run("export", "--checkpoint", "" + out, "--format", format[0], "--out", "" + exported);
-            assertThat(made.code()).as(made.err()).isZero();
+            Printed made = runs.run("export", "--checkpoint", "" + out, "--format", format[0], "--out", "" + exported)
+                    .done();
             assertThat(made.out()).contains("for " + format[1] + ": ");
             assertThat(exported.resolve(format[2])).exists();
         }
@@ -99,25 +107,32 @@ class HuggingFaceIT {
         Files.writeString(config, Files.readString(config).replace("\"n_positions\":16,", ""));
         Path letters = Files.writeString(folder.resolve("letters.txt"), "the hat is on the mat.\n".repeat(60));
         Path tuned = folder.resolve("tuned-old");
-        Printed printed = runs.train(
-                tuned,
-                "" + letters,
-                ("--set model.n_layer=2 --set model.n_embd=8 --set model.block_size=8 --set model.bias=true --set"
-                                + " model.activation=gelu_tanh --set train.max_steps=12 --set data.tokenizer=bpe --set"
-                                + " train.init_from=" + old)
-                        .split(" "));
-        assertThat(printed.code()).as(printed.err()).isZero();
+        runs.train(
+                        tuned,
+                        "" + letters,
+                        ("--set model.n_layer=2 --set model.n_embd=8 --set model.block_size=8 --set model.bias=true --set"
+                                        + " model.activation=gelu_tanh --set train.max_steps=12 --set data.tokenizer=bpe --set"
+                                        + " train.init_from=" + old)
+                                .split(" "))
+                .done();
         Printed written = runs.run(
-                "generate", "--checkpoint", "" + tuned, "--prompt", "the", "--device", "cpu", "--max-tokens", "4");
-        assertThat(written.code()).as(written.err()).isZero();
+                        "generate",
+                        "--checkpoint",
+                        "" + tuned,
+                        "--prompt",
+                        "the",
+                        "--device",
+                        "cpu",
+                        "--max-tokens",
+                        "4")
+                .done();
         assertThat(written.out()).startsWith("the");
     }
 
     @Test
     void aFolderIsFineTunedAndExported() throws IOException {
         Path tuned = folder.resolve("tuned");
-        Printed printed = tune(tuned, "--export", "hf");
-        assertThat(printed.code()).as(printed.err()).isZero();
+        Printed printed = tune(tuned, "--export", "hf").done();
         assertThat(printed.out()).contains("for transformers: ", "activation_function gelu_new");
         assertThat(tuned.resolve("data/manifest.json")).exists();
         Path back = folder.resolve("back");
@@ -128,14 +143,13 @@ class HuggingFaceIT {
         Path again = folder.resolve("again");
         assertThat(tune(again).code()).isZero();
         assertThat(CommandRuns.learning(again)).isEqualTo(CommandRuns.learning(tuned));
-        Printed more = tune(tuned, "--resume", "--set", "train.max_steps=25", "--export", "hf");
-        assertThat(more.code()).as(more.err()).isZero();
+        tune(tuned, "--resume", "--set", "train.max_steps=25", "--export", "hf").done();
         assertThat(CommandRuns.losses(tuned)).hasSize(25);
         assertThat(tuned.resolve("hf.next")).doesNotExist();
 
         Files.delete(tuned.resolve("hf/config.json"));
-        Printed ended = tune(tuned, "--resume", "--set", "train.max_steps=25", "--export", "hf");
-        assertThat(ended.code()).as(ended.err()).isZero();
+        Printed ended = tune(tuned, "--resume", "--set", "train.max_steps=25", "--export", "hf")
+                .done();
         assertThat(ended.out()).contains("for transformers: ");
         assertThat(tuned.resolve("hf/config.json")).exists();
         assertThat(CommandRuns.losses(tuned)).hasSize(25);
@@ -148,8 +162,8 @@ class HuggingFaceIT {
         Path cropped = folder.resolve("cropped");
         String from = "train.init_from=" + whole;
         String shards = "data.corpus=" + whole.resolve("data");
-        Printed shorter = tune(cropped, "--set", from, "--set", shards, "--set", "model.block_size=5");
-        assertThat(shorter.code()).as(shorter.err()).isZero();
+        tune(cropped, "--set", from, "--set", shards, "--set", "model.block_size=5")
+                .done();
         assertThat(CommandRuns.losses(cropped)).hasSize(20);
         float[] all = positions(whole, 20);
         assertThat(positions(cropped, 0)).isEqualTo(Arrays.copyOf(all, 5 * 8));

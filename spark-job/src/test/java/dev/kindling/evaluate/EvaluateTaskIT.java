@@ -49,7 +49,7 @@ class EvaluateTaskIT {
         runs = new CommandRuns("30s");
         String corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt")).toString();
         Path run = folder.resolve("run");
-        runs.train(run, corpus, "--set", "model.activation=gelu_tanh", "--set", "model.block_size=" + BLOCK)
+        runs.train(run, corpus, CommandRuns.set("model.activation=gelu_tanh", "model.block_size=" + BLOCK))
                 .done();
         checkpoint = run.resolve("checkpoints/step-0000120");
         reference = new Float64Gpt(checkpoint);

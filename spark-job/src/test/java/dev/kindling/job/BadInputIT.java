@@ -1,5 +1,6 @@
 package dev.kindling.job;
 
+import static dev.kindling.job.CommandRuns.set;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.kindling.config.ConfigOverrides;
@@ -35,7 +36,7 @@ class BadInputIT {
         runs = new CommandRuns("10s");
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
-        runs.train(trained, corpus.toString(), "--set", "train.max_steps=4", "--set", "checkpoint.interval=2")
+        runs.train(trained, corpus.toString(), set("train.max_steps=4", "checkpoint.interval=2"))
                 .done();
     }
 
@@ -49,20 +50,6 @@ class BadInputIT {
         Path out = folder.resolve("refused");
         runs.train(out, data, more).refused(code, said);
         assertThat(out).doesNotExist();
-    }
-
-    private static String[] set(String setting) {
-        return new String[] {"--set", setting};
-    }
-
-    private Path copyOfTrained(String name) throws IOException {
-        Path copy = folder.resolve(name);
-        try (Stream<Path> files = Files.walk(trained)) {
-            for (Path file : files.toList()) {
-                Files.copy(file, copy.resolve(trained.relativize(file).toString()));
-            }
-        }
-        return copy;
     }
 
     private static void flipLastByte(Path file) throws IOException {
@@ -83,7 +70,7 @@ class BadInputIT {
         assertRefused(
                 2,
                 corpus.toString(),
-                new String[] {"--set", "train.reduction=tree", "--set", "cluster.compression=bf16"},
+                set("train.reduction=tree", "cluster.compression=bf16"),
                 "train.reduction is tree",
                 "cluster.compression is bf16",
                 "set one of them");
@@ -162,7 +149,7 @@ class BadInputIT {
 
     @Test
     void damagedCheckpoints() throws IOException {
-        Path run = copyOfTrained("damaged");
+        Path run = CommandRuns.copy(trained, folder.resolve("damaged"));
         Path last = run.resolve("checkpoints/step-0000004");
         flipLastByte(last.resolve("model.safetensors"));
         generate(last, "ROMEO:").refused(1, "model.safetensors is damaged", "use another checkpoint");
@@ -174,7 +161,7 @@ class BadInputIT {
 
     @Test
     void damagedShards() throws IOException {
-        Path run = copyOfTrained("altered");
+        Path run = CommandRuns.copy(trained, folder.resolve("altered"));
         Path shard;
         try (Stream<Path> files = Files.list(run.resolve("data"))) {
             shard = files.filter(file -> file.getFileName().toString().startsWith("train-00000-"))

@@ -178,7 +178,7 @@ class CommandLineIT {
                     corpus, Files.readString(folder.resolve("cases").resolve(text)), StandardOpenOption.APPEND);
         }
         Files.writeString(corpus, CaseInputs.LETTERS, StandardOpenOption.APPEND);
-        runs.train(folder.resolve("run"), "" + corpus, "--set", "train.max_steps=20")
+        runs.train(folder.resolve("run"), "" + corpus, CommandRuns.set("train.max_steps=20"))
                 .done();
     }
 
@@ -223,7 +223,8 @@ class CommandLineIT {
         Path two = folder.resolve("cases/alphabet/two.txt");
         Path run = folder.resolve("one");
         Path shards = folder.resolve("two");
-        assertThat(runs.train(run, "" + one, "--set", "train.max_steps=3").code())
+        assertThat(runs.train(run, "" + one, CommandRuns.set("train.max_steps=3"))
+                        .code())
                 .isZero();
         assertThat(runs.run("prepare", "--corpus", "" + two, "--tokenizer", "char", "--out", "" + shards)
                         .code())

@@ -102,6 +102,13 @@ public final class CommandRuns implements AutoCloseable {
         }
     }
 
+    /** The arguments that set keys of the configuration, {@code section.key=value}. */
+    public static String[] set(String... settings) {
+        return Stream.of(settings)
+                .flatMap(setting -> Stream.of("--set", setting))
+                .toArray(String[]::new);
+    }
+
     /** Trains the tiny model in {@code out} with further arguments. */
     public Printed train(Path out, String corpus, String... more) {
         return run(trainArguments(out, corpus, more));
@@ -212,6 +219,16 @@ public final class CommandRuns implements AutoCloseable {
             text.append(".\n\n");
         }
         return Files.writeString(file, text);
+    }
+
+    /** Copies a folder with all that is in it to a new one. */
+    static Path copy(Path from, Path to) throws IOException {
+        try (Stream<Path> found = Files.walk(from)) {
+            for (Path file : found.toList()) {
+                Files.copy(file, to.resolve(from.relativize(file).toString()));
+            }
+        }
+        return to;
     }
 
     /** What two runs of the same training have in common in metrics.jsonl: all but times. A last line that is torn does not count. */

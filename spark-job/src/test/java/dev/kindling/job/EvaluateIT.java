@@ -51,7 +51,8 @@ class EvaluateIT {
         runs = new CommandRuns("60s");
         Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
-        runs.train(trained, corpus.toString(), "--set", "train.max_steps=40").done();
+        runs.train(trained, corpus.toString(), CommandRuns.set("train.max_steps=40"))
+                .done();
         texts = writeTexts(folder.resolve("texts"), Files.readString(corpus));
     }
 

@@ -109,7 +109,7 @@ class FullDiskIT {
         Path disk = disk("checkpoints", 1024);
         Path run = disk.resolve("run");
         long began = System.nanoTime();
-        Printed printed = runs.train(run, corpus.toString(), "--set", "checkpoint.keep=20");
+        Printed printed = runs.train(run, corpus.toString(), CommandRuns.set("checkpoint.keep=20"));
         assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(Duration.ofSeconds(30));
         assertFull(printed, disk);
         assertThat(printed.err()).contains("could not write checkpoint step-", "--resume");
@@ -131,12 +131,7 @@ class FullDiskIT {
         Printed printed = runs.train(
                 run,
                 corpus.toString(),
-                "--set",
-                "train.max_steps=5000",
-                "--set",
-                "train.eval_interval=500",
-                "--set",
-                "checkpoint.interval=5000");
+                CommandRuns.set("train.max_steps=5000", "train.eval_interval=500", "checkpoint.interval=5000"));
         assertFull(printed, disk);
         assertThat(printed.err()).contains("could not write checkpoint step-0000500", "--resume");
         assertThat(run.resolve("config.yaml")).content().contains("max_steps: 5000");

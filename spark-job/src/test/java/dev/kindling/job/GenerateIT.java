@@ -41,7 +41,8 @@ class GenerateIT {
         runs = new CommandRuns("60s");
         Path corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
-        runs.train(trained, corpus.toString(), "--set", "train.max_steps=40").done();
+        runs.train(trained, corpus.toString(), CommandRuns.set("train.max_steps=40"))
+                .done();
         prompts = folder.resolve("prompts.txt");
         // From one character to more than the context of 16 holds.
         Files.write(

@@ -6,10 +6,7 @@ import dev.kindling.job.CommandRuns.Printed;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collections;
-import java.util.List;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -39,12 +36,7 @@ class HeapShortageIT {
     }
 
     private Printed train(Path out, String... settings) {
-        return runs.train(
-                out,
-                corpus.toString(),
-                Stream.of(settings)
-                        .flatMap(setting -> Stream.of("--set", setting))
-                        .toArray(String[]::new));
+        return runs.train(out, corpus.toString(), CommandRuns.set(settings));
     }
 
     @Test
@@ -61,19 +53,18 @@ class HeapShortageIT {
     @Timeout(240)
     void aModelWhoseCheckpointWouldNotFitTheHeapIsSavedAndResumed() throws IOException {
         Path out = folder.resolve("copies");
-        List<String> settings = List.of(
-                "model.n_embd=512",
-                "model.n_layer=7",
-                "model.n_head=8",
-                "train.global_batch=2",
-                "train.micro_batch=1",
-                "train.eval_batches=1");
-        List<String> arguments = new ArrayList<>();
-        settings.forEach(setting -> arguments.addAll(List.of("--set", setting)));
-        arguments.addAll(List.of("--set", "train.max_steps=1"));
-        runs.train(out, corpus.toString(), arguments.toArray(String[]::new)).done();
-        arguments.addAll(List.of("--set", "train.max_steps=2", "--resume"));
-        runs.train(out, corpus.toString(), arguments.toArray(String[]::new)).done();
+        train(
+                        out,
+                        "model.n_embd=512",
+                        "model.n_layer=7",
+                        "model.n_head=8",
+                        "train.global_batch=2",
+                        "train.micro_batch=1",
+                        "train.eval_batches=1",
+                        "train.max_steps=1")
+                .done();
+        runs.run("train", "--out", "" + out, "--resume", "--set", "train.max_steps=2")
+                .done();
         assertThat(Files.size(out.resolve("checkpoints/step-0000002/optimizer.safetensors")))
                 .isGreaterThan(168 << 20);
     }

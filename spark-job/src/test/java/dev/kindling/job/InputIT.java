@@ -54,7 +54,8 @@ class InputIT {
                 .toList()
                 .subList(0, 150);
         trained = folder.resolve("trained");
-        runs.train(trained, corpus.toString(), "--set", "train.max_steps=10").done();
+        runs.train(trained, corpus.toString(), CommandRuns.set("train.max_steps=10"))
+                .done();
     }
 
     @AfterAll
@@ -160,7 +161,7 @@ class InputIT {
                 .satisfies(totals -> assertThat(totals.get("documents").asInt()).isEqualTo(texts.size()));
 
         Path run = folder.resolve("from-table");
-        runs.train(run, forms.get(3).get(0).toString(), "--set", "data.column=text", "--set", "train.max_steps=2")
+        runs.train(run, forms.get(3).get(0).toString(), CommandRuns.set("data.column=text", "train.max_steps=2"))
                 .done();
         assertThat(tokens(run.resolve("data"), "train")).isEqualTo(prepared.get(0));
         assertThat(run.resolve("config.yaml")).content().contains("column: text");
@@ -214,8 +215,7 @@ class InputIT {
                 new Case("latin", "text", 2, "is text, without columns"))) {
             String path = folder.resolve(each.path()).toString();
             Object[] column = each.column() == null ? new Object[0] : new Object[] {"--column", each.column()};
-            String[] set =
-                    each.column() == null ? new String[0] : new String[] {"--set", "data.column=" + each.column()};
+            String[] set = each.column() == null ? new String[0] : CommandRuns.set("data.column=" + each.column());
             prepare(path, out, column).refused(each.code(), each.said());
             evaluate(path, out, column).refused(each.code(), each.said());
             runs.train(out, path, set).refused(each.code(), each.said());
@@ -240,7 +240,7 @@ class InputIT {
         Path out = folder.resolve("refused");
         prepare("shakespeare", out, "--column", "text").refused(2, "is no table", "drop --column");
         String shards = trained.resolve("data").toString();
-        runs.train(out, shards, "--set", "data.column=text").refused(2, "is no table", "drop data.column");
+        runs.train(out, shards, CommandRuns.set("data.column=text")).refused(2, "is no table", "drop data.column");
         assertThat(out).doesNotExist();
     }
 
@@ -264,7 +264,7 @@ class InputIT {
         Path rows = text(
                 "documents.jsonl", texts.stream().map(text -> row("text", text)).collect(Collectors.joining()));
         Path ofFiles = folder.resolve("of-files");
-        runs.train(ofFiles, "" + rows, "--set", "data.column=text", "--set", "train.max_steps=3")
+        runs.train(ofFiles, "" + rows, CommandRuns.set("data.column=text", "train.max_steps=3"))
                 .done();
         Path ofTable = folder.resolve("of-table");
         trainTable(ofTable, "json.`" + rows + "`", "text").done();
@@ -274,7 +274,7 @@ class InputIT {
         Path out = folder.resolve("of-no-table");
         trainTable(out, "nowhere", "text").refused(2, "data.table nowhere cannot be read", "cannot be found");
         trainTable(out, "json.`" + rows + "`", "tex").refused(2, "has no such column; did you mean text?");
-        runs.train(out, "" + rows, "--set", "data.table=x").refused(2, "both name the text");
+        runs.train(out, "" + rows, CommandRuns.set("data.table=x")).refused(2, "both name the text");
         assertThat(out).doesNotExist();
     }
 
@@ -282,11 +282,6 @@ class InputIT {
         return runs.train(
                 out,
                 "shakespeare",
-                "--set",
-                "data.table=" + table,
-                "--set",
-                "data.column=" + column,
-                "--set",
-                "train.max_steps=3");
+                CommandRuns.set("data.table=" + table, "data.column=" + column, "train.max_steps=3"));
     }
 }

@@ -93,16 +93,6 @@ class ResumeIT {
         return files;
     }
 
-    private Path copyOfTrained() throws IOException {
-        Path copy = folder.resolve("copy" + copies++);
-        try (Stream<Path> found = Files.walk(trained)) {
-            for (Path file : found.toList()) {
-                Files.copy(file, copy.resolve(trained.relativize(file).toString()));
-            }
-        }
-        return copy;
-    }
-
     @ParameterizedTest
     @CsvSource({
         "model.n_layer=2, model.n_layer is 1",
@@ -145,7 +135,7 @@ class ResumeIT {
 
     @Test
     void scheduleIntervalsAndClusterMayChange() throws IOException {
-        Path run = copyOfTrained();
+        Path run = CommandRuns.copy(trained, folder.resolve("copy" + copies++));
         resume(run, "train.max_steps=6", "train.lr=1e-3", "train.eval_interval=3", "cluster.executors=1")
                 .done();
         assertThat(run.resolve("checkpoints/step-0000006")).exists();
@@ -155,7 +145,7 @@ class ResumeIT {
 
     @Test
     void aResumeThatMakesNoStepLeavesTheRunAsItWas() throws IOException {
-        Path run = copyOfTrained();
+        Path run = CommandRuns.copy(trained, folder.resolve("copy" + copies++));
         assertRefused(
                 resume(run, "train.max_steps=6", "cluster.attention=efficient"),
                 1,
@@ -180,7 +170,7 @@ class ResumeIT {
 
     @Test
     void aRunThatEndedBeforeItsSummaryGetsOne() throws IOException {
-        Path run = copyOfTrained();
+        Path run = CommandRuns.copy(trained, folder.resolve("copy" + copies++));
         Files.delete(run.resolve("summary.json"));
         Printed printed = resume(run);
         printed.done();
@@ -195,7 +185,7 @@ class ResumeIT {
 
     @Test
     void aRunThatEndedBeforeItsFirstCheckpointBeginsAgainAndSaysSo() throws IOException {
-        Path run = copyOfTrained();
+        Path run = CommandRuns.copy(trained, folder.resolve("copy" + copies++));
         FileUtil.fullyDelete(run.resolve("checkpoints").toFile());
         Files.delete(run.resolve("summary.json"));
         List<String> metrics = Files.readAllLines(run.resolve("metrics.jsonl"));
@@ -209,7 +199,7 @@ class ResumeIT {
 
     @Test
     void aRunThatHasLostItsCheckpointsDoesNotBeginAgain() throws IOException {
-        Path run = copyOfTrained();
+        Path run = CommandRuns.copy(trained, folder.resolve("copy" + copies++));
         FileUtil.fullyDelete(run.resolve("checkpoints").toFile());
         assertRefused(
                 resume(run, "train.max_steps=6"),
@@ -222,7 +212,7 @@ class ResumeIT {
 
     @Test
     void aRunWhoseCheckpointsAreAllDamagedDoesNotBeginAgain() throws IOException {
-        Path run = copyOfTrained();
+        Path run = CommandRuns.copy(trained, folder.resolve("copy" + copies++));
         for (String step : List.of("step-0000002", "step-0000004")) {
             Files.writeString(run.resolve("checkpoints").resolve(step).resolve("model.safetensors"), "damaged");
         }

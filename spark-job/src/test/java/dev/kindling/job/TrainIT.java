@@ -162,7 +162,7 @@ class TrainIT {
                 .done();
         assertThat(prepared.out()).contains("training and", "validation tokens, vocabulary");
         Path out = folder.resolve("prepared");
-        assertThat(runs.train(out, shards.toString(), "--set", "train.max_steps=20")
+        assertThat(runs.train(out, shards.toString(), CommandRuns.set("train.max_steps=20"))
                         .code())
                 .isZero();
         assertThat(CommandRuns.learning(out))
@@ -197,16 +197,12 @@ class TrainIT {
         Printed printed = runs.train(
                         out,
                         corpus.toString(),
-                        "--set",
-                        "train.lr=0.3",
-                        "--set",
-                        "train.min_lr=0.3",
-                        "--set",
-                        "train.eval_interval=5",
-                        "--set",
-                        "train.patience=" + patience,
-                        "--set",
-                        "checkpoint.keep=1")
+                        CommandRuns.set(
+                                "train.lr=0.3",
+                                "train.min_lr=0.3",
+                                "train.eval_interval=5",
+                                "train.patience=" + patience,
+                                "checkpoint.keep=1"))
                 .done();
         List<JsonNode> evaluated =
                 metrics(out).stream().filter(step -> step.has("val_loss")).toList();

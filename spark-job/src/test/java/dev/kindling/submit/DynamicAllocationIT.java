@@ -47,7 +47,7 @@ class DynamicAllocationIT {
         corpus = CommandRuns.writeCorpus(folder.resolve("corpus.txt"));
         trained = folder.resolve("trained");
         try (CommandRuns runs = new CommandRuns("60s")) {
-            runs.train(trained, corpus.toString(), "--set", "train.max_steps=13")
+            runs.train(trained, corpus.toString(), CommandRuns.set("train.max_steps=13"))
                     .done();
             runs.run(evaluation("fixed")).done();
         }

@@ -30,7 +30,7 @@ class SignalIT {
             Process driver = processes.submit(
                     "driver",
                     List.of("spark.kindling.embedded=true", "spark.executor.memory=512m"),
-                    CommandRuns.trainArguments(run, corpus.toString(), "--set", "train.max_steps=1000000"));
+                    CommandRuns.trainArguments(run, corpus.toString(), CommandRuns.set("train.max_steps=1000000")));
             CommandRuns.awaitStep(run, 3);
             driver.destroy();
             assertThat(driver.waitFor(60, TimeUnit.SECONDS)).isTrue();

@@ -35,7 +35,7 @@ import org.apache.hadoop.fs.RemoteIterator;
 final class FileWalk {
     private final Named named;
     private final java.nio.file.Path root;
-    private final Names found = new Names();
+    private final List<Found> found = new ArrayList<>();
     /** Folders by their real paths, each with the name under which it was found. */
     private final Map<java.nio.file.Path, String> folders = new HashMap<>();
     /** Files that are links, by what they link to. */
@@ -48,23 +48,6 @@ final class FileWalk {
 
     /** A file: its name relative to the folder that was named, and its length. */
     private record Found(String name, long bytes) {}
-
-    /** What was found so far. */
-    private static final class Names {
-        private final List<Found> files = new ArrayList<>();
-
-        void add(String name, long bytes) {
-            files.add(new Found(name, bytes));
-        }
-
-        FileList below(Named named, Path folder) {
-            files.sort(Comparator.comparing(Found::name));
-            String[] names = files.stream().map(Found::name).toArray(String[]::new);
-            refuseRuns(named, names);
-            return FileList.below(
-                    named, folder, names, files.stream().mapToLong(Found::bytes).toArray());
-        }
-    }
 
     /**
      * Lists them in the order of their names.
@@ -80,17 +63,25 @@ final class FileWalk {
         FileStatus status = storage.files().getFileStatus(root);
         return status.isFile()
                 ? FileList.single(named, root, status.getLen())
-                : FileListing.of(root, storage, files -> remote(root, files)).below(named, root);
+                : FileListing.of(root, storage, files -> below(named, root, remote(root, files)));
+    }
+
+    private static FileList below(Named named, Path folder, List<Found> files) {
+        files.sort(Comparator.comparing(Found::name));
+        String[] names = files.stream().map(Found::name).toArray(String[]::new);
+        refuseRuns(named, names);
+        return FileList.below(
+                named, folder, names, files.stream().mapToLong(Found::bytes).toArray());
     }
 
     /** Object stores list without folders, and have neither links nor pipes. */
-    private static Names remote(Path root, RemoteIterator<LocatedFileStatus> files) throws IOException {
-        Names found = new Names();
+    private static List<Found> remote(Path root, RemoteIterator<LocatedFileStatus> files) throws IOException {
+        List<Found> found = new ArrayList<>();
         while (files.hasNext()) {
             FileStatus file = files.next();
             String name = root.toUri().relativize(file.getPath().toUri()).getPath();
             if (Stream.of(name.split("/")).noneMatch(FileWalk::isMarker)) {
-                found.add(name, file.getLen());
+                found.add(new Found(name, file.getLen()));
             }
         }
         return found;
@@ -126,7 +117,7 @@ final class FileWalk {
             }
         }
         links.forEach(this::requireOnce);
-        return found.below(this.named, named);
+        return below(this.named, named, found);
     }
 
     private void visit(java.nio.file.Path entry, java.nio.file.Path folder, Deque<java.nio.file.Path> left)
@@ -182,7 +173,7 @@ final class FileWalk {
                     "%s of %s has a name that this process cannot express in %s; set LC_ALL=C.UTF-8, or rename the file",
                     name, named, System.getProperty("sun.jnu.encoding"));
         }
-        found.add(name, attributes.size());
+        found.add(new Found(name, attributes.size()));
     }
 
     /** A run's log is no text, and grows while it is read. */

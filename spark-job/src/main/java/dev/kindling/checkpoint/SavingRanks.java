@@ -115,14 +115,15 @@ public final class SavingRanks {
      */
     public long now() throws IOException {
         Path probe = new Path(checkpoints, PROBE + UUID.randomUUID());
+        Path file = new Path(probe, "now"); // in a folder, as all is that a commit sweeps
         try {
-            storage.create(probe, out -> {});
-            return storage.files().getFileStatus(probe).getModificationTime();
+            storage.create(file, out -> {});
+            return storage.files().getFileStatus(file).getModificationTime();
         } catch (IOException e) {
             LOG.warn("cannot ask {} what time it is, so that this host's clock counts", checkpoints, e);
             return System.currentTimeMillis();
         } finally {
-            storage.files().delete(probe, false);
+            storage.files().delete(probe, true);
         }
     }
 }

@@ -34,8 +34,13 @@ public final class Coordinator implements AutoCloseable {
     private static final int MOST_WAITING = 50_000;
     /** Of the shutdown hook, before those of Spark, which end the executors. */
     private static final int HOOK_PRIORITY = 500;
-    /** How long the process's end waits for executors at most; the cluster may kill it earlier. */
-    private static final long HOOK_SECONDS = 120;
+    /**
+     * How long the process's end waits for executors at most: a standalone worker kills it after 10 s, and it has more to do.
+     * What takes longer to be written, executors go on with while Spark ends them.
+     */
+    private static final long SAVING_MILLIS = 8_000;
+
+    private static final long HOOK_SECONDS = 20;
     /** How long it takes a process that holds something to ask the driver for news. */
     private static final long ASK_MILLIS = 1_500;
 
@@ -81,10 +86,12 @@ public final class Coordinator implements AutoCloseable {
     private void awaitSaving() {
         long began = System.nanoTime();
         try {
-            while (mayStillSave(Watchdog.millisSince(began))) {
+            long waited = 0;
+            while (waited < SAVING_MILLIS && mayStillSave(waited)) {
                 Thread.sleep(POLL_MILLIS);
+                waited = Watchdog.millisSince(began);
             }
-        } catch (InterruptedException e) { // it has taken too long
+        } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } finally {
             saved.countDown();
@@ -98,14 +105,14 @@ public final class Coordinator implements AutoCloseable {
                 || (saving.isEmpty() && millis < ASK_MILLIS);
     }
 
-    /** Whether the driver's process is about to end. If so, returns when the executors have saved what they hold. */
+    /** Whether the driver's process is about to end. If so, returns when executors have saved what they hold, or in time. */
     boolean awaitEnding() {
         if (!ShutdownHookManager.get().isShutdownInProgress()) {
             return false;
         }
         try {
             if (!saved.await(HOOK_SECONDS, TimeUnit.SECONDS)) {
-                LOG.warn("the executors have not saved what they hold within {} s", HOOK_SECONDS);
+                LOG.warn("the shutdown hook that waits for executors has not ended within {} s", HOOK_SECONDS);
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

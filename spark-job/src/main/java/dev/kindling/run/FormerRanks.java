@@ -23,11 +23,10 @@ final class FormerRanks {
     private FormerRanks() {}
 
     /**
-     * Waits while ranks are at it; also for them to say so, where their driver may have been lost a moment ago with steps that
-     * nobody has saved: by the time of its record, which is none of those that an object store gets with each checkpoint alone
-     * and that HDFS dates when they are closed. There, an attempt of the same submission that has begun a moment ago tells.
-     *
-     * @param notice how long a moment is
+     * Waits while ranks are at it; and for them to begin, where their driver was lost less than {@code notice} ago with steps
+     * that nobody has saved. The time of metrics.jsonl tells when that was, on a local disk. HDFS dates that file by its
+     * beginning, and an object store gets it with each checkpoint alone: there the next attempt of a submission, which follows
+     * at once, takes it that the driver was lost when this process began.
      */
     static void await(RunDirectory run, CheckpointStore store, Duration notice) throws IOException {
         RescuedCheckpoints rescued = store.rescued();

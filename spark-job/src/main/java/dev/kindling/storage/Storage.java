@@ -272,8 +272,7 @@ public final class Storage {
     }
 
     /**
-     * Deletes what a failure left behind, if possible and without patience; if that fails too, the second failure is added
-     * to the first as suppressed.
+     * Deletes what a failure left behind, if possible, without patience; a second failure is added to the first as suppressed.
      */
     public void deleteQuietly(Path path, Throwable failure) {
         try {

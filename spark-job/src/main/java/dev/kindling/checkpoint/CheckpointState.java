@@ -23,6 +23,8 @@ import java.util.OptionalLong;
  * @param bestStep the step at which it was measured, whose checkpoint is kept; empty before the first evaluation
  * @param fp8History the largest values of past steps that FP8 training makes its scales from; empty in other precisions
  * @param steps what a rank knows of the last steps, ascending, where the driver that keeps the record was gone; else empty
+ * @param trainTokens tokens of the corpus to train on, by which a resume knows a corpus that has changed; empty where nobody
+ *     has counted them
  */
 public record CheckpointState(
         long step,
@@ -34,9 +36,10 @@ public record CheckpointState(
         OptionalDouble bestValLoss,
         OptionalLong bestStep,
         List<Float> fp8History,
-        List<JsonNode> steps) {
+        List<JsonNode> steps,
+        OptionalLong trainTokens) {
 
-    /** That of a run in another precision than FP8. */
+    /** That of weights alone, of no corpus, and of another precision than FP8. */
     public CheckpointState(
             long step,
             JsonNode config,
@@ -46,7 +49,18 @@ public record CheckpointState(
             int worldSize,
             OptionalDouble bestValLoss,
             OptionalLong bestStep) {
-        this(step, config, tokenizer, seed, dataPosition, worldSize, bestValLoss, bestStep, List.of(), List.of());
+        this(
+                step,
+                config,
+                tokenizer,
+                seed,
+                dataPosition,
+                worldSize,
+                bestValLoss,
+                bestStep,
+                List.of(),
+                List.of(),
+                OptionalLong.empty());
     }
 
     /** What the moments of its optimizer are stored as: BF16 where they are trained so, else F32. */
@@ -65,6 +79,9 @@ public record CheckpointState(
         }
         if (bestStep.isPresent()) {
             node.put("best_step", bestStep.getAsLong());
+        }
+        if (trainTokens.isPresent()) {
+            node.put("train_tokens", trainTokens.getAsLong());
         }
         if (!fp8History.isEmpty()) {
             ArrayNode history = node.putArray("fp8_history");
@@ -88,6 +105,7 @@ public record CheckpointState(
         }
         JsonNode best = node.path("best_val_loss");
         JsonNode bestStep = node.path("best_step"); // not in checkpoints of version 0.1
+        JsonNode trainTokens = node.path("train_tokens"); // neither
         List<Float> fp8History = new ArrayList<>(); // of FP8 training alone
         node.path("fp8_history").forEach(value -> fp8History.add(value.floatValue()));
         List<JsonNode> steps = new ArrayList<>(); // of a checkpoint that was written without a driver
@@ -102,6 +120,7 @@ public record CheckpointState(
                 best.isNumber() ? OptionalDouble.of(best.doubleValue()) : OptionalDouble.empty(),
                 bestStep.isIntegralNumber() ? OptionalLong.of(bestStep.longValue()) : OptionalLong.empty(),
                 fp8History,
-                steps);
+                steps,
+                trainTokens.isIntegralNumber() ? OptionalLong.of(trainTokens.longValue()) : OptionalLong.empty());
     }
 }

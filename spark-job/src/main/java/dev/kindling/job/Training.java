@@ -12,6 +12,7 @@ import dev.kindling.coordinate.Transport;
 import dev.kindling.coordinate.message.GenerationsResult;
 import dev.kindling.coordinate.message.Limits;
 import dev.kindling.coordinate.message.MessageCodec;
+import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.model.GptConfigs;
 import dev.kindling.nn.parameter.GptConfig;
 import dev.kindling.nn.parameter.Parameters;
@@ -60,7 +61,9 @@ public final class Training {
         TrainConfig config = start.config();
         start.save(run);
         PreparedCorpus corpus = PreparedCorpus.of(config.data(), start.vocabulary(), run.shards(), spark);
-        start.requireVocabulary(corpus.shards().tokenizer().toJson());
+        start.requireCorpus(
+                corpus.shards().tokenizer().toJson(),
+                corpus.shards().tokens(CorpusSplit.TRAIN).length());
         watched.watcher().prepared();
         TrainingBody body =
                 new TrainingBody(config, run.toString(), corpus.folder().toString(), owned.training());

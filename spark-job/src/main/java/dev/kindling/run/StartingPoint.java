@@ -224,13 +224,20 @@ public record StartingPoint(
      * Checks that the tokens of the corpus mean what the weights have learned.
      *
      * @param tokenizer of the shards, as JSON
-     * @throws ConfigException if the checkpoint was trained with another vocabulary
+     * @param trainTokens in them
+     * @throws ConfigException if the checkpoint was trained with another vocabulary or, where the run goes on, if its corpus
+     *     has changed since
      */
-    public void requireVocabulary(JsonNode tokenizer) {
+    public void requireCorpus(JsonNode tokenizer, long trainTokens) {
         if (state != null && !state.tokenizer().equals(tokenizer)) {
             throw new ConfigException(
                     "%s was trained with another vocabulary than data.corpus %s has (%s); set data.corpus to shards that were prepared with the checkpoint's, or train from scratch",
                     checkpoint, config.data().corpus(), VocabularyDifference.describe(state.tokenizer(), tokenizer));
+        }
+        if (step > 0 && state.trainTokens().orElse(trainTokens) != trainTokens) {
+            throw new ConfigException(
+                    "data.corpus %s has changed: its training split has %,d tokens and had %,d when %s was written, so a resume would not be the same training; restore it, or begin another run with another --out (train.init_from takes over weights)",
+                    config.data().corpus(), trainTokens, state.trainTokens().getAsLong(), checkpoint);
         }
     }
 

@@ -10,6 +10,7 @@ import dev.kindling.coordinate.JobPlace;
 import dev.kindling.coordinate.RankSession;
 import dev.kindling.coordinate.message.HeldState;
 import dev.kindling.coordinate.message.MessageCodec;
+import dev.kindling.data.corpus.CorpusSplit;
 import dev.kindling.data.shard.ShardSet;
 import dev.kindling.device.Device;
 import dev.kindling.device.TensorReader;
@@ -240,7 +241,8 @@ final class Seat implements JobPlace.Kept {
                 best.valLossIfAny(),
                 best.stepIfAny(),
                 model.fp8History(),
-                steps);
+                steps,
+                OptionalLong.of(shards.tokens(CorpusSplit.TRAIN).length()));
     }
 
     /** What is to be done with the state here when the driver is gone. */

@@ -219,7 +219,8 @@ class CheckpointStoreTest {
                 best,
                 bestStep,
                 List.of(1e-7f * step, 448f, 0f),
-                List.of(json.readTree("{\"step\":" + step + "}")));
+                List.of(json.readTree("{\"step\":" + step + "}")),
+                OptionalLong.of(3L << 31));
         return new Checkpoint(
                 state,
                 Map.of(

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -226,7 +227,7 @@ class ResumeIT {
     }
 
     @Test
-    void shardsWithAnotherVocabularyAreRefused() throws IOException {
+    void otherShardsInTheSamePlaceAreRefused() throws IOException {
         Path shards = folder.resolve("shards");
         prepare(corpus, shards).done();
         Path run = folder.resolve("of-shards");
@@ -240,10 +241,17 @@ class ResumeIT {
                 files(run),
                 "was trained with another vocabulary",
                 "only there 'q', only here '\u00e9'");
+        FileUtil.fullyDelete(shards.toFile());
+        prepare(corpus, shards, "--val-fraction", "0.2").done();
+        assertRefused(
+                resume(run, "train.max_steps=6"), 2, run, files(run), "shards has changed", "begin another run with");
     }
 
-    private Printed prepare(Path from, Path out) {
-        return runs.run("prepare", "--corpus", from.toString(), "--tokenizer", "char", "--out", out.toString());
+    private Printed prepare(Path from, Path out, String... more) {
+        List<String> arguments = new ArrayList<>(List.of("prepare", "--corpus", "" + from, "--tokenizer", "char"));
+        arguments.addAll(List.of("--out", "" + out));
+        arguments.addAll(List.of(more));
+        return runs.run(arguments.toArray(String[]::new));
     }
 
     @ParameterizedTest

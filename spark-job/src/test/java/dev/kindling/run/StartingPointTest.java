@@ -1,8 +1,11 @@
 package dev.kindling.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.kindling.checkpoint.CheckpointState;
 import dev.kindling.config.ConfigException;
 import dev.kindling.config.DataSection.TokenizerKind;
 import dev.kindling.config.Overrides;
@@ -17,6 +20,9 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
 import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -54,5 +60,37 @@ class StartingPointTest {
         assertThatThrownBy(() -> StartingPoint.ofNew(config("data.tokenizer=bpe"), HADOOP))
                 .isInstanceOf(ConfigException.class)
                 .hasMessageContaining("train.init_from names, but that is scratch");
+    }
+
+    /** As text that has grown, in a run that has lost its shards, or shards that were prepared anew. */
+    @Test
+    void aResumeRefusesACorpusThatHasChanged() {
+        JsonNode tokenizer = CharTokenizer.of("to be".codePoints()).toJson();
+        CheckpointState state = new CheckpointState(
+                4,
+                config().toTree(),
+                tokenizer,
+                1,
+                8,
+                2,
+                OptionalDouble.empty(),
+                OptionalLong.empty(),
+                List.of(),
+                List.of(),
+                OptionalLong.of(1000));
+        StartingPoint resumed = start(state, 4);
+        assertThatThrownBy(() -> resumed.requireCorpus(tokenizer, 1001))
+                .isInstanceOf(ConfigException.class)
+                .hasMessageContainingAll("has changed", "1,001 tokens and had 1,000 when step-4 was written");
+        assertThatCode(() -> {
+                    resumed.requireCorpus(tokenizer, 1000);
+                    start(state, 0).requireCorpus(tokenizer, 1001); // train.init_from
+                })
+                .doesNotThrowAnyException();
+    }
+
+    private static StartingPoint start(CheckpointState state, long step) {
+        return new StartingPoint(
+                config(), new org.apache.hadoop.fs.Path("step-4"), state, step, Optional.empty(), Optional.empty());
     }
 }

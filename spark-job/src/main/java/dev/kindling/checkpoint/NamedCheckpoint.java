@@ -39,8 +39,11 @@ public record NamedCheckpoint(Path directory, Optional<String> choice) {
                 return choose(store, path, which);
             }
         }
-        throw new PathException(
-                path + " holds no committed checkpoint; give a run directory or a checkpoint directory");
+        boolean pretrained = storage.files().exists(new Path(path, "config.json"));
+        throw new PathException(path
+                + (pretrained
+                        ? " is a folder of transformers, no run; make one of it by import --from, and give that"
+                        : " holds no committed checkpoint; give a run directory or a checkpoint directory"));
     }
 
     /** The wanted one if it is whole, else the newest that is. */

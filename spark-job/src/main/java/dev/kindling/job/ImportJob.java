@@ -32,6 +32,15 @@ final class ImportJob implements Job<ImportOptions> {
         if (!Storage.of(from, hadoop).files().exists(from)) {
             throw new PathException("--from %s does not exist; give a folder of transformers", from);
         }
+        if (!PretrainedModel.isAt(from, hadoop)) {
+            throw new PathException(String.format(
+                    Locale.ROOT,
+                    "--from %s holds no config.json, so it is no folder of transformers%s; give the folder that save_pretrained or a download has left",
+                    from,
+                    Storage.of(from, hadoop).files().exists(new Path(from, "config.yaml"))
+                            ? " but a run, which needs no import"
+                            : ""));
+        }
         try (StagedDirectory results = StagedDirectory.at(options.out(), hadoop)) {
             PretrainedModel pretrained = PretrainedModel.open(from, hadoop);
             TrainConfig config = pretrained.config();

@@ -37,6 +37,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.MissingParameterException;
@@ -61,6 +62,9 @@ import picocli.CommandLine.UnmatchedArgumentException;
             "COMMAND --help shows a command's options."
         })
 public final class Kindling {
+    /** Commands whose results are what they print. */
+    private static final Set<String> PRINTED = Set.of("generate", "attention", "plan", "doctor");
+
     private final CommandLine commandLine;
 
     @CommandLine.Option(
@@ -122,7 +126,17 @@ public final class Kindling {
             err.println("kindling: " + reason.get());
             ProcessEnd.with(ExitCode.USAGE);
         }
-        ProcessEnd.with(new Kindling(jobs(), Clock.system(ZoneId.systemDefault()), out, err).run(args));
+        int code = new Kindling(jobs(), Clock.system(ZoneId.systemDefault()), out, err).run(args);
+        boolean lost = code == ExitCode.DONE
+                && args.length > 0
+                && PRINTED.contains(args[0])
+                && System.out.checkError(); // Java says nothing by itself
+        if (lost) {
+            err.println(
+                    "kindling: standard output could not be written to its end, as on a full disk or where its reader"
+                            + " has gone; make room and run the command again");
+        }
+        ProcessEnd.with(lost ? ExitCode.FAILURE : code);
     }
 
     static Jobs jobs() {

@@ -10,13 +10,17 @@ import dev.kindling.job.options.ExportOptions;
 import dev.kindling.job.options.ImportOptions;
 import dev.kindling.job.options.TrainOptions;
 import dev.kindling.run.Resume;
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -85,5 +89,30 @@ class ImportExportCommandTest {
         assertThat(run(args.split(" "))).isEqualTo(2);
         assertThat(err.toString()).startsWith("kindling: ").contains(message).hasLineCount(1);
         assertThat(ran).isEmpty();
+    }
+
+    /** A file, a run, a GGUF folder in place of transformers' folder, and that in place of a run. */
+    @Test
+    void foldersOfAnotherKindAreToldAsThat(@TempDir Path folder) throws IOException {
+        Path file = Files.writeString(folder.resolve("model.gguf"), "GGUF");
+        Path run = Files.createDirectory(folder.resolve("run"));
+        Files.writeString(run.resolve("config.yaml"), "");
+        Path transformers = Files.createDirectory(folder.resolve("hf"));
+        Files.writeString(transformers.resolve("config.json"), "{}");
+        Kindling kindling = new Kindling(
+                Kindling.jobs(), Clock.systemUTC(), new PrintWriter(new StringWriter()), new PrintWriter(err, true));
+        String out = folder.resolve("out").toString();
+        for (Path from : List.of(file, folder, run)) {
+            assertThat(kindling.run("import", "--from", from.toString(), "--out", out))
+                    .isEqualTo(2);
+        }
+        assertThat(kindling.run("generate", "--checkpoint", transformers.toString(), "--prompt", "x"))
+                .isEqualTo(2);
+        assertThat(err.toString().lines())
+                .satisfiesExactly(
+                        line -> assertThat(line).contains("model.gguf holds no config.json"),
+                        line -> assertThat(line).contains(folder + " holds no config.json"),
+                        line -> assertThat(line).contains("run holds no", "but a run, which needs no import"),
+                        line -> assertThat(line).contains("hf is a folder of transformers", "import --from"));
     }
 }

@@ -12,6 +12,8 @@ import java.util.concurrent.TimeUnit;
 import org.apache.spark.SparkUserAppException;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 /** What {@code main} tells those who call it: spark-submit, YARN's application master, the shell. */
@@ -58,6 +60,24 @@ class ProcessEndTest {
         assertThat(well.waitFor()).isZero();
         assertThat(badly.waitFor()).isEqualTo(2);
         assertThat(plain.waitFor()).isEqualTo(2);
+    }
+
+    @Test
+    @EnabledOnOs(OS.LINUX)
+    void whatCouldNotBePrintedIsAFailure() throws Exception {
+        Process process = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        Kindling.class.getName(),
+                        "plan",
+                        "--device=cpu",
+                        "--config=shakespeare-char-cpu")
+                .redirectOutput(Path.of("/dev/full").toFile())
+                .start();
+        assertThat(new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8))
+                .contains("kindling: standard output could not be written");
+        assertThat(process.waitFor()).isEqualTo(1);
     }
 
     @Test

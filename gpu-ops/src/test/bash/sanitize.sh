@@ -4,7 +4,7 @@
 # usage: sanitize.sh CLASSPATH LOGS     CLASSPATH: test classes, what they need, junit-platform-console; LOGS: a folder
 # TOOLS (racecheck initcheck memcheck synccheck), JOBS parts side by side (processors), LIMIT seconds for everything (400): what is
 # not done by then is cut, and said to be. memcheck does not report calls that fail: a test asks for too much memory. initcheck
-# passes flash_attention_backward_sum by: it does not see the bulk copies by which flash_backward_hopper_128.cu writes its input.
+# passes flash attention's backward kernels by: it does not see the bulk copies by which flash_backward_hopper*.cu write sums.
 set -u
 classpath=$1 logs=$2
 cuda=dev.kindling.device.cuda gpt=method:dev.kindling.nn.CudaGptTest
@@ -28,7 +28,7 @@ sanitize() {
     left=$((end - begun))
     [ $left -gt 0 ] || { echo "CUT: $name, not begun"; return; }
     [ "$1" = memcheck ] && options+=" --report-api-errors no"
-    [ "$1" = initcheck ] && options+=" --kernel-name-exclude kernel_substring=flash_attention_backward_sum"
+    [ "$1" = initcheck ] && options+=" --kernel-name-exclude kernel_substring=flash_attention_backward"
     timeout --kill-after=5 $left compute-sanitizer --tool "$1" $options --log-file "$logs/$name.log" $java --select="$2" \
         > "$logs/$name.txt" 2>&1
     code=$?

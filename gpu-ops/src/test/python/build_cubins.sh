@@ -27,6 +27,7 @@ if [ "$1" = check ]; then
             for d in 32 80 96 128 256; do echo "$target -DHEAD_DIM=$d -DDROPOUT=1 -o $out/flash_$way.$d.cubin flash_$way.cu"; done
             echo "$target -DHEAD_DIM=32 -DDROPOUT=1 -o $out/flash_${way}_hopper.32.cubin flash_${way}_hopper.cu"
         done
+        echo "$target -DHEAD_DIM=32 -DDROPOUT=1 -o $out/flash_backward_hopper_long.32.cubin flash_backward_hopper_long.cu"
         echo "$target -DGELU_TANH=1 -DTRANSPOSED=1 -o $out/matmul_gelu_hopper.tanh.cubin matmul_gelu_hopper.cu"
     done | each
     exit 0
@@ -37,10 +38,10 @@ out=$(cd "$1" && pwd)
 {
     for case in "bf16 64" "fp16 32" "bf16 128" "fp16 128"; do
         set -- $case
-        case "$2" in 128) hopper_file=_hopper_128 ;; *) hopper_file=_hopper ;; esac
+        case "$2" in 128) hopper_file=_hopper_128 long= ;; *) hopper_file=_hopper long=flash_backward_hopper_long ;; esac
         for c in 0 1; do
             for r in 0 1; do
-                for file in flash_forward flash_backward flash_forward$hopper_file flash_backward$hopper_file; do
+                for file in flash_forward flash_backward flash_forward$hopper_file flash_backward$hopper_file $long; do
                     case "$file.$r" in *_hopper_128.1) continue ;; esac # mma.sync's
                     echo "-DACTIVATION=$1 -DHEAD_DIM=$2 -DCAUSAL=$c -DDROPOUT=$r -o $out/$file.$1.d$2.c$c.r$r.cubin $file.cu"
                 done

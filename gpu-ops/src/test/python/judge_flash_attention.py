@@ -1,8 +1,9 @@
 """Judges the flash kernels against float64 and times them beside PyTorch.
 
-usage: judge_flash_attention.py CUBIN_DIR [check] [time] [small] [mma] [hopper]
-small: one small shape a path, for compute-sanitizer. mma, hopper: the paths (both)
-cubins (build_cubins.sh): flash_{forward|backward}[_hopper|_hopper_128].{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}.cubin"""
+usage: judge_flash_attention.py CUBIN_DIR [check] [time] [small] [mma] [hopper] [long]
+small: one small shape a path, for compute-sanitizer. mma, hopper, long: the paths (all); long: hopper's with the backward pass for
+long sequences
+cubins (build_cubins.sh): flash_{forward|backward}[_hopper|_hopper_128|_hopper_long].{bf16|fp16}.d{D}.c{CAUSAL}.r{DROPOUT}.cubin"""
 import os
 import statistics
 import struct
@@ -20,10 +21,12 @@ modules = {}
 
 def module(directory, path, dtype, d, causal, dropout):
     """(forward, backward) of a path, or None where there are no such kernels. Hopper's backward pass of D 128 with dropout is mma's."""
+    if path == "long" and d > 64:
+        return None
     pair = []
     for way in ("forward", "backward"):
-        hopper = path == "hopper" and not (d == 128 and way == "backward" and dropout)
-        kind = "" if not hopper else "_hopper_128" if d == 128 else "_hopper"
+        hopper = path != "mma" and not (d == 128 and way == "backward" and dropout)
+        kind = "" if not hopper else "_hopper_128" if d == 128 else "_hopper_long" if path == "long" and way == "backward" else "_hopper"
         name = f"flash_{way}{kind}.{dtype}.d{d}.c{int(causal)}.r{int(dropout)}.cubin"
         file = os.path.join(directory, name)
         if not os.path.exists(file):
@@ -40,7 +43,8 @@ class Flash:
     def __init__(self, mod, q, k, v, threshold=0, site=7, splits=1, cu_q=None, cu_k=None, lengths=None, state=None):
         (self.forward_module, self.backward_module), self.q, self.k, self.v = mod, q, k, v
         self.without_sums = "flash_backward_hopper." in self.backward_module.path
-        self.turns = not self.without_sums and self.backward_module.constant("flash_attention_backward_turns")
+        self.turns, self.persistent = (
+            not self.without_sums and self.backward_module.constant(f"flash_attention_backward_{name}") for name in ("turns", "persistent"))
         self.threshold, self.site, self.splits, self.cu_q, self.cu_k = threshold, site, 1 if self.turns else splits, cu_q, cu_k
         self.state = state if state is not None else step_state()
         self.batch, self.heads = (q.shape[0] if cu_q is None else cu_q.numel() - 1), q.shape[1]
@@ -59,7 +63,7 @@ class Flash:
         sums, counts = self.splits * h * self.stats_rows * d, h * (self.stats_rows // 64 + self.batch) if self.turns else 0
         self.partial = None if self.without_sums else torch.full((sums + counts,), poison, device="cuda")
         kept_words = h * self.stats_rows * ((self.tk + 63) // 64) * 2
-        self.kept = torch.full((kept_words,), 0x55555555, device="cuda", dtype=torch.int32) if self.without_sums and threshold else None
+        self.kept = torch.full((kept_words,), 0x55555555, device="cuda", dtype=torch.int32) if (self.without_sums or self.persistent) and threshold else None
 
     def params(self, dO=None):
         t = [self.q, self.k, self.v, self.o, self.lse, dO, self.dq, self.dk, self.dv, self.stats, self.partial, self.kept, self.cu_q, self.cu_k, self.state]
@@ -85,11 +89,14 @@ class Flash:
             blocks = tiles(self.tk, keys) + tiles(self.tq, keys)
         else:
             blocks, rows = tiles(self.tk, keys) if self.turns else self.splits, m.constant("flash_attention_backward_rows")
+        grid = (blocks, h, b)
+        if self.persistent:  # a block a multiprocessor takes the key tiles of all heads
+            grid = min(blocks * h * b, torch.cuda.get_device_properties(0).multi_processor_count)
 
         def run():
             m.launch("flash_attention_backward_rows_sum", (tiles(self.tq, 128), h, b), 256, p)
-            m.launch("flash_attention_backward", (blocks, h, b), threads, p, shared=shared)
-            if not self.without_sums and (self.splits > 1 or self.turns):
+            m.launch("flash_attention_backward", grid, threads, p, shared=shared)
+            if not (self.without_sums or self.persistent) and (self.splits > 1 or self.turns):
                 m.launch("flash_attention_backward_sum", (tiles(self.tq, rows), h, b), 256, p)
 
         return run
@@ -274,7 +281,8 @@ def time(directory, paths):
 if __name__ == "__main__":
     where, wanted = sys.argv[1], sys.argv[2:]
     print(torch.cuda.get_device_name(), "torch", torch.__version__)
-    paths = [path for path in ("mma", "hopper") if path in wanted or not {"mma", "hopper"} & set(wanted)]
+    every = ("mma", "hopper", "long")
+    paths = [path for path in every if path in wanted or not set(every) & set(wanted)]
     for path in paths:
         for name, judge in (("check", check), ("small", small)):
             if name in wanted:

@@ -1,7 +1,7 @@
 // flash_attention.cuh: what the flash kernels share. o = dropout(softmax(scale q k^T + causal)) v and its gradient, without
 // the (Tq, Tk) matrix in memory. Files: flash_{forward|backward}.cu through mma.sync (sm_80 and later), flash_{forward|backward}_hopper.cu
-// (head dimension 32, 64) and _hopper_128.cu (128) through wgmma (sm_90a); same kernels, arguments and results but for
-// rounding, grids and workspaces.
+// (head dimension 32, 64), _hopper_128.cu (128) and flash_backward_hopper_long.cu (32, 64, long sequences) through wgmma
+// (sm_90a); same kernels, arguments and results but for rounding, grids and workspaces.
 // FlashAttention-2, arXiv:2307.08691, Alg. 1 and 2.
 //
 //   q, o, dO, dq  (B, H, Tq, D)   k, v, dk, dv  (B, H, Tk, D)   bf16 or fp16, addressed by element strides
@@ -15,7 +15,7 @@
 //                 turns: splits = 1, and behind it i32 (H, statsRows / BACKWARD_M) and (B, H), which
 //                 flash_attention_backward_rows_sum sets to 0
 //   kept          u32 (H, statsRows, ceil(Tk / 64), 2): a bit a score that dropout keeps, which flash_forward_hopper.cu
-//                 writes, unless null, and flash_backward_hopper.cu reads (flash_dropout.cuh)
+//                 writes, unless null, and flash_backward_hopper{,_long}.cu read (flash_dropout.cuh)
 // Overwritten: o, lse, kept; dq, dk, dv. Nothing is accumulated across calls.
 // causal is aligned bottom right: column c is seen by row r iff c <= r + Tk - Tq. A row that sees nothing
 // gives o = 0, lse = +inf and zero gradients. Nothing past row Tq or Tk is read.
@@ -26,8 +26,9 @@
 // Deterministic. In flash_backward_hopper.cu no sum crosses thread blocks, else only dq: a block walks the key tiles split,
 // split + splits, ... of one head in order and adds each dq tile into its own partial buffer, every element always by the
 // same thread; with one split the last key tile of a row tile also scales and writes dq, else
-// flash_attention_backward_sum adds the splits in order. With turns (flash_backward_hopper_128.cu) a block has one key tile;
-// the tiles of a head add to one buffer one after the other, in order, and flash_attention_backward_sum scales and writes it.
+// flash_attention_backward_sum adds the splits in order. With turns (flash_backward_hopper_{128,long}.cu) a block has one key
+// tile at a time; the tiles of a head add to one buffer one after the other, in order, and flash_attention_backward_sum, or
+// in the persistent flash_backward_hopper_long.cu the tile that comes last, scales and writes it.
 //
 // -D  ACTIVATION bf16 | fp16, HEAD_DIM 32 | 64 | 128, through mma.sync also 80 | 96 | 256, CAUSAL 0 | 1, DROPOUT 0 | 1
 // flash_attention_forward           grid (ceil(Tq / FORWARD_M), H, B)  block FORWARD_THREADS
@@ -35,10 +36,13 @@
 // flash_attention_backward          grid (splits, H, B), with turns (ceil(Tk / BACKWARD_N), H, B)   block BACKWARD_THREADS
 //                                   HEAD_DIM 256: (2 splits, H, B), for a block has half of the gradients' columns
 //                                   flash_backward_hopper.cu: (ceil(Tk / 64) + ceil(Tq / 64), H, B)
-// flash_attention_backward_sum      grid (ceil(Tq / BACKWARD_M), H, B)   block 256   only if splits > 1 or with turns
+//                                   persistent: a block a multiprocessor, or fewer if there are fewer key tiles
+// flash_attention_backward_sum      grid (ceil(Tq / BACKWARD_M), H, B)   block 256   only if splits > 1 or with turns, and
+//                                   not if persistent
 // Dynamic shared memory: the constants FORWARD_SHARED and BACKWARD_SHARED, readable from the module
 // as the globals flash_attention_forward_shared, _forward_rows, _forward_threads, _backward_shared, _backward_keys,
-// _backward_threads, and but for flash_backward_hopper.cu _backward_rows, _backward_turns (1: with turns).
+// _backward_threads, and but for flash_backward_hopper.cu _backward_rows, _backward_turns (1: with turns) and
+// _backward_persistent (1: blocks take the key tiles of all heads until none is left).
 #pragma once
 #include "attention.cuh"
 

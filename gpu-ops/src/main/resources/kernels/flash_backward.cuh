@@ -12,6 +12,10 @@ extern "C" __device__ const int flash_attention_backward_keys = BN;
 #define BACKWARD_TURNS 0
 #endif
 extern "C" __device__ const int flash_attention_backward_turns = BACKWARD_TURNS;
+#ifndef BACKWARD_PERSISTENT // 1: a block takes key tiles of any head until none is left, and writes dq with the last sum
+#define BACKWARD_PERSISTENT 0
+#endif
+extern "C" __device__ const int flash_attention_backward_persistent = BACKWARD_PERSISTENT;
 #ifndef BACKWARD_THREADS
 #define BACKWARD_THREADS 256
 #endif

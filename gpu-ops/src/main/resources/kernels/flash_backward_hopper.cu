@@ -1,7 +1,8 @@
 // flash_backward_hopper.cu: the backward pass of flash_attention.cuh on wgmma (sm_90a), head dimension 32 or 64. No sum
 // crosses thread blocks: a warpgroup either has 64 keys and walks over the rows that see them, for dk and dv, or has
 // 64 rows and walks over the keys that they see, for dq. That is 7 products a tile where 5 would do, but spares the
-// partial sums of dq in memory, which cost more, and all exchange of ds: p^T and ds^T are at once the register operands
+// partial sums of dq in memory, which cost more where sequences are short (flash_backward_hopper_long.cu has the others),
+// and all exchange of ds: p^T and ds^T are at once the register operands
 // of dv += p^T dO and dk += ds^T q, and ds that of dq += ds k. Three blocks a multiprocessor hide each other's waits.
 // No product is in flight from one turn of a loop to the next: ptxas would serialize them all (C7514).
 // On other architectures this file is empty.
@@ -42,7 +43,7 @@ __device__ __forceinline__ void keyGradients(const FlashAttention &p, u8 *shared
     const u32 keys = sharedAddress(shared), others = keys + OTHERS_AT;
     const int warpKey = threadIdx.x / 32 * 16;
     int row0 = CAUSAL ? max(0, key0 - seq.offset) / TILE * TILE : 0, stage = 0;
-    const u32 *keptNext = DROPOUT ? keptTile(p, seq, row0, key0) : nullptr;
+    const u32 *keptNext = DROPOUT ? keptTile(p, seq, blockIdx.z, blockIdx.y, row0, key0) : nullptr;
     const u32 keptStep = (p.keyLength + TILE - 1) / TILE * KEPT_WORDS; // to the next 64 rows
     loadKeys(p, head, keys, key0);
     if (row0 < seq.queries) {
@@ -147,7 +148,7 @@ __device__ __forceinline__ void rowGradient(const FlashAttention &p, u8 *shared,
     copyAsyncCommit();
     const float2 stats[2] = {head.stats[warpRow + g], head.stats[warpRow + 8 + g]};
     Kept kept = {}, keptNext = {};
-    const u32 *keptAt = DROPOUT ? keptTile(p, seq, row0, 0) + threadIdx.x : nullptr;
+    const u32 *keptAt = DROPOUT ? keptTile(p, seq, blockIdx.z, blockIdx.y, row0, 0) + threadIdx.x : nullptr;
     if (DROPOUT && seen > 0) kept.bits = *keptAt;
     float dq[DT][4];
     clear(dq);

@@ -36,7 +36,7 @@ static_assert(D == 128 && !DROPOUT, "flash_backward.cu takes the rest");
 
 #define BACKWARD_TURNS 1
 #define BACKWARD_THREADS 384
-#include "flash_backward.cuh"
+#include "flash_backward_turns.cuh"
 #include "flash_backward_hopper_128.cuh"
 
 // What a block works on: one key tile and the row tiles that see it.
@@ -79,26 +79,9 @@ __device__ __forceinline__ void addTiles(
         const u32 dq = shared + DQ_AT + stage * DQ_BYTES;
         float *sum = head.partial + (i64)row * (BM * D);
         barrierWait(barriers.dqFull(stage), i >> 1 & 1);
-        if ((threadIdx.x & 31) == 0) {
-            if (before == 0) {
-                asm volatile(
-                    "cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(sum), "r"(dq), "n"(DQ_BYTES)
-                    : "memory");
-            } else {
-                while (loadAcquire(turns + row) < before) {
-                }
-                asm volatile("fence.proxy.async.global;" ::: "memory");
-                asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(sum),
-                             "r"(dq), "n"(DQ_BYTES)
-                             : "memory");
-            }
-            asm volatile("cp.async.bulk.commit_group;\ncp.async.bulk.wait_group.read 0;" ::: "memory");
-        }
+        if ((threadIdx.x & 31) == 0) beginToAdd<DQ_BYTES>(sum, dq, turns + row, before);
         barrierArriveEach(barriers.dqEmpty(stage));
-        if ((threadIdx.x & 31) == 0) {
-            asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
-            if (work.tile > 0) addRelease(turns + row);
-        }
+        if ((threadIdx.x & 31) == 0) endToAdd(turns + row);
     }
 }
 

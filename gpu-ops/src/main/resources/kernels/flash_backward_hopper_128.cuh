@@ -14,15 +14,6 @@ struct Barriers {
     __device__ __forceinline__ u32 dqEmpty(int stage) const { return at + stage * 48 + 40; }
 };
 
-__device__ __forceinline__ int loadAcquire(const int *from) {
-    int x;
-    asm volatile("ld.acquire.gpu.global.s32 %0, [%1];" : "=r"(x) : "l"(from) : "memory");
-    return x;
-}
-__device__ __forceinline__ void addRelease(int *to) {
-    asm volatile("red.release.gpu.global.add.s32 [%0], 1;" ::"l"(to) : "memory");
-}
-
 // s (64 keys x BM rows) = keys rows^T.
 __device__ __forceinline__ void transposedScores(float (&s)[CT][4], u32 keys, u32 rows) {
     const u64 a = operandAt<128>(keys), b = operandAt<128>(rows);

@@ -41,8 +41,9 @@ __device__ __forceinline__ u32 drawLane(const Dropout &drop, const DropoutPlane 
 // longer than the products: the words of drawLane, one a thread of a warpgroup. (H, statsRows / 64, ceil(Tk / 64)) tiles,
 // of which those that causal hides are never written.
 constexpr int KEPT_WORDS = 128;
-__device__ __forceinline__ u32 *keptTile(const FlashAttention &p, const Sequence &seq, int row0, int key0) {
-    const i64 row = ((i64)blockIdx.y * p.statsRows + statsStart(p, blockIdx.z, seq) + row0) / 64;
+__device__ __forceinline__ u32 *keptTile(
+    const FlashAttention &p, const Sequence &seq, int b, int h, int row0, int key0) {
+    const i64 row = ((i64)h * p.statsRows + statsStart(p, b, seq) + row0) / 64;
     return p.kept + (row * ((p.keyLength + 63) / 64) + key0 / 64) * KEPT_WORDS;
 }
 
@@ -85,7 +86,7 @@ struct KeptOfKeys {
 };
 
 __device__ __forceinline__ KeptOfKeys keptOfKeys(const u32 *words) {
-    const int warp = threadIdx.x / 32, g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
+    const int warp = threadIdx.x / 32 % 4, g = (threadIdx.x & 31) >> 2, t = threadIdx.x & 3;
     KeptOfKeys kept = {0};
 #pragma unroll
     for (int i = 0; i < 8; i++) // rows of warp i / 2 of those who drew, e = i % 2

@@ -63,7 +63,8 @@ extern "C" __global__ void __launch_bounds__(FORWARD_THREADS, 5) flash_attention
         loadTile<FORWARD_N, FORWARD_THREADS>(to + KEY_BYTES, v, p.vAt.row, tile * FORWARD_N, seq.keys);
     };
 
-    u32 *keptRow = DROPOUT && p.kept != nullptr ? keptTile(p, seq, row0, 0) + threadIdx.x : nullptr; // for backward
+    const bool keeps = DROPOUT && p.kept != nullptr; // for backward
+    u32 *keptRow = keeps ? keptTile(p, seq, blockIdx.z, blockIdx.y, row0, 0) + threadIdx.x : nullptr;
     Rows rows;
     clear(rows);
     int tile = seen > 0 ? (seen - 1) / FORWARD_N : -1; // -1: these rows see nothing

@@ -182,12 +182,15 @@ public record MemoryPlan(long weights, long gradients, long moments, long activa
         return math + (rank.cuda() ? CUBLAS_WORKSPACE + scratch(rank) : 0);
     }
 
-    /** What kernels share: tokens sorted for the gradient of their table, or attention's row statistics. */
+    /**
+     * What kernels share: tokens sorted for the gradient of their table, or attention's row statistics and sums of the query
+     * gradient, which some of its kernels need.
+     */
     private static long scratch(PlannedRank rank) {
         long rows = rank.shape().rows();
         long chunks = (rows + 1023) / 1024;
         long embedding = 4 * (2 * rows + (chunks + 3) * paddedVocabulary(rank));
-        long attention = 8L * rows * rank.model().heads();
+        long attention = rows * (8L * rank.model().heads() + 4L * rank.model().width());
         return Math.max(embedding, attention);
     }
 }

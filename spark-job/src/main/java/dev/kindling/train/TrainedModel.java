@@ -112,6 +112,7 @@ final class TrainedModel {
                 memory.device().activationType(),
                 gpt.width(),
                 gpt.headDim(),
+                gpt.blockSize(),
                 gpt.vocabulary(),
                 parameters.paddedVocabulary(),
                 gpt.dropout() > 0,

@@ -15,8 +15,8 @@ import java.util.Optional;
 /**
  * FlashAttention-2 on tensor cores, arXiv:2307.08691: flash_forward*.cu and flash_backward*.cu.
  *
- * <p>GPUs of compute capability 9.0 run the wgmma kernels for head dimension 32, 64 and, without dropout, 128; everything else
- * runs the mma.sync kernels. Both draw the same dropout. With dropout the wgmma forward pass saves one bit for each score, is
+ * <p>GPUs of compute capability 9.0 run the wgmma kernels for head dimension 32, 64 and, without dropout, 128, up to 64 one of
+ * two for the backward pass by the mean length of the sequences ({@link #hopperFile}); everything else runs the mma.sync kernels. Both draw the same dropout. With dropout the wgmma forward pass saves one bit for each score, is
  * it kept, which the wgmma backward pass reads; where that would take more than {@value #MOST_KEPT_BYTES} bytes, backward runs
  * on mma.sync and draws again.
  */
@@ -26,6 +26,8 @@ final class CudaFlashAttention implements FusedAttention {
     private static final int MOST_BLOCKS = 65535;
     private static final int ROWS = 128;
     private static final long MOST_KEPT_BYTES = 256L << 20;
+    /** Queries of a sequence from which on five products a tile beat seven: on one H200 they are even at 1024. */
+    private static final long LONG = 2048;
 
     private final CudaContext context;
     private final CudaElementwise elementwise;
@@ -78,7 +80,7 @@ final class CudaFlashAttention implements FusedAttention {
         AlignedViews views = new AlignedViews(context, elementwise, 0);
         pack(
                 new FusedAttentionArguments(views.in(inputs), views.out(out), parts.logSumExp(), null),
-                new BackwardScratch(shape, statsRows(inputs), 0, 0, 0),
+                new BackwardScratch(shape, statsRows(inputs), 0, false, 0, 0),
                 parts.keptScores(),
                 0);
         int rows = module.number("flash_attention_forward_rows");
@@ -100,7 +102,9 @@ final class CudaFlashAttention implements FusedAttention {
         FlashSaved parts = FlashSaved.of(inputs, saved);
         boolean hopper = wgmma && (!inputs.dropout().active() || parts.keptScores() != 0);
         CudaModule module = module("flash_backward", inputs, hopper);
-        BackwardScratch work = hopper && narrow(shape) ? withoutSums(inputs, module) : workspace(inputs, module);
+        BackwardScratch work = hopper && narrow(shape) && meanLength(inputs) < LONG
+                ? withoutSums(inputs, module)
+                : workspace(inputs, module);
         AttentionInputs.Gradients g = gradients;
         long copies = AlignedViews.bytes(
                 inputs.query(), inputs.key(), inputs.value(), out, g.dOut(), g.dQuery(), g.dKey(), g.dValue());
@@ -116,25 +120,38 @@ final class CudaFlashAttention implements FusedAttention {
         context.launch(
                 module.kernel("flash_attention_backward_rows_sum"),
                 new Grid(tiles(shape.queryLength(), ROWS), heads, batch, 256, 1, 0));
-        int threads = module.number("flash_attention_backward_threads");
-        int shared = module.number("flash_attention_backward_shared");
-        context.launch(
-                module.kernel("flash_attention_backward"), new Grid(work.blocks(), heads, batch, threads, 1, shared));
-        if (work.splits() > 1 || work.countBytes() > 0) {
+        context.launch(module.kernel("flash_attention_backward"), backwardGrid(module, work));
+        if (work.sums()) {
             int rowTiles = tiles(shape.queryLength(), module.number("flash_attention_backward_rows"));
             context.launch(module.kernel("flash_attention_backward_sum"), new Grid(rowTiles, heads, batch, 256, 1, 0));
         }
         views.finish();
     }
 
+    private static Grid backwardGrid(CudaModule module, BackwardScratch work) {
+        AttentionShape shape = work.shape();
+        int threads = module.number("flash_attention_backward_threads");
+        int shared = module.number("flash_attention_backward_shared");
+        return work.persistent()
+                ? new Grid(work.blocks(), 1, 1, threads, 1, shared)
+                : new Grid(work.blocks(), shape.heads(), shape.batch(), threads, 1, shared);
+    }
+
     /**
      * The scratch memory of a backward pass: row statistics, and partial sums of the query gradient.
      *
      * @param splits partial sums of a head's query gradient; 0: the kernel sums none in memory
-     * @param blocks thread blocks of a head
+     * @param persistent do the blocks take the tiles of all heads until none is left, and write the query gradient themselves?
+     * @param blocks thread blocks of a head; of all heads if persistent
      * @param countBytes of the counts behind one partial sum, if the blocks add to it in turns
      */
-    private record BackwardScratch(AttentionShape shape, long statsRows, int splits, int blocks, long countBytes) {
+    private record BackwardScratch(
+            AttentionShape shape, long statsRows, int splits, boolean persistent, int blocks, long countBytes) {
+        /** Are the partial sums a kernel's of their own? */
+        boolean sums() {
+            return !persistent && (splits > 1 || countBytes > 0);
+        }
+
         long partialAt() {
             return CudaMemory.aligned(8L * shape.heads() * statsRows);
         }
@@ -153,11 +170,17 @@ final class CudaFlashAttention implements FusedAttention {
         int tiles = Math.max(1, tiles(shape.keyLength(), keys));
         if (module.number("flash_attention_backward_turns") == 1) {
             long counts = shape.heads() * (rows / module.number("flash_attention_backward_rows") + shape.batch());
-            return new BackwardScratch(shape, rows, 1, tiles, 4 * counts);
+            boolean persistent = module.number("flash_attention_backward_persistent") == 1;
+            int blocks = persistent
+                    ? (int) Math.min(
+                            (long) tiles * shape.heads() * shape.batch(),
+                            context.info().multiprocessors())
+                    : tiles;
+            return new BackwardScratch(shape, rows, 1, persistent, blocks, 4 * counts);
         }
         int columnBlocks = shape.headDim() > 128 ? 2 : 1;
         int splits = splits(shape.batch() * shape.heads() * columnBlocks, tiles);
-        return new BackwardScratch(shape, rows, splits, splits * columnBlocks, 0);
+        return new BackwardScratch(shape, rows, splits, false, splits * columnBlocks, 0);
     }
 
     /** For the kernel that sums no gradient in memory: each block has a tile of keys or a tile of rows. */
@@ -165,7 +188,7 @@ final class CudaFlashAttention implements FusedAttention {
         AttentionShape shape = inputs.shape();
         int keys = module.number("flash_attention_backward_keys");
         int blocks = tiles(shape.keyLength(), keys) + tiles(shape.queryLength(), keys);
-        return new BackwardScratch(shape, statsRows(inputs), 0, blocks, 0);
+        return new BackwardScratch(shape, statsRows(inputs), 0, false, blocks, 0);
     }
 
     private static long statsRows(AttentionInputs inputs) {
@@ -185,6 +208,12 @@ final class CudaFlashAttention implements FusedAttention {
         }
         long bytes = 8L * shape.heads() * statsRows(inputs) * tiles(shape.keyLength(), 64);
         return bytes <= MOST_KEPT_BYTES ? bytes : 0;
+    }
+
+    private static long meanLength(AttentionInputs inputs) {
+        return inputs.sequences() == null
+                ? inputs.query().size(2)
+                : inputs.query().size(2) / inputs.sequences().count();
     }
 
     private static boolean narrow(AttentionShape shape) {
@@ -237,18 +266,29 @@ final class CudaFlashAttention implements FusedAttention {
 
     private CudaModule module(String stem, AttentionInputs inputs, boolean hopper) {
         AttentionShape shape = inputs.shape();
-        boolean here = hopper
-                && (narrow(shape)
-                        || (shape.headDim() == 128 && !inputs.dropout().active()));
+        boolean drops = inputs.dropout().active();
         return context.module(
-                here ? stem + (narrow(shape) ? "_hopper" : "_hopper_128") : stem,
+                hopper ? hopperFile(stem, shape.headDim(), drops, meanLength(inputs)) : stem,
                 shape.dtype(),
                 "HEAD_DIM",
                 shape.headDim(),
                 "CAUSAL",
                 shape.causal() ? 1 : 0,
                 "DROPOUT",
-                inputs.dropout().active() ? 1 : 0);
+                drops ? 1 : 0);
+    }
+
+    /**
+     * The kernel file that compute capability 9.0 takes.
+     *
+     * @param stem flash_forward or flash_backward
+     * @param length the mean number of queries of a sequence
+     */
+    static String hopperFile(String stem, int headDim, boolean drops, long length) {
+        if (headDim <= 64) {
+            return stem + (stem.equals("flash_backward") && length >= LONG ? "_hopper_long" : "_hopper");
+        }
+        return headDim == 128 && !drops ? stem + "_hopper_128" : stem;
     }
 
     private AttentionShape check(AttentionInputs inputs, Tensor out, Tensor saved) {

@@ -13,6 +13,7 @@ import java.util.TreeMap;
  * @param type of activations
  * @param width C, channels of the residual stream
  * @param headDim D
+ * @param contextLength T
  * @param vocabulary number of token ids
  * @param paddedVocabulary columns of the logits
  * @param dropout whether attention drops probabilities in training
@@ -24,6 +25,7 @@ public record KernelForecast(
         DType type,
         int width,
         int headDim,
+        int contextLength,
         int vocabulary,
         int paddedVocabulary,
         boolean dropout,
@@ -98,9 +100,8 @@ public record KernelForecast(
     }
 
     private Program attention(String stem, boolean hopper, boolean drops) {
-        String wgmma = headDim <= 64 ? "_hopper" : headDim == 128 && !drops ? "_hopper_128" : "";
         return Program.of(
-                hopper ? stem + wgmma : stem,
+                hopper ? CudaFlashAttention.hopperFile(stem, headDim, drops, contextLength) : stem,
                 "ACTIVATION",
                 CudaContext.kernelType(type),
                 "HEAD_DIM",

@@ -70,6 +70,7 @@ final class KernelStructs {
             Map.entry("flash_backward", List.of(FLASH_ATTENTION)),
             Map.entry("flash_backward_hopper", List.of(FLASH_ATTENTION)),
             Map.entry("flash_backward_hopper_128", List.of(FLASH_ATTENTION)),
+            Map.entry("flash_backward_hopper_long", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward_hopper", List.of(FLASH_ATTENTION)),
             Map.entry("flash_forward_hopper_128", List.of(FLASH_ATTENTION)),

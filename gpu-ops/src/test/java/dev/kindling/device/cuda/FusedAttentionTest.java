@@ -48,6 +48,11 @@ class FusedAttentionTest {
         "flash, BF16, 64, 6, 256, 256, 64, 64, true, 0.2, NONE",
         "flash without wgmma, BF16, 64, 6, 256, 256, 64, 64, true, 0.2, NONE",
         "flash, BF16, 1, 2, 65, 200, 32, 32, true, 0.2, NONE",
+        // Long sequences: dq summed in turns, over more key tiles than multiprocessors, and rows that see none of them.
+        "flash, BF16, 4, 3, 2300, 2000, 64, 64, true, 0, NONE",
+        "flash, BF16, 1, 2, 2049, 2060, 64, 64, true, 0.2, NONE",
+        "flash, F16, 1, 2, 2048, 900, 32, 32, false, 0, NONE",
+        "flash, BF16, 1, 3, 300, 700, 128, 128, false, 0, NONE",
         "flash, F16, 2, 2, 127, 63, 128, 128, false, 0, NONE",
         "flash, BF16, 2, 2, 300, 300, 128, 128, true, 0, NONE",
         "flash without wgmma, BF16, 2, 2, 300, 300, 128, 128, true, 0, NONE",

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.Test;
 
 class KernelModulesTest {
     private static final KernelForecast CHAR =
-            new KernelForecast(DType.BF16, 384, 64, 65, 128, true, false, DType.F32, DType.F32);
+            new KernelForecast(DType.BF16, 384, 64, 256, 65, 128, true, false, DType.F32, DType.F32);
 
     @Test
     void programsAreCompiledOnceByOtherThreadsBeforeTheyAreAskedFor() throws InterruptedException {
@@ -83,8 +83,8 @@ class KernelModulesTest {
         for (DType type : List.of(DType.BF16, DType.F16, DType.F32)) {
             for (int headDim : List.of(32, 64, 96, 128)) {
                 for (int compute : List.of(80, 90)) {
-                    KernelForecast forecast =
-                            new KernelForecast(type, 768, headDim, 50257, 50304, false, true, DType.BF16, DType.BF16);
+                    KernelForecast forecast = new KernelForecast(
+                            type, 768, headDim, 2048, 50257, 50304, false, true, DType.BF16, DType.BF16);
                     assertThat(KernelFiles.stems())
                             .containsAll(forecast.programs(compute).stream()
                                     .map(Program::stem)

@@ -70,7 +70,7 @@ __device__ __forceinline__ void loadTiles(
 // step of the multipliers, who would wait for a single warp (on one H200 1568 us against 1424).
 __device__ __forceinline__ void addTiles(
     const FlashAttention &p, const Head &head, const Work &work, u32 shared, const Barriers &barriers, int stage) {
-    int *turns = turnsOf(p, blockIdx.z, blockIdx.y, head.seq);
+    int *turns = turnsOf(p, blockIdx.z, headOfBlock(p), head.seq);
 #pragma unroll 1
     for (int row = work.begin + stage, i = stage; row < work.rowTiles; row += 2, i += 2) {
         const int last =
@@ -159,7 +159,7 @@ extern "C" __global__ void __launch_bounds__(BACKWARD_THREADS, 1) flash_attentio
     const Barriers barriers = {base + BARRIERS_AT};
     int *ticket = reinterpret_cast<int *>(shared + TICKET_AT);
     if (threadIdx.x == 0) {
-        *ticket = atomicAdd(ticketOf(p, blockIdx.z, blockIdx.y), 1);
+        *ticket = atomicAdd(ticketOf(p, blockIdx.z, headOfBlock(p)), 1);
 #pragma unroll
         for (int stage = 0; stage < 2; stage++) {
             barrierSetUp(barriers.rowsFull(stage), LOADERS);

@@ -49,6 +49,7 @@ final class TrainJob implements Job<TrainOptions> {
         TrainingSettings.requireEnoughMicroBatches(asked);
         if (!resume && asked.data().table().isEmpty()) {
             ShardPreparation.requireCorpus(Named.corpus(asked.data()), run.path(), hadoop);
+            tellDivided(asked.data(), hadoop);
         }
         StartingPoint start = run.start(asked, resume);
         Optional<String> finished = start.finished(run);
@@ -94,6 +95,17 @@ final class TrainJob implements Job<TrainOptions> {
                 handOut(options, run, tracking, hadoop);
                 owned.keep();
             }
+        }
+    }
+
+    /** A share for validation that somebody asked for, where the corpus has its own. */
+    private static void tellDivided(DataSection asked, Configuration hadoop) throws IOException {
+        double usual = TrainConfig.defaults().data().valFraction();
+        if (asked.valFraction() != usual && ShardPreparation.isDivided(Named.corpus(asked), hadoop)) {
+            System.out.printf(
+                    Locale.ROOT,
+                    "data.val_fraction %s is not applied, as data.corpus was prepared with a part for validation; run prepare with --val-fraction for another%n",
+                    asked.valFraction());
         }
     }
 

@@ -108,6 +108,12 @@ public final class ShardPreparation {
         return HadoopShardFolder.at(folder, hadoop).exists("manifest.json");
     }
 
+    /** Whether a corpus comes as two parts, one of them for validation: as shards, or as files of token ids. */
+    public static boolean isDivided(Named corpus, Configuration hadoop) throws IOException {
+        return !isShakespeare(corpus)
+                && (isPrepared(corpus, hadoop) || TokenFiles.of(corpus, hadoop).isPresent());
+    }
+
     static boolean isShakespeare(Named corpus) {
         return corpus.path().equals(ShakespeareCorpus.ID);
     }
@@ -121,9 +127,7 @@ public final class ShardPreparation {
      * @throws DataException if it has no text
      */
     public static void requireCorpus(Named corpus, Path out, Configuration hadoop) throws IOException {
-        if (!isShakespeare(corpus)
-                && !isPrepared(corpus, hadoop)
-                && TokenFiles.of(corpus, hadoop).isEmpty()) {
+        if (!isShakespeare(corpus) && !isDivided(corpus, hadoop)) {
             TextInput.of(corpus, hadoop);
             corpus.requireOutside(out, hadoop);
         } else if (corpus.column() != null) {

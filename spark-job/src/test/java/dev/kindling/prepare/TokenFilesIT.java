@@ -86,7 +86,9 @@ class TokenFilesIT {
         Path ofIds = folder.resolve("of-ids");
         String[] steps = {"--set", "train.max_steps=12", "--set", "train.eval_interval=6"};
         assertThat(runs.train(ofText, "" + text, steps).code()).isZero();
-        runs.train(ofIds, "" + files, steps).done();
+        Printed divided =
+                runs.train(ofIds, "" + files, steps[0], steps[1], steps[2], steps[3], "--set", "data.val_fraction=0.3");
+        assertThat(divided.done().out()).contains("data.val_fraction 0.3 is not applied");
         assertThat(CommandRuns.learning(ofIds)).isEqualTo(CommandRuns.learning(ofText));
         assertThat(CommandRuns.weights(ofIds, 12)).isEqualTo(CommandRuns.weights(ofText, 12));
     }

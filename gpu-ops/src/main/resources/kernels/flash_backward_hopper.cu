@@ -94,8 +94,9 @@ __device__ __forceinline__ void keyGradients(const FlashAttention &p, u8 *shared
     const float factor = keepScaleOf(p);
     Activation *dkHead = headOf(p.dk, p.dkAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
     Activation *dvHead = headOf(p.dv, p.dvAt, p, blockIdx.z, blockIdx.y, seq.keyStart);
-    writeGradient(dvHead, p.dvAt.row, dv, factor, shared + TILE_BYTES, key0, seq.keys);
-    writeGradient(dkHead, p.dkAt.row, dk, p.scale * factor, shared, key0, seq.keys);
+    const int warpRow = threadIdx.x / 32 * 16;
+    writeGradient(dvHead, p.dvAt.row, dv, factor, shared + TILE_BYTES, warpRow, key0, seq.keys);
+    writeGradient(dkHead, p.dkAt.row, dk, p.scale * factor, shared, warpRow, key0, seq.keys);
 }
 
 // ---- dq of 64 rows: scores are (rows, keys) ----------------------------------------------------------
@@ -183,7 +184,7 @@ __device__ __forceinline__ void rowGradient(const FlashAttention &p, u8 *shared,
     copyAsyncWait<0>();
     __syncthreads(); // all warps have read the rows that the gradient replaces
     Activation *to = headOf(p.dq, p.dqAt, p, blockIdx.z, blockIdx.y, seq.queryStart);
-    writeGradient(to, p.dqAt.row, dq, p.scale * keepScaleOf(p), shared, row0, seq.queries);
+    writeGradient(to, p.dqAt.row, dq, p.scale * keepScaleOf(p), shared, threadIdx.x / 32 * 16, row0, seq.queries);
 }
 
 // Of each head the key tiles first, longest walk first, then the row tiles, longest first.

@@ -1,6 +1,7 @@
-// flash_backward_hopper.cuh: the tiles of flash_backward_hopper.cu: where they lie in shared memory, how a block loads them,
-// multiplies them and writes a gradient (sm_90a only).
+// flash_backward_hopper.cuh: the tiles of flash_backward_hopper.cu: where they lie in shared memory, how a block loads and
+// multiplies them (sm_90a only).
 #pragma once
+#include "flash_backward_gradient.cuh"
 #include "flash_backward_keys.cuh"
 #include "flash_backward_rows.cuh"
 #include "flash_dropout.cuh"
@@ -81,29 +82,4 @@ __device__ __forceinline__ void accumulate(float (&sum)[DT][4], const u32 (&x)[N
         multiplyRegisters<Activation, 1>(
             sum, x[kk * 2][0], x[kk * 2][1], x[kk * 2 + 1][0], x[kk * 2 + 1][1], alongTransposed<ROW_BYTES>(b, kk), 1);
     wgmmaCommit();
-}
-
-// sum * factor to rows row0 to row0 + 63 by way of a tile in shared memory that nobody reads any more.
-__device__ __forceinline__ void writeGradient(
-    Activation *to, i64 stride, const float (&sum)[DT][4], float factor, u8 *tile, int row0, int rows) {
-    const int lane = threadIdx.x & 31, warpRow = threadIdx.x / 32 * 16;
-#pragma unroll
-    for (int dt = 0; dt < DT; dt += 2) {
-        u32 x[2][2];
-#pragma unroll
-        for (int i = 0; i < 4; i++)
-            x[i / 2][i % 2] =
-                pack<Activation>(sum[dt + i / 2][i % 2 * 2] * factor, sum[dt + i / 2][i % 2 * 2 + 1] * factor);
-        const u32 at = sharedAddress(tile) + tileOffset<D>(warpRow + (lane & 15), dt + (lane >> 4));
-        storeMatrix(at, x[0][0], x[0][1], x[1][0], x[1][1]);
-    }
-    __syncwarp();
-    u8 *column = reinterpret_cast<u8 *>(to + lane % CHUNKS * 8);
-#pragma unroll
-    for (int i = 0; i < 16; i += 32 / CHUNKS) {
-        const int local = warpRow + i + lane / CHUNKS;
-        if (row0 + local < rows)
-            *reinterpret_cast<uint4 *>(column + (u64)(u32)(row0 + local) * ((u32)stride * 2)) =
-                *reinterpret_cast<const uint4 *>(tile + tileOffset<D>(local, lane % CHUNKS));
-    }
 }

@@ -156,6 +156,7 @@ __device__ __forceinline__ void finishQueryGradient(
             dq[f][3] += x[f].w;
         }
     }
+    __syncwarp(); // it has read the stage
     writeGradient(headOf(p.dq, p.dqAt, p, work.b, work.h, work.seq.queryStart), p.dqAt.row, dq,
         p.scale * keepScaleOf(p), stage, threadIdx.x / 32 % 4 * 16, row * BM, work.seq.queries);
 }
@@ -257,8 +258,10 @@ __device__ __forceinline__ void multiplyTiles(const FlashAttention &p, u8 *share
         barrierArriveEach(barriers.workEmpty(item));
         u8 *own = shared + VALUES_AT + valueSlot * TILE_BYTES; // this group's half
         const float factor = keepScaleOf(p);
+        __syncwarp();
         writeGradient(headOf(p.dv, p.dvAt, p, work.b, work.h, work.seq.keyStart), p.dvAt.row, dv, factor, own, warpKey,
             key0, seq.keys);
+        __syncwarp(); // it has read what dk replaces
         writeGradient(headOf(p.dk, p.dkAt, p, work.b, work.h, work.seq.keyStart), p.dkAt.row, dk, p.scale * factor, own,
             warpKey, key0, seq.keys);
         if (key0 == 0) clearBlindRows(p, work);

@@ -113,17 +113,17 @@ public final class SavingRanks {
      * What time it is by the clock by which the store dates files, in milliseconds since 1970: that of a file which is written
      * for this question. Where none can be written, by this host's.
      */
-    public long now() throws IOException {
+    public long now() {
         Path probe = new Path(checkpoints, PROBE + UUID.randomUUID());
         Path file = new Path(probe, "now"); // in a folder, as all is that a commit sweeps
         try {
             storage.create(file, out -> {});
-            return storage.files().getFileStatus(file).getModificationTime();
-        } catch (IOException e) {
+            long now = storage.files().getFileStatus(file).getModificationTime();
+            storage.files().delete(probe, true);
+            return now;
+        } catch (IOException e) { // what it may have left, the next commit sweeps
             LOG.warn("cannot ask {} what time it is, so that this host's clock counts", checkpoints, e);
             return System.currentTimeMillis();
-        } finally {
-            storage.files().delete(probe, true);
         }
     }
 }

@@ -62,7 +62,7 @@ record StagingName(long process, long startMillis, String host) {
         try {
             return InetAddress.getLocalHost().getHostName();
         } catch (UnknownHostException e) { // a host that does not know itself
-            return "unknown host";
+            return "unknown-host"; // part of the names of folders
         }
     }
 }
